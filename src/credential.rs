@@ -1,0 +1,190 @@
+//! Where a password comes from: a file, a command, a systemd credential, the configuration.
+//!
+//! It is read for each login, so that a changed one is used at once.  A command gets an argument
+//! list and no shell, no standard input, and a deadline; what it writes to standard error is not
+//! shown, since it may hold the secret.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+use crate::failure::{Class, Failure};
+use crate::secret::Secret;
+
+/// Octets that a secret may have; access tokens pass 4 KiB.
+const SECRET_LIMIT: usize = 64 * 1024;
+
+/// A command may ask its user to unlock a key store.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where a secret comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SecretSource {
+    /// The configuration itself.
+    Inline(Secret),
+    /// The first line of a file.
+    File(PathBuf),
+    /// The first line that a command prints: program and arguments.
+    Command(Vec<String>),
+    /// A credential that systemd has put into `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+/// A secret that cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum CredentialError {
+    #[error("password file {}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("password file {}: its first line is empty", path.display())]
+    EmptyFile { path: PathBuf },
+    #[error("password file {}: longer than {SECRET_LIMIT} octets", path.display())]
+    LongFile { path: PathBuf },
+    #[error("password command {program:?}: {source}")]
+    Start { program: String, source: io::Error },
+    #[error("password command {program:?}: {}", ended(status))]
+    Failed { program: String, status: ExitStatus },
+    #[error("password command {program:?}: not done within {} s", COMMAND_LIMIT.as_secs())]
+    Slow { program: String },
+    #[error("password command {program:?}: the first line of its output is empty")]
+    Empty { program: String },
+    #[error("password-credential {name:?}: systemd has passed no credentials ($CREDENTIALS_DIRECTORY is not set)")]
+    NoCredentials { name: String },
+}
+
+fn ended(status: &ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+impl Failure for CredentialError {
+    fn class(&self) -> Class {
+        match self {
+            CredentialError::Failed { .. } | CredentialError::Slow { .. } => Class::TryLater,
+            _ => Class::Configuration,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some(match self {
+            CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
+                "The file must hold the password as its first line, readable for the user that runs postrider.".into()
+            }
+            CredentialError::NoCredentials { .. } => {
+                "Run it as a systemd service with LoadCredential=, or use password-file or password-command.".into()
+            }
+            _ => {
+                "Run the command by hand as the user that runs postrider: it must print the password on its first line \
+                  and exit with 0.  It gets no terminal and no input."
+                    .into()
+            }
+        })
+    }
+}
+
+impl SecretSource {
+    /// Reads the secret.
+    ///
+    /// # Errors
+    /// It is not there, not readable, empty, too long, or the command failed.
+    pub async fn read(&self) -> Result<Secret, CredentialError> {
+        match self {
+            SecretSource::Inline(secret) => Ok(secret.clone()),
+            SecretSource::File(path) => read_file(path).await,
+            SecretSource::Command(argv) => run(argv).await,
+            SecretSource::Credential(name) => {
+                let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
+                    .ok_or_else(|| CredentialError::NoCredentials { name: name.clone() })?;
+                read_file(&Path::new(&directory).join(name)).await
+            }
+        }
+    }
+}
+
+async fn read_file(path: &Path) -> Result<Secret, CredentialError> {
+    let failed = |source| CredentialError::File { path: path.to_owned(), source };
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(SECRET_LIMIT as u64 + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    if bytes.len() > SECRET_LIMIT {
+        return Err(CredentialError::LongFile { path: path.to_owned() });
+    }
+    first_line(bytes).ok_or_else(|| CredentialError::EmptyFile { path: path.to_owned() })
+}
+
+async fn run(argv: &[String]) -> Result<Secret, CredentialError> {
+    let (name, arguments) = argv.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
+    let program = name.to_owned();
+    let mut command = Command::new(name);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true);
+    let mut child = command.spawn().map_err(|source| CredentialError::Start { program: program.clone(), source })?;
+    let stdout = child.stdout.take();
+    let work = async {
+        let mut bytes = Vec::new();
+        if let Some(stdout) = stdout {
+            stdout.take(SECRET_LIMIT as u64).read_to_end(&mut bytes).await?;
+        }
+        Ok::<_, io::Error>((bytes, child.wait().await?))
+    };
+    match tokio::time::timeout(COMMAND_LIMIT, work).await {
+        Err(_) => Err(CredentialError::Slow { program }),
+        Ok(Err(source)) => Err(CredentialError::Start { program, source }),
+        Ok(Ok((_, status))) if !status.success() => Err(CredentialError::Failed { program, status }),
+        Ok(Ok((bytes, _))) => first_line(bytes).ok_or(CredentialError::Empty { program }),
+    }
+}
+
+/// The bytes before the first line end; `None` if there are none.
+fn first_line(mut bytes: Vec<u8>) -> Option<Secret> {
+    let end = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
+    let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]).to_vec();
+    zeroize::Zeroize::zeroize(&mut bytes);
+    (!line.is_empty()).then(|| Secret::new(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn command(argv: &[&str]) -> Result<Secret, CredentialError> {
+        SecretSource::Command(argv.iter().map(|&word| word.to_owned()).collect()).read().await
+    }
+
+    #[tokio::test]
+    async fn a_command_gives_its_first_line_and_no_shell_sees_it() {
+        let secret = command(&["printf", "%s\\nsecond", "$HOME;true"]).await.expect("printed");
+        assert_eq!(secret.expose(), b"$HOME;true");
+    }
+
+    #[tokio::test]
+    async fn a_failing_or_silent_command_is_an_error() {
+        assert!(matches!(command(&["false"]).await, Err(CredentialError::Failed { .. })));
+        assert!(matches!(command(&["true"]).await, Err(CredentialError::Empty { .. })));
+        assert!(matches!(command(&["/nowhere/x"]).await, Err(CredentialError::Start { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_file_gives_its_first_line_without_the_line_end() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (text, want) in [("p w\r\nrest", "p w"), ("plain", "plain")] {
+            let path = dir.path().join("pw");
+            std::fs::write(&path, text).expect("written");
+            let secret = SecretSource::File(path).read().await.expect("read");
+            assert_eq!(secret.expose(), want.as_bytes());
+        }
+    }
+}

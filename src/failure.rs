@@ -1,0 +1,78 @@
+//! What every error tells besides its text: who has to act, and how the process ends.
+
+/// Who has to act on a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nobody: it is tried again later.
+    Temporary,
+    /// This message or request will not succeed however often it is tried.
+    Permanent,
+    /// The operator: a configuration, a password or a disk has to change.
+    Operator,
+}
+
+/// The kind of a failure, as sysexits(3) divides them.  Ordered by how much it asks for
+/// attention, so that the greatest of several is the one that the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Something is to be tried again later.
+    TryLater,
+    /// A server could not be reached: name, address, connection, TLS.
+    Unreachable,
+    /// A file or directory of this machine.
+    LocalIo,
+    /// A server broke its protocol.
+    Protocol,
+    /// A server refused the login.
+    LoginRefused,
+    /// The configuration has to change.
+    Configuration,
+}
+
+impl Class {
+    /// Who has to act.
+    pub fn severity(self) -> Severity {
+        match self {
+            Class::TryLater | Class::Unreachable | Class::Protocol => Severity::Temporary,
+            Class::LocalIo | Class::LoginRefused | Class::Configuration => Severity::Operator,
+        }
+    }
+
+    /// The exit code of sysexits(3).
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Class::Unreachable => 69,
+            Class::LocalIo => 74,
+            Class::TryLater => 75,
+            Class::Protocol => 76,
+            Class::LoginRefused => 77,
+            Class::Configuration => 78,
+        }
+    }
+}
+
+/// An error that knows its class and what the operator can do about it.
+pub trait Failure: std::error::Error {
+    /// The kind of failure.
+    fn class(&self) -> Class;
+
+    /// What to do next, in one sentence; `None` where the cause says it all.
+    fn advice(&self) -> Option<String> {
+        None
+    }
+}
+
+/// An error with its causes on one line, each said once.
+pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut out = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !out.contains(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        cause = error.source();
+    }
+    out
+}

@@ -1,0 +1,136 @@
+//! Small validated words of the mail domain: no I/O, nothing that can fail late.
+//!
+//! A unique-id is raw bytes (RFC 1939 §7 allows 1 to 70 octets of 0x21-0x7E; real servers send
+//! more, with spaces and 8-bit bytes), so it is bounded here and never taken for text.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::text;
+
+/// Octets that a unique-id may have.  RFC 1939 says 70; servers with several hundred exist.
+pub const UNIQUE_ID_LIMIT: usize = 512;
+
+/// The number of a message within one POP3 session (RFC 1939 §5), counted from one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageNumber(NonZeroU32);
+
+impl MessageNumber {
+    /// The number, unless it is zero.
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// As an integer, at least one.
+    pub fn value(self) -> u32 {
+        self.0.into()
+    }
+}
+
+impl fmt::Display for MessageNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What names one message of a maildrop across sessions: its unique-id, and which of the
+/// messages with that unique-id it is (0 for the first; identical copies may share one).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey {
+    uid: Box<[u8]>,
+    occurrence: u32,
+}
+
+impl MessageKey {
+    /// The key, if the unique-id has 1 to [`UNIQUE_ID_LIMIT`] octets.
+    pub fn new(uid: &[u8], occurrence: u32) -> Option<Self> {
+        (1..=UNIQUE_ID_LIMIT).contains(&uid.len()).then(|| Self { uid: uid.into(), occurrence })
+    }
+
+    /// The unique-id as the server sent it.
+    pub fn uid(&self) -> &[u8] {
+        &self.uid
+    }
+
+    /// 0 for the first message with this unique-id, 1 for the second, ...
+    pub fn occurrence(&self) -> u32 {
+        self.occurrence
+    }
+}
+
+impl fmt::Display for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&text::escape(&self.uid, 80))?;
+        match self.occurrence {
+            0 => Ok(()),
+            n => write!(f, " (copy {})", n + 1),
+        }
+    }
+}
+
+impl fmt::Debug for MessageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageKey({self})")
+    }
+}
+
+/// The name of an account or destination: 1 to 64 characters out of `A-Z a-z 0-9 . _ @ + -`,
+/// so that it is safe in logs, tables and file names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The name, if it is one.
+    pub fn new(name: &str) -> Option<Self> {
+        let good = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
+        ((1..=64).contains(&name.len()) && name.chars().all(good) && !name.starts_with(['.', '-']))
+            .then(|| Self(name.into()))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Seconds since 1970-01-01T00:00:00Z: the clock that is written down.
+pub type UnixTime = i64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unique_id_is_bounded() {
+        assert!(MessageKey::new(b"", 0).is_none());
+        assert!(MessageKey::new(&[b'x'; UNIQUE_ID_LIMIT], 0).is_some());
+        assert!(MessageKey::new(&[b'x'; UNIQUE_ID_LIMIT + 1], 0).is_none());
+    }
+
+    #[test]
+    fn a_unique_id_is_shown_without_control_bytes() {
+        let key = MessageKey::new(b"a\x1b[2J\xff", 1).expect("valid");
+        assert_eq!(key.to_string(), "a\\x1b[2J\\xff (copy 2)");
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_line_or_folder() {
+        for bad in ["", "a b", "../x", "a/b", "a\n", "-c", "ä"] {
+            assert!(Name::new(bad).is_none(), "{bad:?}");
+        }
+        assert!(Name::new("alice@isp.example").is_some());
+    }
+}

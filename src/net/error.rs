@@ -1,0 +1,101 @@
+//! What can go wrong before a server has said a word.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::failure::{Class, Failure};
+
+/// A failed connection.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// The name has no address.
+    #[error("{host}: the name cannot be resolved: {source}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+    /// No address of the host accepted a connection.
+    #[error("{host} ({address}): {source}")]
+    Connect {
+        /// The name.
+        host: String,
+        /// The last address that was tried.
+        address: SocketAddr,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The handshake failed, or the certificate was refused.
+    #[error("{host}: TLS: {cause}")]
+    Handshake {
+        /// The host.
+        host: String,
+        /// What OpenSSL says.
+        cause: String,
+        /// What the certificate's fault is, if that is the reason.
+        certificate: bool,
+    },
+    /// The certificate is not the pinned one.
+    #[error("{host}: the certificate's SHA-256 is {found}, not the one of tls-pin")]
+    Pin {
+        /// The host.
+        host: String,
+        /// The fingerprint that the server showed.
+        found: String,
+    },
+    /// A file of certificates or keys cannot be used.
+    #[error("{path}: {cause}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A step took longer than it may.
+    #[error("{step}: no answer within {} s", limit.as_secs_f32())]
+    Timeout {
+        /// What was waited for.
+        step: String,
+        /// The time that it was given.
+        limit: Duration,
+    },
+}
+
+impl Failure for NetError {
+    fn class(&self) -> Class {
+        match self {
+            NetError::File { .. } => Class::Configuration,
+            _ => Class::Unreachable,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            NetError::Resolve { .. } => "Check the spelling of `host` and this machine's name resolution.".into(),
+            NetError::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                "Nothing listens there: check `host`, `port` and `tls` (implicit is port 995, starttls and none are 110)."
+                    .into()
+            }
+            NetError::Connect { .. } => "Check the network, a firewall in between, and `host` and `port`.".into(),
+            NetError::Handshake { certificate: true, .. } => {
+                "Nothing was sent.  If the server is the right one, name its authority in `tls-ca`, its name in \
+                 `tls-server-name`, or its certificate in `tls-pin`."
+                    .into()
+            }
+            NetError::Handshake { .. } => {
+                "Nothing was sent.  Check that `port` speaks TLS at once (`tls = \"implicit\"`) and which versions the \
+                 server knows."
+                    .into()
+            }
+            NetError::Pin { found, .. } => {
+                format!("Nothing was sent.  If the server has a new certificate, set tls-pin = \"sha256:{found}\".")
+            }
+            NetError::File { .. } => "Mend or replace the file.".into(),
+            NetError::Timeout { .. } => "Check the server and the network; `timeout` sets how long to wait.".into(),
+        };
+        Some(text)
+    }
+}

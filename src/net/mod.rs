@@ -1,0 +1,99 @@
+//! Connections to servers: where to, by which kind of TLS, and within which time.
+//!
+//! [`connect`] resolves, connects and, for [`TlsMode::Implicit`], completes the handshake, all
+//! under one deadline.  [`Stream::secure`] turns a clear connection into an encrypted one
+//! (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the certificate is verified.
+
+mod dial;
+mod error;
+mod roots;
+mod stream;
+mod tls;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use dial::{connect, within};
+pub use error::NetError;
+pub use stream::Stream;
+pub use tls::{check_files, environment_for_openssl};
+
+/// How a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// From the first octet (RFC 8314).
+    Implicit,
+    /// After a command in clear (RFC 2595 STLS, RFC 3207 STARTTLS); without it, no connection.
+    StartTls,
+    /// Not at all: everything is readable on the way.
+    None,
+}
+
+/// The oldest TLS that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
+
+/// How a server proves who it is, and how we do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Certificate authorities to trust instead of the system's: a file in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// SHA-256 of the server's certificate (DER).  Replaces the system's authorities; together
+    /// with `ca_file` both must agree.
+    pub pin: Option<[u8; 32]>,
+    /// The name that the certificate must carry, if it is not the host's.
+    pub server_name: Option<String>,
+    /// The oldest version to accept.
+    pub min_version: TlsVersion,
+    /// Our own certificate and its key, both in PEM.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+}
+
+/// A server, and how to talk to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub tls: TlsMode,
+    /// How the server is verified.
+    pub trust: Trust,
+}
+
+impl Endpoint {
+    /// `host:port` as it is shown.
+    pub fn shown(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// The name that the certificate must carry.
+    pub fn server_name(&self) -> &str {
+        self.trust.server_name.as_deref().unwrap_or(&self.host)
+    }
+
+    /// Whether the host is this machine, so that clear text never leaves it.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+}
+
+/// Whether a host is this machine by its name or address.
+pub fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Time for one address to accept a connection, so that a dead one does not use up the time of
+/// those that come after it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

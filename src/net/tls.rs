@@ -1,0 +1,181 @@
+//! The handshake: which authorities, which versions, which certificate.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use async_native_tls::{TlsConnector, TlsStream};
+use native_tls::{Certificate, Identity, Protocol, TlsConnectorBuilder};
+use sha2::{Digest, Sha256};
+
+use super::stream::Tapped;
+use super::{Endpoint, NetError, TlsVersion, Trust, roots};
+
+/// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
+/// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
+pub fn environment_for_openssl() -> (&'static str, &'static str) {
+    roots::remember_environment();
+    ("SSL_CERT_FILE", "/dev/null")
+}
+
+/// Reads the files of a trust as a connection will, so that a bad one is found early.
+///
+/// # Errors
+/// [`NetError::File`] for the first file that cannot be used.
+pub fn check_files(trust: &Trust) -> Result<(), NetError> {
+    builder(trust).map(|_| ())
+}
+
+pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<TlsStream<Tapped>, NetError> {
+    let connector = TlsConnector::from(builder(&endpoint.trust)?);
+    let host = endpoint.shown();
+    let stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
+    if let Some(pin) = &endpoint.trust.pin {
+        let certificate = stream.peer_certificate().map_err(|error| refused(&host, &error))?;
+        let der = certificate.and_then(|certificate| certificate.to_der().ok()).unwrap_or_default();
+        let found: [u8; 32] = Sha256::digest(&der).into();
+        if found != *pin {
+            return Err(NetError::Pin { host, found: hex(&found) });
+        }
+    }
+    Ok(stream)
+}
+
+/// A builder for a trust.  The authorities are either the ones of `ca_file` or the system's; a
+/// pin alone needs none.
+fn builder(trust: &Trust) -> Result<TlsConnectorBuilder, NetError> {
+    let mut builder = native_tls::TlsConnector::builder();
+    builder.disable_built_in_roots(true).min_protocol_version(Some(match trust.min_version {
+        TlsVersion::V1_2 => Protocol::Tlsv12,
+        TlsVersion::V1_3 => Protocol::Tlsv13,
+    }));
+    match (&trust.ca_file, &trust.pin) {
+        (Some(path), _) => {
+            for certificate in read_authorities(path)? {
+                builder.add_root_certificate(certificate);
+            }
+        }
+        (None, Some(_)) => {
+            builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+        }
+        (None, None) => {
+            for certificate in roots::system() {
+                builder.add_root_certificate(certificate.clone());
+            }
+        }
+    }
+    if let Some((certificate, key)) = &trust.client_certificate {
+        builder.identity(read_identity(certificate, key)?);
+    }
+    Ok(builder)
+}
+
+/// The TLS library skips what it cannot read, so every certificate is looked at here.
+fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
+    let pem = read(path)?;
+    let certificates = Certificate::stack_from_pem(&pem).unwrap_or_default();
+    match certificates.is_empty() {
+        true => Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
+        false => Ok(certificates),
+    }
+}
+
+fn read_identity(certificate: &Path, key: &Path) -> Result<Identity, NetError> {
+    let pem = read(certificate)?;
+    let key_pem = zeroize::Zeroizing::new(read(key)?);
+    if !key_pem.trim_ascii_start().starts_with(b"-----BEGIN PRIVATE KEY-----") {
+        let what = "is no unencrypted PKCS #8 key; convert it with: openssl pkcs8 -topk8 -nodes -in KEY -out NEW";
+        return Err(bad(key, what));
+    }
+    Identity::from_pkcs8(&pem, key_pem.trim_ascii_start())
+        .map_err(|error| bad(certificate, &format!("cannot be used with its key: {error}")))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, NetError> {
+    std::fs::read(path).map_err(|error| bad(path, &format!("cannot be read: {error}")))
+}
+
+fn bad(path: &Path, cause: &str) -> NetError {
+    NetError::File { path: path.to_owned(), cause: cause.to_owned() }
+}
+
+fn refused(host: &str, error: &native_tls::Error) -> NetError {
+    let cause = crate::failure::describe(error);
+    let certificate = cause.contains("certificate verify failed");
+    // OpenSSL puts its source file and line into the text; the reason is in the last part.
+    let cause = match (certificate, cause.rsplit_once("verify failed:")) {
+        (true, Some((_, reason))) => {
+            let reason = reason.rsplit_once('(').map_or(reason, |(_, reason)| reason);
+            format!("the certificate is refused: {}", reason.trim_end_matches(')').trim())
+        }
+        _ => cause,
+    };
+    NetError::Handshake { host: host.to_owned(), cause, certificate }
+}
+
+pub(super) fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut out, octet| {
+        let _ = write!(out, "{octet:02x}");
+        out
+    })
+}
+
+/// The version in a server's hello (RFC 5246 §7.4.1.3, RFC 8446 §4.1.3): that of the
+/// supported_versions extension, else the legacy field.
+pub(super) fn version_of(handshake: &[u8]) -> &'static str {
+    match server_version(handshake) {
+        Some(0x0304) => "TLS 1.3",
+        Some(0x0303) => "TLS 1.2",
+        Some(0x0302) => "TLS 1.1",
+        Some(0x0301) => "TLS 1.0",
+        _ => "TLS",
+    }
+}
+
+fn server_version(octets: &[u8]) -> Option<u16> {
+    const SUPPORTED_VERSIONS: u16 = 43;
+    let u16_at = |at: usize| Some(u16::from_be_bytes([*octets.get(at)?, *octets.get(at + 1)?]));
+    // Record header (5), handshake type 2 and length (4), version (2), random (32), session id.
+    if *octets.first()? != 22 || *octets.get(5)? != 2 {
+        return None;
+    }
+    let legacy = u16_at(9)?;
+    let session = usize::from(*octets.get(43)?);
+    // Cipher suite (2), compression (1), length of the extensions (2).
+    let mut at = 44 + session + 5;
+    while let (Some(kind), Some(length)) = (u16_at(at), u16_at(at + 2)) {
+        if kind == SUPPORTED_VERSIONS {
+            return u16_at(at + 4);
+        }
+        at += 4 + usize::from(length);
+    }
+    Some(legacy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_the_servers_hello() {
+        let mut hello = vec![22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3];
+        hello.extend([7; 32]);
+        hello.extend([0, 0x13, 0x01, 0]);
+        let mut old = hello.clone();
+        old.extend([0, 0]);
+        assert_eq!(version_of(&old), "TLS 1.2");
+        hello.extend([0, 12, 0, 51, 0, 2, 9, 9, 0, 43, 0, 2, 3, 4]);
+        assert_eq!(version_of(&hello), "TLS 1.3");
+        for cut in 0..hello.len() {
+            version_of(&hello[..cut]);
+        }
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, "not a certificate").expect("written");
+        let trust = Trust { ca_file: Some(path), ..Trust::default() };
+        assert!(matches!(check_files(&trust), Err(NetError::File { .. })));
+    }
+}

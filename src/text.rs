@@ -1,0 +1,71 @@
+//! Text of others made fit to be shown: bounded, on one line, without control bytes.
+
+/// Octets of server text that a log line or an error may hold.
+pub const SHOWN_LIMIT: usize = 200;
+
+/// At most `limit` octets of `bytes`, printable: valid UTF-8 without control characters stays,
+/// everything else becomes `\xNN`; what is cut off is marked by `...`.
+pub fn escape(bytes: &[u8], limit: usize) -> String {
+    let (shown, cut) = match bytes.len() > limit {
+        true => (&bytes[..limit], true),
+        false => (bytes, false),
+    };
+    let mut out = String::with_capacity(shown.len());
+    for chunk in shown.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_safe(c) {
+                out.push(c);
+            } else {
+                let mut utf8 = [0; 4];
+                c.encode_utf8(&mut utf8).bytes().for_each(|b| push_hex(&mut out, b));
+            }
+        }
+        // The cut may have split a character: its first bytes are not the server's fault.
+        let split = cut && std::ptr::eq(chunk.invalid().as_ptr_range().end, shown.as_ptr_range().end);
+        if !split {
+            chunk.invalid().iter().for_each(|&b| push_hex(&mut out, b));
+        }
+    }
+    if cut {
+        out.push_str("...");
+    }
+    out
+}
+
+/// [`escape`] with the limit for logs and errors.
+pub fn shown(bytes: &[u8]) -> String {
+    escape(bytes.trim_ascii(), SHOWN_LIMIT)
+}
+
+/// Not a control character, and nothing that reorders or hides the text around it.
+fn is_safe(c: char) -> bool {
+    let invisible =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !invisible
+}
+
+fn push_hex(out: &mut String, byte: u8) {
+    out.push_str("\\x");
+    for nibble in [byte >> 4, byte & 15] {
+        out.push(char::from_digit(nibble.into(), 16).unwrap_or('?'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_text_cannot_steer_a_terminal_or_forge_a_line() {
+        assert_eq!(escape(b"no\x1b[31m\r\nAug 1 root: ok", 99), "no\\x1b[31m\\x0d\\x0aAug 1 root: ok");
+        assert_eq!(escape("a\u{202e}b".as_bytes(), 99), "a\\xe2\\x80\\xaeb");
+        assert_eq!(escape("Grüße".as_bytes(), 99), "Grüße");
+        assert_eq!(escape(b"caf\xe9", 99), "caf\\xe9");
+    }
+
+    #[test]
+    fn server_text_is_bounded() {
+        assert_eq!(escape(b"abcdef", 3), "abc...");
+        assert_eq!(escape("aü".as_bytes(), 2), "a...");
+    }
+}

@@ -1,0 +1,127 @@
+//! The ground under the scripted servers: a loopback port, a thread for each
+//! connection, and an end for all of them when the test drops the server.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// A listening port on 127.0.0.1.  Dropping it ends every connection.
+pub struct Listener {
+    /// The port.
+    pub port: u16,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stopping: bool,
+    accepted: Vec<TcpStream>,
+}
+
+impl Listener {
+    /// Serves each connection on a thread; `serve` gets its number, from 0.  An
+    /// error that `serve` gives back only ends the connection.
+    pub fn start(
+        serve: impl Fn(usize, Connection) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to a free port");
+        let port = listener.local_addr().expect("own address").port();
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let (for_thread, serve) = (Arc::clone(&shared), Arc::new(serve));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else { continue };
+                let mut shared = for_thread.lock().expect("no panic while locked");
+                if shared.stopping {
+                    return;
+                }
+                let number = shared.accepted.len();
+                shared.accepted.push(stream.try_clone().expect("clone a socket"));
+                let (serve, connection) = (Arc::clone(&serve), Connection::new(stream));
+                thread::spawn(move || serve(number, connection));
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.shared.lock().expect("no panic while locked").accepted.len()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut shared = self.shared.lock().expect("no panic while locked");
+        shared.stopping = true;
+        for stream in shared.accepted.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        drop(shared);
+        // Wakes the accepting thread, so that it sees the end.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+/// A server's side of a connection.  Closed when dropped.
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+    writer: TcpStream,
+}
+
+impl Connection {
+    fn new(stream: TcpStream) -> Self {
+        let _ = stream.set_nodelay(true);
+        let reader = stream.try_clone().expect("clone a socket");
+        Self { reader: BufReader::with_capacity(64 * 1024, reader), writer: stream }
+    }
+
+    /// The client's next line without its end; `None` when it has closed.
+    pub fn read_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        if self.reader.read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        if line.ends_with(b"\n") {
+            line.pop();
+        }
+        if line.ends_with(b"\r") {
+            line.pop();
+        }
+        Ok(Some(line))
+    }
+
+    /// Appends the client's next octets up to and with a LF; 0 when it has closed.
+    pub fn read_raw_line(&mut self, line: &mut Vec<u8>) -> io::Result<usize> {
+        self.reader.read_until(b'\n', line)
+    }
+
+    /// Sends octets as they are.
+    pub fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.writer.write_all(octets)
+    }
+
+    /// Sends a line and CRLF.
+    pub fn send_line(&mut self, line: &str) -> io::Result<()> {
+        self.send(format!("{line}\r\n").as_bytes())
+    }
+
+    /// Says nothing more, and reads without heed until the client or the test ends.
+    pub fn hang(&mut self) -> io::Result<()> {
+        loop {
+            let unread = self.reader.fill_buf()?.len();
+            if unread == 0 {
+                return Ok(());
+            }
+            self.reader.consume(unread);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The listener keeps a clone, so dropping alone would not close it.
+        let _ = self.writer.shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,102 @@
+//! What the whole-program tests share: real servers, scripted servers, and the
+//! program itself, each in a private directory and ended when it is dropped.
+//!
+//! * [`Dovecot`], [`Postfix`]: the real ones, started by `tests/servers/`.
+//! * [`MailboxServer`]: an honest POP3 server in memory that misbehaves on request.
+//! * [`Scripted`]: a line-by-line dialogue, for what no server would say.
+//! * [`ScriptedSmtp`]: a sink that refuses, hangs or drops where it is told to.
+//! * [`Postrider`]: the program with a home of its own.
+//! * [`Manifest`]: what must arrive, and whether it did, exactly once.
+//!
+//! Nothing here sleeps to wait: [`wait_until`] polls for a condition.
+
+#![allow(
+    clippy::allow_attributes,
+    reason = "each test crate uses another part of the support, so #[expect] cannot hold in all"
+)]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "as above")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a failure of the support is a failure of the test"
+)]
+
+mod dovecot;
+mod listener;
+mod mail;
+mod mailbox;
+mod manifest;
+mod pop3_mailbox;
+mod postfix;
+mod program;
+mod scripted;
+mod smtp;
+
+pub use dovecot::Dovecot;
+pub use listener::{Connection, Listener};
+pub use mail::{Fill, Mix, message};
+pub use mailbox::{Behaviour, Message, Quit};
+pub use manifest::{Manifest, Verdict};
+pub use pop3_mailbox::MailboxServer;
+pub use postfix::Postfix;
+pub use program::{Output, Postrider, Running};
+pub use scripted::{Scripted, Step};
+pub use smtp::{Received, ScriptedSmtp, SmtpBehaviour, Stage};
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How often a condition is looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Looks at `condition` until it holds.  Panics with `what` when it still does
+/// not hold after `limit`.
+pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// A loopback port that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to a free port");
+    listener.local_addr().expect("own address").port()
+}
+
+/// A private directory with a short path, as unix sockets need.
+pub fn private_dir() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("pr-")
+        .tempdir_in("/tmp")
+        .expect("a directory in /tmp")
+}
+
+/// A file of the checkout, as `tests/servers/dovecot`.
+pub fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The number of messages in the `new` and `cur` of a Maildir; 0 when there is none.
+pub fn count_messages(maildir: &Path) -> usize {
+    ["new", "cur"]
+        .iter()
+        .filter_map(|sub| std::fs::read_dir(maildir.join(sub)).ok())
+        .map(Iterator::count)
+        .sum()
+}
+
+/// Every message in the `new` and `cur` of a Maildir, in no order.
+pub fn read_messages(maildir: &Path) -> Vec<Vec<u8>> {
+    ["new", "cur"]
+        .iter()
+        .filter_map(|sub| std::fs::read_dir(maildir.join(sub)).ok())
+        .flatten()
+        .map(|entry| std::fs::read(entry.expect("directory entry").path()).expect("message"))
+        .collect()
+}

@@ -1,0 +1,396 @@
+//! An honest POP3 server with one mailbox in memory, which misbehaves where the
+//! test asks for it.  In clear text, on 127.0.0.1.
+
+use super::listener::{Connection, Listener};
+use super::mailbox::{Behaviour, Message, Quit};
+use super::manifest::Manifest;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A POP3 server with one user.
+pub struct MailboxServer {
+    listener: Listener,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    behaviour: Behaviour,
+    messages: Vec<Arc<Message>>,
+    commands: Vec<String>,
+    logins: usize,
+}
+
+impl MailboxServer {
+    /// The user's name.
+    pub const USER: &str = "user";
+    /// The user's password.
+    pub const PASSWORD: &str = "secret";
+
+    /// An honest server with these messages.
+    pub fn start(messages: Vec<Message>) -> Self {
+        Self::start_with(messages, Behaviour::default())
+    }
+
+    /// A server that behaves like this.
+    pub fn start_with(messages: Vec<Message>, behaviour: Behaviour) -> Self {
+        let messages = messages.into_iter().map(Arc::new).collect();
+        let state = State { behaviour, messages, commands: Vec::new(), logins: 0 };
+        let state = Arc::new(Mutex::new(state));
+        let for_threads = Arc::clone(&state);
+        let listener = Listener::start(move |number, connection| {
+            Session::new(Arc::clone(&for_threads), connection, number).serve()
+        });
+        Self { listener, state }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.listener.port
+    }
+
+    /// Changes the behaviour for connections that begin from now on.
+    pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut lock(&self.state).behaviour);
+    }
+
+    /// Another message has come.
+    pub fn add(&self, message: Message) {
+        lock(&self.state).messages.push(Arc::new(message));
+    }
+
+    /// Replaces the whole mailbox, as a migration would.
+    pub fn replace(&self, messages: Vec<Message>) {
+        lock(&self.state).messages = messages.into_iter().map(Arc::new).collect();
+    }
+
+    /// How many messages are there.
+    pub fn remaining(&self) -> usize {
+        lock(&self.state).messages.len()
+    }
+
+    /// The unique-ids of the messages that are there.
+    pub fn remaining_uids(&self) -> Vec<String> {
+        let messages = &lock(&self.state).messages;
+        messages.iter().filter_map(|message| message.uid.as_deref()).map(lossy).collect()
+    }
+
+    /// What a client must get of the marked messages that are there now.
+    pub fn manifest(&self) -> Manifest {
+        let messages = lock(&self.state).messages.clone();
+        let mut manifest = Manifest::default();
+        for (mark, sha256) in messages.iter().filter_map(|message| message.expectation()) {
+            manifest.add_hash(mark, sha256);
+        }
+        manifest
+    }
+
+    /// Every command line of every connection, in order.
+    pub fn commands(&self) -> Vec<String> {
+        lock(&self.state).commands.clone()
+    }
+
+    /// How often a command was sent, as `RETR` or `RETR 3`.
+    pub fn count(&self, command: &str) -> usize {
+        lock(&self.state).commands.iter().filter(|line| is(line, command)).count()
+    }
+
+    /// How many logins were tried, refused ones included.
+    pub fn logins(&self) -> usize {
+        lock(&self.state).logins
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.listener.connections()
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no panic while locked")
+}
+
+fn lossy(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+/// Whether a line is the command: the same words at its beginning, in any case.
+fn is(line: &str, command: &str) -> bool {
+    let mut words = line.split(' ');
+    command.split(' ').all(|word| words.next().is_some_and(|have| have.eq_ignore_ascii_case(word)))
+}
+
+/// A message in a session; gone from it after DELE.
+struct Entry {
+    message: Arc<Message>,
+    deleted: bool,
+}
+
+struct Session {
+    state: Arc<Mutex<State>>,
+    behaviour: Behaviour,
+    connection: Connection,
+    /// How many more octets may be sent, if the connection is to be cut.
+    allowance: Option<u64>,
+    user: String,
+    /// `Some` after the login.
+    maildrop: Option<Vec<Entry>>,
+}
+
+impl Session {
+    fn new(state: Arc<Mutex<State>>, connection: Connection, number: usize) -> Self {
+        let mut behaviour = lock(&state).behaviour.clone();
+        if number >= behaviour.faulty_connections {
+            behaviour = behaviour.without_faults();
+        }
+        let allowance = behaviour.cut_after_octets;
+        Self { state, behaviour, connection, allowance, user: String::new(), maildrop: None }
+    }
+
+    fn serve(mut self) -> io::Result<()> {
+        self.line(&self.behaviour.greeting.clone())?;
+        while let Some(line) = self.connection.read_line()? {
+            let line = lossy(&line);
+            lock(&self.state).commands.push(line.clone());
+            if self.behaviour.hang_at.as_ref().is_some_and(|command| is(&line, command)) {
+                return self.connection.hang();
+            }
+            if self.behaviour.drop_at.as_ref().is_some_and(|command| is(&line, command)) {
+                return Ok(());
+            }
+            let answers = self.behaviour.answers.iter();
+            let answer = answers.filter(|(command, _)| is(&line, command)).next_back();
+            match answer.map(|(_, answer)| answer.clone()) {
+                Some(answer) => self.line(&answer)?,
+                None => self.command(&line)?,
+            }
+            if let Some((command, octets)) = self.behaviour.inject_after.clone()
+                && is(&line, &command)
+            {
+                self.send(&octets)?;
+            }
+            if is(&line, "QUIT") {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, line: &str) -> io::Result<()> {
+        let (verb, argument) = line.split_once(' ').unwrap_or((line, ""));
+        let verb = verb.to_ascii_uppercase();
+        match verb.as_str() {
+            "CAPA" => return self.capa(),
+            "QUIT" => return self.quit(),
+            _ => {}
+        }
+        let Some(maildrop) = &mut self.maildrop else {
+            return match verb.as_str() {
+                "USER" => {
+                    self.user = argument.to_owned();
+                    self.line("+OK")
+                }
+                "PASS" => {
+                    let user = self.user.clone();
+                    self.login(&user, argument)
+                }
+                "AUTH" => self.auth(argument),
+                _ => self.line("-ERR not before the login"),
+            };
+        };
+        match verb.as_str() {
+            "STAT" => {
+                let left = maildrop.iter().filter(|entry| !entry.deleted);
+                let (count, octets) = left.fold((0, 0), |(count, octets), entry| {
+                    (count + 1, octets + listed(&entry.message))
+                });
+                self.line(&format!("+OK {count} {octets}"))
+            }
+            "RSET" => {
+                maildrop.iter_mut().for_each(|entry| entry.deleted = false);
+                self.line("+OK")
+            }
+            "NOOP" => self.line("+OK"),
+            "LIST" => self.listing(argument, |message| Some(listed(message).to_string().into())),
+            "UIDL" => self.listing(argument, |message| message.uid.clone()),
+            "RETR" | "TOP" | "DELE" => self.message_command(&verb, argument),
+            _ => self.line("-ERR what"),
+        }
+    }
+
+    fn capa(&mut self) -> io::Result<()> {
+        match self.behaviour.capabilities.clone() {
+            None => self.line("-ERR no such command"),
+            Some(capabilities) => {
+                self.line("+OK")?;
+                for capability in capabilities {
+                    self.line(&capability)?;
+                }
+                self.line(".")
+            }
+        }
+    }
+
+    fn auth(&mut self, argument: &str) -> io::Result<()> {
+        let (mechanism, initial) = argument.split_once(' ').unwrap_or((argument, ""));
+        if !mechanism.eq_ignore_ascii_case("PLAIN") {
+            return self.line("-ERR no such mechanism");
+        }
+        let mut response = initial.to_owned();
+        if response.is_empty() {
+            self.line("+ ")?;
+            response = lossy(&self.connection.read_line()?.unwrap_or_default());
+            lock(&self.state).commands.push(response.clone());
+        }
+        let response = lossy(&decode_base64(&response));
+        let mut parts = response.split('\0').skip(1);
+        let (user, password) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        self.login(user, password)
+    }
+
+    fn login(&mut self, user: &str, password: &str) -> io::Result<()> {
+        lock(&self.state).logins += 1;
+        if let Some(text) = self.behaviour.refuse_login.clone() {
+            return self.line(&text);
+        }
+        if user != MailboxServer::USER || password != MailboxServer::PASSWORD {
+            return self.line("-ERR [AUTH] wrong user or password");
+        }
+        let messages = lock(&self.state).messages.clone();
+        let hidden = &self.behaviour.hidden;
+        let shown = messages.into_iter().filter(|message| {
+            message.uid.as_ref().is_none_or(|uid| !hidden.contains(&lossy(uid)))
+        });
+        let maildrop: Vec<Entry> =
+            shown.map(|message| Entry { message, deleted: false }).collect();
+        let count = maildrop.len();
+        self.maildrop = Some(maildrop);
+        self.line(&format!("+OK {count} messages"))
+    }
+
+    /// Answers LIST and UIDL, for all messages or one.  Those without a value are left out.
+    fn listing(
+        &mut self,
+        argument: &str,
+        value: impl Fn(&Message) -> Option<Vec<u8>>,
+    ) -> io::Result<()> {
+        let line = |number: usize, entry: &Entry| {
+            let value = value(&entry.message)?;
+            Some([format!("{number} ").as_bytes(), &value, b"\r\n"].concat())
+        };
+        let entries = self.maildrop.iter().flatten().enumerate();
+        let entries = entries.filter(|(_, entry)| !entry.deleted);
+        let answer = if argument.is_empty() {
+            let lines = entries.filter_map(|(index, entry)| line(index + 1, entry));
+            let lines: Vec<Vec<u8>> = lines.collect();
+            [b"+OK\r\n", lines.concat().as_slice(), b".\r\n"].concat()
+        } else {
+            let mut wanted = entries.filter(|(index, _)| argument == (index + 1).to_string());
+            wanted
+                .find_map(|(index, entry)| line(index + 1, entry))
+                .map_or(b"-ERR no such message\r\n".to_vec(), |line| [b"+OK ", &line[..]].concat())
+        };
+        self.send(&answer)
+    }
+
+    fn message_command(&mut self, verb: &str, argument: &str) -> io::Result<()> {
+        let (number, lines) = argument.split_once(' ').unwrap_or((argument, "0"));
+        let number = number.parse().unwrap_or(0_usize);
+        let entry = number
+            .checked_sub(1)
+            .and_then(|index| self.maildrop.as_mut()?.get_mut(index))
+            .filter(|entry| !entry.deleted);
+        let Some(entry) = entry else {
+            return self.line("-ERR no such message");
+        };
+        let message = Arc::clone(&entry.message);
+        match verb {
+            "DELE" => {
+                entry.deleted = true;
+                self.line("+OK")
+            }
+            "TOP" => {
+                self.line("+OK")?;
+                self.send(&message.top(lines.parse().unwrap_or(0)))?;
+                self.line(".")
+            }
+            _ => self.retr(number, &message),
+        }
+    }
+
+    fn retr(&mut self, number: usize, message: &Message) -> io::Result<()> {
+        if let Some((faulty, octets)) = self.behaviour.cut_in_retr
+            && faulty == number
+        {
+            self.allowance = Some(octets);
+        }
+        self.line(&format!("+OK {} octets", listed(message)))?;
+        let mut end = Vec::new();
+        for piece in message.pieces(!self.behaviour.unstuffed) {
+            self.send(&piece)?;
+            end = piece[piece.len().saturating_sub(2)..].to_vec();
+        }
+        if end != b"\r\n" {
+            self.send(b"\r\n")?;
+        }
+        self.line(".")
+    }
+
+    fn quit(&mut self) -> io::Result<()> {
+        let Some(maildrop) = self.maildrop.take() else {
+            return self.line("+OK");
+        };
+        let quit = self.behaviour.quit;
+        if matches!(quit, Quit::Answer | Quit::DeleteSilently) {
+            let deleted = |message: &Arc<Message>| {
+                maildrop.iter().any(|entry| entry.deleted && Arc::ptr_eq(&entry.message, message))
+            };
+            lock(&self.state).messages.retain(|message| !deleted(message));
+        }
+        match quit {
+            Quit::Answer => self.line("+OK bye"),
+            Quit::Refuse => self.line("-ERR some deleted messages not removed"),
+            Quit::DeleteSilently | Quit::Vanish => Ok(()),
+        }
+    }
+
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        self.send(format!("{line}\r\n").as_bytes())
+    }
+
+    /// Sends what the connection's allowance permits; an error once it is used up.
+    fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        let Some(allowance) = &mut self.allowance else {
+            return self.connection.send(octets);
+        };
+        let sent = usize::try_from(*allowance).unwrap_or(usize::MAX).min(octets.len());
+        *allowance -= sent as u64;
+        self.connection.send(&octets[..sent])?;
+        if sent < octets.len() { Err(io::Error::other("cut on request")) } else { Ok(()) }
+    }
+}
+
+fn listed(message: &Message) -> u64 {
+    message.listed_octets.unwrap_or_else(|| message.octets())
+}
+
+/// Standard base64, lenient: a test's client is not under test here.
+pub(super) fn decode_base64(text: &str) -> Vec<u8> {
+    let (mut bits, mut count, mut out) = (0_u32, 0, Vec::new());
+    for byte in text.bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => break,
+        };
+        bits = (bits << 6) | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+        }
+    }
+    out
+}
