@@ -9,6 +9,8 @@ pub mod message;
 pub mod net;
 pub mod plan;
 pub mod poll;
+pub mod pop3;
 pub mod sasl;
 pub mod secret;
+pub mod store;
 pub mod text;

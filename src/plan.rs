@@ -1,11 +1,15 @@
 //! What is done with each message of a maildrop, decided before anything is fetched.
 //!
-//! [`plan`] takes the server's listing, what the state knows, the account's [`Policy`] and the
-//! time, and gives one [`Step`] per message with its [`Reason`].  It never plans a deletion that
-//! the policy does not ask for, nor of a message that is not delivered everywhere.  Pure: the
-//! clock and the network are the caller's.
+//! [`plan`] takes the server's listing, what the state knows of it, the account's [`Policy`] and
+//! the time, and gives one [`Step`] per message with its [`Reason`].  It never plans a deletion
+//! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
+//! the clock, the network and the state are the caller's.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
+
+use crate::message::{MessageKey, MessageNumber, Name, UnixTime};
 
 /// What happens on the server to a message that has been delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,4 +58,381 @@ pub struct Policy {
     pub oversize: Oversize,
     /// Messages to fetch in one poll; `None`: all.
     pub max_messages: Option<u32>,
+}
+
+/// A message as the server lists it, with what the state knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number in this session.
+    pub number: MessageNumber,
+    /// Its unique-id and occurrence; `None` where the server gave no usable unique-id.
+    pub key: Option<MessageKey>,
+    /// Its size by LIST; a hint.
+    pub octets: Option<u64>,
+    /// What the state knows; `None`: it is new.
+    pub standing: Option<Standing>,
+}
+
+/// What the state knows of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It was there before the first poll and is left alone.
+    Ignored,
+    /// Delivered everywhere, at this time.
+    Done(UnixTime),
+    /// Only its header was delivered.
+    HeaderOnly,
+    /// Not yet delivered everywhere.
+    Open(Box<[Delivery]>),
+}
+
+/// How far the delivery of one message to one destination has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The destination.
+    pub destination: Name,
+    /// How far.
+    pub progress: Progress,
+}
+
+/// The states of a delivery that began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// In the Maildir, or on its way there: only the Maildir itself can tell.
+    Staged,
+    /// It was being sent when the process ended; nobody knows how that went.
+    Sending,
+    /// Done.
+    Delivered,
+    /// Failed for now; not tried again before this time.
+    Deferred(UnixTime),
+    /// Refused for good; left to the operator.
+    Quarantined,
+    /// Given up by the operator.
+    Skipped,
+}
+
+/// What to do with one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Index of the message in the listing.
+    pub index: usize,
+    /// What.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What can be done with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing: it stays where it is.
+    Leave,
+    /// It is retrieved and delivered.
+    Fetch(Targets),
+    /// Its header is retrieved and delivered.
+    FetchHeader,
+    /// It is deleted on the server.
+    Delete,
+}
+
+/// Destinations that still want a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// All of the account's.
+    All,
+    /// Only these.
+    Only(Box<[Name]>),
+}
+
+/// Why a step was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum Reason {
+    New,
+    Unfinished,
+    Kept,
+    RetentionOver,
+    RetentionUntil(UnixTime),
+    Ignored,
+    HeaderOnly,
+    TooLarge { octets: u64, limit: u64 },
+    EnoughForNow,
+    Deferred(UnixTime),
+    Unconfirmed,
+    Quarantined,
+    NoUniqueId,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |at: &UnixTime| jiff::Timestamp::from_second(*at).unwrap_or_default();
+        match self {
+            Reason::New => f.write_str("new"),
+            Reason::Unfinished => f.write_str("not yet delivered everywhere"),
+            Reason::Kept => f.write_str("delivered; retention is keep"),
+            Reason::RetentionOver => f.write_str("delivered, and its retention is over"),
+            Reason::RetentionUntil(at) => write!(f, "delivered; kept until {}", time(at)),
+            Reason::Ignored => f.write_str("was there before the first poll (initial)"),
+            Reason::HeaderOnly => f.write_str("larger than max-size; its header was delivered"),
+            Reason::TooLarge { octets, limit } => write!(f, "{octets} octets, above max-size ({limit})"),
+            Reason::EnoughForNow => f.write_str("max-messages is reached; next poll"),
+            Reason::Deferred(until) => write!(f, "its delivery failed; next try after {}", time(until)),
+            Reason::Unconfirmed => f.write_str("perhaps in a Maildir that is not there now"),
+            Reason::Quarantined => f.write_str("in quarantine"),
+            Reason::NoUniqueId => f.write_str("the server gives it no usable unique-id"),
+        }
+    }
+}
+
+/// One step for each message of the listing, in its order.
+pub fn plan(listing: &[Listed], policy: &Policy, now: UnixTime) -> Vec<Step> {
+    let mut room = policy.max_messages.unwrap_or(u32::MAX);
+    let steps = listing.iter().enumerate().map(|(index, listed)| {
+        let (mut action, mut reason) = decide(listed, policy, now);
+        if matches!(action, Action::Fetch(_) | Action::FetchHeader) {
+            match room.checked_sub(1) {
+                Some(left) => room = left,
+                None => (action, reason) = (Action::Leave, Reason::EnoughForNow),
+            }
+        }
+        Step { index, action, reason }
+    });
+    steps.collect()
+}
+
+fn decide(listed: &Listed, policy: &Policy, now: UnixTime) -> (Action, Reason) {
+    if listed.key.is_none() {
+        return (Action::Leave, Reason::NoUniqueId);
+    }
+    match &listed.standing {
+        Some(Standing::Ignored) => (Action::Leave, Reason::Ignored),
+        Some(Standing::Done(at)) => retain(policy.retention, *at, now),
+        Some(Standing::HeaderOnly) => header_only(listed, policy),
+        Some(Standing::Open(deliveries)) => unfinished(deliveries, listed, policy, now),
+        None => fetch(Targets::All, Reason::New, listed, policy),
+    }
+}
+
+fn retain(retention: Retention, delivered: UnixTime, now: UnixTime) -> (Action, Reason) {
+    match retention {
+        Retention::Keep => (Action::Leave, Reason::Kept),
+        Retention::Delete => (Action::Delete, Reason::RetentionOver),
+        Retention::After(time) => {
+            let until = delivered.saturating_add(seconds(time));
+            match until <= now {
+                true => (Action::Delete, Reason::RetentionOver),
+                false => (Action::Leave, Reason::RetentionUntil(until)),
+            }
+        }
+    }
+}
+
+/// A message too large to be fetched.
+fn excess(listed: &Listed, policy: &Policy) -> Option<(u64, u64)> {
+    let (octets, limit) = (listed.octets?, policy.max_size?);
+    (octets > limit).then_some((octets, limit))
+}
+
+fn fetch(targets: Targets, reason: Reason, listed: &Listed, policy: &Policy) -> (Action, Reason) {
+    match (excess(listed, policy), policy.oversize) {
+        (None, _) => (Action::Fetch(targets), reason),
+        (Some((octets, limit)), Oversize::Skip) => (Action::Leave, Reason::TooLarge { octets, limit }),
+        (Some((octets, limit)), Oversize::Headers) => (Action::FetchHeader, Reason::TooLarge { octets, limit }),
+    }
+}
+
+/// A raised `max-size` brings the rest.
+fn header_only(listed: &Listed, policy: &Policy) -> (Action, Reason) {
+    match (excess(listed, policy), listed.octets) {
+        (None, Some(_)) => (Action::Fetch(Targets::All), Reason::Unfinished),
+        _ => (Action::Leave, Reason::HeaderOnly),
+    }
+}
+
+fn unfinished(deliveries: &[Delivery], listed: &Listed, policy: &Policy, now: UnixTime) -> (Action, Reason) {
+    let mut wanted = Vec::new();
+    let mut waiting = None;
+    let mut quarantined = false;
+    for delivery in deliveries {
+        match delivery.progress {
+            Progress::Staged => return (Action::Leave, Reason::Unconfirmed),
+            Progress::Delivered | Progress::Skipped => {}
+            Progress::Quarantined => quarantined = true,
+            Progress::Deferred(until) if until > now => {
+                waiting = Some(waiting.map_or(until, |earliest: UnixTime| earliest.min(until)));
+            }
+            Progress::Deferred(_) | Progress::Sending => wanted.push(delivery.destination.clone()),
+        }
+    }
+    match (wanted.is_empty(), waiting, quarantined) {
+        (false, ..) => fetch(Targets::Only(wanted.into()), Reason::Unfinished, listed, policy),
+        (true, Some(until), _) => (Action::Leave, Reason::Deferred(until)),
+        (true, None, true) => (Action::Leave, Reason::Quarantined),
+        // Every delivery is over, but the message was not marked as done: never fetched again.
+        (true, None, false) => (Action::Leave, Reason::Unconfirmed),
+    }
+}
+
+/// The messages that an account's first poll is to leave alone for ever, by their index.  `dates`
+/// are arrival times as far as they are known; a message without one is fetched.
+pub fn initially_ignored(
+    listing: &[Listed],
+    initial: Initial,
+    dates: &HashMap<MessageNumber, UnixTime>,
+    now: UnixTime,
+) -> Vec<usize> {
+    let ignored = |listed: &Listed| match initial {
+        Initial::All => false,
+        Initial::None => true,
+        Initial::Since(time) => dates.get(&listed.number).is_some_and(|&date| date < now.saturating_sub(seconds(time))),
+    };
+    let unknown = listing.iter().enumerate().filter(|(_, listed)| listed.standing.is_none() && listed.key.is_some());
+    unknown.filter(|(_, listed)| ignored(listed)).map(|(index, _)| index).collect()
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Least time before a message whose delivery failed is tried again.
+const FIRST_RETRY: i64 = 5 * 60;
+/// Most.
+const LAST_RETRY: i64 = 4 * 60 * 60;
+
+/// When a message that has failed `attempts` times, this one included, is tried again: after 5
+/// minutes, then twice as long each time, up to 4 hours.
+pub fn retry_at(attempts: u32, now: UnixTime) -> UnixTime {
+    let factor = 1_i64 << attempts.saturating_sub(1).min(10);
+    now.saturating_add((FIRST_RETRY * factor).min(LAST_RETRY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = 1_000_000;
+    const DAY: u64 = 24 * 3600;
+
+    fn listed(standing: Option<Standing>) -> Listed {
+        Listed {
+            number: MessageNumber::new(1).expect("one"),
+            key: MessageKey::new(b"u", 0),
+            octets: Some(100),
+            standing,
+        }
+    }
+
+    fn open(progress: &[(&str, Progress)]) -> Option<Standing> {
+        let name = |name: &str| Name::new(name).expect("a name");
+        let delivery = |(destination, progress): &(&str, Progress)| Delivery {
+            destination: name(destination),
+            progress: progress.clone(),
+        };
+        Some(Standing::Open(progress.iter().map(delivery).collect()))
+    }
+
+    fn only(policy: &Policy, listed: Listed) -> (Action, Reason) {
+        let step = plan(&[listed], policy, NOW).remove(0);
+        (step.action, step.reason)
+    }
+
+    #[test]
+    fn retention_decides_about_delivered_messages() {
+        let after = Retention::After(Duration::from_secs(DAY));
+        for (retention, delivered, want) in [
+            (Retention::Keep, 0, (Action::Leave, Reason::Kept)),
+            (Retention::Delete, NOW, (Action::Delete, Reason::RetentionOver)),
+            (after, NOW - DAY as i64, (Action::Delete, Reason::RetentionOver)),
+            (after, NOW - DAY as i64 + 1, (Action::Leave, Reason::RetentionUntil(NOW + 1))),
+            // A clock that went back deletes nothing early.
+            (after, NOW + 50, (Action::Leave, Reason::RetentionUntil(NOW + 50 + DAY as i64))),
+        ] {
+            let policy = Policy { retention, ..Policy::default() };
+            assert_eq!(only(&policy, listed(Some(Standing::Done(delivered)))), want);
+        }
+    }
+
+    #[test]
+    fn nothing_undelivered_is_ever_deleted() {
+        let policy = Policy { retention: Retention::Delete, ..Policy::default() };
+        let mut standings = vec![None, Some(Standing::Ignored), Some(Standing::HeaderOnly)];
+        for progress in [
+            Progress::Staged,
+            Progress::Sending,
+            Progress::Delivered,
+            Progress::Deferred(0),
+            Progress::Deferred(NOW + 1),
+            Progress::Quarantined,
+            Progress::Skipped,
+        ] {
+            standings.push(open(&[("home", Progress::Delivered), ("hub", progress)]));
+        }
+        for standing in standings {
+            let (action, _) = only(&policy, listed(standing.clone()));
+            assert_ne!(action, Action::Delete, "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn only_destinations_that_lack_a_message_get_it() {
+        let hub = || Targets::Only([Name::new("hub").expect("a name")].into());
+        let policy = Policy::default();
+        for (progress, want) in [
+            (Progress::Sending, (Action::Fetch(hub()), Reason::Unfinished)),
+            (Progress::Deferred(NOW), (Action::Fetch(hub()), Reason::Unfinished)),
+            (Progress::Deferred(NOW + 1), (Action::Leave, Reason::Deferred(NOW + 1))),
+            (Progress::Quarantined, (Action::Leave, Reason::Quarantined)),
+            (Progress::Staged, (Action::Leave, Reason::Unconfirmed)),
+        ] {
+            let standing = open(&[("home", Progress::Delivered), ("hub", progress)]);
+            assert_eq!(only(&policy, listed(standing)), want);
+        }
+    }
+
+    #[test]
+    fn too_large_a_message_is_left_or_gives_its_header() {
+        let skip = Policy { max_size: Some(99), ..Policy::default() };
+        let reason = Reason::TooLarge { octets: 100, limit: 99 };
+        assert_eq!(only(&skip, listed(None)), (Action::Leave, reason.clone()));
+        let headers = Policy { oversize: Oversize::Headers, ..skip };
+        assert_eq!(only(&headers, listed(None)), (Action::FetchHeader, reason));
+        assert_eq!(only(&headers, listed(Some(Standing::HeaderOnly))), (Action::Leave, Reason::HeaderOnly));
+        let raised = Policy { max_size: Some(100), ..headers };
+        let whole = (Action::Fetch(Targets::All), Reason::Unfinished);
+        assert_eq!(only(&raised, listed(Some(Standing::HeaderOnly))), whole);
+    }
+
+    #[test]
+    fn max_messages_counts_what_is_fetched_and_nothing_else() {
+        let policy = Policy { max_messages: Some(1), retention: Retention::Delete, ..Policy::default() };
+        let listing = [listed(Some(Standing::Done(0))), listed(None), listed(None), listed(Some(Standing::Done(0)))];
+        let actions: Vec<Action> = plan(&listing, &policy, NOW).into_iter().map(|step| step.action).collect();
+        assert_eq!(actions, [Action::Delete, Action::Fetch(Targets::All), Action::Leave, Action::Delete]);
+    }
+
+    #[test]
+    fn a_message_without_a_unique_id_is_left_alone() {
+        let nameless = Listed { key: None, ..listed(None) };
+        assert_eq!(only(&Policy::default(), nameless), (Action::Leave, Reason::NoUniqueId));
+    }
+
+    #[test]
+    fn the_first_poll_leaves_alone_what_the_policy_says() {
+        let numbered = |n| Listed { number: MessageNumber::new(n).expect("not zero"), ..listed(None) };
+        let listing = [numbered(1), numbered(2), numbered(3)];
+        let number = |n| MessageNumber::new(n).expect("not zero");
+        let dates = HashMap::from([(number(1), NOW - 2 * DAY as i64), (number(2), NOW)]);
+        let since = Initial::Since(Duration::from_secs(DAY));
+        assert_eq!(initially_ignored(&listing, Initial::All, &dates, NOW), [0_usize; 0]);
+        assert_eq!(initially_ignored(&listing, Initial::None, &dates, NOW), [0, 1, 2]);
+        assert_eq!(initially_ignored(&listing, since, &dates, NOW), [0]);
+    }
+
+    #[test]
+    fn retries_come_later_each_time_but_never_stop() {
+        let waits: Vec<i64> = (1..=8).map(|attempts| retry_at(attempts, 0) / 60).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 240, 240]);
+        assert_eq!(retry_at(u32::MAX, 0), LAST_RETRY);
+    }
 }

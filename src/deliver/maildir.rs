@@ -1,10 +1,430 @@
-//! Delivery into a Maildir.
+//! Delivery into a Maildir: exactly once, durable, never replacing a file.
+//!
+//! A message is written to `tmp/NAME` ([`Maildir::create`]), made durable there
+//! ([`Draft::sync`], [`Maildir::sync_tmp`]), and, once the state has recorded NAME, moved to
+//! `new/NAME` ([`Maildir::publish`], [`Maildir::sync_new`]).  From the record on, `tmp/NAME`
+//! being there means that the move is still to be made, and its absence that it was made,
+//! whatever a mail program has done with the file since.
+//!
+//! Everything here blocks, and belongs on threads that may.  After a failed sync the file is
+//! given up: Linux reports the error once, and success afterwards would be a lie.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Class, Failure};
+use crate::message::{MessageKey, Name};
 
 /// Settings of a Maildir destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The folder that holds `tmp`, `new` and `cur`.
     pub path: PathBuf,
+}
+
+/// A Maildir that cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("Maildir {}: {step}: {cause}", path.display())]
+pub struct MaildirError {
+    /// The Maildir.
+    pub path: PathBuf,
+    /// What was tried.
+    pub step: &'static str,
+    /// Why it failed.
+    pub cause: String,
+    /// The kind of error.
+    pub kind: io::ErrorKind,
+}
+
+impl Failure for MaildirError {
+    fn class(&self) -> Class {
+        Class::LocalIo
+    }
+
+    fn advice(&self) -> Option<String> {
+        Some(
+            match self.kind {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    "The user that runs postrider must be able to write there.  The mail stays on the server."
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "Make room.  The mail stays on the server, and is fetched when there is room."
+                }
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    "The folder above it must exist (is a disk not mounted?); postrider makes the Maildir itself.  The \
+                     mail stays on the server."
+                }
+                _ => "The mail stays on the server.  Check the disk and the kernel's log.",
+            }
+            .to_owned(),
+        )
+    }
+}
+
+/// An open Maildir.
+#[derive(Debug)]
+pub struct Maildir {
+    path: PathBuf,
+    tmp: Arc<OwnedFd>,
+    new: OwnedFd,
+}
+
+/// A message that is being written to `tmp/`.  Dropped before [`Draft::keep`], its file is removed.
+#[derive(Debug)]
+pub struct Draft {
+    tmp: Arc<OwnedFd>,
+    file: File,
+    name: String,
+    kept: bool,
+}
+
+impl Maildir {
+    /// Opens a Maildir; makes it, and what is missing of `tmp`, `new` and `cur`, if the folder
+    /// above it exists.
+    ///
+    /// # Errors
+    /// It is not there and cannot be made, or is not ours to write.
+    pub fn open(settings: &Settings) -> Result<Self, MaildirError> {
+        let path = &settings.path;
+        let failed = |step| move |error: io::Error| failure(path, step, &error);
+        let mut made = make_directory(path).map_err(failed("cannot be made"))?;
+        for sub in ["tmp", "new", "cur"] {
+            made |= make_directory(&path.join(sub)).map_err(failed("cannot be made"))?;
+        }
+        if made {
+            // The names of new directories must outlive a crash as well.
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            for dir in [Some(path.as_path()), Some(parent.unwrap_or(Path::new(".")))].into_iter().flatten() {
+                File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("cannot be made durable"))?;
+            }
+        }
+        let open = |sub| open_directory(&path.join(sub)).map_err(failed("cannot be opened"));
+        Ok(Self { path: path.clone(), tmp: Arc::new(open("tmp")?), new: open("new")? })
+    }
+
+    /// Opens a Maildir only if it is there whole.
+    pub fn open_existing(path: &Path) -> Option<Self> {
+        let open = |sub| open_directory(&path.join(sub)).ok();
+        Some(Self { path: path.to_owned(), tmp: Arc::new(open("tmp")?), new: open("new")? })
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a file can be made, without leaving one.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn probe(&self) -> Result<(), MaildirError> {
+        let mut draft = self.create(format!("{}.probe{}", now().0, std::process::id()))?;
+        draft.write(b"x").map_err(|error| failure(&self.path, "cannot be written", &error))
+    }
+
+    /// Makes `tmp/NAME`, readable for its owner alone.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(&self, name: String) -> Result<Draft, MaildirError> {
+        let failed = |error: Errno| failure(&self.path, "a message cannot be made in tmp/", &error.into());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        Ok(Draft { tmp: Arc::clone(&self.tmp), file: file.into(), name, kept: false })
+    }
+
+    /// Makes the names in `tmp/` durable.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn sync_tmp(&self) -> Result<(), MaildirError> {
+        rustix::fs::fsync(&self.tmp).map_err(|error| failure(&self.path, "tmp/ cannot be synced", &error.into()))
+    }
+
+    /// Makes the names in `new/` durable.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn sync_new(&self) -> Result<(), MaildirError> {
+        rustix::fs::fsync(&self.new).map_err(|error| failure(&self.path, "new/ cannot be synced", &error.into()))
+    }
+
+    /// Moves `tmp/NAME` to `new/NAME`, never replacing a file.
+    ///
+    /// # Errors
+    /// The move failed; the file is still in `tmp/`, or its move is found out by the next look.
+    pub fn publish(&self, name: &str) -> Result<(), MaildirError> {
+        let failed = |error: Errno| failure(&self.path, "a message cannot be moved to new/", &error.into());
+        match rustix::fs::renameat_with(&self.tmp, name, &self.new, name, RenameFlags::NOREPLACE) {
+            // Not every file system has it; a link never replaces either.
+            Err(Errno::INVAL | Errno::NOSYS) => self.link_and_unlink(name).map_err(failed),
+            result => result.map_err(failed),
+        }
+    }
+
+    fn link_and_unlink(&self, name: &str) -> Result<(), Errno> {
+        match rustix::fs::linkat(&self.tmp, name, &self.new, name, AtFlags::empty()) {
+            // NFS may say so although this very link worked: the same file then.
+            Err(Errno::EXIST) if self.is_same(name)? => {}
+            result => result?,
+        }
+        rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty())
+    }
+
+    fn is_same(&self, name: &str) -> Result<bool, Errno> {
+        let inode = |dir: &OwnedFd| {
+            rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| (stat.st_dev, stat.st_ino))
+        };
+        Ok(inode(&self.tmp)? == inode(&self.new)?)
+    }
+
+    /// Whether `tmp/NAME` is there.
+    ///
+    /// # Errors
+    /// It cannot be said.
+    pub fn has_draft(&self, name: &str) -> Result<bool, MaildirError> {
+        match rustix::fs::statat(&self.tmp, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(failure(&self.path, "tmp/ cannot be looked into", &error.into())),
+        }
+    }
+
+    /// Whether `new/` or `cur/` holds a file of this name, with or without flags.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn has_message(&self, name: &str) -> Result<bool, MaildirError> {
+        let failed = |error: io::Error| failure(&self.path, "cannot be looked into", &error);
+        for sub in ["new", "cur"] {
+            for entry in std::fs::read_dir(self.path.join(sub)).map_err(failed)? {
+                let found = entry.map_err(failed)?.file_name();
+                if found.as_bytes().split(|&octet| octet == b':').next() == Some(name.as_bytes()) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes drafts of this state directory that no record knows: a crash came between their
+    /// writing and their record.  `is_known` tells the others.  Gives the number removed.
+    ///
+    /// # Errors
+    /// `tmp/` cannot be read.
+    pub fn remove_strays(&self, instance: &str, is_known: impl Fn(&str) -> bool) -> Result<usize, MaildirError> {
+        let failed = |error: io::Error| failure(&self.path, "tmp/ cannot be read", &error);
+        let mark = format!("I{instance}T");
+        let mut removed = 0;
+        for entry in std::fs::read_dir(self.path.join("tmp")).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let ours = name.split('.').nth(1).is_some_and(|unique| unique.contains(&mark));
+            if ours && !is_known(name) {
+                rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty()).map_err(|error| failed(error.into()))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+impl Draft {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Appends to the message.
+    ///
+    /// # Errors
+    /// The disk is full or fails.
+    pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.file.write_all(octets)
+    }
+
+    /// Makes its content durable.  After an error it must be given up.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn sync(&self) -> io::Result<()> {
+        rustix::fs::fdatasync(self.file.as_fd()).map_err(Into::into)
+    }
+
+    /// Leaves the file in `tmp/`, for [`Maildir::publish`].
+    pub fn keep(mut self) -> String {
+        self.kept = true;
+        std::mem::take(&mut self.name)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = rustix::fs::unlinkat(&self.tmp, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time,
+/// process and count; INSTANCE tells which state directory it is of; TOKEN is made of account,
+/// unique-id and occurrence, so that a lost state can be rebuilt from the Maildir.
+pub fn file_name(instance: &str, account: &Name, key: &MessageKey) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (seconds, micros) = now();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let pid = std::process::id();
+    let (token, host) = (token(account, key), host());
+    format!("{seconds}.M{micros:06}P{pid}Q{count}I{instance}T{token}.{host}")
+}
+
+/// 128 bits of SHA-256 over account, unique-id and occurrence, in hexadecimal.
+pub fn token(account: &Name, key: &MessageKey) -> String {
+    let mut hash = Sha256::new();
+    for part in [account.as_str().as_bytes(), key.uid(), &key.occurrence().to_be_bytes()] {
+        // With its length, so that no two lists of parts look the same.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut out, octet| {
+        let _ = write!(out, "{octet:02x}");
+        out
+    })
+}
+
+fn now() -> (u64, u32) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now.as_secs(), now.subsec_micros())
+}
+
+/// This host's name, fit for a file name.
+fn host() -> String {
+    let name = rustix::system::uname();
+    let name = String::from_utf8_lossy(name.nodename().to_bytes()).into_owned();
+    let fit: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    if fit.is_empty() { "localhost".to_owned() } else { fit }
+}
+
+/// Makes one directory, 0700; `false` if it was there.
+fn make_directory(path: &Path) -> io::Result<bool> {
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // A read-only or foreign folder above says so before it says that all is there.
+        Err(_) if path.is_dir() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(Into::into)
+}
+
+fn failure(path: &Path, step: &'static str, error: &io::Error) -> MaildirError {
+    MaildirError { path: path.to_owned(), step, cause: error.to_string(), kind: error.kind() }
+}
+
+/// Turns an error of a [`Draft`] into one that names the Maildir.
+pub fn draft_failure(path: &Path, error: &io::Error) -> MaildirError {
+    failure(path, "a message cannot be written", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn maildir() -> (tempfile::TempDir, Maildir) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let maildir = Maildir::open(&Settings { path: dir.path().join("Maildir") }).expect("made");
+        (dir, maildir)
+    }
+
+    fn names(maildir: &Maildir, sub: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(maildir.path().join(sub)).expect("a directory");
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("ASCII")).collect()
+    }
+
+    #[test]
+    fn a_message_appears_in_new_with_mode_0600() {
+        let (_dir, maildir) = maildir();
+        let mut draft = maildir.create("1.a.host".into()).expect("made");
+        draft.write(b"text\n").expect("written");
+        draft.sync().expect("synced");
+        assert_eq!(names(&maildir, "new"), [""; 0]);
+        let name = draft.keep();
+        maildir.publish(&name).expect("moved");
+        assert_eq!((names(&maildir, "new"), names(&maildir, "tmp")), (vec!["1.a.host".to_owned()], vec![]));
+        let mode = maildir.path().join("new/1.a.host").metadata().expect("there").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn no_file_is_ever_replaced() {
+        let (_dir, maildir) = maildir();
+        std::fs::write(maildir.path().join("new/n"), "old").expect("written");
+        for publish in [Maildir::publish, |maildir: &Maildir, name: &str| {
+            maildir.link_and_unlink(name).map_err(|error| failure(maildir.path(), "x", &error.into()))
+        }] {
+            maildir.create("n".into()).expect("made").keep();
+            publish(&maildir, "n").expect_err("refused");
+            assert_eq!(std::fs::read(maildir.path().join("new/n")).expect("read"), b"old");
+            std::fs::remove_file(maildir.path().join("tmp/n")).expect("still there");
+        }
+    }
+
+    #[test]
+    fn an_abandoned_draft_leaves_nothing() {
+        let (_dir, maildir) = maildir();
+        drop(maildir.create("n".into()).expect("made"));
+        assert_eq!(names(&maildir, "tmp"), [""; 0]);
+    }
+
+    #[test]
+    fn only_unknown_drafts_of_this_instance_are_removed() {
+        let (_dir, maildir) = maildir();
+        let account = Name::new("a").expect("a name");
+        let key = |uid: &[u8]| MessageKey::new(uid, 0).expect("a key");
+        let stray = file_name("mine", &account, &key(b"1"));
+        let known = file_name("mine", &account, &key(b"2"));
+        let foreign = file_name("theirs", &account, &key(b"1"));
+        for name in [&stray, &known, &foreign, &"1.M2P3.host".to_owned()] {
+            maildir.create(name.clone()).expect("made").keep();
+        }
+        assert_eq!(maildir.remove_strays("mine", |name| name == known).expect("read"), 1);
+        assert_eq!(names(&maildir, "tmp").len(), 3);
+        assert!(!maildir.has_draft(&stray).expect("read"));
+    }
+
+    #[test]
+    fn a_maildir_is_not_made_where_its_parent_is_missing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let settings = Settings { path: dir.path().join("not/there") };
+        let error = Maildir::open(&settings).expect_err("refused");
+        assert_eq!((error.class(), error.kind), (Class::LocalIo, io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_token_tells_account_unique_id_and_occurrence_apart() {
+        let name = |name| Name::new(name).expect("a name");
+        let key = |uid: &[u8], occurrence| MessageKey::new(uid, occurrence).expect("a key");
+        let tokens =
+            [token(&name("a"), &key(b"bc", 0)), token(&name("ab"), &key(b"c", 0)), token(&name("a"), &key(b"bc", 1))];
+        assert!(tokens[0] != tokens[1] && tokens[0] != tokens[2] && tokens[1] != tokens[2]);
+        assert_eq!(tokens[0].len(), 32);
+    }
 }

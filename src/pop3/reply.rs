@@ -1,0 +1,259 @@
+//! What servers answer: status lines and their response codes, capabilities, listings.
+//!
+//! Lenient where real servers are sloppy (case, spaces, extra fields), strict where leniency
+//! would guess: a line that begins with neither `+OK` nor `-ERR` is no status line, and the
+//! session that reads one is out of step.
+
+use std::time::Duration;
+
+use crate::message::{MessageNumber, UNIQUE_ID_LIMIT};
+use crate::text;
+
+/// A status line (RFC 1939 §3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Whether it begins with `+OK`.
+    pub ok: bool,
+    /// The response code in brackets (RFC 2449 §8).
+    pub code: Option<ResponseCode>,
+    /// The rest, escaped and bounded, fit to be shown.
+    pub text: String,
+}
+
+/// A response code (RFC 2449 §8, RFC 3206, RFC 6856).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResponseCode {
+    /// Another session holds the maildrop.
+    InUse,
+    /// Too soon after the last login.
+    LoginDelay,
+    /// A failure of the server that passes.
+    SysTemp,
+    /// A failure of the server that somebody has to mend.
+    SysPerm,
+    /// The credentials are wrong.
+    Auth,
+    /// The mailbox wants UTF8 (RFC 6856).
+    Utf8,
+    /// Any other, in capitals.
+    Other(String),
+}
+
+impl Status {
+    /// Reads a status line without its line end; `None` if it is none.  Codes are read whether
+    /// or not the server announced RESP-CODES.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let (ok, rest) = match (strip(line, b"+OK"), strip(line, b"-ERR")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return None,
+        };
+        // A word must end here: "+OKAY" is somebody's mail text.
+        if rest.first().is_some_and(|octet| !octet.is_ascii_whitespace()) {
+            return None;
+        }
+        let rest = rest.trim_ascii();
+        Some(Status { ok, code: response_code(rest), text: text::shown(rest) })
+    }
+}
+
+fn strip<'a>(line: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(word.len())?;
+    start.eq_ignore_ascii_case(word).then_some(rest)
+}
+
+fn response_code(rest: &[u8]) -> Option<ResponseCode> {
+    let inside = rest.strip_prefix(b"[")?;
+    let inside = &inside[..memchr::memchr(b']', inside)?];
+    let code = text::escape(inside.trim_ascii(), 40).to_ascii_uppercase();
+    Some(match code.as_str() {
+        "IN-USE" => ResponseCode::InUse,
+        "LOGIN-DELAY" => ResponseCode::LoginDelay,
+        "SYS/TEMP" => ResponseCode::SysTemp,
+        "SYS/PERM" => ResponseCode::SysPerm,
+        "AUTH" => ResponseCode::Auth,
+        "UTF8" => ResponseCode::Utf8,
+        _ => ResponseCode::Other(code),
+    })
+}
+
+/// What a server can do (RFC 2449 §5, §6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Whether the server answered CAPA at all; without an answer nothing is known to be absent.
+    pub announced: bool,
+    /// STLS (RFC 2595).
+    pub stls: bool,
+    /// UIDL.
+    pub uidl: bool,
+    /// TOP.
+    pub top: bool,
+    /// USER and PASS.
+    pub user: bool,
+    /// Commands may be sent before the replies to earlier ones.
+    pub pipelining: bool,
+    /// SASL mechanisms, in capitals.
+    pub sasl: Vec<String>,
+    /// Least time between two logins.
+    pub login_delay: Option<Duration>,
+    /// Days that the server keeps mail; 0: a retrieved message may be deleted by QUIT.
+    pub expire_days: Option<u32>,
+    /// What the server calls itself, escaped.
+    pub implementation: Option<String>,
+    /// Every line, escaped, for showing.
+    pub lines: Vec<String>,
+}
+
+impl Capabilities {
+    /// Reads one line of the answer to CAPA.  Unknown ones are kept for showing only.
+    pub fn add_line(&mut self, line: &[u8]) {
+        self.announced = true;
+        self.lines.push(text::shown(line));
+        let shown = text::shown(line);
+        let mut words = shown.split_ascii_whitespace();
+        let Some(keyword) = words.next() else { return };
+        match keyword.to_ascii_uppercase().as_str() {
+            "STLS" => self.stls = true,
+            "UIDL" => self.uidl = true,
+            "TOP" => self.top = true,
+            "USER" => self.user = true,
+            "PIPELINING" => self.pipelining = true,
+            "SASL" => self.sasl.extend(words.map(str::to_ascii_uppercase)),
+            "LOGIN-DELAY" => {
+                self.login_delay = words.next().and_then(|word| word.parse().ok()).map(Duration::from_secs);
+            }
+            "EXPIRE" => self.expire_days = words.next().and_then(|word| word.parse().ok()),
+            "IMPLEMENTATION" => self.implementation = Some(words.collect::<Vec<_>>().join(" ")),
+            _ => {}
+        }
+    }
+}
+
+/// The answer to STAT: number of messages, and their octets, which are a hint.
+pub fn stat(text: &str) -> Option<(u32, u64)> {
+    let mut words = text.split_ascii_whitespace();
+    let count = words.next()?.parse().ok()?;
+    Some((count, words.next().and_then(|word| word.parse().ok()).unwrap_or(0)))
+}
+
+/// A line of LIST: message number and octets, extra fields ignored (RFC 1939 §5).
+pub fn list_line(line: &[u8]) -> Option<(MessageNumber, u64)> {
+    let (number, rest) = number_and_rest(line)?;
+    let digits = rest.split(u8::is_ascii_whitespace).next()?;
+    Some((number, decimal(digits)?))
+}
+
+/// A line of UIDL: message number and unique-id.  The unique-id is everything after the spaces
+/// that follow the number, inner spaces and 8-bit octets included; `None` for it where it is
+/// missing or longer than [`UNIQUE_ID_LIMIT`], which is that message's problem alone.
+pub fn uidl_line(line: &[u8]) -> Option<(MessageNumber, Option<&[u8]>)> {
+    let (number, rest) = number_and_rest(line)?;
+    Some((number, (1..=UNIQUE_ID_LIMIT).contains(&rest.len()).then_some(rest)))
+}
+
+fn number_and_rest(line: &[u8]) -> Option<(MessageNumber, &[u8])> {
+    let line = line.trim_ascii();
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    let number = u32::try_from(decimal(&line[..end])?).ok().and_then(MessageNumber::new)?;
+    Some((number, line[end..].trim_ascii_start()))
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |value, &digit| match digit {
+        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(line: &str) -> Option<Status> {
+        Status::parse(line.as_bytes())
+    }
+
+    #[test]
+    fn a_status_line_begins_with_ok_or_err_and_nothing_else() {
+        assert!(status("+OK").expect("status").ok);
+        assert!(status("+ok  ready").expect("status").ok);
+        assert_eq!(status("-ERR no").expect("status").text, "no");
+        for other in ["", "+OKAY", "OK", "From: x", "-ER", "+ ", "."] {
+            assert_eq!(status(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn response_codes_are_read_in_any_case() {
+        for (line, code) in [
+            ("-ERR [IN-USE] locked", ResponseCode::InUse),
+            ("-ERR [auth] no", ResponseCode::Auth),
+            ("-ERR [Sys/Temp] later", ResponseCode::SysTemp),
+            ("-ERR [SYS/PERM]", ResponseCode::SysPerm),
+            ("-ERR [LOGIN-DELAY] wait", ResponseCode::LoginDelay),
+            ("+OK [UTF8]", ResponseCode::Utf8),
+            ("-ERR [x-y] z", ResponseCode::Other("X-Y".to_owned())),
+        ] {
+            assert_eq!(status(line).expect("status").code, Some(code), "{line}");
+        }
+        assert_eq!(status("-ERR no [AUTH]").expect("status").code, None);
+        assert_eq!(status("-ERR [AUTH").expect("status").code, None);
+    }
+
+    #[test]
+    fn server_text_is_escaped() {
+        assert_eq!(status("-ERR \x1b[2J").expect("status").text, "\\x1b[2J");
+    }
+
+    #[test]
+    fn capabilities_of_rfc_2449_are_understood() {
+        let mut all = Capabilities::default();
+        for line in [
+            "TOP",
+            "USER",
+            "SASL CRAM-MD5 KERBEROS_V4",
+            "RESP-CODES",
+            "LOGIN-DELAY 900",
+            "PIPELINING",
+            "EXPIRE 60",
+            "UIDL",
+            "IMPLEMENTATION Shlemazle-Plotz-v302",
+        ] {
+            all.add_line(line.as_bytes());
+        }
+        assert!(all.announced && all.top && all.user && all.pipelining && all.uidl && !all.stls);
+        assert_eq!(all.sasl, ["CRAM-MD5", "KERBEROS_V4"]);
+        assert_eq!(all.login_delay, Some(Duration::from_secs(900)));
+        assert_eq!(all.expire_days, Some(60));
+        assert_eq!(all.implementation.as_deref(), Some("Shlemazle-Plotz-v302"));
+        let mut never = Capabilities::default();
+        never.add_line(b"EXPIRE NEVER");
+        assert_eq!(never.expire_days, None);
+    }
+
+    #[test]
+    fn listings_tolerate_spaces_and_extra_fields() {
+        let number = |n| MessageNumber::new(n).expect("not zero");
+        assert_eq!(list_line(b"1 120"), Some((number(1), 120)));
+        assert_eq!(list_line(b" 2   200 extra"), Some((number(2), 200)));
+        for bad in ["", "x", "0 1", "1", "1 x", "-1 5", "99999999999 1", "1 99999999999999999999"] {
+            assert_eq!(list_line(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(uidl_line(b"1 whqtswO00WBw418f9t5JxYwZ"), Some((number(1), Some(&b"whqtswO00WBw418f9t5JxYwZ"[..]))));
+        assert_eq!(uidl_line(b"2  a b\xff"), Some((number(2), Some(&b"a b\xff"[..]))));
+        assert_eq!(uidl_line(b"3"), Some((number(3), None)));
+        let long = [b"4 ", [b'u'; UNIQUE_ID_LIMIT + 1].as_slice()].concat();
+        assert_eq!(uidl_line(&long), Some((number(4), None)));
+    }
+
+    #[test]
+    fn stat_gives_count_and_octets() {
+        assert_eq!(stat("2 320"), Some((2, 320)));
+        assert_eq!(stat("0 0 extra"), Some((0, 0)));
+        assert_eq!(stat("2"), Some((2, 0)));
+        assert_eq!(stat("many"), None);
+    }
+}

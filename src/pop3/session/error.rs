@@ -1,0 +1,120 @@
+//! What can go wrong in a session.
+
+use std::io;
+use std::time::Duration;
+
+use crate::failure::{Class, Failure};
+use crate::net::NetError;
+use crate::pop3::command::CommandError;
+use crate::pop3::reply::{ResponseCode, Status};
+
+/// A session that ended early.  Nothing was deleted in it.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum SessionError {
+    #[error("{step}: the connection broke: {source}")]
+    Io { step: String, source: io::Error },
+    #[error("{step}: the server closed the connection")]
+    Closed { step: String },
+    #[error("{step}: the server was silent for {} s", limit.as_secs_f32())]
+    Silence { step: String, limit: Duration },
+    #[error("{step}: the answer is none of POP3: {line:?}")]
+    OutOfStep { step: String, line: String },
+    #[error("{step}: the server sent a line of more than {limit} octets")]
+    LongLine { step: String, limit: usize },
+    #[error("{step}: the server listed more than {limit} lines")]
+    LongListing { step: String, limit: usize },
+    #[error("{step}: the server refused: {}", status.text)]
+    Refused { step: String, status: Status },
+    #[error("login as {username:?} by {mechanism}: the server refused: {}", status.text)]
+    LoginRefused { username: String, mechanism: &'static str, status: Status },
+    #[error("the server offers none of the ways to log in that are allowed (it offers: {offered})")]
+    NoMechanism { offered: String },
+    #[error("the server does not offer STLS, so the password was not sent")]
+    NoStls,
+    #[error("STLS: the server refused: {}", status.text)]
+    StlsRefused { status: Status },
+    #[error("STLS: the server sent more in clear behind its answer, which somebody may have injected")]
+    StlsInjection,
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error("the password or user name holds a NUL")]
+    NulInCredentials,
+}
+
+impl SessionError {
+    /// The response code of the reply that ended it, if it was one.
+    pub fn response_code(&self) -> Option<&ResponseCode> {
+        match self {
+            SessionError::Refused { status, .. }
+            | SessionError::LoginRefused { status, .. }
+            | SessionError::StlsRefused { status } => status.code.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the credentials may be wrong, so that trying again may lock the account.
+    pub fn is_login_refused(&self) -> bool {
+        let SessionError::LoginRefused { status, .. } = self else { return false };
+        matches!(status.code, None | Some(ResponseCode::Auth | ResponseCode::Other(_)))
+    }
+}
+
+impl Failure for SessionError {
+    fn class(&self) -> Class {
+        use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
+        match self {
+            SessionError::Net(error) => error.class(),
+            SessionError::Io { .. } | SessionError::Closed { .. } | SessionError::Silence { .. } => Class::Unreachable,
+            SessionError::OutOfStep { .. } | SessionError::LongLine { .. } | SessionError::LongListing { .. } => {
+                Class::Protocol
+            }
+            _ if matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
+            SessionError::LoginRefused { .. } | SessionError::NoMechanism { .. } => Class::LoginRefused,
+            SessionError::Refused { .. } | SessionError::StlsInjection | SessionError::StlsRefused { .. } => {
+                Class::Protocol
+            }
+            SessionError::NoStls => Class::Protocol,
+            SessionError::Command(_) | SessionError::NulInCredentials => Class::Configuration,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
+        let text = match (self, self.response_code()) {
+            (SessionError::Net(error), _) => return error.advice(),
+            (_, Some(InUse)) => "Another program is reading this mailbox; it is tried again in a few minutes.",
+            (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",
+            (_, Some(SysTemp)) => "The server has a problem that passes; it is tried again later.",
+            (_, Some(SysPerm)) => "The server has a problem that its operator has to mend; ask the provider.",
+            (SessionError::LoginRefused { .. }, _) => {
+                "Check `username` and the password, and whether the provider wants POP3 switched on in its web mail or \
+                 an app password.  Repeated attempts may lock the account."
+            }
+            (SessionError::NoMechanism { .. }, _) => {
+                "Set `auth` to one that it offers; a server may offer more over TLS (`tls`)."
+            }
+            (SessionError::NoStls | SessionError::StlsRefused { .. } | SessionError::StlsInjection, _) => {
+                "Nothing secret was sent.  Try tls = \"implicit\" (port 995); if it worked before, somebody may be \
+                 tampering with the connection."
+            }
+            (SessionError::OutOfStep { .. } | SessionError::LongLine { .. } | SessionError::LongListing { .. }, _) => {
+                "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; it is tried again later."
+            }
+            (SessionError::Closed { .. } | SessionError::Io { .. }, _) => {
+                "Nothing was deleted or lost; it is tried again later.  If it never works, check `port` and `tls`."
+            }
+            (SessionError::Silence { .. }, _) => {
+                "Nothing was deleted or lost; it is tried again later.  `timeout` sets how long silence may last; check \
+                 that `port` and `tls` go together."
+            }
+            (SessionError::Refused { .. }, _) => "Nothing was deleted or lost; it is tried again later.",
+            (SessionError::Command(_) | SessionError::NulInCredentials, _) => {
+                "Check `username` and the password for stray characters."
+            }
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,280 @@
+//! The TRANSACTION state: listings, messages, deletions, QUIT.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::SessionError;
+use super::wire::Wire;
+use crate::message::MessageNumber;
+use crate::pop3::command::Command;
+use crate::pop3::multiline::Decoder;
+use crate::pop3::reply::{self, Capabilities, Status};
+
+/// Messages that a maildrop may have: memory for a listing stays bounded.
+const LISTING_LIMIT: usize = 2_000_000;
+
+/// Octets of commands that may be unanswered (RFC 2449 §6.6 lets the client see to it that both
+/// sides never wait for each other): below one segment and every server's input buffer.
+const WINDOW_OCTETS: usize = 1024;
+
+/// Time for the answer to QUIT, in which the server deletes.
+const QUIT_LIMIT: Duration = Duration::from_secs(60);
+
+/// A message of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number in this session.
+    pub number: MessageNumber,
+    /// Its unique-id; `None` where the server gave none or one that is too long.
+    pub uid: Option<Box<[u8]>>,
+    /// Its size; a hint.
+    pub octets: Option<u64>,
+}
+
+/// How the server answered QUIT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quit {
+    /// Everything that was to be deleted is deleted.
+    Done,
+    /// Some of it may not be deleted (RFC 1939 §6); the server's words.
+    Refused(String),
+    /// No answer: nobody knows.
+    Silence,
+}
+
+/// A command without an answer yet.
+struct Outstanding {
+    step: Step,
+    octets: usize,
+}
+
+/// What a command is called in errors; made into text only when there is one.
+#[derive(Clone, Copy)]
+enum Step {
+    Named(&'static str),
+    Numbered(&'static str, MessageNumber),
+}
+
+impl Step {
+    fn text(self) -> String {
+        match self {
+            Step::Named(name) => name.to_owned(),
+            Step::Numbered(name, number) => format!("{name} {number}"),
+        }
+    }
+}
+
+/// A connection after the login.
+pub struct Session<S> {
+    wire: Wire<S>,
+    capabilities: Capabilities,
+    outstanding: VecDeque<Outstanding>,
+    outstanding_octets: usize,
+    answered: Step,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    pub(super) fn new(wire: Wire<S>, capabilities: Capabilities) -> Self {
+        let answered = Step::Named("login");
+        Self { wire, capabilities, outstanding: VecDeque::new(), outstanding_octets: 0, answered }
+    }
+
+    /// What the server announced before the login.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// The connection.
+    pub fn stream(&self) -> &S {
+        self.wire.stream()
+    }
+
+    /// Puts a command into the window, to be sent by the next [`Session::reply`] or
+    /// [`Session::flush`]; `false` if the window has no room for it yet.  Lock-step is a window
+    /// that is never given a second command.
+    pub fn queue(&mut self, command: Command<'_>) -> bool {
+        let before = self.wire.output().len();
+        if command.encode(self.wire.output()).is_err() {
+            return false;
+        }
+        let octets = self.wire.output().len() - before;
+        if !self.outstanding.is_empty() && self.outstanding_octets + octets >= WINDOW_OCTETS {
+            self.wire.output().truncate(before);
+            return false;
+        }
+        self.outstanding_octets += octets;
+        self.outstanding.push_back(Outstanding { step: step(command), octets });
+        true
+    }
+
+    /// Commands without an answer yet.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn flush(&mut self) -> Result<(), SessionError> {
+        let step = self.outstanding.back().map_or(self.answered, |last| last.step);
+        self.wire.flush(&|| step.text()).await
+    }
+
+    /// Sends what is queued and reads the status line that answers the oldest command.
+    ///
+    /// # Errors
+    /// The connection broke or is out of step.
+    pub async fn reply(&mut self) -> Result<Status, SessionError> {
+        self.flush().await?;
+        let Some(Outstanding { step, octets }) = self.outstanding.pop_front() else {
+            return Err(SessionError::OutOfStep { step: self.answered.text(), line: String::new() });
+        };
+        self.outstanding_octets -= octets;
+        self.answered = step;
+        self.wire.status(&|| step.text()).await
+    }
+
+    /// Decodes the next piece of the body that follows a `+OK` to RETR or TOP, waiting for more
+    /// only if nothing has come.  The decoder knows when the body is complete.
+    ///
+    /// # Errors
+    /// The connection broke before the body's end.
+    pub async fn body_piece(&mut self, decoder: &mut Decoder, out: &mut Vec<u8>) -> Result<(), SessionError> {
+        let step = self.answered;
+        self.wire.body_piece(&|| step.text(), decoder, out).await
+    }
+
+    /// One command and its status line, in lock-step.
+    ///
+    /// # Errors
+    /// The connection broke or is out of step.
+    pub async fn command(&mut self, command: Command<'_>) -> Result<Status, SessionError> {
+        self.check_in_step()?;
+        self.queue(command);
+        self.reply().await
+    }
+
+    /// STAT: number of messages and their octets.
+    ///
+    /// # Errors
+    /// Refused, or the answer cannot be read.
+    pub async fn stat(&mut self) -> Result<(u32, u64), SessionError> {
+        let step = "STAT".to_owned();
+        let status = self.command(Command::Stat).await?;
+        if !status.ok {
+            return Err(SessionError::Refused { step, status });
+        }
+        reply::stat(&status.text).ok_or(SessionError::OutOfStep { step, line: status.text })
+    }
+
+    /// UIDL: every message with its unique-id, in the server's order.  `None` if the server has no
+    /// UIDL.
+    ///
+    /// # Errors
+    /// A line that is none, or more lines than a maildrop may have.
+    pub async fn uidl(&mut self) -> Result<Option<Vec<Entry>>, SessionError> {
+        let mut entries = Vec::new();
+        let listed = self
+            .listing(Command::Uidl, |line| match reply::uidl_line(line) {
+                None => false,
+                Some((number, uid)) => {
+                    entries.push(Entry { number, uid: uid.map(Into::into), octets: None });
+                    true
+                }
+            })
+            .await?;
+        Ok(listed.then_some(entries))
+    }
+
+    /// LIST: fills in the sizes of entries, which must be in the order of their numbers.
+    ///
+    /// # Errors
+    /// A line that is none, or more lines than a maildrop may have.
+    pub async fn sizes(&mut self, entries: &mut [Entry]) -> Result<(), SessionError> {
+        // Servers list in order, so the next entry is nearly always the one.
+        let mut next = 0;
+        self.listing(Command::List, |line| {
+            let Some((number, octets)) = reply::list_line(line) else { return false };
+            let at = match entries.get(next) {
+                Some(entry) if entry.number == number => Ok(next),
+                _ => entries.binary_search_by_key(&number, |entry| entry.number),
+            };
+            if let Ok(at) = at {
+                entries[at].octets = Some(octets);
+                next = at + 1;
+            }
+            true
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// A multi-line listing; `false` if the server refuses the command.
+    async fn listing(
+        &mut self,
+        command: Command<'_>,
+        mut each: impl FnMut(&[u8]) -> bool,
+    ) -> Result<bool, SessionError> {
+        let step = || command.to_string();
+        if !self.command(command).await?.ok {
+            return Ok(false);
+        }
+        let mut bad = None;
+        self.wire
+            .lines(&step, LISTING_LIMIT, |line| {
+                if !each(line) && bad.is_none() {
+                    bad = Some(crate::text::shown(line));
+                }
+            })
+            .await?;
+        match bad {
+            Some(line) => Err(SessionError::OutOfStep { step: step(), line }),
+            None => Ok(true),
+        }
+    }
+
+    /// Fails if octets have come that no command asked for.
+    ///
+    /// # Errors
+    /// [`SessionError::OutOfStep`].
+    pub fn check_in_step(&self) -> Result<(), SessionError> {
+        if self.outstanding.is_empty() && !self.wire.unread().is_empty() {
+            let line = crate::text::shown(self.wire.unread());
+            return Err(SessionError::OutOfStep { step: format!("after {}", self.answered.text()), line });
+        }
+        Ok(())
+    }
+
+    /// QUIT: the UPDATE state.  Only now the server deletes what DELE has marked.
+    pub async fn quit(mut self) -> Quit {
+        if self.check_in_step().is_err() {
+            return Quit::Silence;
+        }
+        match timeout(QUIT_LIMIT, self.command(Command::Quit)).await {
+            Ok(Ok(Status { ok: true, .. })) => Quit::Done,
+            Ok(Ok(status)) => Quit::Refused(status.text),
+            Ok(Err(_)) | Err(_) => Quit::Silence,
+        }
+    }
+}
+
+fn step(command: Command<'_>) -> Step {
+    match command {
+        Command::Retr(number) => Step::Numbered("RETR", number),
+        Command::Top(number, _) => Step::Numbered("TOP", number),
+        Command::Dele(number) => Step::Numbered("DELE", number),
+        Command::Stat => Step::Named("STAT"),
+        Command::List => Step::Named("LIST"),
+        Command::Uidl => Step::Named("UIDL"),
+        Command::Capa => Step::Named("CAPA"),
+        Command::Stls => Step::Named("STLS"),
+        Command::User(_) => Step::Named("USER"),
+        Command::Rset => Step::Named("RSET"),
+        Command::Noop => Step::Named("NOOP"),
+        Command::Quit => Step::Named("QUIT"),
+    }
+}

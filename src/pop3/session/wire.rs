@@ -1,0 +1,166 @@
+//! The connection under a session: a bounded read buffer, lines, and silence that ends it.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::SessionError;
+use crate::pop3::multiline::Decoder;
+use crate::pop3::reply::Status;
+use crate::text;
+
+/// One buffer, reused: the TLS library clears what it is given, so a larger one costs time.
+const BUFFER_OCTETS: usize = 32 * 1024;
+
+/// Octets of a status line or a line of a listing.  RFC 2449 says 512; unique-ids and error texts
+/// of real servers are longer.
+pub(super) const LINE_LIMIT: usize = 8 * 1024;
+
+/// A connection with its buffers.
+pub(super) struct Wire<S> {
+    stream: S,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    output: Vec<u8>,
+    silence: Duration,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S, silence: Duration) -> Self {
+        let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
+        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), silence }
+    }
+
+    pub(super) fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// The connection itself, if nothing that was read from it would be lost.
+    pub(super) fn into_stream(self) -> Option<S> {
+        (self.start == self.end).then_some(self.stream)
+    }
+
+    pub(super) fn silence(&self) -> Duration {
+        self.silence
+    }
+
+    /// Octets that have come and are not yet read.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Where commands are put until [`Wire::flush`].
+    pub(super) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Sends what is in the output, and wipes it: it may be a password.
+    pub(super) async fn flush(&mut self, step: &dyn Fn() -> String) -> Result<(), SessionError> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let send = async {
+            self.stream.write_all(&self.output).await?;
+            self.stream.flush().await
+        };
+        let sent = timeout(self.silence, send).await;
+        zeroize::Zeroize::zeroize(&mut self.output);
+        match sent {
+            Err(_) => Err(SessionError::Silence { step: step(), limit: self.silence }),
+            Ok(Err(source)) => Err(SessionError::Io { step: step(), source }),
+            Ok(Ok(())) => Ok(()),
+        }
+    }
+
+    /// Reads more into the buffer, which must have room.
+    async fn fill(&mut self, step: &dyn Fn() -> String) -> Result<(), SessionError> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let read = timeout(self.silence, self.stream.read(&mut self.buffer[self.end..])).await;
+        match read {
+            Err(_) => Err(SessionError::Silence { step: step(), limit: self.silence }),
+            Ok(Err(source)) => Err(SessionError::Io { step: step(), source }),
+            Ok(Ok(0)) => Err(SessionError::Closed { step: step() }),
+            Ok(Ok(octets)) => {
+                self.end += octets;
+                Ok(())
+            }
+        }
+    }
+
+    /// The next line without its end (CRLF or LF), given to `read`.
+    pub(super) async fn line<T>(
+        &mut self,
+        step: &dyn Fn() -> String,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, SessionError> {
+        let mut searched = 0;
+        loop {
+            let unread = self.unread();
+            if let Some(newline) = memchr::memchr(b'\n', &unread[searched..]).map(|at| searched + at)
+                && newline <= LINE_LIMIT
+            {
+                let line = &unread[..newline];
+                let value = read(line.strip_suffix(b"\r").unwrap_or(line));
+                self.start += newline + 1;
+                return Ok(value);
+            }
+            if unread.len() > LINE_LIMIT {
+                return Err(SessionError::LongLine { step: step(), limit: LINE_LIMIT });
+            }
+            searched = unread.len();
+            self.fill(step).await?;
+        }
+    }
+
+    /// A status line.
+    pub(super) async fn status(&mut self, step: &dyn Fn() -> String) -> Result<Status, SessionError> {
+        let parsed = self.line(step, |line| Status::parse(line).ok_or_else(|| text::shown(line))).await?;
+        parsed.map_err(|line| SessionError::OutOfStep { step: step(), line })
+    }
+
+    /// The lines of a multi-line response up to its final dot, un-stuffed, given to `each`.
+    pub(super) async fn lines(
+        &mut self,
+        step: &dyn Fn() -> String,
+        limit: usize,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), SessionError> {
+        for _ in 0..=limit {
+            let ended = self
+                .line(step, |line| match line {
+                    b"." => true,
+                    _ => {
+                        each(line.strip_prefix(b".").unwrap_or(line));
+                        false
+                    }
+                })
+                .await?;
+            if ended {
+                return Ok(());
+            }
+        }
+        Err(SessionError::LongListing { step: step(), limit })
+    }
+
+    /// Decodes what has come of a body, waiting for more only if nothing has; whether it is
+    /// complete is the decoder's to say.
+    pub(super) async fn body_piece(
+        &mut self,
+        step: &dyn Fn() -> String,
+        decoder: &mut Decoder,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SessionError> {
+        if self.start == self.end {
+            self.fill(step).await?;
+        }
+        self.start += decoder.decode(&self.buffer[self.start..self.end], out);
+        Ok(())
+    }
+}

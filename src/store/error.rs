@@ -1,0 +1,73 @@
+//! What can go wrong with the state.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::failure::{Class, Failure};
+
+/// The state cannot be used or written.
+#[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum StoreError {
+    #[error("state directory {}: {cause}", path.display())]
+    Directory { path: PathBuf, cause: String },
+    #[error("state directory {}: in use by another postrider{}", path.display(), process(*pid))]
+    Locked { path: PathBuf, pid: Option<u32> },
+    #[error("state directory {}: is on a network file system ({kind}), where SQLite cannot keep its promises", path.display())]
+    NetworkFileSystem { path: PathBuf, kind: &'static str },
+    #[error("state database {}: {cause}", path.display())]
+    Database { path: PathBuf, cause: String, full: bool },
+    #[error("state database {}: is missing, although this directory has had one", path.display())]
+    Missing { path: PathBuf },
+    #[error("state database {}: is damaged ({cause})", path.display())]
+    Damaged { path: PathBuf, cause: String },
+    #[error("state database {}: was written by a newer postrider (format {found}, this one knows {known})", path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("state database {}: belongs to another program", path.display())]
+    Foreign { path: PathBuf },
+    #[error("the thread that keeps the state has ended")]
+    Ended,
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or(String::new(), |pid| format!(" (process {pid})"))
+}
+
+impl StoreError {
+    pub(super) fn directory(path: &std::path::Path, error: &io::Error) -> Self {
+        StoreError::Directory { path: path.to_owned(), cause: error.to_string() }
+    }
+}
+
+impl Failure for StoreError {
+    fn class(&self) -> Class {
+        match self {
+            StoreError::Locked { .. } => Class::TryLater,
+            StoreError::NetworkFileSystem { .. } => Class::Configuration,
+            _ => Class::LocalIo,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            StoreError::Directory { .. } => {
+                "The user that runs postrider must be able to write there; `state-dir` names another place."
+            }
+            StoreError::Locked { .. } => "Wait until it is done, or end it; two must not fetch the same mail.",
+            StoreError::NetworkFileSystem { .. } => "Set `state-dir` to a directory on a local disk.",
+            StoreError::Database { full: true, .. } => "Make room on the disk.  Nothing was lost or deleted.",
+            StoreError::Database { .. } => "Nothing was lost or deleted.  Check the disk and the kernel's log.",
+            StoreError::Missing { .. } => {
+                "Without it everything on the servers would be fetched again.  Restore it from a backup; or, if \
+                 fetching everything again is wanted, remove the file `initialized` beside it."
+            }
+            StoreError::Damaged { .. } => {
+                "Restore it from a backup.  Keep the damaged file: it tells what was delivered."
+            }
+            StoreError::Newer { .. } => "Install the newer postrider again.",
+            StoreError::Foreign { .. } => "Set `state-dir` to a directory of postrider's own.",
+            StoreError::Ended => "Start postrider again; this is a bug.",
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,68 @@
+//! What is known of a listing.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::schema::{kind, state};
+use crate::message::{MessageKey, Name};
+use crate::plan::{Delivery, Progress, Standing};
+
+/// What the state knows of an account's listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Whether the account's first poll is over.
+    pub begun: bool,
+    /// For each message that was asked for, in that order: what is known.
+    pub standings: Vec<Option<Standing>>,
+}
+
+pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
+    let row: Option<(i64, Option<i64>)> = connection
+        .prepare_cached("SELECT id, first_poll FROM account WHERE name = ?1")?
+        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((account, first_poll)) = row else {
+        return Ok(Known { begun: false, standings: vec![None; keys.len()] });
+    };
+    let standings = keys.iter().map(|key| key.as_ref().map_or(Ok(None), |key| standing(connection, account, key)));
+    Ok(Known { begun: first_poll.is_some(), standings: standings.collect::<rusqlite::Result<_>>()? })
+}
+
+fn standing(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Standing>> {
+    let row: Option<(i64, i64, Option<i64>)> = connection
+        .prepare_cached("SELECT id, kind, done FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?
+        .query_row(params![account, key.uid(), key.occurrence()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    Ok(match row {
+        None => None,
+        Some((_, kind::IGNORED, _)) => Some(Standing::Ignored),
+        Some((_, _, Some(done))) => Some(Standing::Done(done)),
+        Some((id, kind, None)) => {
+            let deliveries = deliveries(connection, id)?;
+            let over =
+                deliveries.iter().all(|delivery| matches!(delivery.progress, Progress::Delivered | Progress::Skipped));
+            match kind == kind::HEADER && over {
+                true => Some(Standing::HeaderOnly),
+                false => Some(Standing::Open(deliveries)),
+            }
+        }
+    })
+}
+
+fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {
+    let mut find = connection.prepare_cached(
+        "SELECT p.destination, d.state, d.until FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
+    )?;
+    let rows = find.query_map([message], |row| {
+        let destination: String = row.get(0)?;
+        let progress = match row.get(1)? {
+            state::STAGED => Progress::Staged,
+            state::SENDING => Progress::Sending,
+            state::DELIVERED => Progress::Delivered,
+            state::DEFERRED => Progress::Deferred(row.get::<_, Option<i64>>(2)?.unwrap_or(0)),
+            state::SKIPPED => Progress::Skipped,
+            _ => Progress::Quarantined,
+        };
+        Ok(Name::new(&destination).map(|destination| Delivery { destination, progress }))
+    })?;
+    rows.filter_map(Result::transpose).collect()
+}

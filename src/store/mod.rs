@@ -1,0 +1,24 @@
+//! The state: which messages are known, where each was delivered, what is still open.
+//!
+//! An SQLite database, `STATE-DIR/state.db`, owned by one thread; [`Store`] is a handle to it.
+//! Its operations are in the domain's words, and each is durable when it returns (WAL,
+//! `synchronous=FULL`).  Writes that wait at the same time share one transaction, so that many
+//! polls cost one sync.
+//!
+//! One process at a time: a kernel lock on `STATE-DIR/lock` is held for life.  Reading
+//! ([`Reader`]) needs no lock, which is why the database does not use exclusive locking.
+
+mod error;
+mod lock;
+mod lookup;
+mod open;
+mod read;
+mod schema;
+mod thread;
+mod write;
+
+pub use error::StoreError;
+pub use lookup::Known;
+pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader};
+pub use thread::Store;
+pub use write::{Change, Ending, Outcome, Place, Release, Resolution, Stage, StagedDelivery, Target, TargetState};

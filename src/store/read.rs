@@ -1,0 +1,182 @@
+//! Reading the state beside the process that writes it: history and quarantine.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use super::lookup::{self, Known};
+use super::schema::state;
+use super::write::shown_location;
+use super::{StoreError, open};
+use crate::message::{MessageKey, Name, UnixTime};
+use crate::text;
+
+/// Reads the state, without the lock.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Option<Connection>,
+    path: PathBuf,
+}
+
+/// Which part of the history is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryFilter {
+    /// Only this account.
+    pub account: Option<Name>,
+    /// Only messages whose unique-id, Message-ID or place contains this.
+    pub search: Option<String>,
+    /// At most so many, the newest.
+    pub limit: usize,
+}
+
+/// One delivery of one message.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    /// When it came into its state.
+    pub at: UnixTime,
+    /// The account.
+    pub account: String,
+    /// The unique-id, escaped.
+    pub uid: String,
+    /// 0 unless several messages share the unique-id.
+    pub occurrence: u32,
+    /// The Message-ID, escaped.
+    pub message_id: Option<String>,
+    /// Size as stored.
+    pub octets: Option<u64>,
+    /// `staged`, `sending`, `delivered`, `deferred`, `quarantined`, `skipped`.
+    pub state: &'static str,
+    /// The destination.
+    pub destination: String,
+    /// A Maildir's path, a server's address.
+    pub location: String,
+    /// The file's name, the server's reply, the reason.
+    pub detail: Option<String>,
+    /// When the server confirmed that it deleted the message.
+    pub deleted_at: Option<UnixTime>,
+}
+
+/// A message in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct QuarantinedMessage {
+    /// The account.
+    pub account: String,
+    /// The unique-id, escaped.
+    pub uid: String,
+    /// 0 unless several messages share the unique-id.
+    pub occurrence: u32,
+    /// Since when.
+    pub since: UnixTime,
+    /// The destination that refused it.
+    pub destination: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// The Message-ID, escaped.
+    pub message_id: Option<String>,
+}
+
+fn state_name(number: i64) -> &'static str {
+    match number {
+        state::STAGED => "staged",
+        state::SENDING => "sending",
+        state::DELIVERED => "delivered",
+        state::DEFERRED => "deferred",
+        state::SKIPPED => "skipped",
+        _ => "quarantined",
+    }
+}
+
+impl Reader {
+    /// Opens the state of a directory; one that never had any is read as empty.
+    ///
+    /// # Errors
+    /// The database is there and cannot be read, or is gone.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: open::open_for_reading(dir)?, path: open::path(dir) })
+    }
+
+    /// What is known of a listing.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn known(&self, account: &Name, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
+        let nothing = || Known { begun: false, standings: vec![None; keys.len()] };
+        self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
+    }
+
+    /// Deliveries, the newest last.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn history(&self, filter: &HistoryFilter) -> Result<Vec<Event>, StoreError> {
+        self.read(|connection| history(connection, filter)).map(Option::unwrap_or_default)
+    }
+
+    /// Messages in quarantine, of one account or of all, the oldest first.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn quarantined(&self, account: Option<&Name>) -> Result<Vec<QuarantinedMessage>, StoreError> {
+        self.read(|connection| quarantined(connection, account)).map(Option::unwrap_or_default)
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+        let Some(connection) = &self.connection else { return Ok(None) };
+        read(connection).map(Some).map_err(|error| open::database_error(&self.path, &error))
+    }
+}
+
+fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<Vec<Event>> {
+    let mut find = connection.prepare(
+        "SELECT d.at, a.name, m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
+                d.detail, m.deleted
+         FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
+         JOIN place p ON p.id = d.place
+         WHERE (?1 IS NULL OR a.name = ?1)
+           AND (?2 IS NULL OR instr(m.uid, ?2) OR instr(m.message_id, ?2) OR instr(d.detail, ?2))
+         ORDER BY d.at DESC, m.id DESC LIMIT ?3",
+    )?;
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let rows = find.query_map(params![filter.account.as_ref().map(Name::as_str), filter.search, limit], |row| {
+        Ok(Event {
+            at: row.get(0)?,
+            account: row.get(1)?,
+            uid: text::escape(&row.get::<_, Vec<u8>>(2)?, 512),
+            occurrence: row.get(3)?,
+            message_id: row.get::<_, Option<String>>(4)?.map(|id| text::shown(id.as_bytes())),
+            octets: row.get::<_, Option<i64>>(5)?.and_then(|octets| u64::try_from(octets).ok()),
+            state: state_name(row.get(6)?),
+            destination: row.get(7)?,
+            location: shown_location(row.get(8)?),
+            detail: row.get(9)?,
+            deleted_at: row.get(10)?,
+        })
+    })?;
+    let mut events: Vec<Event> = rows.collect::<rusqlite::Result<_>>()?;
+    events.reverse();
+    Ok(events)
+}
+
+fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Result<Vec<QuarantinedMessage>> {
+    let mut find = connection.prepare(
+        "SELECT a.name, m.uid, m.occurrence, d.at, p.destination, d.detail, m.message_id
+         FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
+         JOIN place p ON p.id = d.place
+         WHERE d.state = 5 AND (?1 IS NULL OR a.name = ?1)
+         ORDER BY d.at, m.id",
+    )?;
+    let rows = find.query_map([account.map(Name::as_str)], |row| {
+        Ok(QuarantinedMessage {
+            account: row.get(0)?,
+            uid: text::escape(&row.get::<_, Vec<u8>>(1)?, 512),
+            occurrence: row.get(2)?,
+            since: row.get(3)?,
+            destination: row.get(4)?,
+            reason: row.get(5)?,
+            message_id: row.get::<_, Option<String>>(6)?.map(|id| text::shown(id.as_bytes())),
+        })
+    })?;
+    rows.collect()
+}

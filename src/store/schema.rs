@@ -1,0 +1,78 @@
+//! Tables and their versions.
+//!
+//! A `message` row exists from the moment that something was decided about a message which must
+//! not be forgotten; a `delivery` row for each of its destinations says how far that one is.
+//! Unique-ids are octets (BLOB).  Times are seconds since 1970.
+
+/// Identifies the file as postrider's (`PRAGMA application_id`).
+pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
+
+/// `PRAGMA user_version` of this format.
+pub(super) const VERSION: i64 = 1;
+
+/// The format, for a new database.
+pub(super) const CREATE: &str = "
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE account (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    first_poll INTEGER              -- when `initial` was applied; NULL: not yet
+);
+
+-- A destination as it was at the time: a later change of its path must not confuse what is open.
+CREATE TABLE place (
+    id          INTEGER PRIMARY KEY,
+    destination TEXT NOT NULL,
+    location    BLOB NOT NULL,      -- a Maildir's path, a server's address
+    UNIQUE (destination, location)
+);
+
+CREATE TABLE message (
+    id          INTEGER PRIMARY KEY,
+    account     INTEGER NOT NULL REFERENCES account,
+    uid         BLOB NOT NULL,
+    occurrence  INTEGER NOT NULL,
+    octets      INTEGER,            -- as stored, without trace headers
+    sha256      BLOB,               -- of the same
+    message_id  TEXT,
+    seen        INTEGER NOT NULL,   -- when the row was made
+    kind        INTEGER NOT NULL,   -- 0 whole, 1 left alone at the first poll, 2 header only
+    done        INTEGER,            -- when it was delivered everywhere
+    deleted     INTEGER,            -- when the server confirmed its deletion
+    UNIQUE (account, uid, occurrence)
+);
+
+CREATE TABLE delivery (
+    message  INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
+    place    INTEGER NOT NULL REFERENCES place,
+    state    INTEGER NOT NULL,      -- 1 staged, 2 sending, 3 delivered, 4 deferred, 5 quarantined, 6 skipped
+    at       INTEGER NOT NULL,      -- when it came into this state
+    attempts INTEGER NOT NULL DEFAULT 0,
+    until    INTEGER,               -- deferred: not before
+    detail   TEXT,                  -- the file's name, the server's reply, the reason
+    PRIMARY KEY (message, place)
+) WITHOUT ROWID;
+
+CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);
+";
+
+/// The numbers of `delivery.state`.
+pub(super) mod state {
+    pub(in crate::store) const STAGED: i64 = 1;
+    pub(in crate::store) const SENDING: i64 = 2;
+    pub(in crate::store) const DELIVERED: i64 = 3;
+    pub(in crate::store) const DEFERRED: i64 = 4;
+    pub(in crate::store) const QUARANTINED: i64 = 5;
+    pub(in crate::store) const SKIPPED: i64 = 6;
+}
+
+/// The numbers of `message.kind`.
+pub(super) mod kind {
+    pub(in crate::store) const WHOLE: i64 = 0;
+    pub(in crate::store) const IGNORED: i64 = 1;
+    pub(in crate::store) const HEADER: i64 = 2;
+}

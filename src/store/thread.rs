@@ -1,0 +1,162 @@
+//! The thread that owns the database, and the handle to it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::lookup::{self, Known};
+use super::write::{self, Change, StagedDelivery};
+use super::{StoreError, lock, open};
+use crate::message::{MessageKey, Name, UnixTime};
+
+/// Requests that share one transaction at most.
+const GROUP_LIMIT: usize = 256;
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+enum Request {
+    Apply { changes: Vec<Change>, now: UnixTime, reply: Reply<usize> },
+    Known { account: Name, keys: Vec<Option<MessageKey>>, reply: Reply<Known> },
+    Staged { account: Option<Name>, reply: Reply<Vec<StagedDelivery>> },
+}
+
+/// A handle to the state.  Clones share it; the last one to go ends its thread.
+#[derive(Clone, Debug)]
+pub struct Store {
+    requests: mpsc::Sender<Request>,
+    dir: Arc<Path>,
+    instance: Arc<str>,
+    _lock: Arc<File>,
+}
+
+impl Store {
+    /// Takes the directory's lock and opens the database in it; makes both where nothing is yet.
+    ///
+    /// # Errors
+    /// Another process holds the lock; the directory or the database cannot be used.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let lock = lock::acquire(dir)?;
+        let connection = open::open(dir)?;
+        let path = open::path(dir);
+        let instance = open::instance(&connection).map_err(|error| open::database_error(&path, &error))?;
+        let (requests, inbox) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("state".into())
+            .spawn(move || serve(&connection, &path, &inbox))
+            .map_err(|error| StoreError::directory(dir, &error))?;
+        Ok(Self { requests, dir: dir.into(), instance: instance.into(), _lock: Arc::new(lock) })
+    }
+
+    /// A word that tells this state directory's Maildir names from another's.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The state directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Applies changes, all or none.  When it returns, they are durable.  Gives the number of rows
+    /// that they concerned.
+    ///
+    /// # Errors
+    /// Nothing of it was written.
+    pub async fn apply(&self, changes: Vec<Change>, now: UnixTime) -> Result<usize, StoreError> {
+        self.ask(|reply| Request::Apply { changes, now, reply }).await
+    }
+
+    /// What is known of a listing.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn known(&self, account: &Name, keys: Vec<Option<MessageKey>>) -> Result<Known, StoreError> {
+        let account = account.clone();
+        self.ask(|reply| Request::Known { account, keys, reply }).await
+    }
+
+    /// Deliveries that are staged, of one account or of all.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn staged(&self, account: Option<&Name>) -> Result<Vec<StagedDelivery>, StoreError> {
+        let account = account.cloned();
+        self.ask(|reply| Request::Staged { account, reply }).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).map_err(|_| StoreError::Ended)?;
+        answer.await.map_err(|_| StoreError::Ended)?
+    }
+}
+
+/// A change that waits for its transaction.
+struct Waiting {
+    changes: Vec<Change>,
+    now: UnixTime,
+    reply: Reply<usize>,
+}
+
+fn serve(connection: &Connection, path: &Path, inbox: &mpsc::Receiver<Request>) {
+    while let Ok(first) = inbox.recv() {
+        let mut waiting = Vec::new();
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
+                Request::Known { account, keys, reply } => {
+                    // What was asked to be written before is read.
+                    commit(connection, path, std::mem::take(&mut waiting));
+                    let _ = reply.send(lookup::known(connection, &account, &keys).map_err(named(path)));
+                }
+                Request::Staged { account, reply } => {
+                    commit(connection, path, std::mem::take(&mut waiting));
+                    let _ = reply.send(write::staged(connection, account.as_ref()).map_err(named(path)));
+                }
+            }
+            next = if waiting.len() < GROUP_LIMIT { inbox.try_recv().ok() } else { None };
+        }
+        commit(connection, path, waiting);
+    }
+}
+
+fn named(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+    let path: PathBuf = path.to_owned();
+    move |error| open::database_error(&path, &error)
+}
+
+/// One transaction for all that wait; if it fails, one for each, so that only the culprit fails.
+fn commit(connection: &Connection, path: &Path, waiting: Vec<Waiting>) {
+    if waiting.is_empty() {
+        return;
+    }
+    match transact(connection, &waiting) {
+        Ok(rows) => {
+            for (waiting, rows) in waiting.into_iter().zip(rows) {
+                let _ = waiting.reply.send(Ok(rows));
+            }
+        }
+        Err(error) if waiting.len() == 1 => {
+            for waiting in waiting {
+                let _ = waiting.reply.send(Err(open::database_error(path, &error)));
+            }
+        }
+        Err(_) => waiting.into_iter().for_each(|one| commit(connection, path, vec![one])),
+    }
+}
+
+fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Vec<usize>> {
+    // Dropping it without commit rolls back.
+    let transaction = connection.unchecked_transaction()?;
+    let rows = waiting.iter().map(|waiting| {
+        let counts = waiting.changes.iter().map(|change| write::apply(&transaction, change, waiting.now));
+        counts.sum::<rusqlite::Result<usize>>()
+    });
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    transaction.commit()?;
+    Ok(rows)
+}

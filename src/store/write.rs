@@ -1,0 +1,419 @@
+//! Changes of the state, each a few rows, applied inside a transaction that others may share.
+
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::schema::{kind, state};
+use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan;
+
+/// A destination as it is now: its name, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The destination.
+    pub destination: Name,
+    /// A Maildir's path, a server's address.
+    pub location: PathBuf,
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An account's first poll: these messages are left alone for ever.
+    Begin {
+        /// The account.
+        account: Name,
+        /// Messages to ignore.
+        ignored: Vec<MessageKey>,
+    },
+    /// Messages that are received and safe in `tmp/` or about to be sent.
+    Stage(Stage),
+    /// How deliveries ended.
+    Settle {
+        /// The account.
+        account: Name,
+        /// The deliveries.
+        outcomes: Vec<Outcome>,
+    },
+    /// The server confirmed the deletion of messages.
+    Delete {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
+    /// What became of staged deliveries that an earlier process left behind.
+    Resolve(Vec<(StagedDelivery, Resolution)>),
+    /// Quarantined messages are tried again or given up.
+    Release {
+        /// The account.
+        account: Name,
+        /// One message, or all of the account.
+        key: Option<MessageKey>,
+        /// Which.
+        release: Release,
+    },
+}
+
+/// A message on its way, with all of its destinations.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The account.
+    pub account: Name,
+    /// The message.
+    pub key: MessageKey,
+    /// Octets as stored, without trace headers.
+    pub octets: u64,
+    /// SHA-256 of the same.
+    pub sha256: [u8; 32],
+    /// Its Message-ID, if it has one.
+    pub message_id: Option<String>,
+    /// Whether this is only the header of a larger message.
+    pub header_only: bool,
+    /// Its destinations, each once.
+    pub targets: Vec<Target>,
+}
+
+/// One destination of a message on its way.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The destination.
+    pub place: Place,
+    /// How far it is.
+    pub state: TargetState,
+}
+
+/// How far a message is at a destination when its batch is made durable.
+#[derive(Clone, Debug)]
+pub enum TargetState {
+    /// In the Maildir's `tmp` under this name.
+    Staged(String),
+    /// About to be sent.
+    Sending,
+    /// It failed before; tried again later.
+    Deferred(String),
+}
+
+/// How one delivery ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The message.
+    pub key: MessageKey,
+    /// The destination.
+    pub place: Place,
+    /// How.
+    pub ending: Ending,
+}
+
+/// The endings of a delivery.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// It is there: the file's name, or the server's reply.
+    Delivered(String),
+    /// Later, and why.
+    Deferred(String),
+    /// The server does not hand it out: later, and after [`RETRIEVAL_ATTEMPTS`] never by itself.
+    NotRetrieved(String),
+    /// Refused for good, and why.
+    Quarantined(String),
+}
+
+/// So often a message is asked for that the server lists and does not hand out.
+pub const RETRIEVAL_ATTEMPTS: u32 = 5;
+
+/// A staged delivery that may have ended with its process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedDelivery {
+    /// Row of the message.
+    pub message: i64,
+    /// Row of the place.
+    pub place: i64,
+    /// The account.
+    pub account: Name,
+    /// The Maildir.
+    pub maildir: PathBuf,
+    /// The file's name.
+    pub name: String,
+    /// When it was staged.
+    pub at: UnixTime,
+}
+
+/// What a look into the Maildir has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is delivered.
+    Delivered,
+    /// It is lost: fetched again.
+    Lost,
+}
+
+/// What the operator wants with quarantined messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Try again.
+    Retry,
+    /// Give up; the message counts as done.
+    Skip,
+}
+
+/// Applies one change; gives the number of rows that it concerned.
+pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> rusqlite::Result<usize> {
+    match change {
+        Change::Begin { account, ignored } => begin(connection, account, ignored, now),
+        Change::Stage(stage) => stage_message(connection, stage, now).map(|()| 1),
+        Change::Settle { account, outcomes } => settle(connection, account, outcomes, now),
+        Change::Delete { account, keys } => delete(connection, account, keys, now),
+        Change::Resolve(resolved) => resolve(connection, resolved, now),
+        Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
+    }
+}
+
+fn account_id(connection: &Connection, account: &Name) -> rusqlite::Result<i64> {
+    let mut find = connection.prepare_cached("SELECT id FROM account WHERE name = ?1")?;
+    if let Some(id) = find.query_row([account.as_str()], |row| row.get(0)).optional()? {
+        return Ok(id);
+    }
+    connection.prepare_cached("INSERT INTO account (name) VALUES (?1)")?.insert([account.as_str()])
+}
+
+fn place_id(connection: &Connection, place: &Place) -> rusqlite::Result<i64> {
+    let key = params![place.destination.as_str(), place.location.as_os_str().as_bytes()];
+    let mut find = connection.prepare_cached("SELECT id FROM place WHERE destination = ?1 AND location = ?2")?;
+    if let Some(id) = find.query_row(key, |row| row.get(0)).optional()? {
+        return Ok(id);
+    }
+    connection.prepare_cached("INSERT INTO place (destination, location) VALUES (?1, ?2)")?.insert(key)
+}
+
+fn message_id(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?
+        .query_row(params![account, key.uid(), key.occurrence()], |row| row.get(0))
+        .optional()
+}
+
+fn begin(connection: &Connection, account: &Name, ignored: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    connection.prepare_cached("UPDATE account SET first_poll = ?2 WHERE id = ?1")?.execute(params![account, now])?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO message (account, uid, occurrence, seen, kind) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?;
+    for key in ignored {
+        insert.execute(params![account, key.uid(), key.occurrence(), now, kind::IGNORED])?;
+    }
+    Ok(ignored.len())
+}
+
+fn stage_message(connection: &Connection, stage: &Stage, now: UnixTime) -> rusqlite::Result<()> {
+    let account = account_id(connection, &stage.account)?;
+    let kind = if stage.header_only { kind::HEADER } else { kind::WHOLE };
+    let id: i64 = connection
+        .prepare_cached(
+            "INSERT INTO message (account, uid, occurrence, octets, sha256, message_id, seen, kind)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (account, uid, occurrence) DO UPDATE SET
+                 octets = excluded.octets, sha256 = excluded.sha256, message_id = excluded.message_id,
+                 kind = excluded.kind, done = NULL
+             RETURNING id",
+        )?
+        .query_row(
+            params![
+                account,
+                stage.key.uid(),
+                stage.key.occurrence(),
+                i64::try_from(stage.octets).unwrap_or(i64::MAX),
+                stage.sha256,
+                stage.message_id,
+                now,
+                kind
+            ],
+            |row| row.get(0),
+        )?;
+    for target in &stage.targets {
+        let place = place_id(connection, &target.place)?;
+        // The same destination may have led elsewhere when this message was tried before.
+        connection
+            .prepare_cached(
+                "DELETE FROM delivery WHERE message = ?1 AND place <> ?2 AND state <> ?3
+                 AND place IN (SELECT id FROM place WHERE destination = ?4)",
+            )?
+            .execute(params![id, place, state::DELIVERED, target.place.destination.as_str()])?;
+        let (state, detail) = match &target.state {
+            TargetState::Staged(name) => (state::STAGED, Some(name)),
+            TargetState::Sending => (state::SENDING, None),
+            TargetState::Deferred(why) => (state::DEFERRED, Some(why)),
+        };
+        let until = matches!(target.state, TargetState::Deferred(_)).then(|| plan::retry_at(1, now));
+        connection
+            .prepare_cached(
+                "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
+                 VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)
+                 ON CONFLICT (message, place) DO UPDATE SET
+                     state = excluded.state, at = excluded.at, attempts = attempts + 1,
+                     until = excluded.until, detail = excluded.detail",
+            )?
+            .execute(params![id, place, state, now, until, detail])?;
+    }
+    Ok(())
+}
+
+fn settle(connection: &Connection, account: &Name, outcomes: &[Outcome], now: UnixTime) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    for outcome in outcomes {
+        let place = place_id(connection, &outcome.place)?;
+        let message = match message_id(connection, account, &outcome.key)? {
+            Some(message) => message,
+            // A message that could not even be retrieved has no row yet.
+            None => connection
+                .prepare_cached(
+                    "INSERT INTO message (account, uid, occurrence, seen, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .insert(params![account, outcome.key.uid(), outcome.key.occurrence(), now, kind::WHOLE])?,
+        };
+        let before: Option<u32> = connection
+            .prepare_cached("SELECT attempts FROM delivery WHERE message = ?1 AND place = ?2")?
+            .query_row([message, place], |row| row.get(0))
+            .optional()?;
+        // Staging has counted this attempt; what was never staged is counted here.
+        let attempts = match outcome.ending {
+            Ending::NotRetrieved(_) => before.unwrap_or(0) + 1,
+            _ => before.unwrap_or(1),
+        };
+        let (state, detail, until) = match &outcome.ending {
+            Ending::Delivered(detail) => (state::DELIVERED, detail, None),
+            Ending::Quarantined(why) => (state::QUARANTINED, why, None),
+            Ending::NotRetrieved(why) if attempts >= RETRIEVAL_ATTEMPTS => (state::QUARANTINED, why, None),
+            Ending::Deferred(why) | Ending::NotRetrieved(why) => {
+                (state::DEFERRED, why, Some(plan::retry_at(attempts, now)))
+            }
+        };
+        connection
+            .prepare_cached(
+                "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (message, place) DO UPDATE SET
+                     state = excluded.state, at = excluded.at, attempts = excluded.attempts,
+                     until = excluded.until, detail = excluded.detail",
+            )?
+            .execute(params![message, place, state, now, attempts, until, detail])?;
+        if state == state::DELIVERED {
+            finish(connection, message, now)?;
+        }
+    }
+    Ok(outcomes.len())
+}
+
+/// Marks a message as done if no delivery of it is open.
+fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE message SET done = ?2 WHERE id = ?1 AND done IS NULL AND kind = ?3
+             AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = ?1 AND state NOT IN (?4, ?5))",
+        )?
+        .execute(params![message, now, kind::WHOLE, state::DELIVERED, state::SKIPPED])?;
+    Ok(())
+}
+
+fn delete(connection: &Connection, account: &Name, keys: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut update = connection.prepare_cached(
+        "UPDATE message SET deleted = ?4 WHERE account = ?1 AND uid = ?2 AND occurrence = ?3 AND done IS NOT NULL",
+    )?;
+    for key in keys {
+        update.execute(params![account, key.uid(), key.occurrence(), now])?;
+    }
+    Ok(keys.len())
+}
+
+fn resolve(
+    connection: &Connection,
+    resolved: &[(StagedDelivery, Resolution)],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    for (delivery, resolution) in resolved {
+        match resolution {
+            Resolution::Delivered => {
+                connection
+                    .prepare_cached("UPDATE delivery SET state = ?3 WHERE message = ?1 AND place = ?2")?
+                    .execute(params![delivery.message, delivery.place, state::DELIVERED])?;
+                finish(connection, delivery.message, now)?;
+            }
+            Resolution::Lost => {
+                connection
+                    .prepare_cached(
+                        "UPDATE delivery SET state = ?3, until = 0, at = ?4, detail = 'the staged file was lost'
+                         WHERE message = ?1 AND place = ?2",
+                    )?
+                    .execute(params![delivery.message, delivery.place, state::DEFERRED, now])?;
+            }
+        }
+    }
+    Ok(resolved.len())
+}
+
+fn release_messages(
+    connection: &Connection,
+    account: &Name,
+    key: Option<&MessageKey>,
+    release: Release,
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut find = connection.prepare_cached(
+        "SELECT DISTINCT m.id FROM message m JOIN delivery d ON d.message = m.id
+         WHERE m.account = ?1 AND d.state = ?2 AND (?3 IS NULL OR (m.uid = ?3 AND m.occurrence = ?4))",
+    )?;
+    let rows = find.query_map(
+        params![account, state::QUARANTINED, key.map(MessageKey::uid), key.map(MessageKey::occurrence)],
+        |row| row.get(0),
+    )?;
+    let messages: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
+    let (new_state, until) = match release {
+        Release::Retry => (state::DEFERRED, Some(0)),
+        Release::Skip => (state::SKIPPED, None),
+    };
+    for &message in &messages {
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?2, until = ?3, attempts = 0, at = ?4 WHERE message = ?1 AND state = ?5",
+            )?
+            .execute(params![message, new_state, until, now, state::QUARANTINED])?;
+        if release == Release::Skip {
+            finish(connection, message, now)?;
+        }
+    }
+    Ok(messages.len())
+}
+
+/// Every delivery that is staged, of one account or all.
+pub(super) fn staged(connection: &Connection, account: Option<&Name>) -> rusqlite::Result<Vec<StagedDelivery>> {
+    let mut find = connection.prepare_cached(
+        "SELECT d.message, d.place, a.name, p.location, d.detail, d.at
+         FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
+         JOIN place p ON p.id = d.place
+         WHERE d.state = 1 AND (?1 IS NULL OR a.name = ?1)",
+    )?;
+    let rows = find.query_map([account.map(Name::as_str)], |row| {
+        let name: String = row.get(2)?;
+        let location: Vec<u8> = row.get(3)?;
+        let delivery = Name::new(&name).map(|account| {
+            Ok(StagedDelivery {
+                message: row.get(0)?,
+                place: row.get(1)?,
+                account,
+                maildir: PathBuf::from(std::ffi::OsString::from_vec(location)),
+                name: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                at: row.get(5)?,
+            })
+        });
+        delivery.transpose()
+    })?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// The folder that a place's location names, as it is shown.
+pub(super) fn shown_location(location: Vec<u8>) -> String {
+    Path::new(&std::ffi::OsString::from_vec(location)).display().to_string()
+}
