@@ -5,6 +5,7 @@ pub mod config;
 pub mod credential;
 pub mod deliver;
 pub mod failure;
+pub mod header;
 pub mod message;
 pub mod net;
 pub mod plan;
