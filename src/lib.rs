@@ -12,4 +12,5 @@ pub mod plan;
 pub mod poll;
 pub mod sasl;
 pub mod secret;
+pub mod spool;
 pub mod text;
