@@ -1,0 +1,137 @@
+//! A message as it goes through DATA: every line ended by CRLF, and no other CR or LF.
+//!
+//! Whatever a message holds, the server must see the lines that the message has: a bare CR or LF
+//! that servers read differently would let a sender smuggle a second message through (2023, "SMTP
+//! smuggling").  LF and CRLF become CRLF; CRs directly before a line end are dropped; a CR
+//! anywhere else becomes a space.  Everything else stays, NUL, eight-bit octets and lines longer
+//! than the 998 octets of RFC 5321 §4.5.3.1 included.
+//!
+//! The last line end is left out: lettre always adds CRLF, dot, CRLF.  So a message without a
+//! final line end gets one, and nothing else is added.  Dots are lettre's work.  Pure.
+
+/// CRs in a row that are remembered to see what follows them; any more become spaces at once, so
+/// that a message of nothing but CRs takes no memory.
+const RUN_LIMIT: usize = 1024;
+
+/// The state of a conversion between two pieces.
+#[derive(Debug, Default)]
+pub(super) struct Converter {
+    /// CRs that have been read and not been decided about.
+    carriage_returns: usize,
+    /// A line end that is written before whatever follows it.
+    line_end: bool,
+}
+
+impl Converter {
+    /// Converts the next piece, wherever the message is cut.  What is undecided at the end of the
+    /// message is what has to be left out.
+    pub(super) fn convert(&mut self, piece: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(piece.len() + piece.len() / 16 + 16);
+        let mut rest = piece;
+        while let Some(&octet) = rest.first() {
+            rest = match octet {
+                b'\n' => {
+                    self.carriage_returns = 0;
+                    self.end_line(&mut out);
+                    &rest[1..]
+                }
+                b'\r' => {
+                    if self.carriage_returns == RUN_LIMIT {
+                        self.settle(&mut out);
+                    }
+                    self.carriage_returns += 1;
+                    &rest[1..]
+                }
+                _ => {
+                    self.settle(&mut out);
+                    let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
+                    out.extend_from_slice(&rest[..end]);
+                    &rest[end..]
+                }
+            };
+        }
+        out
+    }
+
+    fn end_line(&mut self, out: &mut Vec<u8>) {
+        if self.line_end {
+            out.extend_from_slice(b"\r\n");
+        }
+        self.line_end = true;
+    }
+
+    /// Writes what the next octet decides: the line end before it, and bare CRs.
+    fn settle(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.line_end) {
+            out.extend_from_slice(b"\r\n");
+        }
+        let spaces = std::mem::take(&mut self.carriage_returns);
+        out.resize(out.len() + spaces, b' ');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn convert(pieces: &[&[u8]]) -> Vec<u8> {
+        let mut converter = Converter::default();
+        pieces.iter().flat_map(|piece| converter.convert(piece)).collect()
+    }
+
+    #[test]
+    fn only_line_ends_change_wherever_the_message_is_cut() {
+        for (message, want) in [
+            (&b"a\nb\n"[..], &b"a\r\nb"[..]),
+            (b"a\r\nb\r\n", b"a\r\nb"),
+            (b"a\r\n\r\n\r\n", b"a\r\n\r\n"),
+            (b"a", b"a"),
+            (b"", b""),
+            (b"\n", b""),
+            (b"\n\n", b"\r\n"),
+            (b"a\r\r\r\nb", b"a\r\nb"),
+            (b"a\rb\r\rc", b"a b  c"),
+            (b"a\r\n\rb", b"a\r\n b"),
+            (b"a\r", b"a"),
+            (b"\r", b""),
+            (b"a\n\r.\n\r\n", b"a\r\n .\r\n"),
+            (b"a\r.\rb\n.\n", b"a . b\r\n."),
+            (b"\0\xff\n.\n", b"\0\xff\r\n."),
+        ] {
+            assert_eq!(convert(&[message]), want, "{message:?}");
+            for cut in 0..=message.len() {
+                for second in cut..=message.len() {
+                    let pieces = [&message[..cut], &message[cut..second], &message[second..]];
+                    assert_eq!(convert(&pieces), want, "{pieces:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_it_writes_can_be_read_in_two_ways() {
+        let mut seed = 1_u64;
+        for _ in 0..2000 {
+            let message: Vec<u8> = (0..40)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    b"\r\n\r\n.a"[(seed >> 40) as usize % 6]
+                })
+                .collect();
+            let wire = convert(&[&message]);
+            let text = String::from_utf8(wire).expect("ASCII").replace("\r\n", "");
+            assert!(!text.contains(['\r', '\n']), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_carriage_returns_takes_no_memory() {
+        let mut converter = Converter::default();
+        let mut octets = 0;
+        for _ in 0..100 {
+            octets += converter.convert(&[b'\r'; 65_536]).len();
+            assert!(converter.carriage_returns <= RUN_LIMIT);
+        }
+        assert_eq!(octets + converter.carriage_returns, 100 * 65_536);
+    }
+}

@@ -1,0 +1,300 @@
+//! A connection that messages are sent through, one after the other.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::Rset;
+
+use super::body::Converter;
+use super::envelope::{Addresses, Command, Dialogue, refusal};
+use super::extensions::Extensions;
+use super::opening::{self, Opened};
+use super::wire::Control;
+use super::{Place, Reply, SendError, Settings, SmtpError};
+use crate::header::Head;
+use crate::secret::Secret;
+use crate::spool::{Pieces, Spool};
+
+/// Time for the reply to MAIL, RCPT or RSET (RFC 5321 §4.5.3.2.2 and .3).
+const COMMAND_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// Time for the reply to the final dot (RFC 5321 §4.5.3.2.6): a server may look for viruses
+/// before it answers, and who gives up too early gets the message delivered twice.
+const FINAL_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Time for a farewell; nothing depends on it.
+const QUIT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Time for the reason why a server has broken off in the middle of a message.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
+
+/// Octets of a Message-ID that are written, so that its line is within 998.
+const MESSAGE_ID_LIMIT: usize = 900;
+
+/// The server has taken the responsibility for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The text of its final reply, fit to be shown; most servers name their queue's id.
+    pub reply: String,
+}
+
+/// A connection to an SMTP server.
+pub struct Client {
+    connection: AsyncSmtpConnection,
+    control: Arc<Control>,
+    extensions: Extensions,
+    tls_version: Option<&'static str>,
+    addresses: Addresses,
+    server: String,
+    timeout: Duration,
+    /// Replies that have been asked for.  More of them mean that both sides are out of step.
+    asked: usize,
+    /// Nothing is in the middle: the next message may begin.
+    usable: bool,
+}
+
+impl Client {
+    /// Connects, encrypts and logs in as the settings want it.
+    ///
+    /// # Errors
+    /// No connection, no encryption where it is wanted, a refused login, or settings that cannot
+    /// be followed.  Mail or a password has been sent to nobody else than the verified server.
+    pub async fn connect(settings: &Settings, secret: Option<&Secret>) -> Result<Client, SmtpError> {
+        let addresses = Addresses::of(settings)?;
+        let Opened { connection, control, extensions, tls_version } = opening::open(settings, secret).await?;
+        Ok(Client {
+            asked: control.replies(),
+            connection,
+            control,
+            extensions,
+            tls_version,
+            addresses,
+            server: settings.endpoint.shown(),
+            timeout: settings.timeout,
+            usable: true,
+        })
+    }
+
+    /// What the server offers, by name.
+    pub fn extensions(&self) -> Vec<&'static str> {
+        self.extensions.names()
+    }
+
+    /// The version of TLS, as `TLS 1.3`; `None` in clear.
+    pub fn tls_version(&self) -> Option<&'static str> {
+        self.tls_version
+    }
+
+    /// Whether another message can be sent.
+    pub fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    /// Sends a message to all recipients: `prefix` (whole trace fields), a Message-ID if `head`
+    /// has none, and what is in the spool.  A future that is dropped leaves the client unusable.
+    ///
+    /// # Errors
+    /// Nobody has got the message, unless [`SendError::Lost`] says that it is not known.  After
+    /// any error [`Client::is_usable`] tells whether the next message can be tried.
+    pub async fn send(
+        &mut self,
+        head: &Head,
+        prefix: &[u8],
+        message_id: &str,
+        spool: &Spool,
+    ) -> Result<Accepted, SendError> {
+        let top = top(head, prefix, message_id);
+        let lone = memchr::memchr_iter(b'\n', &top).filter(|&at| at == 0 || top[at - 1] != b'\r').count();
+        let octets = top.len() as u64 + lone as u64 + spool.wire_octets();
+        let eight_bit = spool.has_eight_bit() || !top.is_ascii();
+        let groups = self.addresses.commands(head, octets, eight_bit, &self.extensions)?;
+        if !std::mem::take(&mut self.usable) {
+            return Err(self.lost("MAIL", |place| SmtpError::Closed { place }));
+        }
+        self.envelope(groups).await?;
+        let reply = self.message(&top, spool).await?;
+        self.usable = self.control.replies() == self.asked;
+        Ok(Accepted { reply: reply.text })
+    }
+
+    /// Says farewell, without caring for the answer.
+    pub async fn quit(mut self) {
+        if self.usable {
+            self.control.set_reply_limit(QUIT_LIMIT);
+            let _ = tokio::time::timeout(QUIT_LIMIT, self.connection.quit()).await;
+        }
+    }
+
+    /// Everything up to the server's "go on".
+    async fn envelope(&mut self, groups: Vec<Vec<Command>>) -> Result<(), SendError> {
+        let mut dialogue = Dialogue::default();
+        for group in groups {
+            if !dialogue.allows(&group) {
+                break;
+            }
+            let broken = self.exchange(group, &mut dialogue).await.err();
+            if let Some(reply) = dialogue.misplaced() {
+                let what = format!("a reply that fits no command: {reply}");
+                return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }));
+            }
+            if let Some(source) = broken {
+                // Why the server has broken off is worth more than that it has.
+                let lost = SendError::Lost { outcome_unknown: false, source };
+                return Err(dialogue.refusal().unwrap_or(lost));
+            }
+        }
+        if self.control.replies() != self.asked {
+            let what = "more replies than commands".to_owned();
+            return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }));
+        }
+        let Some(refusal) = dialogue.refusal() else { return Ok(()) };
+        // After a 354 there is no way back: only without the final dot nothing is delivered.
+        if !dialogue.is_begun() {
+            self.reset().await;
+        }
+        Err(refusal)
+    }
+
+    /// Writes a group of commands at once and reads their replies.
+    async fn exchange(&mut self, group: Vec<Command>, dialogue: &mut Dialogue) -> Result<(), SmtpError> {
+        let lines: String = group.iter().map(Command::line).collect();
+        let count = u32::try_from(group.len()).unwrap_or(u32::MAX);
+        self.control.set_reply_limit(self.timeout.max(COMMAND_LIMIT).saturating_mul(count));
+        self.asked += group.len();
+        for (at, command) in group.into_iter().enumerate() {
+            let result = match at {
+                0 => self.connection.command(&lines).await,
+                _ => self.connection.read_response().await,
+            };
+            let place = Place { server: self.server.clone(), step: command.step() };
+            let reply = match result {
+                Ok(response) => reply_of(&response),
+                Err(error) => opening::reply_of(&error)
+                    .ok_or_else(|| SmtpError::from_lettre(place.clone(), &error, self.control.is_closed()))?,
+            };
+            if reply.is_closing() {
+                return Err(SmtpError::Refused { place, reply });
+            }
+            dialogue.0.push((command, reply));
+        }
+        Ok(())
+    }
+
+    /// The message, and the reply to its final dot.
+    async fn message(&mut self, top: &[u8], spool: &Spool) -> Result<Reply, SendError> {
+        self.control.begin_body();
+        self.control.set_reply_limit(self.timeout.max(FINAL_LIMIT));
+        self.asked += 1;
+        let mut unreadable = None;
+        let body = Body {
+            top: Some(top),
+            pieces: spool.pieces(),
+            converter: Converter::default(),
+            control: &self.control,
+            unreadable: &mut unreadable,
+        };
+        let result = self.connection.message_iter(body).await;
+        if let Some(error) = unreadable {
+            return Err(SendError::Local(error));
+        }
+        let outcome_unknown = self.control.is_dot_sent();
+        self.control.begin_body();
+        let place = Place { server: self.server.clone(), step: "end of the message" };
+        let reply = match result {
+            Ok(response) => reply_of(&response),
+            Err(error) => match opening::reply_of(&error) {
+                Some(reply) => reply,
+                None => {
+                    let source = SmtpError::from_lettre(place, &error, self.control.is_closed());
+                    let lost = SendError::Lost { outcome_unknown, source };
+                    return Err(if outcome_unknown { lost } else { self.last_words().await.unwrap_or(lost) });
+                }
+            },
+        };
+        if reply.is_closing() {
+            return Err(SendError::Lost { outcome_unknown: false, source: SmtpError::Refused { place, reply } });
+        }
+        if let Some(refusal) = refusal(&reply, format!("end of the message: {reply}")) {
+            self.usable = self.control.replies() == self.asked;
+            return Err(refusal);
+        }
+        if !reply.is_completed() {
+            let what = format!("a reply that fits no message: {reply}");
+            return Err(SendError::Lost { outcome_unknown: true, source: SmtpError::Protocol { place, what } });
+        }
+        Ok(reply)
+    }
+
+    /// What the server has said before it closed in the middle of a message.  Without it a
+    /// message that is too large would be tried for ever.
+    async fn last_words(&mut self) -> Option<SendError> {
+        let response = tokio::time::timeout(LAST_WORDS_LIMIT, self.connection.read_response()).await.ok()?;
+        let reply = opening::reply_of(&response.err()?).filter(|reply| !reply.is_closing())?;
+        refusal(&reply, format!("in the middle of the message: {reply}"))
+    }
+
+    /// Forgets the envelope, so that the next message can begin.
+    async fn reset(&mut self) {
+        self.control.set_reply_limit(self.timeout.max(COMMAND_LIMIT));
+        self.asked += 1;
+        let done = self.connection.command(Rset).await;
+        self.usable = done.is_ok() && self.control.replies() == self.asked;
+    }
+
+    fn lost(&self, step: &'static str, error: impl FnOnce(Place) -> SmtpError) -> SendError {
+        let place = Place { server: self.server.clone(), step };
+        SendError::Lost { outcome_unknown: false, source: error(place) }
+    }
+}
+
+fn reply_of(response: &lettre::transport::smtp::response::Response) -> Reply {
+    Reply::new(response.code().into(), &response.message().collect::<Vec<_>>().join(" "))
+}
+
+/// What is put before the message.
+fn top(head: &Head, prefix: &[u8], message_id: &str) -> Vec<u8> {
+    let mut top = prefix.to_vec();
+    if !top.is_empty() && !top.ends_with(b"\n") {
+        top.extend_from_slice(b"\r\n");
+    }
+    if head.message_id.is_none() {
+        let id: String = message_id.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>')).collect();
+        let id = &id[..id.len().min(MESSAGE_ID_LIMIT)];
+        top.extend_from_slice(format!("Message-ID: <{id}>\r\n").as_bytes());
+    }
+    top
+}
+
+/// The message as lettre takes it: pieces that cannot fail.  When reading fails after all, the
+/// wire lets nothing more through, the final dot included.
+struct Body<'a> {
+    top: Option<&'a [u8]>,
+    pieces: Pieces<'a>,
+    converter: Converter,
+    control: &'a Control,
+    unreadable: &'a mut Option<io::Error>,
+}
+
+impl Iterator for Body<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if let Some(top) = self.top.take() {
+            return Some(self.converter.convert(top));
+        }
+        match self.pieces.next_piece() {
+            Ok(Some(piece)) => Some(self.converter.convert(piece)),
+            Ok(None) => {
+                self.control.end_body();
+                None
+            }
+            Err(error) => {
+                self.control.stop_writing();
+                *self.unreadable = Some(error);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What can go wrong with an SMTP server, and with one message.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use super::Reply;
+use crate::failure::{Class, Failure};
+use crate::net::NetError;
+use crate::text;
+
+/// Where it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The server, as `host:port`.
+    pub server: String,
+    /// The command or phase.
+    pub step: &'static str,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.server, self.step)
+    }
+}
+
+/// A connection that cannot be made or has broken.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum SmtpError {
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("{place}: {what}")]
+    Timeout { place: Place, what: String },
+    #[error("{place}: {source}")]
+    Broken { place: Place, source: io::Error },
+    #[error("{place}: the server has closed the connection")]
+    Closed { place: Place },
+    #[error("{place}: this is not SMTP: {what}")]
+    Protocol { place: Place, what: String },
+    #[error("{place}: {reply}")]
+    Refused { place: Place, reply: Reply },
+    #[error("{server}: the server does not offer STARTTLS")]
+    NoStartTls { server: String },
+    #[error("{server}: the password would be readable on the way")]
+    ClearLogin { server: String },
+    #[error("{server}: no way to log in: the server offers neither PLAIN nor LOGIN")]
+    NoMechanism { server: String },
+    #[error("{server}: the login is refused: {reply}")]
+    LoginRefused { server: String, reply: Reply },
+    #[error("{what}: {value:?}")]
+    Settings { what: &'static str, value: String },
+}
+
+impl SmtpError {
+    /// An I/O error of a [`super::wire::Wire`], which says by its kind what has happened.
+    pub(super) fn from_io(place: Place, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::TimedOut => SmtpError::Timeout { place, what: source.to_string() },
+            io::ErrorKind::InvalidData => SmtpError::Protocol { place, what: source.to_string() },
+            io::ErrorKind::UnexpectedEof => SmtpError::Closed { place },
+            _ => SmtpError::Broken { place, source },
+        }
+    }
+
+    /// An error of lettre that is no reply; `closed` if the server has ended the connection.
+    pub(super) fn from_lettre(place: Place, error: &lettre::transport::smtp::Error, closed: bool) -> Self {
+        let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        match io {
+            Some(io) => SmtpError::from_io(place, io::Error::new(io.kind(), io.to_string())),
+            None if closed => SmtpError::Closed { place },
+            None => SmtpError::Protocol { place, what: text::shown(error.to_string().as_bytes()) },
+        }
+    }
+}
+
+impl Failure for SmtpError {
+    fn class(&self) -> Class {
+        match self {
+            SmtpError::Net(error) => error.class(),
+            SmtpError::Timeout { .. } | SmtpError::Broken { .. } | SmtpError::Closed { .. } => Class::Unreachable,
+            SmtpError::Protocol { .. } => Class::Protocol,
+            SmtpError::Refused { reply, .. } if reply.is_transient() => Class::TryLater,
+            SmtpError::Refused { .. } => Class::Unreachable,
+            SmtpError::LoginRefused { .. } => Class::LoginRefused,
+            SmtpError::NoStartTls { .. }
+            | SmtpError::ClearLogin { .. }
+            | SmtpError::NoMechanism { .. }
+            | SmtpError::Settings { .. } => Class::Configuration,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            SmtpError::Net(NetError::Connect { source, .. }) if source.kind() == io::ErrorKind::ConnectionRefused => {
+                "Nothing listens there: check `host`, `port` and `tls` (implicit is port 465, starttls is 587 or 25, \
+                 none is 25)."
+            }
+            SmtpError::Net(error) => return error.advice(),
+            SmtpError::Timeout { .. } | SmtpError::Broken { .. } | SmtpError::Closed { .. } => {
+                "It is tried again.  If it stays so, check the server's log and the network."
+            }
+            SmtpError::Protocol { .. } => {
+                "Check that `port` is one for SMTP and that `tls` fits it (implicit is port 465, starttls is 587 or 25)."
+            }
+            SmtpError::Refused { reply, .. } if reply.is_transient() => "The server wants it to be tried again later.",
+            SmtpError::Refused { .. } => {
+                "The server does not serve this machine: check `hello`, and what its operator demands."
+            }
+            SmtpError::NoStartTls { .. } => {
+                "Nothing was sent.  Use `tls = \"implicit\"` if the server has it (port 465), or `tls = \"none\"` if \
+                 the way to it is safe."
+            }
+            SmtpError::ClearLogin { .. } => {
+                "Nothing was sent.  Use `tls = \"starttls\"` or `\"implicit\"`, or leave the login out."
+            }
+            SmtpError::NoMechanism { .. } => {
+                "Some servers offer a login only on another port (587, 465) or only under TLS; leave the login out if \
+                 the server wants none."
+            }
+            SmtpError::LoginRefused { .. } => "Check the user name and the password of this destination.",
+            SmtpError::Settings { .. } => "Correct it in the destination's settings.",
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// A message that was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// It will never be accepted as it is: the server says so (5xx), or offers too little.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Which command or limit, and the server's words.
+        reason: String,
+    },
+    /// The server does not take it now (4xx).
+    #[error("put off: {reason}")]
+    Deferred {
+        /// Which command, and the server's words.
+        reason: String,
+    },
+    /// The connection is of no use any more.
+    #[error("{source}")]
+    Lost {
+        /// The whole message was sent and nothing is known of what became of it.
+        outcome_unknown: bool,
+        /// What happened.
+        source: SmtpError,
+    },
+    /// The message cannot be read from its spool; the server has got no end of it.
+    #[error("the spooled message cannot be read: {0}")]
+    Local(#[source] io::Error),
+}
+
+impl Failure for SendError {
+    fn class(&self) -> Class {
+        match self {
+            SendError::Refused { .. } | SendError::Deferred { .. } => Class::TryLater,
+            SendError::Lost { source, .. } => source.class(),
+            SendError::Local(_) => Class::LocalIo,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            SendError::Refused { .. } => Some(
+                "It stays on the POP3 server.  Once the cause is gone, try it again; or fetch it into another \
+                 destination."
+                    .into(),
+            ),
+            SendError::Deferred { .. } => None,
+            SendError::Lost { source, .. } => source.advice(),
+            SendError::Local(_) => Some("Check the disk that holds the state directory.".into()),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Delivery by SMTP (RFC 5321): each message to every recipient, or to none.
+//!
+//! [`Client`] keeps one connection and sends messages through it.  What is refused is told apart
+//! from what is put off and from what is unknown ([`SendError`]): nothing is lost, and a copy can
+//! only be sent twice where the final reply was lost (RFC 1047).
+//!
+//! The commands, their quoting and the dots are lettre's (`AsyncSmtpConnection`; its transport
+//! and pool are not used, since a cancelled send would put a half-used connection back).  What
+//! lettre leaves open is done here: `opening` greets, encrypts and logs in; `wire` bounds what a
+//! server may say and how long it may take; `body` makes the message safe for DATA.
+//!
+//! An eight-bit message is announced where the server has 8BITMIME and sent as it is where it has
+//! not: every server since the nineties takes it, and converting it would change what was signed.
+
+mod body;
+mod client;
+mod envelope;
+mod error;
+mod extensions;
+mod opening;
+mod reply;
+mod wire;
+
+use std::time::Duration;
+
+use crate::credential::SecretSource;
+use crate::net::Endpoint;
+
+pub use client::{Accepted, Client};
+pub use error::{Place, SendError, SmtpError};
+pub use reply::Reply;
+
+/// Settings of an SMTP destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The server.
+    pub endpoint: Endpoint,
+    /// User name and password, if it wants a login.
+    pub login: Option<(String, SecretSource)>,
+    /// Whom the mail is for: at least one address.
+    pub recipients: Vec<String>,
+    /// The envelope's sender; `None`: the message's own (Return-Path, else From).  An empty
+    /// string is the null sender.
+    pub sender: Option<String>,
+    /// The name in EHLO; `None`: this host's.
+    pub hello: Option<String>,
+    /// Silence that ends the connection; RFC 5321 §4.5.3.2 sets the floor for single steps.
+    pub timeout: Duration,
+}

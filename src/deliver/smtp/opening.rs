@@ -1,0 +1,193 @@
+//! From a host name to a connection that takes mail: greeting, EHLO, STARTTLS, login.
+//!
+//! Greeting and EHLO are spoken here and not by lettre, which tells neither what the server
+//! offers beyond its own list nor why it was refused; and STARTTLS has to be under our own TLS.
+//! Before encryption is up where it is wanted, nothing but EHLO and STARTTLS is sent.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::extension::ClientId;
+
+use super::extensions::Extensions;
+use super::wire::{Control, Wire};
+use super::{Place, Reply, Settings, SmtpError};
+use crate::net::{self, Endpoint, Stream, TlsMode};
+use crate::secret::Secret;
+
+/// Octets of a host name (RFC 5321 §4.5.3.1.2).
+const DOMAIN_LIMIT: usize = 255;
+
+/// A connection that takes mail.
+pub(super) struct Opened {
+    pub(super) connection: AsyncSmtpConnection,
+    pub(super) control: Arc<Control>,
+    pub(super) extensions: Extensions,
+    pub(super) tls_version: Option<&'static str>,
+}
+
+/// Connects, encrypts and logs in as the settings want it.
+pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result<Opened, SmtpError> {
+    let credentials = credentials(settings, secret)?;
+    let endpoint = &settings.endpoint;
+    let stream = net::connect(endpoint, settings.timeout).await?;
+    let hello = hello(settings, &stream)?;
+
+    let mut wire = Wire::new(stream, settings.timeout);
+    say(&mut wire, endpoint, "greeting", "").await?;
+    let mut extensions = greet(&mut wire, endpoint, &hello).await?;
+    if endpoint.tls == TlsMode::StartTls {
+        if !extensions.start_tls {
+            return Err(SmtpError::NoStartTls { server: endpoint.shown() });
+        }
+        wire = encrypt(wire, settings).await?;
+        // What was learnt in clear is forgotten (RFC 3207 §4.2).
+        extensions = greet(&mut wire, endpoint, &hello).await?;
+    }
+
+    let tls_version = wire.stream().tls_version();
+    let is_private = wire.stream().is_encrypted() || endpoint.is_loopback();
+    let place = || Place { server: endpoint.shown(), step: "EHLO" };
+    let wire = wire.hand_over(&extensions.answer()).map_err(|error| SmtpError::from_io(place(), error))?;
+    let control = wire.control();
+    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello)
+        .await
+        .map_err(|error| SmtpError::from_lettre(place(), &error, control.is_closed()))?;
+
+    let mut opened = Opened { connection, control, extensions, tls_version };
+    if let Some(credentials) = credentials {
+        if !is_private {
+            return Err(SmtpError::ClearLogin { server: endpoint.shown() });
+        }
+        opened.log_in(endpoint, &credentials).await?;
+    }
+    Ok(opened)
+}
+
+impl Opened {
+    async fn log_in(&mut self, endpoint: &Endpoint, credentials: &Credentials) -> Result<(), SmtpError> {
+        let server = endpoint.shown();
+        // One attempt by one mechanism: each one more may count towards a lock-out.
+        let mechanism = match &self.extensions {
+            Extensions { plain: true, .. } => Mechanism::Plain,
+            Extensions { login: true, .. } => Mechanism::Login,
+            _ => return Err(SmtpError::NoMechanism { server }),
+        };
+        let Err(error) = self.connection.auth(&[mechanism], credentials).await else { return Ok(()) };
+        let place = Place { server: server.clone(), step: "AUTH" };
+        match reply_of(&error) {
+            Some(reply) if reply.is_permanent() => Err(SmtpError::LoginRefused { server, reply }),
+            Some(reply) => Err(SmtpError::Refused { place, reply }),
+            None => Err(SmtpError::from_lettre(place, &error, self.control.is_closed())),
+        }
+    }
+}
+
+/// The reply that an error of lettre is about, if it is about one.
+pub(super) fn reply_of(error: &lettre::transport::smtp::Error) -> Option<Reply> {
+    let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    error.status().map(|code| Reply::new(code.into(), &text))
+}
+
+/// The login, if it may be sent at all: known before anything is said to the server.
+fn credentials(settings: &Settings, secret: Option<&Secret>) -> Result<Option<Credentials>, SmtpError> {
+    let Some((user, _)) = &settings.login else { return Ok(None) };
+    let endpoint = &settings.endpoint;
+    if endpoint.tls == TlsMode::None && !endpoint.is_loopback() {
+        return Err(SmtpError::ClearLogin { server: endpoint.shown() });
+    }
+    // A NUL would end the field in PLAIN.
+    let unusable = |what| SmtpError::Settings { what, value: user.clone() };
+    let secret = secret.ok_or_else(|| unusable("there is no password for the user"))?;
+    let password = std::str::from_utf8(secret.expose()).map_err(|_| unusable("the password is not UTF-8, of user"))?;
+    if user.contains('\0') || password.contains('\0') {
+        return Err(unusable("a user name and a password have no NUL, user"));
+    }
+    Ok(Some(Credentials::new(user.clone(), password.to_owned())))
+}
+
+/// One command and its reply, which has to be 2xx.
+async fn say(
+    wire: &mut Wire,
+    endpoint: &Endpoint,
+    step: &'static str,
+    command: &str,
+) -> Result<Vec<String>, SmtpError> {
+    let place = Place { server: endpoint.shown(), step };
+    match wire.exchange(command).await {
+        Ok((code, lines)) if code / 100 == 2 => Ok(lines),
+        Ok((code, lines)) => Err(SmtpError::Refused { place, reply: Reply::new(code, &lines.join(" ")) }),
+        Err(error) => Err(SmtpError::from_io(place, error)),
+    }
+}
+
+async fn greet(wire: &mut Wire, endpoint: &Endpoint, hello: &ClientId) -> Result<Extensions, SmtpError> {
+    let lines = say(wire, endpoint, "EHLO", &format!("EHLO {hello}\r\n")).await?;
+    Ok(Extensions::parse(&lines))
+}
+
+/// STARTTLS (RFC 3207).
+async fn encrypt(mut wire: Wire, settings: &Settings) -> Result<Wire, SmtpError> {
+    let endpoint = &settings.endpoint;
+    say(&mut wire, endpoint, "STARTTLS", "STARTTLS\r\n").await?;
+    let place = Place { server: endpoint.shown(), step: "STARTTLS" };
+    let injected = || SmtpError::Protocol { place, what: "more than a reply in clear after STARTTLS".into() };
+    let stream = wire.into_quiet_stream().ok_or_else(injected)?;
+    let step = format!("{}: TLS", endpoint.shown());
+    let stream = net::within(settings.timeout, &step, stream.secure(endpoint)).await??;
+    Ok(Wire::new(stream, settings.timeout))
+}
+
+/// The name that we give: the one of the settings, this host's if it is a full one, else our
+/// address, as RFC 5321 §4.1.4 wants it.
+fn hello(settings: &Settings, stream: &Stream) -> Result<ClientId, SmtpError> {
+    if let Some(name) = &settings.hello {
+        let good = (1..=DOMAIN_LIMIT).contains(&name.len()) && name.bytes().all(|octet| octet.is_ascii_graphic());
+        return match good {
+            true => Ok(ClientId::Domain(name.clone())),
+            false => Err(SmtpError::Settings { what: "`hello` is no host name", value: name.clone() }),
+        };
+    }
+    let uname = rustix::system::uname();
+    if let Some(name) = uname.nodename().to_str().ok().filter(|name| is_full_name(name)) {
+        return Ok(ClientId::Domain(name.to_owned()));
+    }
+    Ok(match stream.local_addr().map(|address| address.ip().to_canonical()) {
+        Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+        Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+        Err(_) => ClientId::default(),
+    })
+}
+
+fn is_full_name(name: &str) -> bool {
+    let good_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+    };
+    name.len() <= DOMAIN_LIMIT && name.contains('.') && name.split('.').all(good_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_name_is_given_as_one() {
+        for (name, good) in [
+            ("mail.example.org", true),
+            ("a-b.example", true),
+            ("localhost", false),
+            ("under_score.example", false),
+            ("-x.example", false),
+            ("a..b", false),
+            ("x.example\r\nMAIL", false),
+            ("", false),
+        ] {
+            assert_eq!(is_full_name(name), good, "{name:?}");
+        }
+    }
+}

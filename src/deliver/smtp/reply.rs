@@ -1,0 +1,221 @@
+//! Replies of an SMTP server (RFC 5321 §4.2), before anything believes them.
+//!
+//! Every octet that a server says goes through [`Replies`].  It bounds the lines and their
+//! number, wants a code on each, and gives them on in a form that lettre cannot stumble over:
+//! text without control characters, ended by CRLF, short.  Pure.
+
+use std::fmt;
+
+use crate::text;
+
+/// Octets of a line; RFC 5321 §4.5.3.1.5 says 512.
+const LINE_LIMIT: usize = 2048;
+
+/// Lines of a reply; EHLO's has some twenty.
+const LINES_LIMIT: usize = 100;
+
+/// Octets of a line that are given on: lettre takes a thousand.
+const TEXT_LIMIT: usize = 900;
+
+/// A server's reply, fit to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Its code.
+    pub code: u16,
+    /// Its text: escaped, bounded, on one line.
+    pub text: String,
+}
+
+impl Reply {
+    pub(super) fn new(code: u16, text: &str) -> Self {
+        Self { code, text: text::shown(text.as_bytes()) }
+    }
+
+    /// 2xx: done.
+    pub fn is_completed(&self) -> bool {
+        self.code / 100 == 2
+    }
+
+    /// 4xx: not now.
+    pub fn is_transient(&self) -> bool {
+        self.code / 100 == 4
+    }
+
+    /// 5xx: never.
+    pub fn is_permanent(&self) -> bool {
+        self.code / 100 == 5
+    }
+
+    /// 421: the server is about to close the connection, whatever was asked.
+    pub(super) fn is_closing(&self) -> bool {
+        self.code == 421
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.text)
+    }
+}
+
+/// What a server has said, line by line.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    /// The line that has not ended.
+    line: Vec<u8>,
+    /// Lines of the reply that has not ended.
+    lines: usize,
+    /// Lines that nobody has taken.
+    ready: Vec<u8>,
+    /// Octets of `ready` that have been taken.
+    taken: usize,
+    /// Replies that have ended.
+    complete: usize,
+}
+
+impl Replies {
+    /// Takes what the server says next.
+    ///
+    /// # Errors
+    /// It is no reply, or too long for one: what is wrong with it.
+    pub(super) fn feed(&mut self, octets: &[u8]) -> Result<(), String> {
+        for part in octets.split_inclusive(|&octet| octet == b'\n') {
+            if self.line.len() + part.len() > LINE_LIMIT {
+                return Err(format!("a line longer than {LINE_LIMIT} octets"));
+            }
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.end_line()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_line(&mut self) -> Result<(), String> {
+        let line = std::mem::take(&mut self.line);
+        let (code, text) = split(&line).ok_or_else(|| text::shown(&line))?;
+        let is_last = text.first() != Some(&b'-');
+        self.lines += 1;
+        if self.lines > LINES_LIMIT {
+            return Err(format!("a reply of more than {LINES_LIMIT} lines"));
+        }
+        if is_last {
+            self.lines = 0;
+            self.complete += 1;
+        }
+        self.ready.extend_from_slice(code);
+        self.ready.push(if is_last { b' ' } else { b'-' });
+        let text = printable(text.get(1..).unwrap_or_default());
+        self.ready.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_LIMIT)]);
+        self.ready.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// How many replies have ended.
+    pub(super) fn complete(&self) -> usize {
+        self.complete
+    }
+
+    /// Whether everything that was said has been taken.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.line.is_empty() && self.lines == 0 && self.ready().is_empty()
+    }
+
+    /// What can be taken.
+    pub(super) fn ready(&self) -> &[u8] {
+        &self.ready[self.taken..]
+    }
+
+    /// Takes some of it.
+    pub(super) fn take(&mut self, octets: usize) {
+        self.taken += octets;
+        if self.taken >= self.ready.len() {
+            self.ready.clear();
+            self.taken = 0;
+        }
+    }
+
+    /// Takes a whole reply: its code and the text of each line.
+    pub(super) fn take_reply(&mut self) -> Option<(u16, Vec<String>)> {
+        let mut lines = Vec::new();
+        let mut end = 0;
+        for line in self.ready().split_inclusive(|&octet| octet == b'\n') {
+            end += line.len();
+            lines.push(String::from_utf8_lossy(line.get(4..).unwrap_or_default().trim_ascii_end()).into_owned());
+            if line.get(3) == Some(&b' ') {
+                let code = std::str::from_utf8(&line[..3]).ok()?.parse().ok()?;
+                self.take(end);
+                return Some((code, lines));
+            }
+        }
+        None
+    }
+}
+
+/// Divides a line after its code; some servers end a reply by a code and nothing else.
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.trim_ascii_end();
+    let (code, text) = line.split_at_checked(3)?;
+    // The digits that RFC 5321 §4.2.1 gives a meaning; lettre knows no others.
+    let good = matches!(code, [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9']);
+    (good && matches!(text.first(), None | Some(b' ' | b'-'))).then_some((code, text))
+}
+
+fn printable(text: &[u8]) -> String {
+    let safe = |c: char| if c.is_control() { '?' } else { c };
+    match std::str::from_utf8(text) {
+        Ok(text) => text.chars().map(safe).collect(),
+        Err(_) => text.iter().map(|octet| if octet.is_ascii() { safe((*octet).into()) } else { '?' }).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(octets: &[u8]) -> Result<Replies, String> {
+        let mut replies = Replies::default();
+        replies.feed(octets).map(|()| replies)
+    }
+
+    #[test]
+    fn replies_are_the_same_wherever_they_are_cut() {
+        let said = b"220 ready\r\n250-one\n250-\r\n250\r\n550 caf\xe9 \x1b[m\r\n";
+        let want = b"220 ready\r\n250-one\r\n250-\r\n250 \r\n550 caf? ?[m\r\n";
+        for cut in 0..=said.len() {
+            let mut replies = fed(&said[..cut]).expect("replies");
+            replies.feed(&said[cut..]).expect("replies");
+            assert_eq!((replies.ready(), replies.complete()), (&want[..], 3));
+        }
+        let mut replies = fed(said).expect("replies");
+        assert_eq!(replies.take_reply(), Some((220, vec!["ready".into()])));
+        assert_eq!(replies.take_reply(), Some((250, vec!["one".into(), String::new(), String::new()])));
+        assert_eq!(replies.take_reply(), Some((550, vec!["caf? ?[m".into()])));
+        assert_eq!(replies.take_reply(), None);
+        assert!(replies.is_quiet());
+    }
+
+    #[test]
+    fn what_has_not_ended_is_not_quiet() {
+        for said in ["2", "250-a\r\n", "250 a\r\n"] {
+            assert!(!fed(said.as_bytes()).expect("replies").is_quiet(), "{said:?}");
+        }
+        assert_eq!(fed(b"250-a\r\n250 b").expect("replies").take_reply(), None);
+    }
+
+    #[test]
+    fn what_is_no_reply_is_refused() {
+        for said in ["hello\r\n", "\r\n", "25\r\n", "250_x\r\n", "690 x\r\n", "100 x\r\n", "+OK\r\n", "2\u{e9}0 \r\n"] {
+            assert!(fed(said.as_bytes()).is_err(), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn replies_are_bounded() {
+        assert!(fed(&[b'2'; LINE_LIMIT + 1]).is_err());
+        assert!(fed("250-x\r\n".repeat(LINES_LIMIT).as_bytes()).is_ok());
+        assert!(fed("250-x\r\n".repeat(LINES_LIMIT + 1).as_bytes()).is_err());
+        let long = fed(format!("250 {}\r\n", "ü".repeat(1000)).as_bytes()).expect("a reply");
+        assert!(long.ready().len() < 1000);
+    }
+}

@@ -1,0 +1,274 @@
+//! The stream under lettre: bounded in what a server may say and in how long it may take.
+//!
+//! lettre has no timeouts of its own and reads lines without an end.  So every octet from the
+//! server goes through [`Replies`], and one clock runs whenever the server is waited for: a write
+//! has to go on within [`BLOCK_LIMIT`], and everything that a write asks for has to be answered
+//! within the limit that [`Control`] names.  When it runs out, the stream fails, and the
+//! connection is dropped.
+//!
+//! [`Control`] is the side channel to whoever owns the lettre connection: it keeps the final dot
+//! from being sent after a message that could not be read, and knows whether the dot was sent.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use lettre::transport::smtp::client::AsyncTokioStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::reply::Replies;
+use crate::net::Stream;
+
+/// Time for the server to take something of a message (RFC 5321 §4.5.3.2.5).
+const BLOCK_LIMIT: Duration = Duration::from_secs(3 * 60);
+
+/// Octets that are read at a time; replies are short.
+const READ_SIZE: usize = 2048;
+
+/// What the wire and its user tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    reply_limit_ms: AtomicU64,
+    replies: AtomicUsize,
+    closed: AtomicBool,
+    unreadable: AtomicBool,
+    body_ended: AtomicBool,
+    dot_sent: AtomicBool,
+}
+
+impl Control {
+    /// From the next write on, its replies may take so long.
+    pub(super) fn set_reply_limit(&self, limit: Duration) {
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.reply_limit_ms.store(limit, Ordering::Relaxed);
+    }
+
+    fn reply_limit(&self) -> Duration {
+        Duration::from_millis(self.reply_limit_ms.load(Ordering::Relaxed))
+    }
+
+    /// How many replies have come in.
+    pub(super) fn replies(&self) -> usize {
+        self.replies.load(Ordering::Relaxed)
+    }
+
+    /// The server has ended the connection.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The message could not be read: nothing more may be written.
+    pub(super) fn stop_writing(&self) {
+        self.unreadable.store(true, Ordering::Relaxed);
+    }
+
+    /// A message begins: no dot of it has been sent.
+    pub(super) fn begin_body(&self) {
+        self.body_ended.store(false, Ordering::Relaxed);
+        self.dot_sent.store(false, Ordering::Relaxed);
+    }
+
+    /// The whole message was written: what comes next is the final dot.
+    pub(super) fn end_body(&self) {
+        self.body_ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether some of the final dot was written, so that the server may have the message.
+    pub(super) fn is_dot_sent(&self) -> bool {
+        self.dot_sent.load(Ordering::Relaxed)
+    }
+}
+
+/// What the clock runs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Nothing,
+    Write,
+    Reply,
+}
+
+/// A connection to an SMTP server.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: Stream,
+    replies: Replies,
+    control: Arc<Control>,
+    clock: Pin<Box<Sleep>>,
+    limit: Duration,
+    waiting: Waiting,
+    /// The next line that is written goes nowhere.
+    swallow_line: bool,
+}
+
+impl Wire {
+    /// Takes a connection over; replies may take `limit` each.
+    pub(super) fn new(stream: Stream, limit: Duration) -> Self {
+        let control = Arc::new(Control::default());
+        control.set_reply_limit(limit);
+        Self {
+            stream,
+            replies: Replies::default(),
+            control,
+            clock: Box::pin(sleep(limit)),
+            limit,
+            waiting: Waiting::Nothing,
+            swallow_line: false,
+        }
+    }
+
+    /// The side channel.
+    pub(super) fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
+    }
+
+    /// The connection.
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// The connection, if the server has said nothing that was not asked for: what came in clear
+    /// must not be taken for what comes encrypted.
+    pub(super) fn into_quiet_stream(self) -> Option<Stream> {
+        self.replies.is_quiet().then_some(self.stream)
+    }
+
+    /// Writes a command and reads its reply; an empty command only reads.
+    ///
+    /// # Errors
+    /// The connection broke, took too long, or the server talks out of turn.
+    pub(super) async fn exchange(&mut self, command: &str) -> io::Result<(u16, Vec<String>)> {
+        if !command.is_empty() {
+            if !self.replies.is_quiet() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply to no command"));
+            }
+            self.write_all(command.as_bytes()).await?;
+            self.flush().await?;
+        }
+        loop {
+            if let Some(reply) = self.replies.take_reply() {
+                return Ok(reply);
+            }
+            // Read without taking: a reply is taken as a whole.
+            if std::future::poll_fn(|cx| self.poll_hear(cx)).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Makes lettre believe that it has just connected: its greeting and the answer to its EHLO
+    /// are made up, its EHLO goes nowhere.
+    ///
+    /// # Errors
+    /// The server has said something that was not asked for.
+    pub(super) fn hand_over(mut self, answer: &str) -> io::Result<Self> {
+        if !self.replies.is_quiet() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply to no command"));
+        }
+        self.replies = Replies::default();
+        let made_up = format!("220 ready\r\n{answer}");
+        self.replies.feed(made_up.as_bytes()).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
+        self.control.replies.store(self.replies.complete(), Ordering::Relaxed);
+        self.swallow_line = true;
+        Ok(self)
+    }
+
+    /// Reads something of what the server says; 0 at its end.
+    fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut octets = [0; READ_SIZE];
+        let mut buf = ReadBuf::new(&mut octets);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+            Poll::Ready(result) => result?,
+            Poll::Pending => {
+                let limit = self.control.reply_limit();
+                return self.poll_clock(cx, Waiting::Reply, limit).map(Err);
+            }
+        }
+        let heard = buf.filled();
+        if heard.is_empty() {
+            self.control.closed.store(true, Ordering::Relaxed);
+        }
+        self.replies.feed(heard).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
+        self.control.replies.store(self.replies.complete(), Ordering::Relaxed);
+        Poll::Ready(Ok(heard.len()))
+    }
+
+    /// Starts the clock if it does not run for this; ready when it has run out.
+    fn poll_clock(&mut self, cx: &mut Context<'_>, waiting: Waiting, limit: Duration) -> Poll<io::Error> {
+        if self.waiting != waiting {
+            self.waiting = waiting;
+            self.limit = limit;
+            let now = Instant::now();
+            self.clock.as_mut().reset(now.checked_add(limit).unwrap_or(now + BLOCK_LIMIT));
+        }
+        ready!(self.clock.as_mut().poll(cx));
+        let what = format!("no answer within {} s", self.limit.as_secs_f32());
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what))
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.replies.ready().is_empty() {
+            if ready!(this.poll_hear(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let ready = this.replies.ready();
+        let taken = ready.len().min(buf.remaining());
+        buf.put_slice(&ready[..taken]);
+        this.replies.take(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.swallow_line {
+            let end = memchr::memchr(b'\n', buf).map(|at| at + 1);
+            this.swallow_line = end.is_none();
+            return Poll::Ready(Ok(end.unwrap_or(buf.len())));
+        }
+        if this.control.unreadable.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::Error::other("the message cannot be read")));
+        }
+        match Pin::new(&mut this.stream).poll_write(cx, buf) {
+            Poll::Ready(Ok(written)) => {
+                this.waiting = Waiting::Nothing;
+                let dot = this.control.body_ended.load(Ordering::Relaxed) && written > 0;
+                this.control.dot_sent.fetch_or(dot, Ordering::Relaxed);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_clock(cx, Waiting::Write, BLOCK_LIMIT).map(Err),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_flush(cx) {
+            Poll::Pending => this.poll_clock(cx, Waiting::Write, BLOCK_LIMIT).map(Err),
+            flushed => flushed,
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.stream).poll_shutdown(cx) {
+            Poll::Pending => this.poll_clock(cx, Waiting::Write, BLOCK_LIMIT).map(Err),
+            closed => closed,
+        }
+    }
+}
+
+impl AsyncTokioStream for Wire {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+}

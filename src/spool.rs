@@ -1,0 +1,259 @@
+//! A message on its way: in memory while it is small, in an unlinked file when it is not.
+//!
+//! It is written once and read any number of times, in pieces.  However large it is, at most
+//! [`MEMORY_LIMIT`] octets of it are in memory, and nothing of it is left when the process dies.
+//! Nothing is made durable here: a spool only bridges two servers.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{Mode, OFlags};
+
+/// Octets that are held in memory: most messages fit, and with dozens on their way at a time it
+/// is still little.  A larger one is written in pieces of this size.
+pub const MEMORY_LIMIT: usize = 256 * 1024;
+
+/// Octets of a piece that is read.
+pub const PIECE_LIMIT: usize = 64 * 1024;
+
+/// Only this user: it is somebody's mail.
+const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Other programs do not make files with our name and process id; so often it is tried.
+const NAME_ATTEMPTS: usize = 16;
+
+/// A message.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    /// The end of the message; all of it while there is no file.
+    memory: Vec<u8>,
+    file: Option<File>,
+    /// Octets in the file.
+    filed: u64,
+    eight_bit: bool,
+    /// Line ends that have no CR.
+    lone_line_feeds: u64,
+    last: u8,
+}
+
+impl Spool {
+    /// An empty one.  A message that outgrows the memory goes to a file in `dir`, which has to
+    /// exist by then.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            memory: Vec::new(),
+            file: None,
+            filed: 0,
+            eight_bit: false,
+            lone_line_feeds: 0,
+            last: 0,
+        }
+    }
+
+    /// Appends to the message.
+    ///
+    /// # Errors
+    /// The file cannot be made or written.  The spool is of no use any more then.
+    pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.look_at(octets);
+        let mut rest = octets;
+        while self.memory.len() + rest.len() > MEMORY_LIMIT {
+            let (now, later) = rest.split_at(MEMORY_LIMIT - self.memory.len());
+            self.memory.extend_from_slice(now);
+            self.flush()?;
+            rest = later;
+        }
+        self.memory.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// The size of the message.
+    pub fn octets(&self) -> u64 {
+        self.filed + self.memory.len() as u64
+    }
+
+    /// The size that it has with every line ended by CRLF.
+    pub fn wire_octets(&self) -> u64 {
+        self.octets() + self.lone_line_feeds
+    }
+
+    /// Whether an octet above 0x7F has been written.
+    pub fn has_eight_bit(&self) -> bool {
+        self.eight_bit
+    }
+
+    /// Reads it from its beginning.
+    pub fn pieces(&self) -> Pieces<'_> {
+        Pieces { spool: self, at: 0, buffer: Vec::new() }
+    }
+
+    /// The beginning of the message, at most `limit` octets.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn beginning(&self, limit: usize) -> io::Result<Vec<u8>> {
+        let mut beginning = Vec::new();
+        let mut pieces = self.pieces();
+        while beginning.len() < limit
+            && let Some(piece) = pieces.next_piece()?
+        {
+            beginning.extend_from_slice(&piece[..piece.len().min(limit - beginning.len())]);
+        }
+        Ok(beginning)
+    }
+
+    fn look_at(&mut self, octets: &[u8]) {
+        self.eight_bit = self.eight_bit || !octets.is_ascii();
+        for at in memchr::memchr_iter(b'\n', octets) {
+            let before = at.checked_sub(1).map_or(self.last, |before| octets[before]);
+            self.lone_line_feeds += u64::from(before != b'\r');
+        }
+        self.last = octets.last().copied().unwrap_or(self.last);
+    }
+
+    /// Moves the memory to the end of the file.
+    fn flush(&mut self) -> io::Result<()> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => unlinked_file(&self.dir)?,
+        };
+        file.write_all_at(&self.memory, self.filed)?;
+        self.filed += self.memory.len() as u64;
+        self.memory.clear();
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+/// One reading of a spool.
+#[derive(Debug)]
+pub struct Pieces<'a> {
+    spool: &'a Spool,
+    at: u64,
+    buffer: Vec<u8>,
+}
+
+impl Pieces<'_> {
+    /// The next octets, at most [`PIECE_LIMIT`]; `None` at the end.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is shorter than what was written.
+    pub fn next_piece(&mut self) -> io::Result<Option<&[u8]>> {
+        let Spool { file, filed, memory, .. } = self.spool;
+        if let Some(left) = filed.checked_sub(self.at).filter(|&left| left > 0) {
+            let length = usize::try_from(left).unwrap_or(PIECE_LIMIT).min(PIECE_LIMIT);
+            self.buffer.resize(length, 0);
+            // A write that failed has lost the file.
+            let file = file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            file.read_exact_at(&mut self.buffer, self.at)?;
+            self.at += length as u64;
+            return Ok(Some(&self.buffer));
+        }
+        let rest = usize::try_from(self.at - filed).ok().and_then(|at| memory.get(at..)).unwrap_or_default();
+        let piece = &rest[..rest.len().min(PIECE_LIMIT)];
+        self.at += piece.len() as u64;
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+}
+
+/// A file without a name.  Not every file system can make one at once (overlayfs, NFS): there it
+/// has a name for a moment.
+fn unlinked_file(dir: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::open(dir, flags | OFlags::TMPFILE, MODE) {
+        Ok(file) => Ok(file.into()),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR | rustix::io::Errno::INVAL) => created(dir, flags),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn created(dir: &Path, flags: OFlags) -> io::Result<File> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    for _ in 0..NAME_ATTEMPTS {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!("spool-{}-{number}", std::process::id()));
+        match rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, MODE) {
+            Ok(file) => {
+                std::fs::remove_file(&path)?;
+                return Ok(file.into());
+            }
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn read(spool: &Spool) -> Vec<u8> {
+        let (mut all, mut pieces) = (Vec::new(), spool.pieces());
+        while let Some(piece) = pieces.next_piece().expect("readable") {
+            assert!((1..=PIECE_LIMIT).contains(&piece.len()));
+            all.extend_from_slice(piece);
+        }
+        all
+    }
+
+    fn entries(dir: &Path) -> usize {
+        std::fs::read_dir(dir).expect("a directory").count()
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_often_as_wanted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let sizes = [0, 1, PIECE_LIMIT, MEMORY_LIMIT - 1, MEMORY_LIMIT, MEMORY_LIMIT + 1, 3 * MEMORY_LIMIT, 2_000_003];
+        for size in sizes {
+            let message: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            for step in [997, 70_001, usize::MAX] {
+                let mut spool = Spool::new(dir.path());
+                message.chunks(step.min(size.max(1))).for_each(|part| spool.write(part).expect("written"));
+                assert_eq!(spool.octets(), size as u64);
+                assert!(read(&spool) == message && read(&spool) == message, "{size} octets by {step}");
+                assert_eq!(spool.beginning(100).expect("readable"), &message[..size.min(100)]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_message_is_in_a_private_file_without_a_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut spool = Spool::new(dir.path());
+        for _ in 0..100 {
+            spool.write(&[b'x'; 100_000]).expect("written");
+            assert!(spool.memory.len() <= MEMORY_LIMIT && spool.memory.capacity() <= 2 * MEMORY_LIMIT);
+        }
+        assert_eq!(entries(dir.path()), 0);
+        for file in [spool.file.expect("a file"), created(dir.path(), OFlags::RDWR).expect("a file")] {
+            assert_eq!(file.metadata().expect("metadata").permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(entries(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_small_message_needs_no_directory_and_a_large_one_says_that_it_is_missing() {
+        let mut spool = Spool::new(Path::new("/nowhere"));
+        spool.write(b"small").expect("in memory");
+        let error = spool.write(&vec![0; MEMORY_LIMIT]).expect_err("no directory");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn line_ends_and_eight_bit_octets_are_seen_across_writes() {
+        let mut spool = Spool::new(Path::new("/nowhere"));
+        spool.write(b"a\r").expect("in memory");
+        spool.write(b"\nb\n\nc\r\n").expect("in memory");
+        assert_eq!((spool.octets(), spool.wire_octets(), spool.has_eight_bit()), (9, 11, false));
+        spool.write(b"\xe9").expect("in memory");
+        assert!(spool.has_eight_bit());
+    }
+}
