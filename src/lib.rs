@@ -16,3 +16,4 @@ pub mod secret;
 pub mod spool;
 pub mod store;
 pub mod text;
+pub mod trace;

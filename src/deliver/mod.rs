@@ -1,7 +1,13 @@
 //! Where messages go: one file and one variant for each kind of destination.
+//!
+//! A [`Destination`] is what the configuration says; an [`Outlet`] is one in use, shared by all
+//! polls that deliver to it.
 
 pub mod maildir;
 pub mod smtp;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::message::Name;
 
@@ -20,5 +26,35 @@ pub enum Kind {
     /// A Maildir on this machine.
     Maildir(maildir::Settings),
     /// A server that takes the mail by SMTP.
-    Smtp(smtp::Settings),
+    Smtp(Box<smtp::Settings>),
+}
+
+impl Destination {
+    /// Where it leads, for people and for the state: a Maildir's path, a server's address.
+    pub fn location(&self) -> PathBuf {
+        match &self.kind {
+            Kind::Maildir(settings) => settings.path.clone(),
+            Kind::Smtp(settings) => settings.endpoint.shown().into(),
+        }
+    }
+}
+
+/// A destination in use.
+#[derive(Debug)]
+pub struct Outlet {
+    /// What it is.
+    pub destination: Arc<Destination>,
+    /// Its connections, if it is a server.
+    pub smtp: Option<smtp::Pool>,
+}
+
+impl Outlet {
+    /// A destination that is going to be used.
+    pub fn new(destination: Arc<Destination>) -> Self {
+        let smtp = match &destination.kind {
+            Kind::Maildir(_) => None,
+            Kind::Smtp(settings) => Some(smtp::Pool::new(settings.as_ref().clone())),
+        };
+        Self { destination, smtp }
+    }
 }

@@ -18,6 +18,7 @@ mod envelope;
 mod error;
 mod extensions;
 mod opening;
+mod pool;
 mod reply;
 mod wire;
 
@@ -28,6 +29,7 @@ use crate::net::Endpoint;
 
 pub use client::{Accepted, Client};
 pub use error::{Place, SendError, SmtpError};
+pub use pool::{DeliveryError, Pool, UnavailableError};
 pub use reply::Reply;
 
 /// Settings of an SMTP destination.

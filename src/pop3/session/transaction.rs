@@ -20,6 +20,9 @@ const LISTING_LIMIT: usize = 2_000_000;
 /// sides never wait for each other): below one segment and every server's input buffer.
 const WINDOW_OCTETS: usize = 1024;
 
+/// The longest command of this state: `TOP` with two ten-digit numbers.
+const COMMAND_OCTETS: usize = 28;
+
 /// Time for the answer to QUIT, in which the server deletes.
 const QUIT_LIMIT: Duration = Duration::from_secs(60);
 
@@ -46,6 +49,7 @@ pub enum Quit {
 }
 
 /// A command without an answer yet.
+#[derive(Clone, Copy)]
 struct Outstanding {
     step: Step,
     octets: usize,
@@ -97,14 +101,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// that is never given a second command.
     pub fn queue(&mut self, command: Command<'_>) -> bool {
         let before = self.wire.output().len();
-        if command.encode(self.wire.output()).is_err() {
+        if !self.has_room() || command.encode(self.wire.output()).is_err() {
             return false;
         }
         let octets = self.wire.output().len() - before;
-        if !self.outstanding.is_empty() && self.outstanding_octets + octets >= WINDOW_OCTETS {
-            self.wire.output().truncate(before);
-            return false;
-        }
         self.outstanding_octets += octets;
         self.outstanding.push_back(Outstanding { step: step(command), octets });
         true
@@ -124,18 +124,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.wire.flush(&|| step.text()).await
     }
 
-    /// Sends what is queued and reads the status line that answers the oldest command.
+    /// Whether the window has room for another command.
+    pub fn has_room(&self) -> bool {
+        self.outstanding.is_empty() || self.outstanding_octets + COMMAND_OCTETS < WINDOW_OCTETS
+    }
+
+    /// Sends what is queued and reads the status line that answers the oldest command.  Once
+    /// everything is sent ([`Session::flush`]), it may be dropped and called again.
     ///
     /// # Errors
     /// The connection broke or is out of step.
     pub async fn reply(&mut self) -> Result<Status, SessionError> {
         self.flush().await?;
-        let Some(Outstanding { step, octets }) = self.outstanding.pop_front() else {
+        let Some(&Outstanding { step, octets }) = self.outstanding.front() else {
             return Err(SessionError::OutOfStep { step: self.answered.text(), line: String::new() });
         };
+        let status = self.wire.status(&|| step.text()).await?;
+        self.outstanding.pop_front();
         self.outstanding_octets -= octets;
         self.answered = step;
-        self.wire.status(&|| step.text()).await
+        Ok(status)
     }
 
     /// Decodes the next piece of the body that follows a `+OK` to RETR or TOP, waiting for more

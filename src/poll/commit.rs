@@ -1,0 +1,357 @@
+//! From received to delivered: each batch is synced, recorded, and only then moved or sent.
+//!
+//! The order is the promise: sync the files, sync `tmp/`, record them as staged, move them, sync
+//! `new/`; after that a deletion may be asked for.  A message by SMTP is recorded before it is
+//! sent, and its acceptance at once after it.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::error::{DestinationError, PollError};
+use super::report::Tally;
+use super::sink::Sink;
+use super::stage::{Copy, Received};
+use super::unix_now;
+use crate::deliver::maildir::{self, Draft, MaildirError};
+use crate::deliver::smtp::{DeliveryError, SendError};
+use crate::failure::describe;
+use crate::message::{MessageKey, MessageNumber, Name};
+use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
+
+/// Syncs that run at the same time, so that the file system's journal commits merge.
+const PARALLEL_SYNCS: usize = 16;
+
+/// Makes batches durable, one after the other.
+pub(super) struct Committer<'a> {
+    pub(super) account: &'a Name,
+    pub(super) host: &'a str,
+    pub(super) store: &'a Store,
+    pub(super) sinks: &'a Arc<[Sink]>,
+    /// Messages that are delivered everywhere and may be deleted.
+    pub(super) deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
+    pub(super) tally: Tally,
+    /// Deliveries into Maildirs that are made, and whose record waits for the next transaction.
+    moved: Vec<Outcome>,
+}
+
+/// A message of a batch after staging.
+struct Staged {
+    received: Received,
+    /// For each copy: its file's name, if it is a draft.
+    names: Vec<Option<String>>,
+    /// For each copy: whether it is delivered.
+    delivered: Vec<bool>,
+}
+
+impl<'a> Committer<'a> {
+    pub(super) fn new(
+        account: &'a Name,
+        host: &'a str,
+        store: &'a Store,
+        sinks: &'a Arc<[Sink]>,
+        deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
+    ) -> Self {
+        Self { account, host, store, sinks, deletable, tally: Tally::default(), moved: Vec::new() }
+    }
+
+    /// Takes batches until they end.  Gives the tally, and the deliveries whose record is still
+    /// to be made: the caller writes it together with what it learns from QUIT.
+    pub(super) async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<Vec<Received>>,
+    ) -> (Tally, Vec<Outcome>, Result<(), PollError>) {
+        while let Some(batch) = batches.recv().await {
+            if let Err(error) = self.commit(batch).await {
+                // Closing the channel stops the stager, and through it the session.
+                return (self.tally, self.moved, Err(error));
+            }
+        }
+        (self.tally, self.moved, Ok(()))
+    }
+
+    async fn commit(&mut self, batch: Vec<Received>) -> Result<(), PollError> {
+        let batch = self.sync(batch).await;
+        let (batch, failed): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|received| received.copies.iter().any(|(_, copy)| !matches!(copy, Copy::Failed(_))));
+        for received in failed {
+            self.tally.fail(&received.job.key, first_cause(&received));
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut staged = self.record(batch).await?;
+        self.publish(&mut staged).await;
+        self.send(&mut staged).await?;
+        for message in staged {
+            self.conclude(message);
+        }
+        Ok(())
+    }
+
+    /// Makes drafts durable where they are; a draft that cannot be is gone afterwards.
+    async fn sync(&self, mut batch: Vec<Received>) -> Vec<Received> {
+        let mut drafts: Vec<(usize, usize, Draft)> = Vec::new();
+        for (index, received) in batch.iter_mut().enumerate() {
+            for (position, (_, copy)) in received.copies.iter_mut().enumerate() {
+                match std::mem::replace(copy, Copy::Failed("not synced".into())) {
+                    Copy::Draft(draft) => drafts.push((index, position, draft)),
+                    other => *copy = other,
+                }
+            }
+        }
+        if drafts.is_empty() {
+            return batch;
+        }
+        let share = drafts.len().div_ceil(PARALLEL_SYNCS);
+        let mut tasks = Vec::new();
+        while !drafts.is_empty() {
+            let some = drafts.split_off(drafts.len().saturating_sub(share));
+            tasks.push(tokio::task::spawn_blocking(move || {
+                some.into_iter()
+                    .map(|(index, position, draft)| (index, position, draft.sync().map(|()| draft)))
+                    .collect::<Vec<_>>()
+            }));
+        }
+        for task in tasks {
+            for (index, position, synced) in task.await.unwrap_or_default() {
+                let (target, copy) = &mut batch[index].copies[position];
+                *copy = match synced {
+                    Ok(draft) => Copy::Draft(draft),
+                    Err(error) => {
+                        let sink = &self.sinks[*target];
+                        Copy::Failed(sink.fail_maildir(maildir::draft_failure(&sink.place.location, &error)))
+                    }
+                };
+            }
+        }
+        self.sync_directories(batch, maildir::Maildir::sync_tmp).await
+    }
+
+    /// Syncs a directory of every Maildir that has a copy in the batch.
+    async fn sync_directories(
+        &self,
+        mut batch: Vec<Received>,
+        sync: fn(&maildir::Maildir) -> Result<(), MaildirError>,
+    ) -> Vec<Received> {
+        for (index, sink) in self.sinks.iter().enumerate() {
+            let is_draft = |(target, copy): &(usize, Copy)| *target == index && matches!(copy, Copy::Draft(_));
+            if sink.maildir.is_none() || !batch.iter().any(|received| received.copies.iter().any(is_draft)) {
+                continue;
+            }
+            let sinks = Arc::clone(self.sinks);
+            let synced = tokio::task::spawn_blocking(move || sinks[index].maildir.as_ref().map_or(Ok(()), sync)).await;
+            if let Ok(Err(error)) = synced {
+                let cause = sink.fail_maildir(error);
+                let copies = batch.iter_mut().flat_map(|received| &mut received.copies);
+                for (_, copy) in copies.filter(|copy| is_draft(copy)) {
+                    *copy = Copy::Failed(cause.clone());
+                }
+            }
+        }
+        batch
+    }
+
+    /// One transaction: this batch is staged or being sent, the one before is delivered.
+    async fn record(&mut self, batch: Vec<Received>) -> Result<Vec<Staged>, StoreError> {
+        let stages = batch.iter().map(|received| {
+            let targets = received.copies.iter().map(|(target, copy)| Target {
+                place: self.sinks[*target].place.clone(),
+                state: match copy {
+                    Copy::Draft(draft) => TargetState::Staged(draft.name().to_owned()),
+                    Copy::Spool(_) => TargetState::Sending,
+                    Copy::Failed(cause) => TargetState::Deferred(cause.clone()),
+                },
+            });
+            Change::Stage(Stage {
+                account: self.account.clone(),
+                key: received.job.key.clone(),
+                octets: received.octets,
+                sha256: received.sha256,
+                message_id: received.head.message_id.clone(),
+                header_only: received.job.header_only,
+                targets: targets.collect(),
+            })
+        });
+        let mut changes: Vec<Change> = stages.collect();
+        let outcomes = std::mem::take(&mut self.moved);
+        if !outcomes.is_empty() {
+            changes.insert(0, Change::Settle { account: self.account.clone(), outcomes: outcomes.clone() });
+        }
+        if let Err(error) = self.store.apply(changes, unix_now()).await {
+            // Dropping the batch removes its drafts; what was moved before stays staged.
+            self.moved = outcomes;
+            return Err(error);
+        }
+        // From here on a draft must stay until it is moved: the state says that it is there.
+        let staged = batch.into_iter().map(|mut received| {
+            let names: Vec<Option<String>> = received
+                .copies
+                .iter_mut()
+                .map(|(_, copy)| match std::mem::replace(copy, Copy::Failed(String::new())) {
+                    Copy::Draft(draft) => Some(draft.keep()),
+                    other => {
+                        *copy = other;
+                        None
+                    }
+                })
+                .collect();
+            let delivered = vec![false; names.len()];
+            Staged { received, names, delivered }
+        });
+        Ok(staged.collect())
+    }
+
+    /// Moves drafts into `new/` and makes that durable.
+    async fn publish(&mut self, staged: &mut [Staged]) {
+        for (index, sink) in self.sinks.iter().enumerate() {
+            let mut moves = Vec::new();
+            for (message, staged) in staged.iter().enumerate() {
+                for (position, name) in staged.names.iter().enumerate() {
+                    if let Some(name) = name
+                        && staged.received.copies[position].0 == index
+                    {
+                        moves.push((message, position, name.clone()));
+                    }
+                }
+            }
+            if moves.is_empty() {
+                continue;
+            }
+            let sinks = Arc::clone(self.sinks);
+            let work = move || {
+                let Some(maildir) = &sinks[index].maildir else { return Ok::<_, MaildirError>(Vec::new()) };
+                for (_, _, name) in &moves {
+                    maildir.publish(name)?;
+                }
+                maildir.sync_new()?;
+                Ok(moves)
+            };
+            match tokio::task::spawn_blocking(work).await {
+                Ok(Ok(moves)) => {
+                    for (message, position, name) in moves {
+                        let key = staged[message].received.job.key.clone();
+                        staged[message].delivered[position] = true;
+                        let ending = Ending::Delivered(name);
+                        self.moved.push(Outcome { key, place: sink.place.clone(), ending });
+                    }
+                }
+                // They stay staged; the next poll finds out how far the moves have come.
+                Ok(Err(error)) => sink.fail(error),
+                Err(error) => warn!(account = %self.account, "moving a batch failed: {error}"),
+            }
+        }
+    }
+
+    /// Sends what goes by SMTP, as many at a time as the server is given connections; each answer
+    /// is recorded before the next message takes its place.
+    async fn send(&mut self, staged: &mut [Staged]) -> Result<(), PollError> {
+        let mut queue: Vec<(usize, usize)> = Vec::new();
+        for (message, staged) in staged.iter().enumerate() {
+            for (position, (_, copy)) in staged.received.copies.iter().enumerate() {
+                if matches!(copy, Copy::Spool(_)) {
+                    queue.push((message, position));
+                }
+            }
+        }
+        if queue.is_empty() {
+            return Ok(());
+        }
+        queue.reverse();
+        let (this, shared) = (&*self, &*staged);
+        let width = this.sinks.iter().filter_map(|sink| sink.outlet.smtp.as_ref()).map(|pool| pool.width()).sum();
+        let queue = std::sync::Mutex::new(queue);
+        let queue = &queue;
+        let lane = || async move {
+            let mut ended = Vec::new();
+            loop {
+                let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+                let Some((message, position)) = next else { return Ok::<_, StoreError>(ended) };
+                let outcome = this.send_one(&shared[message].received, position).await;
+                let ending = outcome.ending.clone();
+                let account = this.account.clone();
+                let settle = Change::Settle { account, outcomes: vec![outcome] };
+                this.store.apply(vec![settle], unix_now()).await?;
+                ended.push((message, position, ending));
+            }
+        };
+        let lanes = futures_util::future::join_all((0..width).map(|_| lane())).await;
+        let mut sent = Vec::new();
+        for ended in lanes {
+            for (message, position, ending) in ended? {
+                let key = &shared[message].received.job.key;
+                match ending {
+                    Ending::Delivered(_) => sent.push((message, position)),
+                    Ending::Quarantined(cause) => self.tally.quarantine(key, cause),
+                    Ending::Deferred(cause) | Ending::NotRetrieved(cause) => self.tally.fail(key, cause),
+                }
+            }
+        }
+        for (message, position) in sent {
+            staged[message].delivered[position] = true;
+        }
+        Ok(())
+    }
+
+    async fn send_one(&self, received: &Received, position: usize) -> Outcome {
+        let (target, copy) = &received.copies[position];
+        let sink = &self.sinks[*target];
+        let (key, place) = (received.job.key.clone(), sink.place.clone());
+        let (Copy::Spool(spool), Some(pool), true) = (copy, &sink.outlet.smtp, sink.is_up()) else {
+            return Outcome { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
+        };
+        let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
+        let ending = match pool.send(&received.head, &received.prefix, &message_id, spool).await {
+            Ok(accepted) => Ending::Delivered(accepted.reply),
+            Err(DeliveryError::Send(SendError::Refused { reason })) => Ending::Quarantined(reason),
+            Err(DeliveryError::Send(error)) => {
+                let cause = describe(&error);
+                match error {
+                    SendError::Lost { source, .. } => sink.fail(DestinationError::Smtp(source.into())),
+                    SendError::Local(error) => sink.fail(DestinationError::Spool(error)),
+                    SendError::Refused { .. } | SendError::Deferred { .. } => {}
+                }
+                Ending::Deferred(cause)
+            }
+            Err(DeliveryError::Unavailable(error)) => {
+                let cause = describe(&error);
+                sink.fail(DestinationError::Smtp(error));
+                Ending::Deferred(cause)
+            }
+        };
+        Outcome { key, place, ending }
+    }
+
+    /// Counts a message, tells the log, and gives it free for deletion if it is delivered everywhere.
+    fn conclude(&mut self, staged: Staged) {
+        let Staged { received, delivered, .. } = staged;
+        for ((target, _), delivered) in received.copies.iter().zip(&delivered) {
+            let (account, uid, destination) = (self.account, &received.job.key, &self.sinks[*target].place.destination);
+            if *delivered {
+                info!(%account, %uid, octets = received.octets, %destination, "delivered");
+            } else {
+                warn!(%account, %uid, %destination, "not delivered");
+            }
+        }
+        if delivered.iter().all(|&delivered| delivered) {
+            self.tally.delivered += 1;
+            self.tally.octets += received.octets;
+            if received.job.completes {
+                // The receiver may be gone with the session; then there is nothing to delete with.
+                let _ = self.deletable.send((received.job.number, received.job.key));
+            }
+        } else {
+            self.tally.fail(&received.job.key, first_cause(&received));
+        }
+    }
+}
+
+fn first_cause(received: &Received) -> String {
+    let causes = received.copies.iter().filter_map(|(_, copy)| match copy {
+        Copy::Failed(cause) if !cause.is_empty() => Some(cause.clone()),
+        _ => None,
+    });
+    causes.into_iter().next().unwrap_or_else(|| "the destination failed".to_owned())
+}

@@ -1,0 +1,100 @@
+//! Why a poll ended early, or without having delivered everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::credential::CredentialError;
+use crate::deliver::maildir::MaildirError;
+use crate::deliver::smtp::UnavailableError;
+use crate::failure::{Class, Failure};
+use crate::message::Name;
+use crate::pop3::session::SessionError;
+use crate::store::StoreError;
+
+/// A poll's failure.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum PollError {
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("destination {name}: {source}")]
+    Destination { name: Name, source: Arc<DestinationError> },
+    #[error("the server has no UIDL, by which messages are known again")]
+    NoUniqueIds,
+    #[error("the poll took longer than {} s (deadline)", limit.as_secs())]
+    Deadline { limit: Duration },
+    #[error("{} of {total} messages could not be delivered: {first}", count)]
+    Undelivered { count: usize, total: usize, first: String },
+    #[error("it was asked to stop")]
+    Stopped,
+    #[error("the poll failed by a bug: {0}")]
+    Panic(String),
+}
+
+/// A destination that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum DestinationError {
+    #[error(transparent)]
+    Maildir(#[from] MaildirError),
+    #[error(transparent)]
+    Smtp(#[from] UnavailableError),
+    #[error("a message cannot be spooled in the state directory: {0}")]
+    Spool(std::io::Error),
+}
+
+impl Failure for DestinationError {
+    fn class(&self) -> Class {
+        match self {
+            DestinationError::Maildir(error) => error.class(),
+            DestinationError::Smtp(error) => error.class(),
+            DestinationError::Spool(_) => Class::LocalIo,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            DestinationError::Maildir(error) => error.advice(),
+            DestinationError::Smtp(error) => error.advice(),
+            DestinationError::Spool(_) => Some("Check the disk that holds the state directory.".into()),
+        }
+    }
+}
+
+impl Failure for PollError {
+    fn class(&self) -> Class {
+        match self {
+            PollError::Credential(error) => error.class(),
+            PollError::Session(error) => error.class(),
+            PollError::Store(error) => error.class(),
+            PollError::Destination { source, .. } => source.class(),
+            PollError::NoUniqueIds => Class::Protocol,
+            PollError::Deadline { .. } | PollError::Undelivered { .. } | PollError::Stopped | PollError::Panic(_) => {
+                Class::TryLater
+            }
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            PollError::Credential(error) => return error.advice(),
+            PollError::Session(error) => return error.advice(),
+            PollError::Store(error) => return error.advice(),
+            PollError::Destination { source, .. } => return source.advice(),
+            PollError::NoUniqueIds => {
+                "Without unique-ids postrider cannot tell new mail from old; this server is not supported."
+            }
+            PollError::Deadline { .. } => "What was received is delivered; the rest comes with the next poll.",
+            PollError::Undelivered { .. } => {
+                "They stay on the server.  `postrider history` and `postrider quarantine list` tell more."
+            }
+            PollError::Stopped => "What was received is delivered; the rest comes with the next poll.",
+            PollError::Panic(_) => "Please report it.  Nothing was lost or deleted.",
+        };
+        Some(text.to_owned())
+    }
+}

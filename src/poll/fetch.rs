@@ -1,0 +1,286 @@
+//! The journey itself, step by step.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, info, warn};
+
+use super::error::PollError;
+use super::listing::{Inventory, inventory};
+use super::progress::{Phase, Progress};
+use super::receive::Harvest;
+use super::recover::recover;
+use super::report::{Report, Tally};
+use super::sink::Sink;
+use super::stage::Job;
+use super::transfer::{Transfer, Transferred};
+use super::{Account, Context, open, unix_now};
+use crate::message::{MessageKey, MessageNumber};
+use crate::net::Stream;
+use crate::plan::{Action, Listed, Progress as Delivered, Reason, Retention, Standing, Targets};
+use crate::pop3::command::Command;
+use crate::pop3::session::{Quit, Session};
+use crate::store::{Change, Ending, Outcome};
+use crate::trace::Trace;
+
+pub(super) async fn run(
+    account: &Account,
+    context: &Context,
+    progress: &Progress,
+    report: &mut Report,
+) -> Result<(), PollError> {
+    let deadline = Instant::now() + account.deadline;
+    let late = || PollError::Deadline { limit: account.deadline };
+
+    // 1. Nothing is fetched that cannot be delivered.
+    let sinks = open_sinks(account, context).await?;
+    recover(&context.store, Some(&account.name)).await?;
+
+    // 2. Connect and log in.
+    progress.enter(Phase::Connecting);
+    let mut session = or_stop(context, open(account, deadline)).await?;
+
+    // 3. What is there, and what is to be done with it.
+    progress.enter(Phase::Listing);
+    let known = |keys| context.store.known(&account.name, keys);
+    let work = timeout_at(deadline, inventory(account, &mut session, known));
+    let inventory = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await?;
+    if inventory.first {
+        let begin = Change::Begin { account: account.name.clone(), ignored: inventory.ignored.clone() };
+        context.store.apply(vec![begin], unix_now()).await?;
+    }
+    count(&inventory, report);
+    let mut jobs = jobs(&inventory, &sinks);
+
+    // 4. A destination by network is tried before the first message is fetched for it.
+    for (index, sink) in sinks.iter().enumerate() {
+        if jobs.iter().any(|job| job.targets.contains(&index)) {
+            or_stop(context, async {
+                sink.probe().await;
+                Ok(())
+            })
+            .await?;
+        }
+    }
+    jobs.retain(|job| job.targets.iter().any(|&target| sinks[target].is_up()));
+
+    // 5. Receive, make durable, deliver; delete on the way what is delivered.
+    progress.enter(Phase::Fetching);
+    progress.expect(jobs.len() as u64, jobs.iter().filter_map(|job| job.octets).sum());
+    let (deletable, mut deletions) = mpsc::unbounded_channel();
+    let mut harvest = Harvest::default();
+    let wanted = jobs.len();
+    let Transferred { received, committed, tally, moved } = match wanted {
+        0 => Transferred::default(),
+        _ => {
+            let trace = account.received_header.then(|| trace(account, &session));
+            let work = Transfer { account, context, progress, sinks: &sinks, trace: trace.as_ref(), deadline };
+            work.run(&mut session, jobs, &mut harvest, deletable, &mut deletions).await?
+        }
+    };
+    take_in(report, tally);
+
+    // 6. The rest is deleted, and QUIT makes it true; a session that went wrong is just dropped.
+    progress.enter(Phase::Finishing);
+    let mut changes = Vec::new();
+    if !moved.is_empty() {
+        changes.push(Change::Settle { account: account.name.clone(), outcomes: moved });
+    }
+    changes.extend(not_retrieved(account, &sinks, &harvest, report));
+    let mut result = received.and(committed);
+    if result.is_ok() {
+        let mut due: Vec<(MessageNumber, MessageKey)> = std::iter::from_fn(|| deletions.try_recv().ok()).collect();
+        due.retain(|_| deletes(account));
+        due.extend(inventory.steps.iter().filter(|step| step.action == Action::Delete).filter_map(|step| {
+            let listed = &inventory.listing[step.index];
+            Some((listed.number, listed.key.clone()?))
+        }));
+        result = finish(account, session, due, &mut harvest, report, deadline, wanted).await;
+    }
+    if report.deleted > 0 {
+        changes.push(Change::Delete { account: account.name.clone(), keys: std::mem::take(&mut harvest.marked) });
+    }
+    if !changes.is_empty() {
+        context.store.apply(changes, unix_now()).await?;
+    }
+    result?;
+    conclude(&sinks, &harvest, report, wanted)
+}
+
+/// Opens the account's destinations.
+async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>, PollError> {
+    let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
+    let opening = tokio::task::spawn_blocking(move || outlets.into_iter().map(Sink::open).collect::<Vec<_>>());
+    let sinks = opening.await.map_err(|error| PollError::Panic(error.to_string()))?;
+    match sinks.iter().any(Sink::is_up) {
+        true => Ok(sinks.into()),
+        false => Err(sinks.iter().find_map(Sink::failure).unwrap_or(PollError::Stopped)),
+    }
+}
+
+/// Work that may be dropped when the process is to end.
+async fn or_stop<T>(context: &Context, work: impl Future<Output = Result<T, PollError>>) -> Result<T, PollError> {
+    tokio::select! {
+        biased;
+        result = work => result,
+        () = context.cancel.cancelled() => Err(PollError::Stopped),
+    }
+}
+
+pub(super) fn deletes(account: &Account) -> bool {
+    account.policy.retention == Retention::Delete
+}
+
+fn count(inventory: &Inventory, report: &mut Report) {
+    report.listed = inventory.listing.len() as u64;
+    for step in &inventory.steps {
+        match (&step.reason, &step.action) {
+            (Reason::TooLarge { .. }, Action::Leave) => report.too_large += 1,
+            (Reason::EnoughForNow, _) => report.waiting += 1,
+            (Reason::Quarantined, _) => report.quarantined += 1,
+            (Reason::Deferred(_) | Reason::Unconfirmed, _) => report.deferred += 1,
+            (Reason::NoUniqueId, _) => report.nameless += 1,
+            _ => {}
+        }
+    }
+}
+
+/// What is to be received, for whom.
+fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
+    let job = |step: &crate::plan::Step| {
+        let listed = &inventory.listing[step.index];
+        let (targets, header_only) = match &step.action {
+            Action::Fetch(targets) => (indexes(targets, sinks), false),
+            Action::FetchHeader => ((0..sinks.len()).collect(), true),
+            Action::Leave | Action::Delete => return None,
+        };
+        let completes = !header_only && completes(listed, &step.action);
+        let (number, octets) = (listed.number, listed.octets);
+        Some(Job { number, key: listed.key.clone()?, octets, header_only, targets, completes })
+    };
+    inventory.steps.iter().filter_map(job).filter(|job| !job.targets.is_empty()).collect()
+}
+
+fn indexes(targets: &Targets, sinks: &[Sink]) -> Vec<usize> {
+    let wanted = |sink: &Sink| match targets {
+        Targets::All => true,
+        Targets::Only(names) => names.contains(&sink.place.destination),
+    };
+    (0..sinks.len()).filter(|&index| wanted(&sinks[index])).collect()
+}
+
+/// Whether a message is delivered everywhere once the targets of this fetch have it.
+fn completes(listed: &Listed, action: &Action) -> bool {
+    let (Some(Standing::Open(deliveries)), Action::Fetch(Targets::Only(names))) = (&listed.standing, action) else {
+        return true;
+    };
+    deliveries.iter().all(|delivery| {
+        names.contains(&delivery.destination) || matches!(delivery.progress, Delivered::Delivered | Delivered::Skipped)
+    })
+}
+
+fn trace(account: &Account, session: &Session<Stream>) -> Trace {
+    let stream = session.stream();
+    let name = rustix::system::uname();
+    Trace {
+        host: account.endpoint.host.clone(),
+        address: stream.peer_addr().ok().map(|address| address.ip()),
+        tls_version: stream.tls_version(),
+        by: crate::text::shown(name.nodename().to_bytes()),
+    }
+}
+
+fn take_in(report: &mut Report, tally: Tally) {
+    report.delivered += tally.delivered;
+    report.octets += tally.octets;
+    report.quarantined += tally.quarantined;
+    report.failures.extend(tally.failures);
+}
+
+/// The record of messages that the server listed and did not hand out.
+fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &mut Report) -> Option<Change> {
+    let mut outcomes = Vec::new();
+    for (job, why) in &harvest.not_retrieved {
+        warn!(account = %account.name, uid = %job.key, "not retrieved: {why}");
+        report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
+        let of_target = |&target: &usize| Outcome {
+            key: job.key.clone(),
+            place: sinks[target].place.clone(),
+            ending: Ending::NotRetrieved(why.clone()),
+        };
+        outcomes.extend(job.targets.iter().map(of_target));
+    }
+    (!outcomes.is_empty()).then(|| Change::Settle { account: account.name.clone(), outcomes })
+}
+
+/// Deletes what is due and says QUIT.  On success the report holds the number of deletions that
+/// the server has confirmed.
+async fn finish(
+    account: &Account,
+    mut session: Session<Stream>,
+    due: Vec<(MessageNumber, MessageKey)>,
+    harvest: &mut Harvest,
+    report: &mut Report,
+    deadline: Instant,
+    wanted: usize,
+) -> Result<(), PollError> {
+    let limit = account.deadline;
+    timeout_at(deadline, delete(account, &mut session, due, harvest))
+        .await
+        .unwrap_or(Err(PollError::Deadline { limit }))?;
+    // "Popped" servers delete at QUIT what was retrieved; what is not delivered must not go.
+    let popped = session.capabilities().expire_days == Some(0);
+    if popped && report.delivered < wanted as u64 {
+        info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
+        return Ok(());
+    }
+    match session.quit().await {
+        Quit::Done => report.deleted = harvest.marked.len() as u64,
+        Quit::Refused(text) => warn!(account = %account.name, "QUIT refused: {text}"),
+        Quit::Silence if harvest.marked.is_empty() => debug!(account = %account.name, "QUIT was not answered"),
+        Quit::Silence => warn!(account = %account.name, "QUIT was not answered: deletions are tried again"),
+    }
+    Ok(())
+}
+
+async fn delete(
+    account: &Account,
+    session: &mut Session<Stream>,
+    due: Vec<(MessageNumber, MessageKey)>,
+    harvest: &mut Harvest,
+) -> Result<(), PollError> {
+    let pipelining = session.capabilities().pipelining;
+    let mut due = due.into_iter();
+    let mut asked = std::collections::VecDeque::new();
+    loop {
+        while asked.is_empty() || (pipelining && session.has_room()) {
+            if asked.is_empty() {
+                session.check_in_step()?;
+            }
+            let Some((number, key)) = due.next() else { break };
+            session.queue(Command::Dele(number));
+            asked.push_back(key);
+        }
+        let Some(key) = asked.pop_front() else { return Ok(()) };
+        let status = session.reply().await?;
+        match status.ok {
+            true => harvest.marked.push(key),
+            false => warn!(account = %account.name, uid = %key, "DELE refused: {}", status.text),
+        }
+    }
+}
+
+/// What is still to be told once everything is written down.
+fn conclude(sinks: &[Sink], harvest: &Harvest, report: &Report, wanted: usize) -> Result<(), PollError> {
+    if let Some(error) = sinks.iter().find_map(Sink::failure) {
+        return Err(error);
+    }
+    if let Some(first) = report.failures.values().next() {
+        return Err(PollError::Undelivered { count: report.failures.len(), total: wanted, first: first.clone() });
+    }
+    if harvest.stopped {
+        return Err(PollError::Stopped);
+    }
+    Ok(())
+}

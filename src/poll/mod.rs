@@ -1,0 +1,121 @@
+//! One poll of one account: the journey of its messages, from the listing to the deletion.
+//!
+//! [`poll`] reads as the journey goes.  All progress is in the state, so an error at any step
+//! loses nothing: the next poll goes on where this one ended.
+
+mod commit;
+mod error;
+mod fetch;
+mod listing;
+mod progress;
+mod receive;
+mod recover;
+mod report;
+mod sink;
+mod stage;
+mod transfer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+pub use error::{DestinationError, PollError};
+pub use listing::{Inventory, inventory};
+pub use progress::{Phase, Progress, Snapshot};
+pub use recover::{recover, remove_strays};
+pub use report::{Outcome, Report};
+
+use crate::credential::SecretSource;
+use crate::deliver::Outlet;
+use crate::message::{Name, UnixTime};
+use crate::net::{self, Endpoint, Stream, TlsMode};
+use crate::plan::Policy;
+use crate::pop3::session::{Client, Login, Session, SessionError};
+use crate::sasl::Mechanism;
+use crate::store::Store;
+
+/// A mailbox to poll, and what to do with its mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name in the configuration.
+    pub name: Name,
+    /// Whether it is polled at all.
+    pub enabled: bool,
+    /// The server.
+    pub endpoint: Endpoint,
+    /// The user's name there.
+    pub username: String,
+    /// Where the password comes from.
+    pub secret: SecretSource,
+    /// Mechanisms to choose from, in this order; empty: automatic.
+    pub auth: Vec<Mechanism>,
+    /// What to do with its messages.
+    pub policy: Policy,
+    /// Destinations by name, at least one, each once.
+    pub deliver: Vec<Name>,
+    /// Time between polls.
+    pub interval: Duration,
+    /// Silence of the server that ends a poll.
+    pub timeout: Duration,
+    /// Time that a whole poll may take.
+    pub deadline: Duration,
+    /// Whether a `Received:` header is put before each message.
+    pub received_header: bool,
+}
+
+/// What polls share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The state.
+    pub store: Store,
+    /// The destinations by name.
+    pub outlets: Arc<HashMap<Name, Arc<Outlet>>>,
+    /// Cancelled when the process is to end: the batch in flight is finished, no other begun.
+    pub cancel: CancellationToken,
+}
+
+/// Polls an account once: fetches what is new, delivers it, deletes what the policy wants deleted.
+pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> Outcome {
+    let mut report = Report::default();
+    let result = fetch::run(account, context, progress, &mut report).await;
+    progress.enter(Phase::Ended);
+    Outcome { report, error: result.err() }
+}
+
+/// Connects, secures the connection as the account wants it, and reads what the server offers.
+///
+/// # Errors
+/// No connection, no TLS where it is wanted, no POP3.
+pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> {
+    let stream = net::connect(&account.endpoint, account.timeout).await?;
+    let client = Client::greet(stream, account.timeout).await?;
+    match account.endpoint.tls {
+        TlsMode::StartTls => client.stls(&account.endpoint).await,
+        TlsMode::Implicit | TlsMode::None => Ok(client),
+    }
+}
+
+/// Logs in with the account's credentials.
+///
+/// # Errors
+/// The password cannot be had, or the server refuses.
+pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
+    let secret = account.secret.read().await?;
+    let login = Login { username: &account.username, secret: &secret, mechanisms: &account.auth };
+    Ok(client.login(&login).await?)
+}
+
+/// [`connect`] and [`log_in`] before a deadline.
+async fn open(account: &Account, deadline: Instant) -> Result<Session<Stream>, PollError> {
+    let work = async { log_in(account, connect(account).await?).await };
+    timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }))
+}
+
+/// The time by the clock on the wall.
+pub fn unix_now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)
+}

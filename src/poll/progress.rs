@@ -1,0 +1,87 @@
+//! How far a poll is, for whoever watches: counters that cost nothing when nobody does.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+/// What a poll is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not begun.
+    Waiting,
+    /// Connecting and logging in.
+    Connecting,
+    /// Asking what is there.
+    Listing,
+    /// Receiving and delivering.
+    Fetching,
+    /// Deleting and saying farewell.
+    Finishing,
+    /// Over.
+    Ended,
+}
+
+/// Counters of one poll.
+#[derive(Debug, Default)]
+pub struct Progress {
+    phase: AtomicU8,
+    messages: AtomicU64,
+    messages_total: AtomicU64,
+    octets: AtomicU64,
+    octets_total: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Messages received.
+    pub messages: u64,
+    /// Messages to receive.
+    pub messages_total: u64,
+    /// Octets received.
+    pub octets: u64,
+    /// Octets to receive, as the server lists them.
+    pub octets_total: u64,
+}
+
+impl Progress {
+    /// Enters a phase.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// Says what is going to be received.
+    pub fn expect(&self, messages: u64, octets: u64) {
+        self.messages_total.store(messages, Relaxed);
+        self.octets_total.store(octets, Relaxed);
+    }
+
+    /// So many octets have come.
+    pub fn add_octets(&self, octets: u64) {
+        self.octets.fetch_add(octets, Relaxed);
+    }
+
+    /// A message is complete.
+    pub fn add_message(&self) {
+        self.messages.fetch_add(1, Relaxed);
+    }
+
+    /// The counters now.
+    pub fn snapshot(&self) -> Snapshot {
+        let phase = match self.phase.load(Relaxed) {
+            0 => Phase::Waiting,
+            1 => Phase::Connecting,
+            2 => Phase::Listing,
+            3 => Phase::Fetching,
+            4 => Phase::Finishing,
+            _ => Phase::Ended,
+        };
+        Snapshot {
+            phase,
+            messages: self.messages.load(Relaxed),
+            messages_total: self.messages_total.load(Relaxed),
+            octets: self.octets.load(Relaxed),
+            octets_total: self.octets_total.load(Relaxed),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What a poll came to.
+
+use std::collections::BTreeMap;
+
+use super::PollError;
+use crate::message::MessageKey;
+
+/// Counts of one poll.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages that the server listed.
+    pub listed: u64,
+    /// Messages delivered everywhere they should go.
+    pub delivered: u64,
+    /// Their octets, as stored.
+    pub octets: u64,
+    /// Messages deleted on the server, confirmed.
+    pub deleted: u64,
+    /// Messages left on the server for their size.
+    pub too_large: u64,
+    /// Messages that wait for the next poll (`max-messages`).
+    pub waiting: u64,
+    /// Messages in quarantine, those of earlier polls included.
+    pub quarantined: u64,
+    /// Messages left for now because their delivery failed before.
+    pub deferred: u64,
+    /// Messages without a usable unique-id.
+    pub nameless: u64,
+    /// Messages of this poll that were not delivered, each with the first cause.
+    pub failures: BTreeMap<MessageKey, String>,
+}
+
+/// A poll's counts, and why it ended early.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The counts.
+    pub report: Report,
+    /// `None`: everything that was to be done is done.
+    pub error: Option<PollError>,
+}
+
+/// What one side of a poll counts.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) delivered: u64,
+    pub(super) octets: u64,
+    pub(super) quarantined: u64,
+    pub(super) failures: BTreeMap<MessageKey, String>,
+}
+
+impl Tally {
+    /// A message that was not delivered; its first cause counts.
+    pub(super) fn fail(&mut self, key: &MessageKey, cause: String) {
+        self.failures.entry(key.clone()).or_insert(cause);
+    }
+
+    /// A message that was refused for good.
+    pub(super) fn quarantine(&mut self, key: &MessageKey, cause: String) {
+        self.quarantined += 1;
+        self.fail(key, cause);
+    }
+}

@@ -1,0 +1,65 @@
+//! The destinations of one poll: each works until its first failure, which concerns it alone.
+
+use std::sync::{Arc, OnceLock};
+
+use super::error::{DestinationError, PollError};
+use crate::deliver::maildir::{Maildir, MaildirError};
+use crate::deliver::{Kind, Outlet};
+use crate::store::Place;
+
+/// A destination of this poll.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) place: Place,
+    /// Open, if it is a Maildir.
+    pub(super) maildir: Option<Maildir>,
+    failure: OnceLock<Arc<DestinationError>>,
+}
+
+impl Sink {
+    /// Opens a destination, as far as that takes no network.
+    pub(super) fn open(outlet: Arc<Outlet>) -> Self {
+        let place = Place { destination: outlet.destination.name.clone(), location: outlet.destination.location() };
+        let (maildir, failure) = match &outlet.destination.kind {
+            Kind::Smtp(_) => (None, OnceLock::new()),
+            Kind::Maildir(settings) => match Maildir::open(settings) {
+                Ok(maildir) => (Some(maildir), OnceLock::new()),
+                Err(error) => (None, OnceLock::from(Arc::new(DestinationError::from(error)))),
+            },
+        };
+        Self { outlet, place, maildir, failure }
+    }
+
+    /// Whether it can still be used in this poll.
+    pub(super) fn is_up(&self) -> bool {
+        self.failure.get().is_none()
+    }
+
+    /// Notes a failure after which nothing more is tried in this poll; the first one counts.
+    pub(super) fn fail(&self, error: impl Into<DestinationError>) {
+        let _ = self.failure.set(Arc::new(error.into()));
+    }
+
+    /// The same for an error of a Maildir; gives its text.
+    pub(super) fn fail_maildir(&self, error: MaildirError) -> String {
+        let text = error.to_string();
+        self.fail(error);
+        text
+    }
+
+    /// Makes sure that a server can be reached.
+    pub(super) async fn probe(&self) {
+        if let Some(pool) = &self.outlet.smtp
+            && let Err(error) = pool.probe().await
+        {
+            self.fail(error);
+        }
+    }
+
+    /// The failure, if there was one.
+    pub(super) fn failure(&self) -> Option<PollError> {
+        let name = self.place.destination.clone();
+        self.failure.get().map(|source| PollError::Destination { name, source: Arc::clone(source) })
+    }
+}

@@ -1,0 +1,182 @@
+//! Receiving side of a delivery: pieces of messages become drafts in Maildirs and spools, and
+//! those become batches.
+//!
+//! Runs on a thread that may block.  A piece comes with at most one message begun; when the
+//! pieces end in the middle of one, its drafts vanish and the batch before it is kept.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::error::DestinationError;
+use super::sink::Sink;
+use crate::deliver::maildir::{self, Draft};
+use crate::header::Head;
+use crate::message::{MessageKey, MessageNumber, Name};
+use crate::spool::Spool;
+
+/// A message that is to be received.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) number: MessageNumber,
+    pub(super) key: MessageKey,
+    /// As listed.
+    pub(super) octets: Option<u64>,
+    /// Only the header of a larger message.
+    pub(super) header_only: bool,
+    /// Destinations that want it: indexes of sinks.
+    pub(super) targets: Vec<usize>,
+    /// Whether it is delivered everywhere once these have it, and may then be deleted.
+    pub(super) completes: bool,
+}
+
+/// What the network side hands over.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// The beginning of a message.  The first `prefix` octets of the data are trace headers.
+    Start { job: Box<Job>, prefix: usize, data: Vec<u8>, complete: bool },
+    /// More of it.
+    More { data: Vec<u8>, complete: bool },
+    /// The message that was begun will not be completed.
+    Abandon,
+    /// Nothing more comes for a while: the batch is closed.
+    Flush,
+}
+
+/// A message that is received whole.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) job: Job,
+    pub(super) octets: u64,
+    pub(super) sha256: [u8; 32],
+    pub(super) head: Head,
+    pub(super) prefix: Vec<u8>,
+    /// One for each target, in that order.
+    pub(super) copies: Vec<(usize, Copy)>,
+}
+
+/// A message at one destination, not yet delivered.
+#[derive(Debug)]
+pub(super) enum Copy {
+    /// In a Maildir's `tmp`.
+    Draft(Draft),
+    /// To be sent.
+    Spool(Arc<Spool>),
+    /// The destination failed.
+    Failed(String),
+}
+
+/// What the stager needs to know.
+pub(super) struct Stager {
+    pub(super) account: Name,
+    pub(super) instance: String,
+    pub(super) spool_dir: PathBuf,
+    pub(super) sinks: Arc<[Sink]>,
+}
+
+/// A message that is being received.
+struct Open {
+    received: Received,
+    hash: Sha256,
+}
+
+impl Stager {
+    /// Takes pieces until they end, and hands over a batch at each flush and at the end.
+    pub(super) fn run(&self, mut pieces: mpsc::Receiver<Piece>, batches: &mpsc::Sender<Vec<Received>>) {
+        let mut batch = Vec::new();
+        let mut open = None;
+        while let Some(piece) = pieces.blocking_recv() {
+            let complete = match piece {
+                Piece::Flush => {
+                    if !batch.is_empty() && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Piece::Abandon => {
+                    open = None;
+                    continue;
+                }
+                Piece::Start { job, prefix, data, complete } => {
+                    open = Some(self.begin(*job, prefix, &data));
+                    complete
+                }
+                Piece::More { data, complete } => {
+                    if let Some(open) = &mut open {
+                        self.append(open, &data, 0);
+                    }
+                    complete
+                }
+            };
+            if complete && let Some(open) = open.take() {
+                batch.push(open.finish());
+            }
+        }
+        if !batch.is_empty() {
+            let _ = batches.blocking_send(batch);
+        }
+    }
+
+    fn begin(&self, job: Job, prefix: usize, data: &[u8]) -> Open {
+        let copies = job.targets.iter().map(|&target| (target, self.copy(&job, target))).collect();
+        let head = Head::scan(&data[prefix..]);
+        let received = Received { job, octets: 0, sha256: [0; 32], head, prefix: data[..prefix].to_vec(), copies };
+        let mut open = Open { received, hash: Sha256::new() };
+        self.append(&mut open, data, prefix);
+        open
+    }
+
+    fn copy(&self, job: &Job, target: usize) -> Copy {
+        let sink = &self.sinks[target];
+        if !sink.is_up() {
+            return Copy::Failed("the destination cannot be used".into());
+        }
+        match &sink.maildir {
+            None => Copy::Spool(Arc::new(Spool::new(&self.spool_dir))),
+            Some(maildir) => {
+                let name = maildir::file_name(&self.instance, &self.account, &job.key);
+                maildir.create(name).map_or_else(|error| Copy::Failed(sink.fail_maildir(error)), Copy::Draft)
+            }
+        }
+    }
+
+    /// Appends data, of which `prefix` octets are trace headers: part of a file, not of the message.
+    fn append(&self, open: &mut Open, data: &[u8], prefix: usize) {
+        let message = &data[prefix..];
+        open.hash.update(message);
+        open.received.octets += message.len() as u64;
+        for (target, copy) in &mut open.received.copies {
+            let sink = &self.sinks[*target];
+            let failed = match copy {
+                Copy::Draft(draft) => draft.write(data).err().map(|error| {
+                    let path = sink.place.location.as_path();
+                    sink.fail_maildir(maildir::draft_failure(path, &error))
+                }),
+                Copy::Spool(spool) => {
+                    let written = match Arc::get_mut(spool) {
+                        Some(spool) => spool.write(message),
+                        None => Err(std::io::ErrorKind::ResourceBusy.into()),
+                    };
+                    written.err().map(|error| {
+                        let text = error.to_string();
+                        sink.fail(DestinationError::Spool(error));
+                        text
+                    })
+                }
+                Copy::Failed(_) => None,
+            };
+            if let Some(cause) = failed {
+                *copy = Copy::Failed(cause);
+            }
+        }
+    }
+}
+
+impl Open {
+    fn finish(mut self) -> Received {
+        self.received.sha256 = self.hash.finalize().into();
+        self.received
+    }
+}

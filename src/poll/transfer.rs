@@ -1,0 +1,108 @@
+//! Three hands at work at the same time: the network side receives, a thread that may block
+//! writes drafts, and batches are made durable while the next ones come in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::commit::Committer;
+use super::error::PollError;
+use super::fetch::deletes;
+use super::progress::Progress;
+use super::receive::{Harvest, Receiver};
+use super::report::Tally;
+use super::sink::Sink;
+use super::stage::{Job, Stager};
+use super::{Account, Context};
+use crate::message::{MessageKey, MessageNumber};
+use crate::pop3::session::Session;
+use crate::store::{Outcome, StoreError};
+use crate::trace::Trace;
+
+/// Pieces between the network and the disk: enough that neither waits for the other's every step.
+const PIECES: usize = 16;
+
+/// Batches that are received while one is being made durable.
+const BATCHES: usize = 1;
+
+/// What a transfer needs.
+pub(super) struct Transfer<'a> {
+    pub(super) account: &'a Account,
+    pub(super) context: &'a Context,
+    pub(super) progress: &'a Progress,
+    pub(super) sinks: &'a Arc<[Sink]>,
+    pub(super) trace: Option<&'a Trace>,
+    pub(super) deadline: Instant,
+}
+
+/// What came of it.
+pub(super) struct Transferred {
+    /// How the session ended.
+    pub(super) received: Result<(), PollError>,
+    /// How the deliveries ended.
+    pub(super) committed: Result<(), PollError>,
+    pub(super) tally: Tally,
+    /// Deliveries into Maildirs that are made and not yet recorded as such.
+    pub(super) moved: Vec<Outcome>,
+}
+
+impl Default for Transferred {
+    fn default() -> Self {
+        Self { received: Ok(()), committed: Ok(()), tally: Tally::default(), moved: Vec::new() }
+    }
+}
+
+impl Transfer<'_> {
+    /// Receives and delivers the messages of the jobs.  Both ends are reported: what was received
+    /// before the session broke is delivered all the same.
+    pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        session: &mut Session<S>,
+        jobs: Vec<Job>,
+        harvest: &mut Harvest,
+        deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
+        deletions: &mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
+    ) -> Result<Transferred, PollError> {
+        let Self { account, context, progress, sinks, trace, deadline } = self;
+        let (pieces, inbox) = mpsc::channel(PIECES);
+        let (outbox, batches) = mpsc::channel(BATCHES);
+        let stager = Stager {
+            account: account.name.clone(),
+            instance: context.store.instance().to_owned(),
+            spool_dir: spool_dir(context)?,
+            sinks: Arc::clone(sinks),
+        };
+        let staging = tokio::task::spawn_blocking(move || stager.run(inbox, &outbox));
+        let receiver = Receiver {
+            pipelining: session.capabilities().pipelining,
+            session,
+            pieces,
+            sinks,
+            deletable: deletes(account).then_some(deletions),
+            max_size: account.policy.max_size,
+            trace,
+            progress,
+            cancel: &context.cancel,
+            deadline,
+            limit: account.deadline,
+        };
+        let committer = Committer::new(&account.name, &account.endpoint.host, &context.store, sinks, deletable);
+        let (received, (tally, moved, committed)) = tokio::join!(receiver.run(jobs, harvest), committer.run(batches));
+        staging.await.map_err(|error| PollError::Panic(error.to_string()))?;
+        Ok(Transferred { received, committed, tally, moved })
+    }
+}
+
+/// Where large messages on their way to a server are kept.
+fn spool_dir(context: &Context) -> Result<PathBuf, StoreError> {
+    let dir = context.store.dir().join("spool");
+    match std::fs::create_dir(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(StoreError::Directory { path: dir, cause: error.to_string() })
+        }
+        _ => Ok(dir),
+    }
+}

@@ -1,0 +1,68 @@
+//! The trace header that a message gets on its way through here (RFC 5321 §4.4).
+
+use std::net::IpAddr;
+
+/// Where a message came from, and how.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// The POP3 server's name or address.
+    pub host: String,
+    /// The address that was connected to.
+    pub address: Option<IpAddr>,
+    /// `TLS 1.3`, ...; `None` in clear.
+    pub tls_version: Option<&'static str>,
+    /// This host's name.
+    pub by: String,
+}
+
+impl Trace {
+    /// The `Received:` field, folded, with LF; `now` dates it.
+    pub fn received(&self, now: &jiff::ZonedDateTime) -> String {
+        let from = domain(&self.host);
+        let address = self.address.map_or(String::new(), |address| format!(" ({})", literal(address)));
+        let (protocol, version) = match self.tls_version {
+            Some(version) => ("POP3S", format!(" ({version})")),
+            None => ("POP3", String::new()),
+        };
+        let by = domain(&self.by);
+        let date = jiff::fmt::rfc2822::to_string(now).unwrap_or_default();
+        format!("Received: from {from}{address}\n\tby {by} with {protocol}{version} (postrider);\n\t{date}\n")
+    }
+}
+
+/// A name as it is, an address in brackets (RFC 5321 §4.1.3).
+fn domain(host: &str) -> String {
+    host.parse().map_or_else(|_| host.to_owned(), literal)
+}
+
+fn literal(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_is_the_one_of_rfc_5321() {
+        let date: jiff::ZonedDateTime = "2026-11-24T22:05:38+00:00[UTC]".parse().expect("a date");
+        let mut trace = Trace {
+            host: "pop.example.org".into(),
+            address: Some([192, 0, 2, 1].into()),
+            tls_version: Some("TLS 1.3"),
+            by: "home.example.net".into(),
+        };
+        assert_eq!(
+            trace.received(&date),
+            "Received: from pop.example.org ([192.0.2.1])\n\tby home.example.net with POP3S (TLS 1.3) (postrider);\n\
+             \tTue, 24 Nov 2026 22:05:38 +0000\n"
+        );
+        trace.host = "::1".into();
+        trace.tls_version = None;
+        trace.address = None;
+        assert!(trace.received(&date).starts_with("Received: from [IPv6:::1]\n\tby home.example.net with POP3 (post"));
+    }
+}
