@@ -1,4 +1,5 @@
-//! Delivery by SMTP: against a server that refuses where it is told to, and a real Postfix.
+//! Delivery by SMTP: what becomes of a message, against a server that refuses where it is told
+//! to.  `smtp/` holds the way up to the first message, and a real Postfix.
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,
@@ -7,17 +8,19 @@
     reason = "a failure here is a failure of the test"
 )]
 
+#[path = "smtp/opening.rs"]
+mod opening;
+#[path = "smtp/postfix.rs"]
+mod postfix;
 mod support;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use postrider::credential::SecretSource;
-use postrider::deliver::smtp::{Accepted, Client, SendError, Settings, SmtpError};
+use postrider::deliver::smtp::{Accepted, Client, SendError, Settings};
 use postrider::failure::{Class, Failure as _};
 use postrider::header::Head;
 use postrider::net::{Endpoint, TlsMode, Trust};
-use postrider::secret::Secret;
 use postrider::spool::Spool;
 
 use support::*;
@@ -33,11 +36,6 @@ fn settings(port: u16) -> Settings {
         hello: Some("client.example.org".into()),
         timeout: Duration::from_secs(20),
     }
-}
-
-fn with_login(port: u16) -> Settings {
-    let secret = SecretSource::Inline(Secret::new(b"unused".to_vec()));
-    Settings { login: Some(("alice".into(), secret)), ..settings(port) }
 }
 
 async fn connect(settings: &Settings) -> Client {
@@ -336,33 +334,6 @@ async fn a_message_that_cannot_be_read_gets_no_final_dot() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_serve_is_told_apart() {
-    for (stage, reply, class) in [
-        (Stage::Connect, "554 5.7.1 not you", Class::Unreachable),
-        (Stage::Connect, "421 4.3.2 busy", Class::TryLater),
-        (Stage::Ehlo, "450 4.3.2 busy", Class::TryLater),
-        (Stage::Connect, "+OK POP3 ready", Class::Protocol),
-    ] {
-        let server = ScriptedSmtp::start_with(replying(stage, None, reply));
-        let error = Client::connect(&settings(server.port()), None).await.err().expect("refused");
-        assert_eq!(error.class(), class, "{error:?}");
-        assert!(error.to_string().contains(&reply[4..]), "{error}");
-    }
-    let error = Client::connect(&settings(free_port()), None).await.err().expect("nobody there");
-    assert_eq!(error.class(), Class::Unreachable);
-}
-
-#[tokio::test]
-async fn a_silent_server_is_given_up() {
-    for stage in [Stage::Connect, Stage::Ehlo] {
-        let server = ScriptedSmtp::start_with(behaviour(|behaviour| behaviour.hang_at = Some((stage, None))));
-        let settings = Settings { timeout: Duration::from_millis(200), ..settings(server.port()) };
-        let error = Client::connect(&settings, None).await.err().expect("silence");
-        assert!(matches!(error, SmtpError::Timeout { .. }), "{error:?}");
-    }
-}
-
-#[tokio::test]
 async fn a_dropped_send_leaves_a_client_that_sends_no_more() {
     let server = ScriptedSmtp::start_with(behaviour(|behaviour| behaviour.hang_at = Some((Stage::Data, None))));
     let mut client = connect(&settings(server.port())).await;
@@ -372,153 +343,19 @@ async fn a_dropped_send_leaves_a_client_that_sends_no_more() {
 }
 
 #[tokio::test]
-async fn a_login_is_tried_once_and_its_refusal_is_told() {
-    let secret = Secret::new("pässword".as_bytes().to_vec());
-    for (offer, first) in [("AUTH LOGIN PLAIN", "AUTH PLAIN AGFsaWNlAHDDpHNzd29yZA=="), ("auth login", "AUTH LOGIN")] {
-        let extensions = vec![offer.to_owned()];
-        let server = ScriptedSmtp::start_with(behaviour(|behaviour| behaviour.extensions = extensions.clone()));
-        let mut client = Client::connect(&with_login(server.port()), Some(&secret)).await.expect("logged in");
-        assert_eq!(server.commands()[1], first);
-        send(&mut client, HELLO).await.expect("accepted");
-        server.change(|behaviour| behaviour.replies.push((Stage::Auth, None, "535 5.7.8 wrong".into())));
-        let error = Client::connect(&with_login(server.port()), Some(&secret)).await.err().expect("refused");
-        assert_eq!(error.class(), Class::LoginRefused);
-        assert!(!format!("{error} {error:?}").contains("pässword"));
-    }
-    let server = ScriptedSmtp::start();
-    let error = Client::connect(&with_login(server.port()), Some(&secret)).await.err().expect("no way");
-    assert!(matches!(error, SmtpError::NoMechanism { .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn no_password_crosses_the_network_in_clear() {
-    // Nobody is connected to: the refusal comes first.
-    let mut settings = with_login(25);
-    settings.endpoint.host = "mail.example.invalid".into();
-    let secret = Secret::new(b"x".to_vec());
-    let error = Client::connect(&settings, Some(&secret)).await.err().expect("refused");
-    assert!(matches!(error, SmtpError::ClearLogin { .. }), "{error:?}");
-}
-
-#[tokio::test]
-async fn settings_that_are_no_addresses_are_refused_before_the_connection() {
-    let server = ScriptedSmtp::start();
-    let good = settings(server.port());
-    for bad in [
-        Settings { recipients: vec![], ..good.clone() },
-        Settings { recipients: vec!["a b@example.net".into()], ..good.clone() },
-        Settings { sender: Some("a@example.net> X".into()), ..good.clone() },
-    ] {
-        let error = Client::connect(&bad, None).await.err().expect("refused");
-        assert_eq!(error.class(), Class::Configuration);
-    }
-    assert_eq!(server.connections(), 0);
-}
-
-#[tokio::test]
-async fn without_starttls_nothing_is_sent_where_it_is_wanted() {
-    let server = ScriptedSmtp::start_with(behaviour(|behaviour| behaviour.extensions = vec!["AUTH PLAIN".into()]));
-    let mut settings = with_login(server.port());
-    settings.endpoint.tls = TlsMode::StartTls;
-    let error = Client::connect(&settings, Some(&Secret::new(b"x".to_vec()))).await.err().expect("refused");
-    assert!(matches!(error, SmtpError::NoStartTls { .. }), "{error:?}");
-    assert_eq!(server.commands(), ["EHLO client.example.org"]);
-}
-
-#[tokio::test]
-async fn what_is_injected_behind_starttls_ends_the_connection() {
-    let start = ["S: 220 x", "C: EHLO *", "S: 250-x", "S: 250 STARTTLS", "C: STARTTLS"];
-    for injected in ["R: 220 go\r\n250 AUTH PLAIN\r\n", "R: 220 go\r\n2", "R: 220 go\r\n250-x\r\n"] {
-        let script: Vec<&str> = start.into_iter().chain([injected, "eof"]).collect();
-        let server = Scripted::dialogue(&script);
-        let mut settings = settings(server.port());
-        settings.endpoint.tls = TlsMode::StartTls;
-        let error = Client::connect(&settings, None).await.err().expect("refused");
-        assert!(matches!(error, SmtpError::Protocol { .. }), "{error:?}");
-        server.assert_followed();
-    }
-    let server = Scripted::dialogue(&[&start[..], &["S: 454 4.7.0 not now", "eof"]].concat());
-    let mut settings = settings(server.port());
-    settings.endpoint.tls = TlsMode::StartTls;
-    let error = Client::connect(&settings, None).await.err().expect("refused");
-    assert_eq!(error.class(), Class::TryLater);
-    server.assert_followed();
-}
-
-#[tokio::test]
 async fn many_messages_go_fast_through_one_connection() {
     let server = ScriptedSmtp::start();
     let mut client = connect(&settings(server.port())).await;
+    let messages: Vec<_> = (0..500).map(|index| message(1, index, Mix::Fixed(8000))).collect();
     let start = Instant::now();
-    for index in 0..500 {
-        send(&mut client, &message(1, index, Mix::Fixed(8000))).await.expect("accepted");
-    }
+    // Spawned, as the program does it: the future has to be Send.
+    let sending = async move {
+        for message in messages {
+            send(&mut client, &message).await.expect("accepted");
+        }
+    };
+    tokio::spawn(sending).await.expect("no panic");
     eprintln!("500 messages in {:?}", start.elapsed());
     assert_eq!(server.received().len(), 500);
     assert!(start.elapsed() < Duration::from_secs(10));
-}
-
-/// The message as a mail store has it: LF, and one at the end.
-fn stored(message: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(message.len() + 1);
-    for line in message.split_inclusive(|&octet| octet == b'\n') {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        text.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-        text.push(b'\n');
-    }
-    text
-}
-
-#[tokio::test]
-async fn a_real_server_gets_every_message_octet_for_octet() {
-    let certificates = Dovecot::start();
-    let (cert, key) = (certificates.certificate(), certificates.key());
-    let (cert, key) = (cert.to_str().expect("a path"), key.to_str().expect("a path"));
-    let server = Postfix::start_with(&["--cert", cert, "--key", key]);
-    let mut settings = settings(server.port);
-    settings.recipients.push("somebody@example.net".into());
-    settings.endpoint.tls = TlsMode::StartTls;
-    settings.endpoint.trust.ca_file = Some(certificates.ca());
-    let mut client = connect(&settings).await;
-    assert_eq!(client.tls_version(), Some("TLS 1.3"));
-    assert!(client.extensions().contains(&"PIPELINING"));
-
-    let mut sent: Vec<Vec<u8>> = (0..16).map(|index| message(7, index, Mix::Edge)).collect();
-    sent.extend((0..100).map(|index| message(8, index, Mix::Realistic)));
-    sent.push(message(9, 1, Mix::Fixed(20_000_000)));
-    for message in &sent {
-        send_after(&mut client, b"Received: by postrider; now\n", message).await.expect("accepted");
-    }
-    client.quit().await;
-    server.wait_until_delivered(2 * sent.len(), Duration::from_secs(60));
-    for recipient in ["user1", "somebody"] {
-        let delivered = read_messages(&server.delivered(recipient));
-        assert_eq!(delivered.len(), sent.len());
-        for message in &sent {
-            let want = [b"Received: by postrider; now\n", &stored(message)[..]].concat();
-            let found = delivered.iter().filter(|text| text.ends_with(&want)).count();
-            let start = String::from_utf8_lossy(&message[..200.min(message.len())]).into_owned();
-            assert_eq!(found, 1, "{start}");
-        }
-        assert!(delivered.iter().all(|text| text.starts_with(b"Return-Path: <sender")));
-    }
-}
-
-#[tokio::test]
-async fn a_real_server_refuses_an_unknown_domain_and_takes_the_next_message() {
-    let server = Postfix::start();
-    let recipients = vec!["user2@example.net".into(), "a@elsewhere.example".into()];
-    let mut client = connect(&Settings { recipients, ..settings(server.port) }).await;
-    for _ in 0..2 {
-        assert!(matches!(send(&mut client, HELLO).await, Err(SendError::Refused { .. })));
-        assert!(client.is_usable());
-    }
-    let mut settings = settings(server.port);
-    settings.recipients = vec!["user2@example.net".into()];
-    settings.hello = None;
-    let mut client = connect(&settings).await;
-    let accepted = send(&mut client, HELLO).await.expect("accepted");
-    assert!(accepted.reply.contains("queued as"), "{}", accepted.reply);
-    server.wait_until_delivered(1, Duration::from_secs(20));
-    assert_eq!(server.delivered_count(), 1);
 }
