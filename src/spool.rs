@@ -38,6 +38,8 @@ pub struct Spool {
     /// Line ends that have no CR.
     lone_line_feeds: u64,
     last: u8,
+    /// Something that was written is missing.
+    torn: bool,
 }
 
 impl Spool {
@@ -52,14 +54,22 @@ impl Spool {
             eight_bit: false,
             lone_line_feeds: 0,
             last: 0,
+            torn: false,
         }
     }
 
     /// Appends to the message.
     ///
     /// # Errors
-    /// The file cannot be made or written.  The spool is of no use any more then.
+    /// The file cannot be made or written.  The spool cannot be read any more then, so that nobody
+    /// takes a part of the message for the whole.
     pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        let written = self.append(octets);
+        self.torn |= written.is_err();
+        written
+    }
+
+    fn append(&mut self, octets: &[u8]) -> io::Result<()> {
         self.look_at(octets);
         let mut rest = octets;
         while self.memory.len() + rest.len() > MEMORY_LIMIT {
@@ -142,13 +152,15 @@ impl Pieces<'_> {
     /// The next octets, at most [`PIECE_LIMIT`]; `None` at the end.
     ///
     /// # Errors
-    /// The file cannot be read, or is shorter than what was written.
+    /// The file cannot be read, or something that was written is missing.
     pub fn next_piece(&mut self) -> io::Result<Option<&[u8]>> {
-        let Spool { file, filed, memory, .. } = self.spool;
+        let Spool { file, filed, memory, torn, .. } = self.spool;
+        if *torn {
+            return Err(io::Error::other("the message was not written as a whole"));
+        }
         if let Some(left) = filed.checked_sub(self.at).filter(|&left| left > 0) {
             let length = usize::try_from(left).unwrap_or(PIECE_LIMIT).min(PIECE_LIMIT);
             self.buffer.resize(length, 0);
-            // A write that failed has lost the file.
             let file = file.as_ref().ok_or(io::ErrorKind::NotFound)?;
             file.read_exact_at(&mut self.buffer, self.at)?;
             self.at += length as u64;
@@ -245,6 +257,8 @@ mod tests {
         spool.write(b"small").expect("in memory");
         let error = spool.write(&vec![0; MEMORY_LIMIT]).expect_err("no directory");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(spool.write(b"more").is_err() || spool.pieces().next_piece().is_err());
+        assert!(spool.pieces().next_piece().is_err() && spool.beginning(1).is_err());
     }
 
     #[test]

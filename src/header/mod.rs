@@ -276,4 +276,21 @@ mod tests {
         }
         assert!(start.elapsed().as_secs() < 10);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_header_holds_the_addresses_are_safe(
+            octets in "((From|Return-Path|Message-ID|Date|Received): ?|[=?@<>,;:()\"\\\\\\[\\] .\r\nüa-z\0]{1,4}){0,60}",
+            junk in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        ) {
+            let head = Head::scan(&[octets.as_bytes(), &junk].concat());
+            let path = match head.return_path {
+                ReturnPath::Address(address) => Some(address),
+                _ => None,
+            };
+            for address in head.from.into_iter().chain(path) {
+                proptest::prop_assert!(envelope_address(&address).is_some() && !address.contains(['\r', '\n', '\0']));
+            }
+        }
+    }
 }

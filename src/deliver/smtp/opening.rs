@@ -105,6 +105,7 @@ fn credentials(settings: &Settings, secret: Option<&Secret>) -> Result<Option<Cr
     if user.contains('\0') || password.contains('\0') {
         return Err(unusable("a user name and a password have no NUL, user"));
     }
+    // lettre's copy is not wiped, but it is gone as soon as the login is done.
     Ok(Some(Credentials::new(user.clone(), password.to_owned())))
 }
 

@@ -272,3 +272,70 @@ impl AsyncTokioStream for Wire {
         self.stream.peer_addr()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn pair(limit: Duration) -> (Wire, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let stream = TcpStream::connect(address).await.expect("connected");
+        let (server, _) = listener.accept().await.expect("accepted");
+        (Wire::new(Stream::clear(stream), limit), server)
+    }
+
+    #[tokio::test]
+    async fn a_reply_has_its_time_even_if_it_comes_octet_by_octet() {
+        let (mut wire, mut server) = pair(Duration::from_millis(150)).await;
+        let drip = tokio::spawn(async move {
+            while server.write_all(b"2").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let begun = Instant::now();
+        let error = wire.exchange("NOOP\r\n").await.expect_err("too slow");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        drip.abort();
+    }
+
+    #[tokio::test]
+    async fn time_between_commands_does_not_count() {
+        let (mut wire, mut server) = pair(Duration::from_millis(400)).await;
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            server.write_all(b"250 ok\r\n").await.expect("written");
+            assert_eq!(wire.exchange("NOOP\r\n").await.expect("a reply").0, 250);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endless_or_foreign_reply_is_an_error() {
+        for said in [&[b'2'; 9000][..], b"HTTP/1.1 400\r\n"] {
+            let (mut wire, mut server) = pair(Duration::from_secs(10)).await;
+            server.write_all(said).await.expect("written");
+            let error = wire.exchange("").await.expect_err("no reply");
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_out_of_turn_is_not_taken_along() {
+        let (mut wire, mut server) = pair(Duration::from_secs(10)).await;
+        server.write_all(b"220 go\r\n250 more\r\n").await.expect("written");
+        assert_eq!(wire.exchange("").await.expect("a reply").0, 220);
+        let error = wire.exchange("EHLO x\r\n").await.expect_err("out of step");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(wire.into_quiet_stream().is_none());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_after_a_message_that_cannot_be_read() {
+        let (mut wire, _server) = pair(Duration::from_secs(10)).await;
+        wire.control().stop_writing();
+        assert!(wire.write_all(b"\r\n.\r\n").await.is_err());
+    }
+}
