@@ -121,7 +121,7 @@ pub enum Ending {
 }
 
 /// So often a message is asked for that the server lists and does not hand out.
-pub const RETRIEVAL_ATTEMPTS: u32 = 5;
+pub(super) const RETRIEVAL_ATTEMPTS: u32 = 5;
 
 /// A staged delivery that may have ended with its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
