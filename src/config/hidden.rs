@@ -2,8 +2,8 @@
 //!
 //! Two views are joined.  The table view hides everything that belongs to a key that is, or
 //! resembles, `password`.  The text view looks at each line by itself, so that it also holds where
-//! the syntax is broken and the tables cannot be trusted; there it hides too much rather than too
-//! little: from an unfinished value on, everything to the end of the file.
+//! the syntax is broken and the tables cannot be trusted.  There it hides too much rather than too
+//! little: what it does not recognise, and everything from an unfinished value on.
 
 use std::ops::Range;
 
@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::keys;
+use super::nearest::nearest;
 use super::source::Source;
 
 /// What betrays a secret anywhere in a line.
@@ -40,11 +41,15 @@ pub(super) struct Hidden {
 impl Hidden {
     /// Finds the lines.  `broken` says that the syntax is, so that `root` may be wrong.
     pub(super) fn find(source: &Source<'_>, root: &DeTable<'_>, broken: bool) -> Self {
-        let lines = (0..source.line_count()).map(|line| may_hold_secret(source.line(line), broken)).collect();
+        let judge = |line| match broken {
+            true => !is_recognised(source.line(line)),
+            false => may_hold_secret(source.line(line)),
+        };
+        let lines = (0..source.line_count()).map(judge).collect();
         let mut hidden = Self { lines, secrets: Vec::new(), first_password: None };
         if broken {
-            let unfinished = (0..hidden.lines.len()).find(|&n| hidden.lines[n] && !is_finished(source.line(n)));
-            if let Some(first) = unfinished {
+            let on = (0..hidden.lines.len()).find(|&n| hidden.lines[n] && may_go_on(source.line(n)));
+            if let Some(first) = on {
                 hidden.lines[first..].fill(true);
             }
         }
@@ -87,6 +92,9 @@ impl Hidden {
                     _ => Some(key.span()),
                 };
             }
+            if !is_name && !keys::is_known(name) && !nearest_is_harmless(name) {
+                self.hide_unknown(source, &key.span(), value);
+            }
             match value.get_ref() {
                 _ if !is_name && tells_of_secret(name) => self.hide(source, &key.span(), value),
                 DeValue::Table(table) => self.walk(source, table, below),
@@ -98,6 +106,18 @@ impl Hidden {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// What follows a key that is nothing like a known one may be anything.  A line that begins
+    /// with it is shown up to the key (see `problems`); all others are not shown.
+    fn hide_unknown(&mut self, source: &Source<'_>, key: &Range<usize>, value: &Spanned<DeValue<'_>>) {
+        let line = source.line_of(key.start);
+        let indent = source.line(line).len() - source.line(line).trim_start().len();
+        let begins = source.line_span(line).start + indent == key.start;
+        let last = source.line_of(value.span().end.saturating_sub(1)).max(line);
+        if let Some(lines) = self.lines.get_mut(line + usize::from(begins)..last + 1) {
+            lines.fill(true);
         }
     }
 
@@ -141,25 +161,71 @@ enum Level {
 /// Whether what belongs to a key may be a secret.
 pub(super) fn tells_of_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    let known = key != "password" && keys::is_known(&key);
-    !known && (TELLING_KEYS.iter().any(|word| key.contains(word)) || words(&key).any(resembles))
+    // `pa'sword`: what no word has is no part of a misspelling either.
+    let letters: String = key.chars().filter(|c| c.is_alphanumeric()).collect();
+    !is_harmless(&key)
+        && (TELLING_KEYS.iter().any(|word| key.contains(word) || letters.contains(word))
+            || words(&key).any(resembles)
+            || resembles(&letters)
+            || nearest(&key, &HARMLESS).is_some())
 }
 
-/// The view of one line by itself.
-fn may_hold_secret(line: &str, broken: bool) -> bool {
+/// The view of one line by itself, in a file whose syntax is sound.
+fn may_hold_secret(line: &str) -> bool {
     let line = line.to_lowercase();
-    let tells = |text: &str| {
-        let words: Vec<&str> = words(text).filter(|word| !HARMLESS.contains(word)).collect();
-        TELLING.iter().any(|telling| words.iter().any(|word| word.contains(telling)))
-    };
-    let key = line.split('=').next().unwrap_or_default().trim();
-    let key = key.rsplit('.').next().unwrap_or_default().trim();
-    match key != "password" && line.contains('=') && keys::is_known(key) {
-        true if broken => tells(&line),
+    match leading_key(&line).is_some_and(is_harmless) {
         // The value is a path, a command or a name, as its key says; only the comment is open.
-        true => line.split_once('#').is_some_and(|(_, comment)| tells(comment) || words(comment).any(resembles)),
-        false => tells(&line) || words(&line).any(|word| !HARMLESS.contains(&word) && resembles(word)),
+        true => line.split_once('#').is_some_and(|(_, comment)| is_telling(comment)),
+        false => is_telling(&line),
     }
+}
+
+/// The same where the syntax is broken: a quote may be missing, a line may be the middle of
+/// anything.  So a line is shown only if it is recognised: a table's header, or one key that is
+/// known (or nearly) and holds no secret.
+fn is_recognised(line: &str) -> bool {
+    let line = line.trim().to_lowercase();
+    if is_telling(&line) || line.matches('=').count() > 1 {
+        return false;
+    }
+    match line.strip_prefix('[') {
+        Some(header) => {
+            let first = header.trim_start_matches('[').split(['.', ']']).next().unwrap_or_default().trim();
+            nearest(first, &["accounts", "destinations", "defaults"]).is_some()
+        }
+        None => leading_key(&line).is_some_and(|key| is_harmless(key) || key.len() > 2 && nearest_is_harmless(key)),
+    }
+}
+
+/// The last part of the bare key that a line begins with.
+fn leading_key(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(line.len());
+    let key = line.get(..end)?.rsplit('.').next()?;
+    let rest = line.get(end..)?;
+    // A key ends here; `pa"sword` is none.
+    (!key.is_empty() && (rest.is_empty() || rest.starts_with([' ', '\t', '=']))).then_some(key)
+}
+
+fn is_harmless(key: &str) -> bool {
+    key != "password" && keys::is_known(key)
+}
+
+fn nearest_is_harmless(key: &str) -> bool {
+    let all: Vec<&str> = keys::KEYS.iter().map(|key| key.name).collect();
+    nearest(key, &all).is_some_and(is_harmless)
+}
+
+/// Whether a text speaks of a secret, or may do so with a misspelling.
+fn is_telling(text: &str) -> bool {
+    let mut words = words(text).filter(|word| !HARMLESS.contains(word));
+    words.any(|word| TELLING.iter().any(|telling| word.contains(telling)) || resembles(word))
+}
+
+/// Whether the value of a hidden line may go on in the next one.
+fn may_go_on(line: &str) -> bool {
+    let speaks = line.contains('=') || line.contains("\"\"\"") || line.contains("'''");
+    (speaks || is_telling(&line.to_lowercase())) && !is_finished(line)
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -241,7 +307,10 @@ mod tests {
     #[test]
     fn in_a_broken_file_an_unfinished_secret_hides_the_rest() {
         for (text, want) in [
-            ("x = \nhost = \"x\"\npassword = \"hunter2\"\nport = 1\n", vec![0, 1, 3]),
+            ("x = \nhost = \"x\"\n", vec![]),
+            ("port = \nhost = \"x\"\npassword = \"hunter2\"\nhots = 1\n", vec![0, 1, 3]),
+            ("port = \nhost = \"x\" # hunter2 = password\n", vec![0]),
+            ("[accounts.a\nport = 1\n[\"hunter2\"]\n", vec![0, 1]),
             ("host = \"x\"\npassword = \"hunter2\nport = 1\n", vec![0]),
             ("host = \"x\"\npassword = \nhunter2\n", vec![0]),
             ("host = \"x\"\npass\nword = \"hunter2\"\n", vec![0]),

@@ -27,6 +27,8 @@ mod problem;
 mod problems;
 mod reader;
 mod source;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::path::PathBuf;

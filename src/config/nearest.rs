@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that was probably meant.
 
 /// What other programs call it.
-const ALIASES: [(&str, &str); 19] = [
+const ALIASES: [(&str, &str); 20] = [
     ("user", "username"),
     ("login", "username"),
     ("server", "host"),
@@ -12,6 +12,7 @@ const ALIASES: [(&str, &str); 19] = [
     ("password-cmd", "password-command"),
     ("passwordeval", "password-command"),
     ("ssl", "tls"),
+    ("ssl", "implicit"),
     ("folder", "path"),
     ("maildir", "path"),
     ("to", "recipient"),

@@ -22,8 +22,6 @@ use super::units::{self, Wrong};
 pub(super) struct Entry<'t> {
     key: &'t Spanned<DeString<'t>>,
     value: &'t Spanned<DeValue<'t>>,
-    /// Whether it stands in this table and is not inherited.
-    pub(super) own: bool,
 }
 
 impl Entry<'_> {
@@ -121,14 +119,14 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
     pub(super) fn entry(&self, name: &str) -> Option<Entry<'t>> {
         self.own_entry(name).or_else(|| {
             let (key, value) = self.inherited?.get_key_value(name)?;
-            Some(Entry { key, value, own: false })
+            Some(Entry { key, value })
         })
     }
 
     /// The key in this table alone.
     pub(super) fn own_entry(&self, name: &str) -> Option<Entry<'t>> {
         let (key, value) = self.own.get_key_value(name)?;
-        Some(Entry { key, value, own: true })
+        Some(Entry { key, value })
     }
 
     /// Reports a key that must be there and is not.
