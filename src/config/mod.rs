@@ -1,10 +1,45 @@
-//! The configuration file.
+//! The configuration file: read at once, with everything that is wrong with it.
+//!
+//! The way of a file: [`find_file`] says which one, `load` reads it, `parse` walks its tables, a
+//! `reader` for each table takes the keys that [`KEYS`] lists, `account` and `destination` make
+//! the settings of them, `crosscheck` holds the rules between several, and `problems` collects
+//! what is wrong.  A fault never ends the reading, so a file is mended in one go.
+//!
+//! What is refused: a key that is not known (a misspelled `retention` must not mean "keep"), and a
+//! password in a file that others may read.  What is never shown: a line that may hold a password
+//! (`hidden`).
+//!
+//! A problem carries its file, so that one day several files can be read.
+
+mod account;
+mod crosscheck;
+mod destination;
+mod endpoint;
+mod find;
+mod hidden;
+mod keys;
+mod load;
+mod nearest;
+mod parse;
+mod password;
+mod paths;
+mod problem;
+mod problems;
+mod reader;
+mod source;
+#[cfg(test)]
+mod tests;
+mod units;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::deliver::Destination;
 use crate::poll::Account;
+
+pub use find::{FindError, find_file};
+pub use keys::{Absent, KEYS, Key, Section};
+pub use problem::{ConfigError, Place, Problem, Weight};
 
 /// A whole configuration, valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +56,6 @@ pub struct Config {
     pub runtime_dir: PathBuf,
     /// Polls that may run at the same time.
     pub max_concurrent_polls: usize,
-    /// What is allowed but worth a word, for `check`.
+    /// What is allowed but worth a word, for `check`: each on one line, with its place.
     pub warnings: Vec<String>,
 }

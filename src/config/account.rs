@@ -1,0 +1,126 @@
+//! The keys of an account.
+
+use std::time::Duration;
+
+use crate::message::Name;
+use crate::plan::{Initial, Oversize, Policy, Retention};
+use crate::poll::Account;
+use crate::sasl::Mechanism;
+
+use super::endpoint::{self, POP3};
+use super::password;
+use super::reader::Reader;
+
+/// Servers lock out who comes more often; longer than a month is a typing error.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(31 * 86_400));
+/// RFC 1939 §3 lets a server be silent for ten minutes.
+pub(super) const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+/// A first poll over a slow line may take days.
+const DEADLINE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(7 * 86_400));
+
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(300);
+pub(super) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(3600);
+
+/// Reads an account.  `None` if what it needs most is missing or wrong, which has been reported.
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name) -> Option<Account> {
+    reader.refuse_unknown();
+    let endpoint = endpoint::read(reader, &POP3);
+    reader.require("username");
+    let username = reader.plain("username").map(|(text, _)| text.to_owned());
+    refuse_token(reader);
+    let secret = password::read(reader);
+    if reader.complete && !password::is_set(reader) && reader.entry("token-command").is_none() {
+        let message = format!("{} needs a password: one of {}", reader.what, listed(&password::KEYS));
+        reader.problems.absence(Some(&reader.at), message);
+    }
+    let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1);
+    let deadline = reader.duration("deadline", DEADLINE.0..=DEADLINE.1);
+    let account = Account {
+        name: name.clone(),
+        enabled: reader.boolean("enabled").unwrap_or(true),
+        auth: auth(reader).unwrap_or_default(),
+        policy: policy(reader),
+        deliver: deliver(reader),
+        interval: reader.duration("interval", INTERVAL.0..=INTERVAL.1).unwrap_or(INTERVAL_DEFAULT),
+        timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+        deadline: deadline.unwrap_or(DEADLINE_DEFAULT),
+        received_header: reader.boolean("received-header").unwrap_or(true),
+        endpoint: endpoint?,
+        username: username?,
+        secret: secret?,
+    };
+    if account.timeout > account.deadline
+        && let Some(entry) = reader.entry("deadline").or_else(|| reader.entry("timeout"))
+    {
+        reader.problems.warning(&entry.key_at(), "`deadline` is shorter than `timeout`, which then never ends a poll");
+    }
+    Some(account)
+}
+
+fn policy(reader: &mut Reader<'_, '_, '_>) -> Policy {
+    let retention = [("keep", Retention::Keep), ("delete", Retention::Delete)];
+    let initial = [("all", Initial::All), ("none", Initial::None)];
+    let oversize = [("skip", Oversize::Skip), ("headers", Oversize::Headers)];
+    let policy = Policy {
+        retention: reader.word_or_duration("retention", &retention, Retention::After).unwrap_or_default(),
+        initial: reader.word_or_duration("initial", &initial, Initial::Since).unwrap_or_default(),
+        max_size: reader.size("max-size"),
+        oversize: reader.word("oversize", &oversize).unwrap_or_default(),
+        max_messages: reader.integer("max-messages", 1..=u32::MAX.into()).and_then(|n| u32::try_from(n).ok()),
+    };
+    if let (Some(entry), None, true) = (reader.own_entry("oversize"), reader.entry("max-size"), reader.complete)
+        && policy.oversize == Oversize::Headers
+    {
+        reader.problems.warning(&entry.key_at(), "`oversize` has no effect without `max-size`");
+    }
+    policy
+}
+
+/// `auto`, a mechanism, or several in order.  Empty: automatic.
+fn auth(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<Mechanism>> {
+    let words = reader.one_or_more("auth")?;
+    if let [("auto", _)] = words[..] {
+        return Some(Vec::new());
+    }
+    let mut mechanisms = Vec::new();
+    for (word, at) in &words {
+        let lower = word.to_ascii_lowercase();
+        match Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == lower) {
+            Some(mechanism) => mechanisms.push(mechanism),
+            None => {
+                let names = listed(&Mechanism::ALL.map(Mechanism::name));
+                let shown = reader.problems.echo(at, word, "this mechanism");
+                let message = match *word {
+                    "auto" => "`auto` stands alone, without other mechanisms".to_owned(),
+                    _ => format!("`auth`: {shown} is not known; known are `auto`, {names}"),
+                };
+                reader.problems.error(at, message);
+            }
+        }
+    }
+    Some(mechanisms)
+}
+
+/// The key has its place in the design, and a clear word is better than "unknown key".
+fn refuse_token(reader: &mut Reader<'_, '_, '_>) {
+    if let Some(entry) = reader.entry("token-command") {
+        let message = "`token-command` needs a mechanism that this version does not have yet (OAuth 2.0)";
+        reader.problems.error(&entry.key_at(), message);
+    }
+}
+
+/// The names; that there are such destinations is checked once all are known.
+fn deliver(reader: &mut Reader<'_, '_, '_>) -> Vec<Name> {
+    let names = reader.one_or_more("deliver").unwrap_or_default();
+    names.iter().filter_map(|(name, _)| Name::new(name)).collect()
+}
+
+/// "`a`, `b` or `c`".
+pub(super) fn listed(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

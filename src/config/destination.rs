@@ -1,0 +1,143 @@
+//! The keys of a destination.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use crate::deliver::{Destination, Kind, maildir, smtp};
+use crate::message::Name;
+use crate::net::TlsMode;
+
+use super::account::{TIMEOUT, TIMEOUT_DEFAULT, listed};
+use super::endpoint::{self, SMTP};
+use super::keys::Section;
+use super::password;
+use super::reader::Reader;
+
+/// The keys of a Maildir.
+pub(super) const MAILDIR: &[Section] = &[Section::Destination, Section::Maildir];
+/// The keys of an SMTP server.
+pub(super) const OF_SMTP: &[Section] = &[Section::Destination, Section::Smtp];
+
+/// The values of `type`.
+const TYPES: [(&str, &[Section]); 2] = [("maildir", MAILDIR), ("smtp", OF_SMTP)];
+
+/// Types that are thought of but not there yet.
+const LATER: [&str; 3] = ["lmtp", "command", "mbox"];
+
+/// The sections of the destination's type.  `None`: the type is missing or wrong, which has been
+/// reported, and the other keys cannot be judged.
+pub(super) fn sections(reader: &mut Reader<'_, '_, '_>) -> Option<&'static [Section]> {
+    reader.require("type");
+    let (text, entry) = reader.string("type")?;
+    if LATER.contains(&text) {
+        let types = listed(&TYPES.map(|(name, _)| name));
+        reader.problems.error(&entry.at(), format!("`type`: `{text}` is not supported; {types} is"));
+        return None;
+    }
+    reader.word("type", &TYPES)
+}
+
+/// Reads a destination of a known type.
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, sections: &[Section]) -> Option<Destination> {
+    reader.refuse_unknown();
+    let kind = match sections.contains(&Section::Maildir) {
+        true => maildir(reader)?,
+        false => smtp(reader)?,
+    };
+    Some(Destination { name: name.clone(), kind })
+}
+
+fn maildir(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
+    reader.require("path");
+    let path = reader.path("path")?;
+    // Without `.` and doubled or trailing slashes, so that equal folders are equal paths.
+    Some(Kind::Maildir(maildir::Settings { path: path.components().collect::<PathBuf>() }))
+}
+
+fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
+    let endpoint = endpoint::read(reader, &SMTP);
+    let login = login(reader);
+    reader.require("recipient");
+    let recipients = recipients(reader);
+    let sender = sender(reader);
+    let hello = reader.parsed("hello", hello);
+    let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1).unwrap_or(TIMEOUT_DEFAULT);
+    let endpoint = endpoint?;
+    if endpoint.tls == TlsMode::None && !endpoint.is_loopback() {
+        let at = reader.entry("tls").map_or(reader.at.clone(), |entry| entry.at());
+        match password::is_set(reader) || reader.entry("username").is_some() {
+            true => {
+                let message = "a login needs TLS: with tls = \"none\" the password could be read on the way";
+                reader.problems.error(&at, message);
+            }
+            false => {
+                let message = format!("{}: with tls = \"none\" the mail can be read on the way", reader.what);
+                reader.problems.warning(&at, message);
+            }
+        }
+    }
+    Some(Kind::Smtp(smtp::Settings { endpoint, login, recipients: recipients?, sender, hello, timeout }))
+}
+
+/// User name and password: both or neither.
+fn login(reader: &mut Reader<'_, '_, '_>) -> Option<(String, crate::credential::SecretSource)> {
+    let username = reader.plain("username").map(|(text, _)| text.to_owned());
+    let secret = password::read(reader);
+    match (reader.entry("username"), password::is_set(reader)) {
+        (Some(entry), false) => {
+            let message = format!("`username` needs a password too: one of {}", listed(&password::KEYS));
+            reader.problems.absence(Some(&entry.key_at()), message);
+        }
+        (None, true) => {
+            let set = password::KEYS.into_iter().find_map(|name| Some((name, reader.entry(name)?)));
+            if let Some((name, entry)) = set {
+                reader.problems.absence(Some(&entry.key_at()), format!("`{name}` needs `username` too"));
+            }
+        }
+        _ => {}
+    }
+    username.zip(secret)
+}
+
+fn recipients(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<String>> {
+    let found = reader.one_or_more("recipient")?;
+    let mut recipients = Vec::new();
+    for (text, at) in found {
+        match address(text) {
+            true => recipients.push(text.to_owned()),
+            false => wrong_address(reader, "recipient", text, &at),
+        }
+    }
+    Some(recipients)
+}
+
+/// `""` and `"<>"` are the null reverse-path of RFC 5321 §4.5.5.
+fn sender(reader: &mut Reader<'_, '_, '_>) -> Option<String> {
+    let (text, entry) = reader.string("sender")?;
+    if text.is_empty() || text == "<>" {
+        return Some(String::new());
+    }
+    if !address(text) {
+        wrong_address(reader, "sender", text, &entry.at());
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn wrong_address(reader: &mut Reader<'_, '_, '_>, name: &str, text: &str, at: &Range<usize>) {
+    let shown = reader.problems.echo(at, text, "this");
+    reader.problems.error(at, format!("`{name}`: {shown} is not an address such as alice@example.org"));
+}
+
+fn address(text: &str) -> bool {
+    text.parse::<lettre::Address>().is_ok()
+}
+
+/// A host name, or an address literal in brackets (RFC 5321 §4.1.3).
+fn hello(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    match text.len() <= 255 && text.chars().all(good) {
+        true => Ok(text.to_owned()),
+        false => Err("not a host name".into()),
+    }
+}

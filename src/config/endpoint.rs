@@ -1,0 +1,173 @@
+//! The keys that say which server, and how it proves who it is.
+
+use crate::net::{Endpoint, TlsMode, TlsVersion, Trust, is_loopback};
+
+use super::reader::Reader;
+
+/// The words of `tls`.
+const MODES: [(&str, TlsMode); 3] =
+    [("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("none", TlsMode::None)];
+
+/// The words of `tls-min`.
+const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
+
+/// Characters that a host name may have (RFC 1035 §2.3.4).
+const HOST_LIMIT: usize = 253;
+
+/// What a protocol has for the keys that are not there.
+pub(super) struct Protocol {
+    /// The port with implicit TLS.
+    pub(super) implicit_port: u16,
+    /// The port without.
+    pub(super) port: u16,
+    /// How a host is connected to, unless `tls` says so.
+    pub(super) tls: fn(&str) -> TlsMode,
+}
+
+/// POP3 (RFC 1939, RFC 8314): encrypted unless somebody asks for clear text.
+pub(super) const POP3: Protocol = Protocol { implicit_port: 995, port: 110, tls: |_| TlsMode::Implicit };
+
+/// SMTP (RFC 5321, RFC 8314): clear text only within this machine.
+pub(super) const SMTP: Protocol = Protocol {
+    implicit_port: 465,
+    port: 25,
+    tls: |host| if is_loopback(host) { TlsMode::None } else { TlsMode::StartTls },
+};
+
+/// Reads `host`, `port`, `tls` and the `tls-` keys.  `None` if there is no host.
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>, protocol: &Protocol) -> Option<Endpoint> {
+    reader.require("host");
+    let host = reader.parsed("host", |text| host(text, "port = "));
+    let tls = reader.word("tls", &MODES);
+    let port = reader.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
+    let trust = trust(reader);
+    let host = host?;
+    let tls = match (tls, reader.entry("tls")) {
+        (Some(tls), _) => tls,
+        (None, Some(_)) => return None,
+        (None, None) => (protocol.tls)(&host),
+    };
+    let port = port.unwrap_or(if tls == TlsMode::Implicit { protocol.implicit_port } else { protocol.port });
+    if tls == TlsMode::None {
+        warn_of_useless(reader);
+    }
+    Some(Endpoint { host, port, tls, trust })
+}
+
+fn trust(reader: &mut Reader<'_, '_, '_>) -> Trust {
+    let certificate = reader.path("tls-client-cert");
+    let key = reader.path("tls-client-key");
+    if reader.complete {
+        for (there, missing) in [("tls-client-cert", "tls-client-key"), ("tls-client-key", "tls-client-cert")] {
+            if let (Some(entry), None) = (reader.entry(there), reader.entry(missing)) {
+                reader.problems.absence(Some(&entry.key_at()), format!("`{there}` needs `{missing}` too"));
+            }
+        }
+    }
+    Trust {
+        ca_file: reader.path("tls-ca"),
+        pin: reader.parsed("tls-pin", pin),
+        server_name: reader.parsed("tls-server-name", |text| host(text, "the port is that of ")),
+        min_version: reader.word("tls-min", &VERSIONS).unwrap_or_default(),
+        client_certificate: certificate.zip(key),
+    }
+}
+
+fn warn_of_useless(reader: &mut Reader<'_, '_, '_>) {
+    for name in ["tls-ca", "tls-pin", "tls-server-name", "tls-min", "tls-client-cert", "tls-client-key"] {
+        if let Some(entry) = reader.own_entry(name) {
+            reader.problems.warning(&entry.key_at(), format!("`{name}` has no effect without TLS (tls = \"none\")"));
+        }
+    }
+}
+
+/// A host name or an address; an IPv6 address may be in brackets.
+fn host(text: &str, port_key: &str) -> Result<String, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if bare.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(bare.to_owned());
+    }
+    if text.contains("://") || text.contains('/') {
+        return Err("only the name of the host is wanted, not an address of the web".into());
+    }
+    if let Some((_, port)) = text.rsplit_once(':') {
+        return Err(match port.parse::<u16>() {
+            Ok(port) if port_key == "port = " => format!("the port has its own key: port = {port}"),
+            _ => "neither a host name nor an address".into(),
+        });
+    }
+    let good = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    match text.len() <= HOST_LIMIT && text.chars().all(good) && !text.starts_with(['-', '.']) {
+        true if text.is_ascii() => Ok(text.to_owned()),
+        true => Err("not in ASCII; write the name in its xn-- form".into()),
+        false => Err("neither a host name nor an address".into()),
+    }
+}
+
+/// `sha256:HEX`, with or without colons between the octets.
+fn pin(text: &str) -> Result<[u8; 32], String> {
+    const HOW: &str = "write sha256: and the 64 hexadecimal digits of the certificate's SHA-256";
+    let lower = text.to_ascii_lowercase();
+    if ["md5:", "sha1:", "sha-1:"].iter().any(|weak| lower.starts_with(weak)) {
+        return Err(format!("MD5 and SHA-1 can be forged and are not accepted; {HOW}"));
+    }
+    let hex = lower.strip_prefix("sha256:");
+    let digits: String = hex.unwrap_or(&lower).chars().filter(|&c| c != ':').collect();
+    if hex.is_none() && digits.chars().all(|c| c.is_ascii_hexdigit()) && matches!(digits.len(), 32 | 40) {
+        return Err(format!("this looks like MD5 or SHA-1, which can be forged and are not accepted; {HOW}"));
+    }
+    if hex.is_none() || digits.len() != 64 || !digits.is_ascii() {
+        return Err(HOW.into());
+    }
+    let mut pin = [0; 32];
+    for (n, octet) in pin.iter_mut().enumerate() {
+        let digits = digits.get(2 * n..2 * n + 2).unwrap_or_default();
+        *octet = match digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            true => u8::from_str_radix(digits, 16).map_err(|_| HOW)?,
+            false => return Err(HOW.into()),
+        };
+    }
+    Ok(pin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_a_sha256_and_nothing_weaker() {
+        let hex = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
+        let colons: Vec<&str> = (0..32).map(|n| &hex[2 * n..2 * n + 2]).collect();
+        for good in [format!("sha256:{hex}"), format!("SHA256:{}", colons.join(":"))] {
+            assert_eq!(pin(&good).map(|pin| (pin[1], pin[31])), Ok((0x11, 0xff)), "{good}");
+        }
+        for (bad, words) in [
+            (format!("sha1:{}", &hex[..40]), "can be forged"),
+            (hex[..32].to_owned(), "looks like MD5 or SHA-1"),
+            (hex.to_owned(), "write sha256:"),
+            (format!("sha256:{}", &hex[..62]), "64 hexadecimal digits"),
+            (format!("sha256:{}+1", &hex[..62]), "64 hexadecimal digits"),
+            (format!("sha256:{}é", &hex[..62]), "64 hexadecimal digits"),
+        ] {
+            let message = pin(&bad).expect_err(&bad);
+            assert!(message.contains(words), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_more() {
+        for (text, want) in [("a.example", "a.example"), ("::1", "::1"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")] {
+            assert_eq!(host(text, "port = ").as_deref(), Ok(want));
+        }
+        for (text, words) in [
+            ("pops://x", "only the name"),
+            ("x:995", "port = 995"),
+            ("a b", "neither"),
+            ("-x", "neither"),
+            ("ä.example", "xn--"),
+        ] {
+            let message = host(text, "port = ").expect_err(text);
+            assert!(message.contains(words), "{text}: {message}");
+        }
+    }
+}

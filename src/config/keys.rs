@@ -1,0 +1,147 @@
+//! Every key of the configuration: the parser's lists of known keys and the manual come from here.
+
+/// Where a key may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Section {
+    /// Before the first table.
+    Top,
+    /// In `[defaults]` and `[accounts.NAME]`.
+    Account,
+    /// In `[destinations.NAME]` of every type.
+    Destination,
+    /// In `[destinations.NAME]` with `type = "maildir"`.
+    Maildir,
+    /// In `[destinations.NAME]` with `type = "smtp"`.
+    Smtp,
+}
+
+/// What holds when a key is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It must be there.
+    Required,
+    /// This value, as it would be written.
+    Value(&'static str),
+    /// What the text says.
+    Text(&'static str),
+}
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Where it stands.
+    pub section: Section,
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes, as "a string".
+    pub takes: &'static str,
+    /// What holds without it.
+    pub absent: Absent,
+}
+
+const fn key(section: Section, name: &'static str, takes: &'static str, absent: Absent) -> Key {
+    Key { section, name, takes, absent }
+}
+
+const DURATION: &str = "a duration such as \"90s\", \"5m\", \"2h\" or \"14d\"";
+const PATH: &str = "a path";
+const TEXT: &str = "a string";
+const TLS: &str = "\"implicit\", \"starttls\" or \"none\"";
+
+use Absent::{Required, Text, Value};
+use Section::{Account, Destination, Maildir, Smtp, Top};
+
+/// All keys, in the order of the manual.
+pub const KEYS: &[Key] = &[
+    key(
+        Top,
+        "state-dir",
+        PATH,
+        Text("$STATE_DIRECTORY, else $XDG_STATE_HOME/postrider, else ~/.local/state/postrider"),
+    ),
+    key(
+        Top,
+        "runtime-dir",
+        PATH,
+        Text("$RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR/postrider, else the folder run in state-dir"),
+    ),
+    key(Top, "max-concurrent-polls", "an integer from 1 to 10000", Value("50")),
+    key(Top, "defaults", "a table of account keys", Text("none")),
+    key(Top, "accounts", "a table of accounts", Required),
+    key(Top, "destinations", "a table of destinations", Required),
+    key(Account, "enabled", "true or false", Value("true")),
+    key(Account, "host", "a host name or an address", Required),
+    key(Account, "port", "an integer from 1 to 65535", Text("995 with tls = \"implicit\", else 110")),
+    key(Account, "tls", TLS, Value("\"implicit\"")),
+    key(Account, "tls-ca", PATH, Text("the system's authorities")),
+    key(Account, "tls-pin", "\"sha256:HEX\"", Text("none")),
+    key(Account, "tls-server-name", "a host name", Text("that of host")),
+    key(Account, "tls-min", "\"1.2\" or \"1.3\"", Value("\"1.2\"")),
+    key(Account, "tls-client-cert", PATH, Text("none")),
+    key(Account, "tls-client-key", PATH, Text("none")),
+    key(Account, "username", TEXT, Required),
+    key(Account, "password", TEXT, Text("one of the password keys is required")),
+    key(Account, "password-file", PATH, Text("one of the password keys is required")),
+    key(Account, "password-command", "an array of strings", Text("one of the password keys is required")),
+    key(Account, "password-credential", "the name of a credential", Text("one of the password keys is required")),
+    key(Account, "token-command", "an array of strings", Text("not supported yet")),
+    key(Account, "auth", "\"auto\", or mechanisms in order", Value("\"auto\"")),
+    key(Account, "interval", DURATION, Value("\"5m\"")),
+    key(Account, "retention", "\"keep\", \"delete\" or a duration such as \"14d\"", Value("\"keep\"")),
+    key(Account, "initial", "\"all\", \"none\" or a duration such as \"30d\"", Value("\"all\"")),
+    key(Account, "max-size", "a size such as \"10MB\" or \"10MiB\", or octets as an integer", Text("any size")),
+    key(Account, "oversize", "\"skip\" or \"headers\"", Value("\"skip\"")),
+    key(Account, "max-messages", "an integer of at least 1", Text("all")),
+    key(Account, "timeout", DURATION, Value("\"60s\"")),
+    key(Account, "deadline", DURATION, Value("\"1h\"")),
+    key(Account, "deliver", "the name of a destination, or an array of names", Required),
+    key(Account, "received-header", "true or false", Value("true")),
+    key(Destination, "type", "\"maildir\" or \"smtp\"", Required),
+    key(Maildir, "path", PATH, Required),
+    key(Smtp, "host", "a host name or an address", Required),
+    key(Smtp, "port", "an integer from 1 to 65535", Text("465 with tls = \"implicit\", else 25")),
+    key(Smtp, "tls", TLS, Text("\"none\" for this machine, else \"starttls\"")),
+    key(Smtp, "tls-ca", PATH, Text("the system's authorities")),
+    key(Smtp, "tls-pin", "\"sha256:HEX\"", Text("none")),
+    key(Smtp, "tls-server-name", "a host name", Text("that of host")),
+    key(Smtp, "tls-min", "\"1.2\" or \"1.3\"", Value("\"1.2\"")),
+    key(Smtp, "tls-client-cert", PATH, Text("none")),
+    key(Smtp, "tls-client-key", PATH, Text("none")),
+    key(Smtp, "username", TEXT, Text("no login")),
+    key(Smtp, "password", TEXT, Text("no login")),
+    key(Smtp, "password-file", PATH, Text("no login")),
+    key(Smtp, "password-command", "an array of strings", Text("no login")),
+    key(Smtp, "password-credential", "the name of a credential", Text("no login")),
+    key(Smtp, "recipient", "an address, or an array of addresses", Required),
+    key(Smtp, "sender", "an address, or \"\" for the null sender", Text("the message's own")),
+    key(Smtp, "hello", "a host name", Text("this machine's name")),
+    key(Smtp, "timeout", DURATION, Value("\"60s\"")),
+];
+
+/// The key of that name in one of `sections`.
+pub(super) fn find(sections: &[Section], name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name && sections.contains(&key.section))
+}
+
+/// Whether any section has such a key.
+pub(super) fn is_known(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name == name)
+}
+
+/// The names of all keys of some sections.
+pub(super) fn names(sections: &[Section]) -> Vec<&'static str> {
+    KEYS.iter().filter(|key| sections.contains(&key.section)).map(|key| key.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_in_kebab_case_and_stands_once_in_its_section() {
+        for (n, key) in KEYS.iter().enumerate() {
+            assert!(key.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", key.name);
+            assert!(!KEYS[..n].iter().any(|other| (other.section, other.name) == (key.section, key.name)));
+        }
+    }
+}

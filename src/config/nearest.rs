@@ -1,0 +1,69 @@
+//! "Did you mean": the known word that was probably meant.
+
+/// What other programs call it.
+const ALIASES: [(&str, &str); 20] = [
+    ("user", "username"),
+    ("login", "username"),
+    ("server", "host"),
+    ("hostname", "host"),
+    ("pass", "password"),
+    ("passwd", "password"),
+    ("pwd", "password"),
+    ("password-cmd", "password-command"),
+    ("passwordeval", "password-command"),
+    ("ssl", "tls"),
+    ("ssl", "implicit"),
+    ("folder", "path"),
+    ("maildir", "path"),
+    ("to", "recipient"),
+    ("from", "sender"),
+    ("destination", "deliver"),
+    ("on", "implicit"),
+    ("tls", "implicit"),
+    ("stls", "starttls"),
+    ("off", "none"),
+];
+
+/// The word out of `known` that `word` is a misspelling of, if any is near enough.
+pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let word = word.to_lowercase().replace('_', "-");
+    if let Some(same) = known.iter().find(|name| **name == word) {
+        return Some(same);
+    }
+    let meant = ALIASES.iter().filter(|(alias, _)| *alias == word);
+    if let Some(name) = meant.flat_map(|(_, meant)| known.iter().find(|name| *name == meant)).next() {
+        return Some(name);
+    }
+    // One wrong letter in three is a misspelling; more is another word.
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let distance = |name: &&str| strsim::damerau_levenshtein(&word, name);
+    known.iter().copied().min_by_key(distance).filter(|name| distance(name) <= limit)
+}
+
+/// The sentence's end that names it, or nothing.
+pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
+    nearest(word, known).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelling_finds_its_word_and_another_word_finds_none() {
+        let known = ["host", "username", "password", "password-file", "tls", "implicit", "starttls"];
+        for (word, want) in [
+            ("hots", Some("host")),
+            ("password_file", Some("password-file")),
+            ("Pasword-file", Some("password-file")),
+            ("Password", Some("password")),
+            ("user", Some("username")),
+            ("SSL", Some("tls")),
+            ("start-tls", Some("starttls")),
+            ("colour", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(word, &known), want, "{word}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Paths of the configuration: where `~`, relative paths and the folders of the state lead.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What paths are resolved against.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    /// The folder of the configuration file.
+    folder: PathBuf,
+    /// `$HOME`.
+    home: Option<PathBuf>,
+}
+
+impl Paths {
+    pub(super) fn new(folder: &Path, environment: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        Self { folder: folder.to_owned(), home: absolute(environment, "HOME") }
+    }
+
+    /// An absolute path is itself, `~` is the home directory, and what is relative is so to the
+    /// folder of the configuration file.
+    pub(super) fn resolve(&self, text: &str) -> Result<PathBuf, String> {
+        let Some(rest) = text.strip_prefix('~') else { return Ok(self.folder.join(text)) };
+        if !rest.is_empty() && !rest.starts_with('/') {
+            return Err("only ~ and ~/ are understood, not the home directory of another user".into());
+        }
+        let home = self.home.as_ref().ok_or("~ cannot be resolved, because $HOME is not set; write the whole path")?;
+        let rest = rest.trim_start_matches('/');
+        Ok(if rest.is_empty() { home.clone() } else { home.join(rest) })
+    }
+}
+
+/// Where the state is kept if nothing says so: `$STATE_DIRECTORY` (systemd), else
+/// `$XDG_STATE_HOME/postrider`, else `~/.local/state/postrider`.
+pub(super) fn default_state_dir(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    of_systemd(environment, "STATE_DIRECTORY")
+        .or_else(|| Some(absolute(environment, "XDG_STATE_HOME")?.join("postrider")))
+        .or_else(|| Some(absolute(environment, "HOME")?.join(".local/state/postrider")))
+}
+
+/// Where sockets are made if nothing says so: `$RUNTIME_DIRECTORY` (systemd), else
+/// `$XDG_RUNTIME_DIR/postrider`, else the folder `run` in the state's.
+pub(super) fn default_runtime_dir(state_dir: &Path, environment: &dyn Fn(&str) -> Option<OsString>) -> PathBuf {
+    of_systemd(environment, "RUNTIME_DIRECTORY")
+        .or_else(|| Some(absolute(environment, "XDG_RUNTIME_DIR")?.join("postrider")))
+        .unwrap_or_else(|| state_dir.join("run"))
+}
+
+/// systemd.exec(5): several directories are separated by colons; the first is ours.
+fn of_systemd(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let value = environment(name)?;
+    let first = value.as_bytes().split(|&b| b == b':').next()?;
+    Some(PathBuf::from(OsString::from_vec(first.to_vec()))).filter(|path| path.is_absolute())
+}
+
+/// The XDG base directory specification has relative and empty values ignored.
+fn absolute(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
+    environment(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(set: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
+        move |name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+    }
+
+    #[test]
+    fn a_path_is_resolved_against_the_home_or_the_folder_of_the_file() {
+        let paths = Paths::new(Path::new("/etc/postrider"), &environment(&[("HOME", "/home/a")]));
+        for (text, want) in [
+            ("/x/y", Some("/x/y")),
+            ("~", Some("/home/a")),
+            ("~/Maildir", Some("/home/a/Maildir")),
+            ("~//x", Some("/home/a/x")),
+            ("pw/x", Some("/etc/postrider/pw/x")),
+            ("~bob/x", None),
+        ] {
+            assert_eq!(paths.resolve(text).ok(), want.map(PathBuf::from), "{text}");
+        }
+        let homeless = Paths::new(Path::new("/etc"), &environment(&[]));
+        assert!(homeless.resolve("~/x").expect_err("no home").contains("$HOME is not set"));
+    }
+
+    #[test]
+    fn the_state_follows_systemd_then_xdg_then_the_home() {
+        for (set, state, runtime) in [
+            (&[("STATE_DIRECTORY", "/s:/t"), ("RUNTIME_DIRECTORY", "/r"), ("HOME", "/h")][..], "/s", "/r"),
+            (
+                &[("XDG_STATE_HOME", "/x"), ("XDG_RUNTIME_DIR", "/run/u"), ("HOME", "/h")],
+                "/x/postrider",
+                "/run/u/postrider",
+            ),
+            (&[("XDG_STATE_HOME", "x"), ("HOME", "/h")], "/h/.local/state/postrider", "/h/.local/state/postrider/run"),
+        ] {
+            let found = default_state_dir(&environment(set)).expect("found");
+            assert_eq!(found, Path::new(state));
+            assert_eq!(default_runtime_dir(&found, &environment(set)), Path::new(runtime));
+        }
+        assert_eq!(default_state_dir(&environment(&[])), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! What is wrong with a configuration, and how it is shown: each problem with its file, line,
+//! column and, unless it may hold a secret, the line itself with a caret.
+//!
+//! A [`Problem`] holds no text of the file but that one line.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use crate::failure::{Class, Failure};
+
+/// Problems that are shown in full; a file with more of them has one cause.
+pub(super) const SHOWN: usize = 100;
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// The configuration cannot be used.
+    Error,
+    /// It can, but probably does not do what was meant.
+    Warning,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Counted from one.
+    pub line: usize,
+    /// In characters, counted from one.
+    pub column: usize,
+    /// The line, and the octets of it that the problem is about; `None` if it may hold a secret.
+    pub shown: Option<(String, Range<usize>)>,
+}
+
+/// One problem of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: Arc<Path>,
+    /// How bad it is.
+    pub weight: Weight,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// Where; `None` if it is about the whole file.
+    pub place: Option<Place>,
+}
+
+impl Problem {
+    /// `FILE:LINE:COLUMN: MESSAGE` on one line.
+    pub fn on_one_line(&self) -> String {
+        let file = self.file.display();
+        match &self.place {
+            Some(place) => format!("{file}:{}:{}: {}", place.line, place.column, self.message),
+            None => format!("{file}: {}", self.message),
+        }
+    }
+
+    fn render(&self, renderer: &Renderer) -> String {
+        let level = match self.weight {
+            Weight::Error => Level::ERROR,
+            Weight::Warning => Level::WARNING,
+        };
+        let file = self.file.to_string_lossy();
+        let title = level.primary_title(&self.message);
+        let group: Group<'_> = match &self.place {
+            None => title.element(Origin::path(file)),
+            Some(Place { line, column, shown: None }) => title
+                .element(Origin::path(file).line(*line).char_column(*column))
+                .element(Level::NOTE.message("the line is not shown because it may hold a password")),
+            Some(Place { line, shown: Some((text, span)), .. }) => title.element(
+                Snippet::source(text.as_str())
+                    .path(file)
+                    .line_start(*line)
+                    .annotation(AnnotationKind::Primary.span(span.clone())),
+            ),
+        };
+        renderer.render(&[group])
+    }
+}
+
+/// A configuration that cannot be used: everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    file: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    pub(super) fn new(file: &Path, problems: Vec<Problem>) -> Self {
+        Self { file: file.to_owned(), problems }
+    }
+
+    /// An error about the file as a whole.
+    pub(super) fn of_file(file: &Path, message: String) -> Self {
+        let problem = Problem { file: file.into(), weight: Weight::Error, message, place: None };
+        Self::new(file, vec![problem])
+    }
+
+    /// The file that was read.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Every problem, warnings too, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No ANSI codes: the text also goes to the journal.
+        let renderer = Renderer::plain();
+        for problem in self.problems.iter().take(SHOWN) {
+            writeln!(f, "{}\n", problem.render(&renderer))?;
+        }
+        if self.problems.len() > SHOWN {
+            writeln!(f, "... and {} more\n", self.problems.len() - SHOWN)?;
+        }
+        let errors = self.problems.iter().filter(|problem| problem.weight == Weight::Error).count();
+        let warnings = self.problems.len() - errors;
+        f.write_str(&counted(errors, "problem"))?;
+        if warnings > 0 {
+            write!(f, " and {}", counted(warnings, "warning"))?;
+        }
+        write!(f, " in {}", self.file.display())
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Failure for ConfigError {
+    fn class(&self) -> Class {
+        Class::Configuration
+    }
+}

@@ -1,0 +1,180 @@
+//! What a sound file becomes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::credential::SecretSource;
+use crate::deliver::{Kind, smtp};
+use crate::net::{TlsMode, TlsVersion};
+use crate::plan::{Initial, Oversize, Policy, Retention};
+use crate::poll::Account;
+use crate::sasl::Mechanism;
+use crate::secret::Secret;
+
+fn account(lines: &str) -> Account {
+    let config = parse_text(&with_account(lines)).unwrap_or_else(|error| panic!("{lines}\n{error}"));
+    Account::clone(&config.accounts[0])
+}
+
+fn smtp(lines: &str) -> smtp::Settings {
+    let config = parse_text(&with_smtp(lines)).unwrap_or_else(|error| panic!("{lines}\n{error}"));
+    match &config.destinations[1].kind {
+        Kind::Smtp(settings) => settings.clone(),
+        Kind::Maildir(_) => panic!("a maildir"),
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_manual() {
+    let account = account("");
+    assert!(account.enabled && account.received_header && account.auth.is_empty());
+    assert_eq!((account.endpoint.tls, account.endpoint.port), (TlsMode::Implicit, 995));
+    assert_eq!(account.endpoint.trust, crate::net::Trust::default());
+    assert_eq!(account.policy, Policy::default());
+    assert_eq!((account.interval, account.timeout, account.deadline), (secs(300), secs(60), secs(3600)));
+    let config = parse_text(&with_account("")).expect("sound");
+    assert_eq!(config.max_concurrent_polls, 50);
+    assert_eq!(config.state_dir, Path::new("/home/a/.local/state/postrider"));
+    assert_eq!(config.runtime_dir, Path::new("/home/a/.local/state/postrider/run"));
+    assert_eq!(config.warnings, Vec::<String>::new());
+    let smtp = smtp("");
+    assert_eq!((smtp.endpoint.tls, smtp.endpoint.port, smtp.timeout), (TlsMode::None, 25, secs(60)));
+    assert_eq!((smtp.sender, smtp.hello, smtp.login), (None, None, None));
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn every_account_key_has_its_effect() {
+    type Check = fn(&Account) -> bool;
+    let rules: &[(&str, Check)] = &[
+        ("enabled = false", |a| !a.enabled),
+        ("host = \"[::1]\"", |a| a.endpoint.host == "::1"),
+        ("tls = \"starttls\"", |a| a.endpoint.tls == TlsMode::StartTls && a.endpoint.port == 110),
+        ("tls = \"none\"", |a| a.endpoint.tls == TlsMode::None && a.endpoint.port == 110),
+        ("port = 1995", |a| a.endpoint.port == 1995),
+        ("tls-ca = \"ca.pem\"", |a| a.endpoint.trust.ca_file.as_deref() == Some(Path::new("/etc/postrider/ca.pem"))),
+        ("tls-server-name = \"x.example\"", |a| a.endpoint.server_name() == "x.example"),
+        ("tls-min = \"1.3\"", |a| a.endpoint.trust.min_version == TlsVersion::V1_3),
+        ("tls-client-cert = \"~/c\"\ntls-client-key = \"/k\"", |a| {
+            a.endpoint.trust.client_certificate == Some(("/home/a/c".into(), "/k".into()))
+        }),
+        ("password = \"hunter2\"", |a| a.secret == SecretSource::Inline(Secret::new(b"hunter2".to_vec()))),
+        ("password-file = \"~/p\"", |a| a.secret == SecretSource::File("/home/a/p".into())),
+        ("password-command = [\"pass\", \"x\"]", |a| {
+            a.secret == SecretSource::Command(vec!["pass".into(), "x".into()])
+        }),
+        ("password-credential = \"c\"", |a| a.secret == SecretSource::Credential("c".into())),
+        ("auth = \"auto\"", |a| a.auth.is_empty()),
+        ("auth = \"PLAIN\"", |a| a.auth == [Mechanism::Plain]),
+        ("auth = [\"user\", \"plain\"]", |a| a.auth == [Mechanism::UserPass, Mechanism::Plain]),
+        ("interval = \"10s\"", |a| a.interval == secs(10)),
+        ("retention = \"delete\"", |a| a.policy.retention == Retention::Delete),
+        ("retention = \"14d\"", |a| a.policy.retention == Retention::After(secs(14 * 86_400))),
+        ("initial = \"none\"\nretention = \"delete\"", |a| a.policy.initial == Initial::None),
+        ("initial = \"30d\"", |a| a.policy.initial == Initial::Since(secs(30 * 86_400))),
+        ("max-size = \"10MB\"\noversize = \"headers\"", |a| {
+            (a.policy.max_size, a.policy.oversize) == (Some(10_000_000), Oversize::Headers)
+        }),
+        ("max-size = 1_000", |a| a.policy.max_size == Some(1000)),
+        ("max-messages = 1", |a| a.policy.max_messages == Some(1)),
+        ("timeout = \"2m\"", |a| a.timeout == secs(120)),
+        ("deadline = \"2h\"", |a| a.deadline == secs(7200)),
+        ("received-header = false", |a| !a.received_header),
+        ("deliver = [\"home\"]", |a| a.deliver.len() == 1),
+    ];
+    for (lines, holds) in rules {
+        assert!(holds(&account(lines)), "{lines}");
+    }
+}
+
+#[test]
+fn every_smtp_key_has_its_effect() {
+    type Check = fn(&smtp::Settings) -> bool;
+    let rules: &[(&str, Check)] = &[
+        ("host = \"mx.example\"", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::StartTls, 25)),
+        ("tls = \"implicit\"", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::Implicit, 465)),
+        ("tls = \"starttls\"\nport = 587", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::StartTls, 587)),
+        ("username = \"a\"\npassword-file = \"/p\"", |s| {
+            s.login == Some(("a".into(), SecretSource::File("/p".into())))
+        }),
+        ("recipient = [\"a@b.example\", \"c@d.example\"]", |s| s.recipients == ["a@b.example", "c@d.example"]),
+        ("sender = \"a@b.example\"", |s| s.sender.as_deref() == Some("a@b.example")),
+        ("sender = \"\"", |s| s.sender.as_deref() == Some("")),
+        ("sender = \"<>\"", |s| s.sender.as_deref() == Some("")),
+        ("hello = \"x.example\"", |s| s.hello.as_deref() == Some("x.example")),
+        ("timeout = \"5m\"", |s| s.timeout == secs(300)),
+    ];
+    for (lines, holds) in rules {
+        assert!(holds(&smtp(lines)), "{lines}");
+    }
+}
+
+#[test]
+fn an_account_inherits_what_it_does_not_say_and_its_own_password_key_replaces_any() {
+    let text = format!(
+        "[defaults]\nhost = \"pop.example\"\npassword-file = \"/p\"\ndeliver = \"home\"\ninterval = \"1h\"\n\
+         [accounts.z]\nusername = \"z\"\n[accounts.b]\nusername = \"b\"\npassword-command = [\"x\"]\ninterval = \"2h\"\n{HOME}"
+    );
+    let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
+    let [z, b] = &config.accounts[..] else { panic!("two accounts") };
+    assert_eq!((z.name.as_str(), &z.secret, z.interval), ("z", &SecretSource::File("/p".into()), secs(3600)));
+    assert_eq!((b.name.as_str(), &b.secret, b.interval), ("b", &SecretSource::Command(vec!["x".into()]), secs(7200)));
+}
+
+#[test]
+fn a_file_of_another_program_that_writes_each_table_by_turns_is_read() {
+    let text = "state-dir = \"/w/state\"\nruntime-dir = \"/w/run.d\"\nmax-concurrent-polls = 8\n[defaults]\n\
+                host = \"127.0.0.1\"\nport = 1110\ntls = \"none\"\nretention = \"delete\"\ntimeout = \"120s\"\n\
+                [accounts.u1]\nusername = \"u1\"\npassword = \"x y\"\ndeliver = \"u1\"\n\
+                [destinations.u1]\ntype = \"maildir\"\npath = \"/w/u1/\"\n\
+                [accounts.u2]\nusername = \"u2\"\npassword = \"x y\"\ndeliver = \"u2\"\n\
+                [destinations.u2]\ntype = \"maildir\"\npath = \"/w/u2\"\n";
+    let config = parse_text(text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.warnings, Vec::<String>::new());
+    assert_eq!((config.accounts.len(), config.destinations.len(), config.max_concurrent_polls), (2, 2, 8));
+    assert_eq!(
+        (config.state_dir.as_path(), config.runtime_dir.as_path()),
+        (Path::new("/w/state"), Path::new("/w/run.d"))
+    );
+}
+
+#[test]
+fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
+    for (text, warning) in [
+        (
+            with_account("tls = \"none\""),
+            "config.toml:2:7: account `work`: with tls = \"none\" the password and the mail can be read on the way",
+        ),
+        (
+            with_account("tls = \"none\"\nhost = \"::1\"\ntls-ca = \"/x\""),
+            "config.toml:4:1: `tls-ca` has no effect without TLS (tls = \"none\")",
+        ),
+        (
+            format!("{}[destinations.spare]\ntype = \"maildir\"\npath = \"/n\"\n", with_account("")),
+            "config.toml:10:15: no account delivers to `spare`",
+        ),
+        (
+            with_smtp("host = \"mx.example\"\ntls = \"none\""),
+            "config.toml:13:7: destination `hub`: with tls = \"none\" the mail can be read on the way",
+        ),
+        (
+            format!(
+                "[accounts.twin]\nhost = \"POP.example\"\nusername = \"alice\"\npassword-file = \"/p\"\ndeliver = \"home\"\n{}",
+                with_account("")
+            ),
+            "config.toml:6:11: `work` and `twin` are the same mailbox, which is fetched twice",
+        ),
+        (with_account("oversize = \"headers\""), "config.toml:2:1: `oversize` has no effect without `max-size`"),
+        (
+            with_account("deadline = \"30s\""),
+            "config.toml:2:1: `deadline` is shorter than `timeout`, which then never ends a poll",
+        ),
+    ] {
+        let config = parse_text(&text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        assert_eq!(config.warnings, [warning], "{text}");
+    }
+}

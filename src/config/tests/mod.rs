@@ -1,0 +1,62 @@
+//! Tests of the whole way from a text to a configuration.
+
+mod accepted;
+mod refused;
+mod rendered;
+mod sample;
+mod secrecy;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::parse::{Access, Context};
+use super::{Config, ConfigError, parse};
+use crate::net::NetError;
+
+/// The destination that the tests' accounts deliver to.
+const HOME: &str = "[destinations.home]\ntype = \"maildir\"\npath = \"/m\"\n";
+
+/// A file of root's mode 0600 in `/etc/postrider`, with a home and nothing else set.
+fn parse_text(text: &str) -> Result<Config, ConfigError> {
+    parse_with_mode(text, 0o600)
+}
+
+fn parse_with_mode(text: &str, mode: u32) -> Result<Config, ConfigError> {
+    parse_as(text, Access { mode: 0o100_000 | mode, owner: 1000, user: 1000 })
+}
+
+fn parse_as(text: &str, access: Access) -> Result<Config, ConfigError> {
+    let environment = |name: &str| (name == "HOME").then(|| OsString::from("/home/a"));
+    let context = Context {
+        file: Path::new("config.toml"),
+        folder: Path::new("/etc/postrider"),
+        environment: &environment,
+        access,
+        check_files: &|trust| match &trust.ca_file {
+            Some(path) if path.ends_with("bad.pem") => {
+                Err(NetError::File { path: path.clone(), cause: "holds no certificate".into() })
+            }
+            _ => Ok(()),
+        },
+    };
+    parse::parse(text, &context)
+}
+
+/// An account with these lines besides what it needs, and its destination.
+fn with_account(lines: &str) -> String {
+    let needed =
+        [("host", "\"pop.example\""), ("username", "\"alice\""), ("password-file", "\"/p\""), ("deliver", "\"home\"")];
+    let has = |key: &str| lines.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == key));
+    let own_password = super::password::KEYS.into_iter().any(has);
+    let needed = needed.iter().filter(|(key, _)| !has(key) && !(own_password && *key == "password-file"));
+    let needed: String = needed.map(|(key, value)| format!("{key} = {value}\n")).collect();
+    format!("[accounts.work]\n{lines}\n{needed}{HOME}")
+}
+
+/// A used SMTP destination with these lines besides what it needs.
+fn with_smtp(lines: &str) -> String {
+    let host = if lines.contains("host =") { "" } else { "host = \"localhost\"\n" };
+    let recipient = if lines.contains("recipient =") { "" } else { "recipient = \"a@b.example\"\n" };
+    let account = with_account("deliver = [\"home\", \"hub\"]");
+    format!("{account}[destinations.hub]\ntype = \"smtp\"\n{host}{recipient}{lines}\n")
+}
