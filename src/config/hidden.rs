@@ -235,9 +235,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn resembles(word: &str) -> bool {
     // A long word is no misspelling, and measuring it costs.
     let parts = word.split(['-', '_']).chain([word]).filter(|part| (2..=12).contains(&part.len()));
-    parts
-        .into_iter()
-        .any(|part| RESEMBLED.iter().any(|(known, wrong)| strsim::damerau_levenshtein(part, known) <= *wrong))
+    parts.into_iter().any(|part| {
+        RESEMBLED.iter().any(|(known, wrong)| {
+            part.len().abs_diff(known.len()) <= *wrong && strsim::damerau_levenshtein(part, known) <= *wrong
+        })
+    })
 }
 
 /// Whether nothing of a line's value can go on in the next line: a comment, a table's header, or

@@ -37,7 +37,9 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     // One wrong letter in three is a misspelling; more is another word.
     let limit = (word.chars().count() / 3).clamp(1, 3);
     let distance = |name: &&str| strsim::damerau_levenshtein(&word, name);
-    known.iter().copied().min_by_key(distance).filter(|name| distance(name) <= limit)
+    // Words of other lengths are out of reach, and measuring costs.
+    let close = known.iter().copied().filter(|name| name.len().abs_diff(word.len()) <= limit);
+    close.min_by_key(distance).filter(|name| distance(name) <= limit)
 }
 
 /// The sentence's end that names it, or nothing.

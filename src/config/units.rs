@@ -69,7 +69,7 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
 pub(super) fn written(duration: Duration) -> String {
     let seconds = duration.as_secs();
     // Weeks are read but not written: 14d is what the manual shows.
-    let unit = TIMES[..4].iter().rev().find(|(_, scale)| seconds % scale == 0 && seconds > 0);
+    let unit = TIMES[..4].iter().rev().find(|(_, scale)| seconds > 0 && seconds.is_multiple_of(*scale));
     let (unit, scale) = unit.copied().unwrap_or(("s", 1));
     format!("{}{unit}", seconds / scale)
 }

@@ -178,3 +178,18 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
         assert_eq!(config.warnings, [warning], "{text}");
     }
 }
+
+#[test]
+fn ten_thousand_accounts_are_read_without_a_rule_that_compares_each_with_each() {
+    let one = |n: usize| {
+        format!(
+            "[accounts.u{n}]\nusername = \"u{n}\"\npassword = \"secret{n}\"\ndeliver = \"u{n}\"\n\
+             [destinations.u{n}]\ntype = \"maildir\"\npath = \"/m/u{n}\"\n"
+        )
+    };
+    let text = format!("[defaults]\nhost = \"pop.example\"\n{}", (0..10_000).map(one).collect::<String>());
+    assert_eq!(parse_text(&text).map(|config| config.accounts.len()).ok(), Some(10_000));
+    // The worst case: each of them is wrong.
+    let broken = text.replace("username", "usernam");
+    assert_eq!(parse_text(&broken).expect_err("refused").problems().len(), 20_000);
+}

@@ -214,6 +214,23 @@ fn a_password_in_a_file_that_others_may_read_is_refused() {
 }
 
 #[test]
+fn the_mode_is_that_of_the_file_and_relative_paths_begin_at_its_folder() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("c.toml");
+    let text = with_account("password = \"hunter2\"").replace("\"/m\"", "\"m\"");
+    std::fs::write(&path, format!("state-dir = \"state\"\n{text}")).expect("written");
+    for (mode, good) in [(0o600, true), (0o644, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("changed");
+        let loaded = Config::load(&path);
+        assert_eq!(loaded.is_ok(), good, "{mode:o}");
+        if let Ok(config) = loaded {
+            assert_eq!(config.state_dir, dir.path().join("state"));
+        }
+    }
+}
+
+#[test]
 fn files_that_are_no_configuration_are_told_apart() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("c.toml");
