@@ -76,7 +76,7 @@ fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
             }
         }
     }
-    Some(Kind::Smtp(smtp::Settings { endpoint, login, recipients: recipients?, sender, hello, timeout }))
+    Some(Kind::Smtp(Box::new(smtp::Settings { endpoint, login, recipients: recipients?, sender, hello, timeout })))
 }
 
 /// User name and password: both or neither.

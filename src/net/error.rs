@@ -11,7 +11,7 @@ use crate::failure::{Class, Failure};
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// The name has no address.
-    #[error("{host}: the name cannot be resolved: {source}")]
+    #[error("looking up {host}: {source}")]
     Resolve {
         /// The name.
         host: String,
@@ -19,7 +19,7 @@ pub enum NetError {
         source: io::Error,
     },
     /// No address of the host accepted a connection.
-    #[error("{host} ({address}): {source}")]
+    #[error("connecting to {host} ({address}): {source}")]
     Connect {
         /// The name.
         host: String,
@@ -29,7 +29,7 @@ pub enum NetError {
         source: io::Error,
     },
     /// The handshake failed, or the certificate was refused.
-    #[error("{host}: TLS: {cause}")]
+    #[error("TLS handshake with {host}: {cause}")]
     Handshake {
         /// The host.
         host: String,
@@ -39,7 +39,7 @@ pub enum NetError {
         certificate: bool,
     },
     /// The certificate is not the pinned one.
-    #[error("{host}: the certificate's SHA-256 is {found}, not the one of tls-pin")]
+    #[error("TLS handshake with {host}: the certificate's SHA-256 is {found}, not the one of tls-pin")]
     Pin {
         /// The host.
         host: String,

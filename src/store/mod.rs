@@ -19,6 +19,6 @@ mod write;
 
 pub use error::StoreError;
 pub use lookup::Known;
-pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader};
+pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader, release};
 pub use thread::Store;
 pub use write::{Change, Ending, Outcome, Place, Release, Resolution, Stage, StagedDelivery, Target, TargetState};

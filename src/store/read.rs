@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::lookup::{self, Known};
 use super::schema::state;
-use super::write::shown_location;
+use super::write::{self, Change, Release, shown_location};
 use super::{StoreError, open};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::text;
@@ -122,6 +122,16 @@ impl Reader {
         self.read(|connection| quarantined(connection, account)).map(Option::unwrap_or_default)
     }
 
+    /// Keys of quarantined messages of an account, by their unique-ids as they are shown.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn quarantined_keys(&self, account: &Name, shown: &[String]) -> Result<Vec<Option<MessageKey>>, StoreError> {
+        let keys = self.read(|connection| quarantined_keys(connection, account))?.unwrap_or_default();
+        let wanted = |key: &MessageKey| shown.iter().any(|uid| *uid == text::escape(key.uid(), 512));
+        Ok(keys.into_iter().filter(wanted).map(Some).collect())
+    }
+
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
         let Some(connection) = &self.connection else { return Ok(None) };
         read(connection).map(Some).map_err(|error| open::database_error(&self.path, &error))
@@ -179,4 +189,37 @@ fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Res
         })
     })?;
     rows.collect()
+}
+
+fn quarantined_keys(connection: &Connection, account: &Name) -> rusqlite::Result<Vec<MessageKey>> {
+    let mut find = connection.prepare(
+        "SELECT DISTINCT m.uid, m.occurrence FROM delivery d JOIN message m ON m.id = d.message
+         JOIN account a ON a.id = m.account WHERE d.state = 5 AND a.name = ?1",
+    )?;
+    let rows =
+        find.query_map([account.as_str()], |row| Ok(MessageKey::new(&row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+/// Tries quarantined messages again or gives them up; works beside a running service.  Gives the
+/// number of messages.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn release(
+    dir: &Path,
+    account: &Name,
+    key: Option<MessageKey>,
+    release: Release,
+    now: UnixTime,
+) -> Result<usize, StoreError> {
+    let Some(connection) = open::open_for_reading(dir)? else { return Ok(0) };
+    let change = Change::Release { account: account.clone(), key, release };
+    let transact = || {
+        let transaction = connection.unchecked_transaction()?;
+        let messages = write::apply(&transaction, &change, now)?;
+        transaction.commit()?;
+        Ok(messages)
+    };
+    transact().map_err(|error| open::database_error(&open::path(dir), &error))
 }

@@ -22,9 +22,7 @@ struct Shared {
 impl Listener {
     /// Serves each connection on a thread; `serve` gets its number, from 0.  An
     /// error that `serve` gives back only ends the connection.
-    pub fn start(
-        serve: impl Fn(usize, Connection) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn start(serve: impl Fn(usize, Connection) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to a free port");
         let port = listener.local_addr().expect("own address").port();
         let shared = Arc::new(Mutex::new(Shared::default()));

@@ -79,9 +79,8 @@ const PECULIAR: [Kind; 8] = [
 ];
 
 const WORDS: [&str; 24] = [
-    "the", "of", "and", "to", "in", "that", "is", "was", "for", "on", "with", "mail", "server",
-    "message", "queue", "delivery", "header", "folder", "reply", "attached", "report", "tomorrow",
-    "meeting", "invoice",
+    "the", "of", "and", "to", "in", "that", "is", "was", "for", "on", "with", "mail", "server", "message", "queue",
+    "delivery", "header", "folder", "reply", "attached", "report", "tomorrow", "meeting", "invoice",
 ];
 
 /// One message as it lies in the server's Maildir.
@@ -205,14 +204,12 @@ impl Random {
 
     fn realistic(&mut self) -> (usize, Kind) {
         // Box and Muller's normal deviate; e^9.01 is the median of 8 KB.
-        let normal = (-2.0 * self.fraction().ln()).sqrt()
-            * (std::f64::consts::TAU * self.fraction()).cos();
+        let normal = (-2.0 * self.fraction().ln()).sqrt() * (std::f64::consts::TAU * self.fraction()).cos();
         let mut size = ((9.01 + 1.1 * normal).exp() as usize).clamp(900, 1 << 20);
         if self.below(50) == 0 {
             size = 100_000 + self.below(900_000);
         }
-        let kind =
-            if self.below(4) == 0 { PECULIAR[self.below(PECULIAR.len())] } else { Kind::Plain };
+        let kind = if self.below(4) == 0 { PECULIAR[self.below(PECULIAR.len())] } else { Kind::Plain };
         (size, kind)
     }
 

@@ -81,11 +81,9 @@ impl Message {
 
     /// The message piece by piece, as it goes over the wire without its final dot.
     pub fn pieces(&self, stuffed: bool) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        let head =
-            if stuffed { Cow::Owned(stuff(&self.head)) } else { Cow::Borrowed(&self.head[..]) };
+        let head = if stuffed { Cow::Owned(stuff(&self.head)) } else { Cow::Borrowed(&self.head[..]) };
         let block = if stuffed { &self.stuffed_block } else { &self.block };
-        std::iter::once(head)
-            .chain((0..self.blocks).map(move |_| Cow::Borrowed(&block[..])))
+        std::iter::once(head).chain((0..self.blocks).map(move |_| Cow::Borrowed(&block[..])))
     }
 
     /// The header and so many lines of the body, as TOP wants them.
@@ -197,13 +195,6 @@ impl Default for Behaviour {
 impl Behaviour {
     /// The same without what only the first connections suffer.
     pub fn without_faults(self) -> Self {
-        Self {
-            hang_at: None,
-            drop_at: None,
-            inject_after: None,
-            cut_after_octets: None,
-            cut_in_retr: None,
-            ..self
-        }
+        Self { hang_at: None, drop_at: None, inject_after: None, cut_after_octets: None, cut_in_retr: None, ..self }
     }
 }

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 const HEAD_OCTETS: usize = 64 * 1024;
 
 /// Headers that a delivery may put before a message.
-const TRACE_HEADERS: [&str; 5] =
-    ["received", "return-path", "delivered-to", "x-original-to", "envelope-to"];
+const TRACE_HEADERS: [&str; 5] = ["received", "return-path", "delivered-to", "x-original-to", "envelope-to"];
 
 /// How a message's own first header begins; no trace header is looked for from there on.
 const OWN_FIRST_HEADER: &[u8] = b"Received: from test.invalid";
@@ -82,10 +81,8 @@ impl Manifest {
                 }
             }
         }
-        verdict.missing =
-            self.wanted.keys().filter(|mark| !seen.contains_key(*mark)).cloned().collect();
-        verdict.duplicate =
-            seen.into_iter().filter(|(_, count)| *count > 1).map(|(mark, _)| mark).collect();
+        verdict.missing = self.wanted.keys().filter(|mark| !seen.contains_key(*mark)).cloned().collect();
+        verdict.duplicate = seen.into_iter().filter(|(_, count)| *count > 1).map(|(mark, _)| mark).collect();
         verdict.left_in_tmp = files(&maildir.join("tmp")).len();
         verdict
     }

@@ -71,10 +71,7 @@ pub fn free_port() -> u16 {
 
 /// A private directory with a short path, as unix sockets need.
 pub fn private_dir() -> TempDir {
-    tempfile::Builder::new()
-        .prefix("pr-")
-        .tempdir_in("/tmp")
-        .expect("a directory in /tmp")
+    tempfile::Builder::new().prefix("pr-").tempdir_in("/tmp").expect("a directory in /tmp")
 }
 
 /// A file of the checkout, as `tests/servers/dovecot`.
@@ -84,11 +81,7 @@ pub fn checkout(path: &str) -> PathBuf {
 
 /// The number of messages in the `new` and `cur` of a Maildir; 0 when there is none.
 pub fn count_messages(maildir: &Path) -> usize {
-    ["new", "cur"]
-        .iter()
-        .filter_map(|sub| std::fs::read_dir(maildir.join(sub)).ok())
-        .map(Iterator::count)
-        .sum()
+    ["new", "cur"].iter().filter_map(|sub| std::fs::read_dir(maildir.join(sub)).ok()).map(Iterator::count).sum()
 }
 
 /// Every message in the `new` and `cur` of a Maildir, in no order.

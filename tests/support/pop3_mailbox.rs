@@ -157,8 +157,8 @@ impl Session {
             if self.behaviour.drop_at.as_ref().is_some_and(|command| is(&line, command)) {
                 return Ok(());
             }
-            let answers = self.behaviour.answers.iter();
-            let answer = answers.filter(|(command, _)| is(&line, command)).next_back();
+            let mut answers = self.behaviour.answers.iter();
+            let answer = answers.rfind(|(command, _)| is(&line, command));
             match answer.map(|(_, answer)| answer.clone()) {
                 Some(answer) => self.line(&answer)?,
                 None => self.command(&line)?,
@@ -200,9 +200,8 @@ impl Session {
         match verb.as_str() {
             "STAT" => {
                 let left = maildrop.iter().filter(|entry| !entry.deleted);
-                let (count, octets) = left.fold((0, 0), |(count, octets), entry| {
-                    (count + 1, octets + listed(&entry.message))
-                });
+                let (count, octets) =
+                    left.fold((0, 0), |(count, octets), entry| (count + 1, octets + listed(&entry.message)));
                 self.line(&format!("+OK {count} {octets}"))
             }
             "RSET" => {
@@ -257,22 +256,16 @@ impl Session {
         }
         let messages = lock(&self.state).messages.clone();
         let hidden = &self.behaviour.hidden;
-        let shown = messages.into_iter().filter(|message| {
-            message.uid.as_ref().is_none_or(|uid| !hidden.contains(&lossy(uid)))
-        });
-        let maildrop: Vec<Entry> =
-            shown.map(|message| Entry { message, deleted: false }).collect();
+        let shown =
+            messages.into_iter().filter(|message| message.uid.as_ref().is_none_or(|uid| !hidden.contains(&lossy(uid))));
+        let maildrop: Vec<Entry> = shown.map(|message| Entry { message, deleted: false }).collect();
         let count = maildrop.len();
         self.maildrop = Some(maildrop);
         self.line(&format!("+OK {count} messages"))
     }
 
     /// Answers LIST and UIDL, for all messages or one.  Those without a value are left out.
-    fn listing(
-        &mut self,
-        argument: &str,
-        value: impl Fn(&Message) -> Option<Vec<u8>>,
-    ) -> io::Result<()> {
+    fn listing(&mut self, argument: &str, value: impl Fn(&Message) -> Option<Vec<u8>>) -> io::Result<()> {
         let line = |number: usize, entry: &Entry| {
             let value = value(&entry.message)?;
             Some([format!("{number} ").as_bytes(), &value, b"\r\n"].concat())

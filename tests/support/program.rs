@@ -55,8 +55,7 @@ impl Postrider {
         let path = self.config_path();
         let _ = std::fs::remove_file(&path);
         let mut options = OpenOptions::new();
-        let mut file =
-            options.write(true).create_new(true).mode(0o600).open(&path).expect("configuration");
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path).expect("configuration");
         file.write_all(text.as_bytes()).expect("write the configuration");
         std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode");
     }
@@ -187,12 +186,7 @@ impl Running {
     /// Looks at `condition` until it holds; panics with all output when the
     /// program ends first or `limit` is over.
     #[track_caller]
-    pub fn wait_until(
-        &mut self,
-        what: &str,
-        limit: Duration,
-        mut condition: impl FnMut(&Self) -> bool,
-    ) {
+    pub fn wait_until(&mut self, what: &str, limit: Duration, mut condition: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + limit;
         while !condition(self) {
             let ended = self.ended();

@@ -68,26 +68,17 @@ impl Scripted {
     /// Follows the first dialogue in the first connection, and so on; the last
     /// one in all that come after.
     pub fn dialogues(dialogues: &[&[&str]]) -> Self {
-        Self::steps(
-            dialogues
-                .iter()
-                .map(|steps| steps.iter().map(|step| Step::parse(step)).collect())
-                .collect(),
-        )
+        Self::steps(dialogues.iter().map(|steps| steps.iter().map(|step| Step::parse(step)).collect()).collect())
     }
 
     /// The same with steps that may hold any octets.
     pub fn steps(dialogues: Vec<Vec<Step>>) -> Self {
         assert!(!dialogues.is_empty(), "a script needs a dialogue");
-        Self::conversation(move |number, peer| {
-            peer.follow(&dialogues[number.min(dialogues.len() - 1)])
-        })
+        Self::conversation(move |number, peer| peer.follow(&dialogues[number.min(dialogues.len() - 1)]))
     }
 
     /// Runs `talk` for each connection, with its number from 0.
-    pub fn conversation(
-        talk: impl Fn(usize, &mut Peer) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn conversation(talk: impl Fn(usize, &mut Peer) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let record = Arc::new(Mutex::new(Record::default()));
         let for_threads = Arc::clone(&record);
         let listener = Listener::start(move |number, connection| {
@@ -191,10 +182,7 @@ fn matches(pattern: &str, line: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == line,
         Some((start, rest)) => line.strip_prefix(start).is_some_and(|line| {
-            line.char_indices()
-                .map(|(at, _)| at)
-                .chain([line.len()])
-                .any(|at| matches(rest, &line[at..]))
+            line.char_indices().map(|(at, _)| at).chain([line.len()]).any(|at| matches(rest, &line[at..]))
         }),
     }
 }

@@ -104,8 +104,7 @@ impl ScriptedSmtp {
         let listener = Listener::start(move |_, connection| {
             let behaviour = lock(&for_threads).behaviour.clone();
             let state = Arc::clone(&for_threads);
-            Session { state, behaviour, connection, number: 0, mail: None, rcpt: Vec::new() }
-                .serve()
+            Session { state, behaviour, connection, number: 0, mail: None, rcpt: Vec::new() }.serve()
         });
         Self { listener, state }
     }
@@ -128,9 +127,7 @@ impl ScriptedSmtp {
     /// Waits until so many messages have been accepted.
     #[track_caller]
     pub fn wait_until_received(&self, count: usize, limit: Duration) -> Vec<Received> {
-        wait_until(&format!("{count} messages by SMTP"), limit, || {
-            lock(&self.state).received.len() >= count
-        });
+        wait_until(&format!("{count} messages by SMTP"), limit, || lock(&self.state).received.len() >= count);
         self.received()
     }
 
@@ -271,8 +268,7 @@ impl Session {
             return Ok(next);
         }
         let received = self.read_message()?;
-        let lost = self.is_at(&self.behaviour.hang_at, Stage::Dot)
-            || self.is_at(&self.behaviour.drop_at, Stage::Dot);
+        let lost = self.is_at(&self.behaviour.hang_at, Stage::Dot) || self.is_at(&self.behaviour.drop_at, Stage::Dot);
         let refused = self.special_reply(Stage::Dot).is_some_and(|text| !text.starts_with('2'));
         // Kept before the reply, so that whoever has the reply finds the message.
         if if lost { self.behaviour.keep_at_lost_dot } else { !refused } {
@@ -326,9 +322,7 @@ impl Session {
     }
 
     fn is_at(&self, place: &Option<(Stage, Option<usize>)>, stage: Stage) -> bool {
-        place.is_some_and(|(at, number)| {
-            at == stage && number.is_none_or(|number| number == self.number)
-        })
+        place.is_some_and(|(at, number)| at == stage && number.is_none_or(|number| number == self.number))
     }
 
     fn special_reply(&self, stage: Stage) -> Option<&str> {

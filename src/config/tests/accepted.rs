@@ -20,7 +20,7 @@ fn account(lines: &str) -> Account {
 fn smtp(lines: &str) -> smtp::Settings {
     let config = parse_text(&with_smtp(lines)).unwrap_or_else(|error| panic!("{lines}\n{error}"));
     match &config.destinations[1].kind {
-        Kind::Smtp(settings) => settings.clone(),
+        Kind::Smtp(settings) => settings.as_ref().clone(),
         Kind::Maildir(_) => panic!("a maildir"),
     }
 }

@@ -57,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Sends what is in the output, and wipes it: it may be a password.
-    pub(super) async fn flush(&mut self, step: &dyn Fn() -> String) -> Result<(), SessionError> {
+    pub(super) async fn flush(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
         if self.output.is_empty() {
             return Ok(());
         }
@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Reads more into the buffer, which must have room.
-    async fn fill(&mut self, step: &dyn Fn() -> String) -> Result<(), SessionError> {
+    async fn fill(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.end == self.buffer.len() {
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The next line without its end (CRLF or LF), given to `read`.
     pub(super) async fn line<T>(
         &mut self,
-        step: &dyn Fn() -> String,
+        step: &(dyn Fn() -> String + Sync),
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, SessionError> {
         let mut searched = 0;
@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// A status line.
-    pub(super) async fn status(&mut self, step: &dyn Fn() -> String) -> Result<Status, SessionError> {
+    pub(super) async fn status(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<Status, SessionError> {
         let parsed = self.line(step, |line| Status::parse(line).ok_or_else(|| text::shown(line))).await?;
         parsed.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
@@ -128,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The lines of a multi-line response up to its final dot, un-stuffed, given to `each`.
     pub(super) async fn lines(
         &mut self,
-        step: &dyn Fn() -> String,
+        step: &(dyn Fn() -> String + Sync),
         limit: usize,
         mut each: impl FnMut(&[u8]),
     ) -> Result<(), SessionError> {
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// complete is the decoder's to say.
     pub(super) async fn body_piece(
         &mut self,
-        step: &dyn Fn() -> String,
+        step: &(dyn Fn() -> String + Sync),
         decoder: &mut Decoder,
         out: &mut Vec<u8>,
     ) -> Result<(), SessionError> {

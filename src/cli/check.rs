@@ -1,0 +1,189 @@
+//! `postrider check`: says what the configuration means; `--connect` tries it out.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::output::{self, count, size};
+use crate::config::Config;
+use crate::credential::SecretSource;
+use crate::deliver::maildir::Maildir;
+use crate::deliver::smtp::Pool;
+use crate::deliver::{Destination, Kind};
+use crate::failure::{Class, Failure};
+use crate::log;
+use crate::net::TlsMode;
+use crate::plan::{Initial, Retention};
+use crate::poll::{self, Account, DestinationError, PollError};
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Log in to every account and try every destination, without fetching anything
+    #[arg(long)]
+    connect: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
+    output::print(&format!("{}: good", config.file.display()));
+    output::print(&format!("state in {}", config.state_dir.display()));
+    for account in &config.accounts {
+        output::print(&format!("account {}: {}", account.name, describe_account(account)));
+    }
+    for destination in &config.destinations {
+        output::print(&format!("destination {}: {}", destination.name, describe_destination(destination)));
+    }
+    for warning in &config.warnings {
+        output::say(&format!("warning: {warning}"));
+    }
+    if !arguments.connect {
+        return 0;
+    }
+    log::start(tracing::Level::WARN, false, false, log::to_stderr());
+    super::block_on(connect_all(config)).map_or(0, Class::exit_code)
+}
+
+fn tls(mode: TlsMode) -> &'static str {
+    match mode {
+        TlsMode::Implicit => "TLS",
+        TlsMode::StartTls => "STARTTLS",
+        TlsMode::None => "in clear",
+    }
+}
+
+fn describe_account(account: &Account) -> String {
+    let endpoint = &account.endpoint;
+    let password = match &account.secret {
+        SecretSource::Inline(_) => "password from the configuration".to_owned(),
+        SecretSource::File(path) => format!("password from {}", path.display()),
+        SecretSource::Command(argv) => format!("password from the command {}", argv.first().map_or("", String::as_str)),
+        SecretSource::Credential(name) => format!("password from the credential {name}"),
+    };
+    let retention = match account.policy.retention {
+        Retention::Keep => "keeps mail on the server".to_owned(),
+        Retention::Delete => "deletes mail after delivery".to_owned(),
+        Retention::After(time) => format!("deletes mail {} after delivery", period(time)),
+    };
+    let initial = match account.policy.initial {
+        Initial::All => String::new(),
+        Initial::None => ", leaves alone what is there at first".to_owned(),
+        Initial::Since(time) => format!(", leaves alone what is older than {} at first", period(time)),
+    };
+    let limit = account.policy.max_size.map_or(String::new(), |octets| format!(", up to {} each", size(octets)));
+    let targets: Vec<&str> = account.deliver.iter().map(|name| name.as_str()).collect();
+    let state = if account.enabled { "" } else { "disabled; " };
+    format!(
+        "{state}{} at {} ({}), {password}; every {}; {retention}{initial}{limit}; to {}",
+        account.username,
+        endpoint.shown(),
+        tls(endpoint.tls),
+        period(account.interval),
+        targets.join(" and "),
+    )
+}
+
+fn describe_destination(destination: &Destination) -> String {
+    match &destination.kind {
+        Kind::Maildir(settings) => format!("Maildir {}", settings.path.display()),
+        Kind::Smtp(settings) => {
+            let endpoint = &settings.endpoint;
+            let login = settings.login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
+            format!(
+                "SMTP to {} ({}){login}, for {}",
+                endpoint.shown(),
+                tls(endpoint.tls),
+                settings.recipients.join(" and ")
+            )
+        }
+    }
+}
+
+/// `90 s`, `5 min`, `2 h`, `14 days`: the largest unit that fits whole.
+fn period(time: std::time::Duration) -> String {
+    let seconds = time.as_secs();
+    for (unit, name) in [(86_400, "day"), (3600, "h"), (60, "min")] {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
+            return match name {
+                "day" => count(seconds / unit, name),
+                _ => format!("{} {name}", seconds / unit),
+            };
+        }
+    }
+    format!("{seconds} s")
+}
+
+/// Tries everything side by side; gives the failure that asks for the most attention.
+async fn connect_all(config: &Config) -> Option<Class> {
+    let mut tries = JoinSet::new();
+    for account in config.accounts.iter().filter(|account| account.enabled) {
+        let account = Arc::clone(account);
+        tries.spawn(async move {
+            match try_account(&account).await {
+                Ok(text) => {
+                    output::print(&format!("account {}: {text}", account.name));
+                    None
+                }
+                Err(error) => {
+                    output::complain_code(Some(&account.name), &error);
+                    Some(error.class())
+                }
+            }
+        });
+    }
+    for destination in &config.destinations {
+        let destination = Arc::clone(destination);
+        tries.spawn(async move {
+            match try_destination(&destination).await {
+                Ok(text) => {
+                    output::print(&format!("destination {}: {text}", destination.name));
+                    None
+                }
+                Err(source) => {
+                    let error = PollError::Destination { name: destination.name.clone(), source: Arc::new(source) };
+                    output::complain_code(None, &error);
+                    Some(error.class())
+                }
+            }
+        });
+    }
+    let mut worst = None;
+    while let Some(ended) = tries.join_next().await {
+        worst = worst.max(ended.unwrap_or(Some(Class::TryLater)));
+    }
+    worst
+}
+
+async fn try_account(account: &Account) -> Result<String, PollError> {
+    let client = poll::connect(account).await?;
+    let encryption = client.stream().tls_version().unwrap_or("in clear");
+    let capabilities = match client.capabilities().announced {
+        true => client.capabilities().lines.join(", "),
+        false => "none announced".to_owned(),
+    };
+    let mut session = poll::log_in(account, client).await?;
+    let (messages, octets) = session.stat().await?;
+    session.quit().await;
+    let messages = count(u64::from(messages), "message");
+    Ok(format!("logged in, {encryption}, {messages} ({}); capabilities: {capabilities}", size(octets)))
+}
+
+async fn try_destination(destination: &Destination) -> Result<String, DestinationError> {
+    match &destination.kind {
+        Kind::Maildir(settings) => {
+            let settings = settings.clone();
+            let probed = tokio::task::spawn_blocking(move || {
+                let maildir = Maildir::open(&settings)?;
+                maildir.probe()
+            });
+            probed.await.unwrap_or(Ok(()))?;
+            Ok("can be written".to_owned())
+        }
+        Kind::Smtp(settings) => {
+            let client = Pool::new(settings.as_ref().clone()).connect().await?;
+            let encryption = client.tls_version().unwrap_or("in clear");
+            let text = format!("accepts us, {encryption}; extensions: {}", client.extensions().join(", "));
+            client.quit().await;
+            Ok(text)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `postrider history`: what was fetched, where it went, when it was deleted.
+
+use super::output::{self, local_time, size};
+use crate::config::Config;
+use crate::message::Name;
+use crate::store::{Event, HistoryFilter, Reader};
+
+/// Arguments of `history`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Only this account
+    #[arg(value_name = "ACCOUNT", value_parser = super::name_of)]
+    account: Option<Name>,
+    /// Only messages whose unique-id, Message-ID, file name or reply holds TEXT
+    #[arg(short, long, value_name = "TEXT")]
+    search: Option<String>,
+    /// At most so many, the newest; 0: all
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Write it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
+    let filter = HistoryFilter {
+        account: arguments.account.clone(),
+        search: arguments.search.clone(),
+        limit: if arguments.limit == 0 { usize::MAX } else { arguments.limit },
+    };
+    match Reader::open(&config.state_dir).and_then(|reader| reader.history(&filter)) {
+        Err(error) => output::complain_code(None, &error),
+        Ok(events) => {
+            match arguments.json {
+                true => output::print_json(&events),
+                false => print(&events),
+            }
+            0
+        }
+    }
+}
+
+fn print(events: &[Event]) {
+    if events.is_empty() {
+        output::say("Nothing was fetched yet.");
+        return;
+    }
+    let cells = events.iter().map(|event| {
+        let what = match event.deleted_at {
+            Some(_) => format!("{}, deleted", event.state),
+            None => event.state.to_owned(),
+        };
+        let place = match &event.detail {
+            Some(detail) if event.state == "delivered" => format!("{}: {} {detail}", event.destination, event.location),
+            Some(detail) => format!("{}: {detail}", event.destination),
+            None => event.destination.clone(),
+        };
+        [
+            local_time(event.at),
+            event.account.clone(),
+            event.octets.map_or_else(|| "-".to_owned(), size),
+            what,
+            event.message_id.clone().unwrap_or_else(|| format!("unique-id {}", event.uid)),
+            place,
+        ]
+    });
+    output::print_table(["Time", "Account", "Size", "State", "Message", "Where"], cells);
+}

@@ -1,0 +1,92 @@
+//! `postrider list`: what is on the server and what would be done with it.  Changes nothing.
+
+use serde::Serialize;
+
+use super::output;
+use crate::config::Config;
+use crate::log;
+use crate::plan::{Action, Listed, Step};
+use crate::poll::{self, Account, Inventory, PollError};
+use crate::store::Reader;
+
+/// Arguments of `list`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The account
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    /// Write it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A message, as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Row {
+    number: u32,
+    uid: Option<String>,
+    occurrence: u32,
+    octets: Option<u64>,
+    action: &'static str,
+    reason: String,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
+    let accounts = match super::choose(config, std::slice::from_ref(&arguments.account)) {
+        Ok(accounts) => accounts,
+        Err(code) => return code,
+    };
+    let Some(account) = accounts.first() else { return 0 };
+    log::start(tracing::Level::WARN, false, false, log::to_stderr());
+    match super::block_on(look(account, config)) {
+        Err(error) => output::complain_code(Some(&account.name), &error),
+        Ok(inventory) => {
+            let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing[step.index]));
+            match arguments.json {
+                true => output::print_json(&rows.collect::<Vec<_>>()),
+                false => print(rows.collect()),
+            }
+            0
+        }
+    }
+}
+
+async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError> {
+    let reader = Reader::open(&config.state_dir)?;
+    let client = poll::connect(account).await?;
+    let mut session = poll::log_in(account, client).await?;
+    let known = |keys: Vec<_>| std::future::ready(reader.known(&account.name, &keys));
+    let inventory = poll::inventory(account, &mut session, known).await?;
+    session.quit().await;
+    Ok(inventory)
+}
+
+fn row(step: &Step, listed: &Listed) -> Row {
+    let action = match step.action {
+        Action::Leave => "leave",
+        Action::Fetch(_) => "fetch",
+        Action::FetchHeader => "fetch header",
+        Action::Delete => "delete",
+    };
+    Row {
+        number: listed.number.value(),
+        uid: listed.key.as_ref().map(|key| crate::text::escape(key.uid(), 512)),
+        occurrence: listed.key.as_ref().map_or(0, |key| key.occurrence()),
+        octets: listed.octets,
+        action,
+        reason: step.reason.to_string(),
+    }
+}
+
+fn print(rows: Vec<Row>) {
+    if rows.is_empty() {
+        output::say("The mailbox is empty.");
+        return;
+    }
+    let cells = rows.into_iter().map(|row| {
+        let octets = row.octets.map_or_else(|| "-".to_owned(), |octets| octets.to_string());
+        [row.number.to_string(), octets, row.uid.unwrap_or_else(|| "-".into()), row.action.to_owned(), row.reason]
+    });
+    output::print_table(["No.", "Octets", "Unique-id", "Action", "Reason"], cells);
+}

@@ -1,0 +1,140 @@
+//! The command line: one file per subcommand.
+//!
+//! Data goes to standard output, talk to standard error.  Exit codes follow sysexits(3); of
+//! several failures the one that asks for the most attention counts.
+
+mod check;
+mod fetch;
+mod history;
+mod list;
+mod output;
+mod progress;
+mod quarantine;
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, find_file};
+use crate::message::Name;
+
+/// A wrong command line (EX_USAGE).
+const USAGE: u8 = 64;
+
+/// Fetches mail from POP3 mailboxes and delivers it to Maildirs or by SMTP, never losing or
+/// doubling a message.
+#[derive(Debug, Parser)]
+#[command(name = "postrider", version, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    /// The configuration file [default: $POSTRIDER_CONFIG, ~/.config/postrider/config.toml or
+    /// /etc/postrider/config.toml]
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Poll now, once
+    Fetch(fetch::Arguments),
+    /// Run as a service, in the foreground
+    Run(run::Arguments),
+    /// Read the configuration and say what it means
+    Check(check::Arguments),
+    /// Show what is on the server, what would be done with it, and why
+    List(list::Arguments),
+    /// Show what was fetched and where it went
+    History(history::Arguments),
+    /// See to messages that could not be delivered
+    Quarantine(quarantine::Arguments),
+}
+
+/// Runs the program; gives its exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let config = match load(&cli) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let code = match cli.command {
+        Command::Fetch(arguments) => fetch::run(&arguments, &config),
+        Command::Run(arguments) => run::run(&arguments, &config),
+        Command::Check(arguments) => check::run(&arguments, &config),
+        Command::List(arguments) => list::run(&arguments, &config),
+        Command::History(arguments) => history::run(&arguments, &config),
+        Command::Quarantine(arguments) => quarantine::run(&arguments, &config),
+    };
+    ExitCode::from(code)
+}
+
+fn load(cli: &Cli) -> Result<Config, ExitCode> {
+    let file = find_file(cli.config.as_deref(), &|name| std::env::var_os(name));
+    let file = file.map_err(|error| output::complain(None, &error))?;
+    Config::load(&file).map_err(|error| {
+        output::say(&error.to_string());
+        ExitCode::from(crate::failure::Failure::class(&error).exit_code())
+    })
+}
+
+/// The accounts that are named, or all that are enabled.
+///
+/// # Errors
+/// A name that is no account; it is complained about, and the exit code given.
+fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a std::sync::Arc<crate::poll::Account>>, u8> {
+    if names.is_empty() {
+        return Ok(config.accounts.iter().filter(|account| account.enabled).collect());
+    }
+    let find = |name: &String| {
+        let found = config.accounts.iter().find(|account| account.name.as_str() == name);
+        found.ok_or_else(|| {
+            let known: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
+            let nearest =
+                known.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+            let hint = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
+            output::say(&format!("postrider: {} has no account {name:?}{hint}", config.file.display()));
+            USAGE
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// A runtime for the asynchronous parts; its threads end with it.
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match built {
+        Ok(runtime) => {
+            let result = runtime.block_on(work);
+            // A resolver or a dead disk must not hold up the end.
+            runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+            result
+        }
+        Err(error) => {
+            output::say(&format!("postrider: the system gives no threads: {error}"));
+            std::process::exit(71);
+        }
+    }
+}
+
+/// Thousands of open files are ordinary here; the usual soft limit is 1,024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+/// A name given on the command line, for looking up in the state; an account that is no longer in
+/// the configuration may still have a history.
+fn name_of(text: &str) -> Result<Name, String> {
+    Name::new(text).ok_or_else(|| "not a possible name".to_owned())
+}
