@@ -41,6 +41,8 @@ pub(super) async fn run(
     progress.enter(Phase::Connecting);
     let mut session = or_stop(context, open(account, deadline)).await?;
 
+    report.login_delay = session.capabilities().login_delay;
+
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
     let known = |keys| context.store.known(&account.name, keys);

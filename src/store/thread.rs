@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::account::{self, AccountMemory};
 use super::lookup::{self, Known};
 use super::write::{self, Change, StagedDelivery};
 use super::{StoreError, lock, open};
@@ -20,6 +21,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 enum Request {
     Apply { changes: Vec<Change>, now: UnixTime, reply: Reply<usize> },
     Known { account: Name, keys: Vec<Option<MessageKey>>, reply: Reply<Known> },
+    Remembered { since: UnixTime, reply: Reply<Vec<(Name, AccountMemory)>> },
     Staged { account: Option<Name>, reply: Reply<Vec<StagedDelivery>> },
 }
 
@@ -78,6 +80,14 @@ impl Store {
         self.ask(|reply| Request::Known { account, keys, reply }).await
     }
 
+    /// What is remembered of all accounts; deliveries are counted from `since` on.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn remembered(&self, since: UnixTime) -> Result<Vec<(Name, AccountMemory)>, StoreError> {
+        self.ask(|reply| Request::Remembered { since, reply }).await
+    }
+
     /// Deliveries that are staged, of one account or of all.
     ///
     /// # Errors
@@ -112,6 +122,10 @@ fn serve(connection: &Connection, path: &Path, inbox: &mpsc::Receiver<Request>) 
                     // What was asked to be written before is read.
                     commit(connection, path, std::mem::take(&mut waiting));
                     let _ = reply.send(lookup::known(connection, &account, &keys).map_err(named(path)));
+                }
+                Request::Remembered { since, reply } => {
+                    commit(connection, path, std::mem::take(&mut waiting));
+                    let _ = reply.send(account::remembered(connection, since).map_err(named(path)));
                 }
                 Request::Staged { account, reply } => {
                     commit(connection, path, std::mem::take(&mut waiting));
