@@ -56,6 +56,10 @@ pub struct Config {
     pub runtime_dir: PathBuf,
     /// Polls that may run at the same time.
     pub max_concurrent_polls: usize,
+    /// Polls of accounts at the same host that may run at the same time.
+    pub max_polls_per_host: usize,
+    /// What the service logs: this level and the graver ones.
+    pub log_level: tracing::Level,
     /// What is allowed but worth a word, for `check`: each on one line, with its place.
     pub warnings: Vec<String>,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
+use tracing::Level;
 
 use super::hidden::Hidden;
 use super::keys::Section;
@@ -26,6 +27,18 @@ use crate::poll::Account;
 
 /// Polls at the same time, unless `max-concurrent-polls` says so.
 const CONCURRENT_POLLS: usize = 50;
+
+/// Those at one host, unless `max-polls-per-host` says so: fewer than servers commonly allow.
+const POLLS_PER_HOST: usize = 10;
+
+/// The words of `log-level`.
+const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::ERROR),
+    ("warn", Level::WARN),
+    ("info", Level::INFO),
+    ("debug", Level::DEBUG),
+    ("trace", Level::TRACE),
+];
 
 /// Who owns the file, and who may read it.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +113,8 @@ fn read(problems: &mut Problems<'_>, root: &DeTable<'_>, context: &Context<'_>) 
     let mut top = Reader::new(problems, &paths, ("the file".into(), 0..0), &[Section::Top], root);
     top.refuse_unknown();
     let concurrent = top.integer("max-concurrent-polls", 1..=10_000).and_then(|n| usize::try_from(n).ok());
+    let per_host = top.integer("max-polls-per-host", 1..=1000).and_then(|n| usize::try_from(n).ok());
+    let log_level = top.word("log-level", &LEVELS);
     let state_dir = top.path("state-dir").or_else(|| paths::default_state_dir(context.environment));
     let runtime_dir = top.path("runtime-dir");
     if state_dir.is_none() {
@@ -118,6 +133,8 @@ fn read(problems: &mut Problems<'_>, root: &DeTable<'_>, context: &Context<'_>) 
         runtime_dir: runtime_dir.unwrap_or_else(|| paths::default_runtime_dir(&state_dir, context.environment)),
         state_dir,
         max_concurrent_polls: concurrent.unwrap_or(CONCURRENT_POLLS),
+        max_polls_per_host: per_host.unwrap_or(POLLS_PER_HOST),
+        log_level: log_level.unwrap_or(Level::INFO),
         warnings: Vec::new(),
     })
 }
