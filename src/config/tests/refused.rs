@@ -216,7 +216,7 @@ fn a_password_in_a_file_that_others_may_read_is_refused() {
         (0o604, 0, 1000, false),
         (0o644, 1000, 1000, false),
     ] {
-        let found = parse_as(&text, Access { mode: 0o100_000 | mode, owner, user });
+        let found = parse_as(&text, mode, owner, user);
         assert_eq!(found.is_ok(), good, "{mode:o} {owner} {user}");
     }
     assert!(parse_with_mode(&with_account("password-file = \"/p\""), 0o644).is_ok());
