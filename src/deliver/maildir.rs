@@ -202,6 +202,11 @@ impl Maildir {
         }
     }
 
+    /// Removes `tmp/NAME`, which no record knows.
+    pub fn discard(&self, name: &str) {
+        let _ = rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty());
+    }
+
     /// Whether `new/` or `cur/` holds a file of this name, with or without flags.
     ///
     /// # Errors
