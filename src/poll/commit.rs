@@ -387,7 +387,7 @@ mod tests {
     fn sink(path: &std::path::Path) -> Sink {
         let name = Name::new("home").expect("a name");
         let kind = Kind::Maildir(maildir::Settings { path: path.to_owned() });
-        Sink::open(Arc::new(Outlet::new(Arc::new(Destination { name, kind }))))
+        Sink::open(Arc::new(Outlet::new(Arc::new(Destination { name, kind }))), false)
     }
 
     fn received(sink: &Sink, name: &str) -> Received {

@@ -20,6 +20,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 enum Request {
     Apply { changes: Vec<Change>, now: UnixTime, reply: Reply<usize> },
     Known { account: Name, keys: Vec<Option<MessageKey>>, reply: Reply<Known> },
+    Knows { location: PathBuf, reply: Reply<bool> },
     Staged { account: Option<Name>, reply: Reply<Vec<StagedDelivery>> },
 }
 
@@ -78,6 +79,14 @@ impl Store {
         self.ask(|reply| Request::Known { account, keys, reply }).await
     }
 
+    /// Whether a delivery to this location was ever begun.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn knows(&self, location: PathBuf) -> Result<bool, StoreError> {
+        self.ask(|reply| Request::Knows { location, reply }).await
+    }
+
     /// Deliveries that are staged, of one account or of all.
     ///
     /// # Errors
@@ -112,6 +121,10 @@ fn serve(connection: &Connection, path: &Path, inbox: &mpsc::Receiver<Request>) 
                     // What was asked to be written before is read.
                     commit(connection, path, std::mem::take(&mut waiting));
                     let _ = reply.send(lookup::known(connection, &account, &keys).map_err(named(path)));
+                }
+                Request::Knows { location, reply } => {
+                    commit(connection, path, std::mem::take(&mut waiting));
+                    let _ = reply.send(lookup::knows(connection, &location).map_err(named(path)));
                 }
                 Request::Staged { account, reply } => {
                     commit(connection, path, std::mem::take(&mut waiting));
