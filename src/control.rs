@@ -62,7 +62,7 @@ pub enum Request {
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
     /// What it is doing.
-    Status(Status),
+    Status(Box<Status>),
     /// How far a poll is.
     Progress {
         /// The account.
@@ -71,7 +71,7 @@ pub enum Reply {
         snapshot: Snapshot,
     },
     /// How a poll ended.
-    Ended(Summary),
+    Ended(Box<Summary>),
     /// It is done.
     Done,
     /// It is not done.
@@ -180,7 +180,7 @@ async fn answer(
     match request {
         Request::Status => {
             let status = look(board).status();
-            say(write, &Reply::Status(status)).await
+            say(write, &Reply::Status(Box::new(status))).await
         }
         Request::Poll { accounts } => match names(&accounts, board) {
             Err(reply) => say(write, &reply).await,
@@ -235,7 +235,7 @@ async fn fetch(
         tokio::select! {
             biased;
             summary = ended.recv() => match summary {
-                Some(summary) => say(write, &Reply::Ended(summary)).await?,
+                Some(summary) => say(write, &Reply::Ended(Box::new(summary))).await?,
                 None => return say(write, &Reply::Done).await,
             },
             _ = frames.tick() => {

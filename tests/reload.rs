@@ -1,5 +1,7 @@
 //! Hot reload: however a file is changed, it is taken up once, and nothing else is disturbed.
 
+#![expect(clippy::expect_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::path::Path;
@@ -12,7 +14,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The service with one account at `server`, polled every hour, and a line that tests change.
 fn config(server: &MailboxServer, number: usize) -> String {
-    let account = mailbox(server.port(), "one", &format!("interval = \"1h\"\nmax-messages = {}\ndeliver = \"home\"", number + 1));
+    let account =
+        mailbox(server.port(), "one", &format!("interval = \"1h\"\nmax-messages = {}\ndeliver = \"home\"", number + 1));
     format!("{account}{}", maildir("home"))
 }
 

@@ -1,5 +1,7 @@
 //! The service: what systemd, the control socket and an impatient administrator do to it.
 
+#![expect(clippy::expect_used, reason = "helpers of tests")]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -93,7 +95,8 @@ fn whatever_clients_do_to_the_control_socket_mail_goes_on() {
     // One that asks and never reads, one that says nothing, and many that talk nonsense.
     let mut silent: Vec<UnixStream> = (0..3).map(|_| connect()).collect();
     silent[0].write_all(b"{\"command\":\"fetch\"}\n").expect("sent");
-    for garbage in [&b"\xff\xfe\0garbage\n"[..], b"{}\n", b"{\"command\":\"format\"}\n", b"[[[[[[[[[[[[[[[[[\n", b"\n"] {
+    for garbage in [&b"\xff\xfe\0garbage\n"[..], b"{}\n", b"{\"command\":\"format\"}\n", b"[[[[[[[[[[[[[[[[[\n", b"\n"]
+    {
         let mut client = connect();
         client.write_all(garbage).expect("sent");
         let mut answer = String::new();

@@ -1,5 +1,6 @@
 //! `postrider check`: says what the configuration means; `--connect` tries it out.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -15,6 +16,7 @@ use crate::log;
 use crate::net::TlsMode;
 use crate::plan::{Initial, Retention};
 use crate::poll::{self, Account, DestinationError, PollError};
+use crate::store::Reader;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -132,8 +134,9 @@ async fn connect_all(config: &Config) -> Option<Class> {
     }
     for destination in &config.destinations {
         let destination = Arc::clone(destination);
+        let state_dir = config.state_dir.clone();
         tries.spawn(async move {
-            match try_destination(&destination).await {
+            match try_destination(&destination, &state_dir).await {
                 Ok(text) => {
                     output::print(&format!("destination {}: {text}", destination.name));
                     None
@@ -167,12 +170,14 @@ async fn try_account(account: &Account) -> Result<String, PollError> {
     Ok(format!("logged in, {encryption}, {messages} ({}); capabilities: {capabilities}", size(octets)))
 }
 
-async fn try_destination(destination: &Destination) -> Result<String, DestinationError> {
+async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<String, DestinationError> {
     match &destination.kind {
         Kind::Maildir(settings) => {
             let settings = settings.clone();
+            // A state that cannot be read is complained about where it is needed.
+            let known = Reader::open(state_dir).and_then(|reader| reader.knows(&settings.path)).unwrap_or(false);
             let probed = tokio::task::spawn_blocking(move || {
-                let maildir = Maildir::open(&settings)?;
+                let maildir = Maildir::open(&settings, known)?;
                 maildir.probe()
             });
             probed.await.unwrap_or(Ok(()))?;

@@ -172,7 +172,7 @@ fn fetch_by_service(mut answers: Answers, arguments: &Arguments, bars: &Bars) ->
                     bar.finish();
                 }
                 tell(&summary, arguments, bars);
-                summaries.push(summary);
+                summaries.push(*summary);
             }
             Ok(Some(Reply::Done)) => return Ok(summaries),
             Ok(Some(Reply::Failed { error, exit_code })) => {

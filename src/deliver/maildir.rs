@@ -46,6 +46,8 @@ pub struct MaildirError {
     pub cause: String,
     /// The kind of error.
     pub kind: io::ErrorKind,
+    /// It was there before, and is not now.
+    pub gone: bool,
 }
 
 impl Failure for MaildirError {
@@ -56,6 +58,10 @@ impl Failure for MaildirError {
     fn advice(&self) -> Option<String> {
         Some(
             match self.kind {
+                _ if self.gone => {
+                    "If it is on a disk that is not mounted, mount it; if it was removed on purpose, make the folder \
+                     again with tmp, new and cur in it.  The mail stays on the server."
+                }
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                     "The user that runs postrider must be able to write there.  The mail stays on the server."
                 }
@@ -92,13 +98,19 @@ pub struct Draft {
 
 impl Maildir {
     /// Opens a Maildir; makes it, and what is missing of `tmp`, `new` and `cur`, if the folder
-    /// above it exists.
+    /// above it exists.  One that `was_there` is not made again: it may be on a disk that is not
+    /// mounted now, and mail below the mount point would be lost from sight, as would be what
+    /// the absence of a file in `tmp` tells.
     ///
     /// # Errors
     /// It is not there and cannot be made, or is not ours to write.
-    pub fn open(settings: &Settings) -> Result<Self, MaildirError> {
+    pub fn open(settings: &Settings, was_there: bool) -> Result<Self, MaildirError> {
         let path = &settings.path;
         let failed = |step| move |error: io::Error| failure(path, step, &error);
+        if was_there && ["tmp", "new", "cur"].iter().any(|sub| !path.join(sub).exists()) {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "it is not there any more");
+            return Err(MaildirError { gone: true, ..failure(path, "mail was delivered to it before", &gone) });
+        }
         let mut made = make_directory(path).map_err(failed("cannot be made"))?;
         for sub in ["tmp", "new", "cur"] {
             made |= make_directory(&path.join(sub)).map_err(failed("cannot be made"))?;
@@ -200,6 +212,11 @@ impl Maildir {
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(failure(&self.path, "tmp/ cannot be looked into", &error.into())),
         }
+    }
+
+    /// Removes `tmp/NAME`, which no record knows.
+    pub fn discard(&self, name: &str) {
+        let _ = rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty());
     }
 
     /// Whether `new/` or `cur/` holds a file of this name, with or without flags.
@@ -335,7 +352,7 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn failure(path: &Path, step: &'static str, error: &io::Error) -> MaildirError {
-    MaildirError { path: path.to_owned(), step, cause: error.to_string(), kind: error.kind() }
+    MaildirError { path: path.to_owned(), step, cause: error.to_string(), kind: error.kind(), gone: false }
 }
 
 /// Turns an error of a [`Draft`] into one that names the Maildir.
@@ -350,7 +367,7 @@ mod tests {
 
     fn maildir() -> (tempfile::TempDir, Maildir) {
         let dir = tempfile::tempdir().expect("a directory");
-        let maildir = Maildir::open(&Settings { path: dir.path().join("Maildir") }).expect("made");
+        let maildir = Maildir::open(&Settings { path: dir.path().join("Maildir") }, false).expect("made");
         (dir, maildir)
     }
 
@@ -414,8 +431,21 @@ mod tests {
     fn a_maildir_is_not_made_where_its_parent_is_missing() {
         let dir = tempfile::tempdir().expect("a directory");
         let settings = Settings { path: dir.path().join("not/there") };
-        let error = Maildir::open(&settings).expect_err("refused");
+        let error = Maildir::open(&settings, false).expect_err("refused");
         assert_eq!((error.class(), error.kind), (Class::LocalIo, io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_maildir_that_was_there_is_not_made_again() {
+        let (_dir, maildir) = maildir();
+        let settings = Settings { path: maildir.path().to_owned() };
+        Maildir::open(&settings, true).expect("there");
+        std::fs::remove_dir(maildir.path().join("tmp")).expect("empty");
+        assert!(Maildir::open(&settings, true).expect_err("refused").gone);
+        std::fs::remove_dir_all(maildir.path()).expect("removed");
+        assert!(Maildir::open(&settings, true).expect_err("refused").gone);
+        assert!(!maildir.path().exists());
+        Maildir::open(&settings, false).expect("made");
     }
 
     #[test]

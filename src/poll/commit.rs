@@ -45,6 +45,22 @@ struct Staged {
     delivered: Vec<bool>,
 }
 
+impl Staged {
+    /// Leaves the drafts of a message where they are: they are not removed any more.
+    fn keep(mut received: Received) -> Self {
+        let keep = |copy: &mut Copy| match std::mem::replace(copy, Copy::Failed(String::new())) {
+            Copy::Draft(draft) => Some(draft.keep()),
+            other => {
+                *copy = other;
+                None
+            }
+        };
+        let names: Vec<Option<String>> = received.copies.iter_mut().map(|(_, copy)| keep(copy)).collect();
+        let delivered = vec![false; names.len()];
+        Self { received, names, delivered }
+    }
+}
+
 impl<'a> Committer<'a> {
     pub(super) fn new(
         account: &'a Name,
@@ -156,52 +172,57 @@ impl<'a> Committer<'a> {
 
     /// One transaction: this batch is staged or being sent, the one before is delivered.
     async fn record(&mut self, batch: Vec<Received>) -> Result<Vec<Staged>, StoreError> {
-        let stages = batch.iter().map(|received| {
-            let targets = received.copies.iter().map(|(target, copy)| Target {
-                place: self.sinks[*target].place.clone(),
-                state: match copy {
-                    Copy::Draft(draft) => TargetState::Staged(draft.name().to_owned()),
-                    Copy::Spool(_) => TargetState::Sending,
-                    Copy::Failed(cause) => TargetState::Deferred(cause.clone()),
-                },
-            });
-            Change::Stage(Stage {
-                account: self.account.clone(),
-                key: received.job.key.clone(),
-                octets: received.octets,
-                sha256: received.sha256,
-                message_id: received.head.message_id.clone(),
-                header_only: received.job.header_only,
-                targets: targets.collect(),
-            })
-        });
-        let mut changes: Vec<Change> = stages.collect();
+        // From the request on the state may say that a draft is there, whether or not anybody is
+        // left to hear the answer: so the files are kept before it is asked.
+        let staged: Vec<Staged> = batch.into_iter().map(Staged::keep).collect();
+        let mut changes: Vec<Change> = staged.iter().map(|staged| self.stage(staged)).collect();
         let outcomes = std::mem::take(&mut self.moved);
         if !outcomes.is_empty() {
             changes.insert(0, Change::Settle { account: self.account.clone(), outcomes: outcomes.clone() });
         }
         if let Err(error) = self.store.apply(changes, unix_now()).await {
-            // Dropping the batch removes its drafts; what was moved before stays staged.
+            // What was moved before stays staged.
             self.moved = outcomes;
+            // After another failure the transaction may be found whole at the next start; then
+            // the files are looked for, and are removed if it is not.
+            if matches!(error, StoreError::Database { full: true, .. }) {
+                self.discard(&staged);
+            }
             return Err(error);
         }
-        // From here on a draft must stay until it is moved: the state says that it is there.
-        let staged = batch.into_iter().map(|mut received| {
-            let names: Vec<Option<String>> = received
-                .copies
-                .iter_mut()
-                .map(|(_, copy)| match std::mem::replace(copy, Copy::Failed(String::new())) {
-                    Copy::Draft(draft) => Some(draft.keep()),
-                    other => {
-                        *copy = other;
-                        None
-                    }
-                })
-                .collect();
-            let delivered = vec![false; names.len()];
-            Staged { received, names, delivered }
+        Ok(staged)
+    }
+
+    fn stage(&self, staged: &Staged) -> Change {
+        let received = &staged.received;
+        let targets = received.copies.iter().zip(&staged.names).map(|((target, copy), name)| Target {
+            place: self.sinks[*target].place.clone(),
+            state: match (copy, name) {
+                (_, Some(name)) => TargetState::Staged(name.clone()),
+                (Copy::Failed(cause), None) => TargetState::Deferred(cause.clone()),
+                (_, None) => TargetState::Sending,
+            },
         });
-        Ok(staged.collect())
+        Change::Stage(Stage {
+            account: self.account.clone(),
+            key: received.job.key.clone(),
+            octets: received.octets,
+            sha256: received.sha256,
+            message_id: received.head.message_id.clone(),
+            header_only: received.job.header_only,
+            targets: targets.collect(),
+        })
+    }
+
+    /// Removes the drafts of a batch that is certainly not recorded.
+    fn discard(&self, staged: &[Staged]) {
+        for Staged { received, names, .. } in staged {
+            for ((target, _), name) in received.copies.iter().zip(names) {
+                if let (Some(name), Some(maildir)) = (name, &self.sinks[*target].maildir) {
+                    maildir.discard(name);
+                }
+            }
+        }
     }
 
     /// Moves drafts into `new/` and makes that durable.
@@ -354,4 +375,46 @@ fn first_cause(received: &Received) -> String {
         _ => None,
     });
     causes.into_iter().next().unwrap_or_else(|| "the destination failed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::{Destination, Kind, Outlet};
+    use crate::header::Head;
+    use crate::poll::stage::Job;
+
+    fn sink(path: &std::path::Path) -> Sink {
+        let name = Name::new("home").expect("a name");
+        let kind = Kind::Maildir(maildir::Settings { path: path.to_owned() });
+        Sink::open(Arc::new(Outlet::new(Arc::new(Destination { name, kind }))), false)
+    }
+
+    fn received(sink: &Sink, name: &str) -> Received {
+        let number = MessageNumber::new(1).expect("one");
+        let key = MessageKey::new(b"uid", 0).expect("a key");
+        let job = Job { number, key, octets: None, header_only: false, targets: vec![0], completes: true };
+        let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");
+        draft.write(b"text\n").expect("written");
+        let copies = vec![(0, Copy::Draft(draft))];
+        Received { job, octets: 5, sha256: [0; 32], head: Head::default(), prefix: Vec::new(), copies }
+    }
+
+    #[tokio::test]
+    async fn a_draft_outlives_a_poll_that_is_dropped_while_it_is_recorded() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&dir.path().join("state")).expect("open");
+        let path = dir.path().join("Maildir");
+        let sinks: Arc<[Sink]> = vec![sink(&path)].into();
+        let account = Name::new("a").expect("a name");
+        let (deletable, _deletions) = mpsc::unbounded_channel();
+        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable);
+        let mut record = Box::pin(committer.record(vec![received(&sinks[0], "1.a.host")]));
+        // The request is made; the answer finds nobody.
+        std::future::poll_fn(|cx| std::task::Poll::Ready(record.as_mut().poll(cx).is_ready())).await;
+        drop(record);
+        let staged = store.staged(None).await.expect("read");
+        assert_eq!(staged.iter().map(|delivery| delivery.name.as_str()).collect::<Vec<_>>(), ["1.a.host"]);
+        assert!(path.join("tmp/1.a.host").exists(), "the state says that it is there");
+    }
 }

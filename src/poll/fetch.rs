@@ -113,7 +113,12 @@ pub(super) async fn run(
 /// Opens the account's destinations.
 async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>, PollError> {
     let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
-    let opening = tokio::task::spawn_blocking(move || outlets.into_iter().map(Sink::open).collect::<Vec<_>>());
+    let mut known = Vec::with_capacity(outlets.len());
+    for outlet in &outlets {
+        known.push(context.store.knows(outlet.destination.location()).await?);
+    }
+    let open = move || outlets.into_iter().zip(known).map(|(outlet, known)| Sink::open(outlet, known)).collect();
+    let opening = tokio::task::spawn_blocking::<_, Vec<_>>(open);
     let sinks = opening.await.map_err(|error| PollError::Panic(error.to_string()))?;
     match sinks.iter().any(Sink::is_up) {
         true => Ok(sinks.into()),

@@ -18,12 +18,12 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// Opens a destination, as far as that takes no network.
-    pub(super) fn open(outlet: Arc<Outlet>) -> Self {
+    /// Opens a destination, as far as that takes no network.  `was_there`: the state knows it.
+    pub(super) fn open(outlet: Arc<Outlet>, was_there: bool) -> Self {
         let place = Place { destination: outlet.destination.name.clone(), location: outlet.destination.location() };
         let (maildir, failure) = match &outlet.destination.kind {
             Kind::Smtp(_) => (None, OnceLock::new()),
-            Kind::Maildir(settings) => match Maildir::open(settings) {
+            Kind::Maildir(settings) => match Maildir::open(settings, was_there) {
                 Ok(maildir) => (Some(maildir), OnceLock::new()),
                 Err(error) => (None, OnceLock::from(Arc::new(DestinationError::from(error)))),
             },

@@ -1,5 +1,8 @@
 //! What is known of a listing.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::schema::{kind, state};
@@ -25,6 +28,13 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     };
     let standings = keys.iter().map(|key| key.as_ref().map_or(Ok(None), |key| standing(connection, account, key)));
     Ok(Known { begun: first_poll.is_some(), standings: standings.collect::<rusqlite::Result<_>>()? })
+}
+
+/// Whether a delivery to this location was ever begun, whatever its destination was called.
+pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM place WHERE location = ?1)")?
+        .query_row([location.as_os_str().as_bytes()], |row| row.get(0))
 }
 
 fn standing(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Standing>> {

@@ -106,6 +106,14 @@ impl Reader {
         self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
     }
 
+    /// Whether a delivery to this location was ever begun.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn knows(&self, location: &Path) -> Result<bool, StoreError> {
+        self.read(|connection| lookup::knows(connection, location)).map(Option::unwrap_or_default)
+    }
+
     /// Deliveries, the newest last.
     ///
     /// # Errors

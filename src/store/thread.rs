@@ -18,11 +18,16 @@ const GROUP_LIMIT: usize = 256;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
+type Reading = Box<dyn FnOnce(&Connection, &Path) + Send>;
+
 enum Request {
-    Apply { changes: Vec<Change>, now: UnixTime, reply: Reply<usize> },
-    Known { account: Name, keys: Vec<Option<MessageKey>>, reply: Reply<Known> },
-    Remembered { since: UnixTime, reply: Reply<Vec<(Name, AccountMemory)>> },
-    Staged { account: Option<Name>, reply: Reply<Vec<StagedDelivery>> },
+    Apply {
+        changes: Vec<Change>,
+        now: UnixTime,
+        reply: Reply<usize>,
+    },
+    /// Reads, and replies by itself.
+    Read(Reading),
 }
 
 /// A handle to the state.  Clones share it; the last one to go ends its thread.
@@ -77,7 +82,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn known(&self, account: &Name, keys: Vec<Option<MessageKey>>) -> Result<Known, StoreError> {
         let account = account.clone();
-        self.ask(|reply| Request::Known { account, keys, reply }).await
+        self.read(move |connection| lookup::known(connection, &account, &keys)).await
     }
 
     /// What is remembered of all accounts; deliveries are counted from `since` on.
@@ -85,7 +90,15 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn remembered(&self, since: UnixTime) -> Result<Vec<(Name, AccountMemory)>, StoreError> {
-        self.ask(|reply| Request::Remembered { since, reply }).await
+        self.read(move |connection| account::remembered(connection, since)).await
+    }
+
+    /// Whether a delivery to this location was ever begun.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn knows(&self, location: PathBuf) -> Result<bool, StoreError> {
+        self.read(move |connection| lookup::knows(connection, &location)).await
     }
 
     /// Deliveries that are staged, of one account or of all.
@@ -94,7 +107,19 @@ impl Store {
     /// The database cannot be read.
     pub async fn staged(&self, account: Option<&Name>) -> Result<Vec<StagedDelivery>, StoreError> {
         let account = account.cloned();
-        self.ask(|reply| Request::Staged { account, reply }).await
+        self.read(move |connection| write::staged(connection, account.as_ref())).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(|reply| {
+            Request::Read(Box::new(move |connection, path| {
+                let _ = reply.send(read(connection).map_err(|error| open::database_error(path, &error)));
+            }))
+        })
+        .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
@@ -118,29 +143,16 @@ fn serve(connection: &Connection, path: &Path, inbox: &mpsc::Receiver<Request>) 
         while let Some(request) = next {
             match request {
                 Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
-                Request::Known { account, keys, reply } => {
+                Request::Read(read) => {
                     // What was asked to be written before is read.
                     commit(connection, path, std::mem::take(&mut waiting));
-                    let _ = reply.send(lookup::known(connection, &account, &keys).map_err(named(path)));
-                }
-                Request::Remembered { since, reply } => {
-                    commit(connection, path, std::mem::take(&mut waiting));
-                    let _ = reply.send(account::remembered(connection, since).map_err(named(path)));
-                }
-                Request::Staged { account, reply } => {
-                    commit(connection, path, std::mem::take(&mut waiting));
-                    let _ = reply.send(write::staged(connection, account.as_ref()).map_err(named(path)));
+                    read(connection, path);
                 }
             }
             next = if waiting.len() < GROUP_LIMIT { inbox.try_recv().ok() } else { None };
         }
         commit(connection, path, waiting);
     }
-}
-
-fn named(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
-    let path: PathBuf = path.to_owned();
-    move |error| open::database_error(&path, &error)
 }
 
 /// One transaction for all that wait; if it fails, one for each, so that only the culprit fails.
