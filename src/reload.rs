@@ -55,16 +55,13 @@ pub async fn watch(mut watched: Watched, mut lists: mpsc::Receiver<Watched>, cha
         tokio::select! {
             list = lists.recv() => {
                 let Some(list) = list else { return };
-                // What was already known stays known: a change between reading and watching counts.
                 watched = list;
-                watcher.follow(&watched);
+                // What was known stays known: a change between reading and watching counts.
                 let now = contents(&watched).await;
-                let changed = now.iter().any(|(path, digest)| known.get(path).is_some_and(|before| before != digest));
-                known = now;
-                if changed && changes.send(()).await.is_err() {
-                    return;
-                }
-                continue;
+                known.retain(|path, _| now.contains_key(path));
+                now.into_iter().for_each(|(path, digest)| {
+                    known.entry(path).or_insert(digest);
+                });
             }
             touch = touches.recv() => {
                 if touch.is_none() {
@@ -75,7 +72,13 @@ pub async fn watch(mut watched: Watched, mut lists: mpsc::Receiver<Watched>, cha
             () = poll => {}
             () = changes.closed() => return,
         }
+        watcher.follow(&watched);
         let mut now = contents(&watched).await;
+        if now != known {
+            // Half a file may be there: it is looked at again once it is quiet.
+            settle(&mut touches).await;
+            now = contents(&watched).await;
+        }
         if now != known && is_gap(&now, &known) {
             sleep(GAP).await;
             now = contents(&watched).await;

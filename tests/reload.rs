@@ -31,7 +31,7 @@ fn started(program: &Postrider) -> Running {
 }
 
 fn reloads(service: &Running) -> usize {
-    service.stderr().matches("reloaded: ").count()
+    service.stderr().matches(" reloaded: ").count()
 }
 
 fn write(path: &Path, text: &str) {

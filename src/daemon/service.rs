@@ -252,26 +252,30 @@ impl Service {
         };
         // The schedule decides about the next time; what it decides is remembered.
         self.step(Event::Ended(name.clone(), verdict));
-        self.remember(&name, &summary, refused).await;
-        Event::Tick
+        self.remember(&name, &summary, login_delay.is_some(), refused).await;
+        // It was switched off and on again before its poll had ended.
+        let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
+        if is_back { Event::Poll(name) } else { Event::Tick }
     }
 
     /// Writes down what a restart must know; not for every quiet poll.
-    async fn remember(&mut self, name: &Name, summary: &Summary, refused: Option<[u8; 32]>) {
+    async fn remember(&mut self, name: &Name, summary: &Summary, is_delayed: bool, refused: Option<[u8; 32]>) {
         let Some(Memory { failures, refusals, wait }) = self.schedule.memory(name, self.now()) else { return };
         let before = self.remembered.get(name).cloned().unwrap_or_default();
         let well = summary.error.is_none();
+        // An ordinary interval is no reason to wait after a restart; what a server demands is.
+        let must_wait = is_delayed || failures + refusals > 0;
         let memory = AccountMemory {
             failures,
             refusals,
-            not_before: unix_now() + seconds(wait),
+            not_before: if must_wait { unix_now() + seconds(wait) } else { 0 },
             last_success: if well { Some(unix_now()) } else { before.last_success },
             error: summary.error.clone(),
             exit_code: summary.exit_code,
             refused,
             ..AccountMemory::default()
         };
-        let quiet = well && summary.delivered == 0 && before.error.is_none();
+        let quiet = well && !must_wait && summary.delivered == 0 && before.error.is_none();
         self.remembered.insert(name.clone(), memory.clone());
         if !quiet {
             self.write_down(vec![Change::Remember { account: name.clone(), memory }]).await;
