@@ -131,14 +131,14 @@ fn strangers_are_not_served() {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("mode");
     }
     let script = format!(
-        "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect('{}')\n\
-         s.sendall(b'{{\"command\":\"stop\"}}\\n')\nsys.stdout.write(s.recv(4096).decode())",
+        "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => '{}') or die $!;\
+         $s->syswrite(qq({{\"command\":\"stop\"}}\\n)); $s->sysread(my $answer, 4096); print $answer;",
         path.display()
     );
     let output = std::process::Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", &script])
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/perl", "-e", &script])
         .output()
-        .expect("setpriv and python3");
+        .expect("setpriv and perl, which every Debian has");
     assert!(String::from_utf8_lossy(&output.stdout).contains("not allowed"), "{output:?}");
     program.run(&["status"]).assert_success();
 }
