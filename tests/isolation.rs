@@ -187,6 +187,19 @@ fn messages_that_share_a_unique_id_are_all_fetched_once_and_then_deleted() {
 }
 
 #[test]
+fn a_message_is_not_deleted_for_another_that_shared_its_unique_id() {
+    let server = MailboxServer::start(with_uids(&[b"dup", b"dup", b"dup"]));
+    let wanted = server.manifest();
+    let lines = format!("{DELETE}\nmax-messages = 1");
+    let program = Postrider::with_config(&[mailbox(server.port(), "a", &lines), maildir("home")].concat());
+    for _ in 0..5 {
+        program.run(&["fetch"]).assert_success();
+    }
+    wanted.verify(&program.path("home")).assert_exactly_once();
+    assert_eq!(server.remaining(), 0);
+}
+
+#[test]
 fn a_listing_that_lacks_messages_once_forgets_nothing() {
     let server = MailboxServer::start(Message::several(30, Mix::Tiny));
     let wanted = server.manifest();
