@@ -3,6 +3,49 @@
 use super::support::*;
 use super::{DELETE, fetch_from};
 
+/// Four messages, of which the second holds a line with a lone dot and this text behind it.
+fn with_a_dot(behind: &str) -> Vec<Message> {
+    let mut messages = Message::several(4, Mix::Tiny);
+    let text = format!("{}before\n.\n{behind}\nafter\n", String::from_utf8_lossy(&message(1, 2, Mix::Tiny)));
+    messages[1] = Message::text("uid-1-2", text.as_bytes());
+    messages
+}
+
+/// What a fetch from a server that does not stuff dots has delivered wrongly.
+fn unstuffed(behind: &str, messages: Vec<Message>, capabilities: &[&str]) {
+    let behaviour = Behaviour {
+        unstuffed: true,
+        capabilities: Some(capabilities.iter().map(|&line| line.to_owned()).collect()),
+        ..Behaviour::default()
+    };
+    let server = MailboxServer::start_with(messages, behaviour);
+    let wanted = server.manifest();
+    let program = fetch_from(&server);
+    for _ in 0..2 {
+        let output = program.run(&["fetch"]).assert_code(76);
+        assert!(output.stderr.contains("the answer is none of POP3"), "{behind:?}: {}", output.stderr);
+        assert_eq!(server.remaining(), wanted.len(), "{behind:?}: nothing is deleted");
+        wanted.verify(&program.path("home")).assert_nothing_wrong();
+    }
+}
+
+#[test]
+fn mail_text_read_as_replies_ends_the_session_and_nothing_of_it_is_delivered_or_deleted() {
+    for behind in ["some text", ".", "", "OK", "- a list", "+1"] {
+        unstuffed(behind, with_a_dot(behind), &["UIDL", "USER", "TOP"]);
+        unstuffed(behind, with_a_dot(behind), &["UIDL", "USER", "TOP", "PIPELINING"]);
+    }
+}
+
+#[test]
+fn the_last_message_is_no_exception() {
+    for capabilities in [&["UIDL", "USER"][..], &["UIDL", "USER", "PIPELINING"]] {
+        let mut messages = with_a_dot("some text");
+        messages.truncate(2);
+        unstuffed("some text", messages, capabilities);
+    }
+}
+
 #[test]
 fn octets_that_nobody_asked_for_end_the_session_and_nothing_is_deleted() {
     for (after, octets) in [
