@@ -5,7 +5,7 @@
 //! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
 //! the clock, the network and the state are the caller's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -162,6 +162,7 @@ pub enum Reason {
     Unconfirmed,
     Quarantined,
     NoUniqueId,
+    SharedUniqueId,
 }
 
 impl fmt::Display for Reason {
@@ -181,6 +182,7 @@ impl fmt::Display for Reason {
             Reason::Unconfirmed => f.write_str("perhaps in a Maildir that is not there now"),
             Reason::Quarantined => f.write_str("in quarantine"),
             Reason::NoUniqueId => f.write_str("the server gives it no usable unique-id"),
+            Reason::SharedUniqueId => f.write_str("delivered; not deleted before all that share its unique-id are"),
         }
     }
 }
@@ -198,7 +200,32 @@ pub fn plan(listing: &[Listed], policy: &Policy, now: UnixTime) -> Vec<Step> {
         }
         Step { index, action, reason }
     });
-    steps.collect()
+    let mut steps: Vec<Step> = steps.collect();
+    hold_shared(listing, &mut steps);
+    steps
+}
+
+/// Unique-ids that several messages of a listing have.  Such messages are told apart by their
+/// order alone: if one is deleted, the next takes its place, and what is known of it.
+pub fn shared_unique_ids(listing: &[Listed]) -> HashSet<&[u8]> {
+    let keys = listing.iter().filter_map(|listed| listed.key.as_ref());
+    keys.filter(|key| key.occurrence() > 0).map(MessageKey::uid).collect()
+}
+
+/// Messages that share a unique-id are deleted together or not at all; otherwise one that is not
+/// yet delivered would be taken for one that was.
+fn hold_shared(listing: &[Listed], steps: &mut [Step]) {
+    let shared = shared_unique_ids(listing);
+    let uid_of = |step: &Step| {
+        let uid = listing[step.index].key.as_ref().map(MessageKey::uid);
+        uid.filter(|uid| shared.contains(uid))
+    };
+    let held: HashSet<&[u8]> = steps.iter().filter(|step| step.action != Action::Delete).filter_map(uid_of).collect();
+    for step in steps.iter_mut().filter(|step| step.action == Action::Delete) {
+        if uid_of(step).is_some_and(|uid| held.contains(uid)) {
+            (step.action, step.reason) = (Action::Leave, Reason::SharedUniqueId);
+        }
+    }
 }
 
 fn decide(listed: &Listed, policy: &Policy, now: UnixTime) -> (Action, Reason) {
@@ -372,6 +399,18 @@ mod tests {
             let (action, _) = only(&policy, listed(standing.clone()));
             assert_ne!(action, Action::Delete, "{standing:?}");
         }
+    }
+
+    #[test]
+    fn messages_that_share_a_unique_id_are_deleted_together_or_not_at_all() {
+        let policy = Policy { retention: Retention::Delete, ..Policy::default() };
+        let done = || Some(Standing::Done(0));
+        let copy = |occurrence, standing| Listed { key: MessageKey::new(b"dup", occurrence), ..listed(standing) };
+        let actions = |listing: &[Listed]| {
+            plan(listing, &policy, NOW).into_iter().map(|step| step.action == Action::Delete).collect::<Vec<_>>()
+        };
+        assert_eq!(actions(&[copy(0, done()), listed(done()), copy(1, None)]), [false, true, false]);
+        assert_eq!(actions(&[copy(0, done()), listed(done()), copy(1, done())]), [true; 3]);
     }
 
     #[test]

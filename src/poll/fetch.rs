@@ -18,7 +18,7 @@ use super::transfer::{Transfer, Transferred};
 use super::{Account, Context, open, unix_now};
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
-use crate::plan::{Action, Listed, Progress as Delivered, Reason, Retention, Standing, Targets};
+use crate::plan::{self, Action, Listed, Progress as Delivered, Reason, Retention, Standing, Targets};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
@@ -155,16 +155,19 @@ fn count(inventory: &Inventory, report: &mut Report) {
 
 /// What is to be received, for whom.
 fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
-    let job = |step: &crate::plan::Step| {
+    let shared = plan::shared_unique_ids(&inventory.listing);
+    let job = |step: &plan::Step| {
         let listed = &inventory.listing[step.index];
         let (targets, header_only) = match &step.action {
             Action::Fetch(targets) => (indexes(targets, sinks), false),
             Action::FetchHeader => ((0..sinks.len()).collect(), true),
             Action::Leave | Action::Delete => return None,
         };
-        let completes = !header_only && completes(listed, &step.action);
+        let key = listed.key.clone()?;
+        // Those that share a unique-id are deleted by a later poll, all together.
+        let completes = !header_only && !shared.contains(key.uid()) && completes(listed, &step.action);
         let (number, octets) = (listed.number, listed.octets);
-        Some(Job { number, key: listed.key.clone()?, octets, header_only, targets, completes })
+        Some(Job { number, key, octets, header_only, targets, completes })
     };
     inventory.steps.iter().filter_map(job).filter(|job| !job.targets.is_empty()).collect()
 }
