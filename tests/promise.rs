@@ -42,3 +42,56 @@ fn never_makes_a_maildir_again_that_was_there() {
     program.run(&["fetch"]).assert_success();
     server.manifest().verify(&program.path("home")).assert_exactly_once();
 }
+
+/// `home` can be written; `hub` cannot, since the folder above it is missing.
+fn broken_hub() -> String {
+    maildir("home") + "[destinations.hub]\ntype = \"maildir\"\npath = \"missing/hub\"\n"
+}
+
+#[test]
+fn a_destination_that_is_renamed_or_removed_settles_what_was_owed_to_it() {
+    for (now, reaches) in [("[\"home\", \"relay\"]", Some("relay")), ("\"home\"", None)] {
+        let server = MailboxServer::start(vec![Message::generated(1, 1, Mix::Tiny)]);
+        let manifest = server.manifest();
+        let keys = "retention = \"delete\"\ndeliver = [\"home\", \"hub\"]";
+        let program = Postrider::with_config(&config(&server, keys, &broken_hub()));
+        program.run(&["fetch"]).assert_code(74);
+        assert_eq!((server.remaining(), server.count("DELE")), (1, 0));
+
+        let keys = format!("retention = \"delete\"\ndeliver = {now}");
+        program.config(&config(&server, &keys, &(maildir("home") + &maildir("relay"))));
+        program.run(&["fetch"]).assert_success();
+        program.run(&["fetch"]).assert_success();
+        assert_eq!(server.remaining(), 0, "{now}");
+        for name in ["home"].into_iter().chain(reaches) {
+            manifest.verify(&program.path(name)).assert_exactly_once();
+        }
+    }
+}
+
+#[test]
+fn a_header_goes_only_to_those_who_lack_it_and_the_whole_to_all() {
+    let server = MailboxServer::start(vec![Message::generated(1, 1, Mix::Fixed(5000))]);
+    let manifest = server.manifest();
+    let headers = "retention = \"delete\"\nmax-size = 1000\noversize = \"headers\"\n";
+    let before = format!("{headers}deliver = [\"home\", \"hub\"]");
+    let program = Postrider::with_config(&config(&server, &before, &broken_hub()));
+    program.run(&["fetch"]).assert_code(74);
+    let count = |name: &str| support::count_messages(&program.path(name));
+    assert_eq!(count("home"), 1);
+
+    let destinations = maildir("home") + &maildir("relay");
+    let both = "deliver = [\"home\", \"relay\"]";
+    program.config(&config(&server, &format!("{headers}{both}"), &destinations));
+    program.run(&["fetch"]).assert_success();
+    assert_eq!((count("home"), count("relay"), server.remaining()), (1, 1, 1));
+
+    program.config(&config(&server, &format!("retention = \"delete\"\n{both}"), &destinations));
+    program.run(&["fetch"]).assert_success();
+    for name in ["home", "relay"] {
+        let verdict = manifest.verify(&program.path(name));
+        // The header is there, too, and differs.
+        assert_eq!((verdict.found, verdict.corrupt.len()), (2, 1), "{name}: {verdict}");
+    }
+    assert_eq!(server.remaining(), 0);
+}

@@ -18,7 +18,7 @@ use super::transfer::{Transfer, Transferred};
 use super::{Account, Context, open, unix_now};
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
-use crate::plan::{Action, Listed, Progress as Delivered, Reason, Retention, Standing, Targets};
+use crate::plan::{Action, Listed, Reason, Retention, Standing, Targets, is_over};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
@@ -46,9 +46,9 @@ pub(super) async fn run(
     let known = |keys| context.store.known(&account.name, keys);
     let work = timeout_at(deadline, inventory(account, &mut session, known));
     let inventory = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await?;
-    if inventory.first {
-        let begin = Change::Begin { account: account.name.clone(), ignored: inventory.ignored.clone() };
-        context.store.apply(vec![begin], unix_now()).await?;
+    let decided = decided(account, &inventory);
+    if !decided.is_empty() {
+        context.store.apply(decided, unix_now()).await?;
     }
     count(&inventory, report);
     let mut jobs = jobs(&inventory, &sinks);
@@ -137,6 +137,20 @@ pub(super) fn deletes(account: &Account) -> bool {
     account.policy.retention == Retention::Delete
 }
 
+/// What the listing alone decides, to be recorded before anything is fetched.
+fn decided(account: &Account, inventory: &Inventory) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if inventory.first {
+        changes.push(Change::Begin { account: account.name.clone(), ignored: inventory.ignored.clone() });
+    }
+    let over = inventory.steps.iter().filter(|step| step.reason == Reason::Over);
+    let keys: Vec<MessageKey> = over.filter_map(|step| inventory.listing[step.index].key.clone()).collect();
+    if !keys.is_empty() {
+        changes.push(Change::Close { account: account.name.clone(), keys });
+    }
+    changes
+}
+
 fn count(inventory: &Inventory, report: &mut Report) {
     report.listed = inventory.listing.len() as u64;
     for step in &inventory.steps {
@@ -157,10 +171,10 @@ fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
         let listed = &inventory.listing[step.index];
         let (targets, header_only) = match &step.action {
             Action::Fetch(targets) => (indexes(targets, sinks), false),
-            Action::FetchHeader => ((0..sinks.len()).collect(), true),
+            Action::FetchHeader(targets) => (indexes(targets, sinks), true),
             Action::Leave | Action::Delete => return None,
         };
-        let completes = !header_only && completes(listed, &step.action);
+        let completes = !header_only && completes(listed, &targets, sinks);
         let (number, octets) = (listed.number, listed.octets);
         Some(Job { number, key: listed.key.clone()?, octets, header_only, targets, completes })
     };
@@ -176,13 +190,16 @@ fn indexes(targets: &Targets, sinks: &[Sink]) -> Vec<usize> {
 }
 
 /// Whether a message is delivered everywhere once the targets of this fetch have it.
-fn completes(listed: &Listed, action: &Action) -> bool {
-    let (Some(Standing::Open(deliveries)), Action::Fetch(Targets::Only(names))) = (&listed.standing, action) else {
-        return true;
+fn completes(listed: &Listed, targets: &[usize], sinks: &[Sink]) -> bool {
+    let deliveries = match &listed.standing {
+        Some(Standing::Open(deliveries)) => &deliveries[..],
+        _ => &[],
     };
-    deliveries.iter().all(|delivery| {
-        names.contains(&delivery.destination) || matches!(delivery.progress, Delivered::Delivered | Delivered::Skipped)
-    })
+    let has_it = |sink: &Sink| {
+        let mut of_it = deliveries.iter().filter(|delivery| delivery.destination == sink.place.destination);
+        of_it.any(|delivery| is_over(&delivery.progress))
+    };
+    (0..sinks.len()).all(|index| targets.contains(&index) || has_it(&sinks[index]))
 }
 
 fn trace(account: &Account, session: &Session<Stream>) -> Trace {

@@ -71,7 +71,7 @@ where
             ignored.extend(listing[index].key.clone());
         }
     }
-    let steps = plan::plan(&listing, &account.policy, now);
+    let steps = plan::plan(&listing, &account.policy, &account.deliver, now);
     Ok(Inventory { listing, steps, ignored, first: !known.begun })
 }
 

@@ -46,15 +46,8 @@ fn standing(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite
         None => None,
         Some((_, kind::IGNORED, _)) => Some(Standing::Ignored),
         Some((_, _, Some(done))) => Some(Standing::Done(done)),
-        Some((id, kind, None)) => {
-            let deliveries = deliveries(connection, id)?;
-            let over =
-                deliveries.iter().all(|delivery| matches!(delivery.progress, Progress::Delivered | Progress::Skipped));
-            match kind == kind::HEADER && over {
-                true => Some(Standing::HeaderOnly),
-                false => Some(Standing::Open(deliveries)),
-            }
-        }
+        Some((id, kind::HEADER, None)) => Some(Standing::HeaderOnly(deliveries(connection, id)?)),
+        Some((id, _, None)) => Some(Standing::Open(deliveries(connection, id)?)),
     })
 }
 

@@ -37,6 +37,13 @@ pub enum Change {
         /// The deliveries.
         outcomes: Vec<Outcome>,
     },
+    /// Messages that all destinations of their account have: what is owed to others is given up.
+    Close {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
     /// The server confirmed the deletion of messages.
     Delete {
         /// The account.
@@ -164,6 +171,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
         Change::Stage(stage) => stage_message(connection, stage, now).map(|()| 1),
         Change::Settle { account, outcomes } => settle(connection, account, outcomes, now),
+        Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
@@ -314,6 +322,22 @@ fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Res
         )?
         .execute(params![message, now, kind::WHOLE, state::DELIVERED, state::SKIPPED])?;
     Ok(())
+}
+
+fn close(connection: &Connection, account: &Name, keys: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    for key in keys {
+        let Some(message) = message_id(connection, account, key)? else { continue };
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?2, at = ?3, until = NULL,
+                     detail = 'no longer a destination of the account'
+                 WHERE message = ?1 AND state NOT IN (?2, ?4)",
+            )?
+            .execute(params![message, state::SKIPPED, now, state::DELIVERED])?;
+        finish(connection, message, now)?;
+    }
+    Ok(keys.len())
 }
 
 fn delete(connection: &Connection, account: &Name, keys: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
