@@ -5,7 +5,7 @@
 //! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
 //! the clock, the network and the state are the caller's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub struct Listed {
     pub number: MessageNumber,
     /// Its unique-id and occurrence; `None` where the server gave no usable unique-id.
     pub key: Option<MessageKey>,
+    /// Another message of the listing has the same unique-id.
+    pub shared: bool,
     /// Its size by LIST; a hint.
     pub octets: Option<u64>,
     /// What the state knows; `None`: it is new.
@@ -80,6 +82,9 @@ pub enum Standing {
     Ignored,
     /// Delivered everywhere, at this time.
     Done(UnixTime),
+    /// One with this unique-id and this SHA-256 was delivered, and the server has confirmed its
+    /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
+    Deleted([u8; 32]),
     /// Only its header was delivered, or is on its way.
     HeaderOnly(Box<[Delivery]>),
     /// Not yet delivered everywhere.
@@ -163,6 +168,8 @@ pub enum Reason {
     Unconfirmed,
     Quarantined,
     NoUniqueId,
+    Reappeared,
+    Shared,
 }
 
 impl fmt::Display for Reason {
@@ -183,6 +190,10 @@ impl fmt::Display for Reason {
             Reason::Unconfirmed => f.write_str("perhaps in a Maildir that is not there now"),
             Reason::Quarantined => f.write_str("in quarantine"),
             Reason::NoUniqueId => f.write_str("the server gives it no usable unique-id"),
+            Reason::Reappeared => {
+                f.write_str("it was deleted and is listed again; its content tells whether it is new")
+            }
+            Reason::Shared => f.write_str("delivered; kept until all messages with its unique-id are"),
         }
     }
 }
@@ -202,7 +213,27 @@ pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Name], now: Uni
         }
         Step { index, action, reason }
     });
-    steps.collect()
+    let mut steps: Vec<Step> = steps.collect();
+    keep_shared(listing, &mut steps);
+    steps
+}
+
+/// Messages with the same unique-id are told apart by their order, which a deletion changes: they
+/// are deleted together or not at all.
+fn keep_shared(listing: &[Listed], steps: &mut [Step]) {
+    let uid = |index: usize| listing[index].key.as_ref().map(MessageKey::uid);
+    let shared = |step: &&Step| listing[step.index].shared;
+    let staying: HashSet<_> = steps
+        .iter()
+        .filter(shared)
+        .filter(|step| step.action != Action::Delete)
+        .filter_map(|step| uid(step.index))
+        .collect();
+    for step in steps.iter_mut().filter(|step| step.action == Action::Delete) {
+        if uid(step.index).is_some_and(|uid| staying.contains(uid)) {
+            (step.action, step.reason) = (Action::Leave, Reason::Shared);
+        }
+    }
 }
 
 fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime) -> (Action, Reason) {
@@ -212,6 +243,10 @@ fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime
     match &listed.standing {
         Some(Standing::Ignored) => (Action::Leave, Reason::Ignored),
         Some(Standing::Done(at)) => retain(policy.retention, *at, now),
+        Some(Standing::Deleted(_)) => match excess(listed, policy) {
+            Some((octets, limit)) => (Action::Leave, Reason::TooLarge { octets, limit }),
+            None => (Action::Fetch(Targets::All), Reason::Reappeared),
+        },
         Some(Standing::HeaderOnly(deliveries)) => header_only(&Open::of(deliveries, destinations, now), listed, policy),
         Some(Standing::Open(deliveries)) => unfinished(Open::of(deliveries, destinations, now), listed, policy),
         None => fetch(Targets::All, Reason::New, listed, policy),
@@ -372,6 +407,7 @@ mod tests {
         Listed {
             number: MessageNumber::new(1).expect("one"),
             key: MessageKey::new(b"u", 0),
+            shared: false,
             octets: Some(100),
             standing,
         }
@@ -423,7 +459,12 @@ mod tests {
     #[test]
     fn nothing_undelivered_is_ever_deleted() {
         let policy = Policy { retention: Retention::Delete, ..Policy::default() };
-        let mut standings = vec![None, Some(Standing::Ignored), header(&[("home", Progress::Delivered)])];
+        let mut standings = vec![
+            None,
+            Some(Standing::Ignored),
+            Some(Standing::Deleted([0; 32])),
+            header(&[("home", Progress::Delivered)]),
+        ];
         for progress in [
             Progress::Staged,
             Progress::Sending,
@@ -512,6 +553,18 @@ mod tests {
         let actions: Vec<Action> =
             plan(&listing, &policy, &destinations(), NOW).into_iter().map(|step| step.action).collect();
         assert_eq!(actions, [Action::Delete, Action::Fetch(Targets::All), Action::Leave, Action::Delete]);
+    }
+
+    #[test]
+    fn messages_that_share_a_unique_id_are_deleted_together() {
+        let policy = Policy { retention: Retention::Delete, ..Policy::default() };
+        let shared = |standing| Listed { shared: true, ..listed(standing) };
+        let other = Listed { key: MessageKey::new(b"other", 0), ..listed(Some(Standing::Done(0))) };
+        for (second, want) in [(Some(Standing::Done(0)), Action::Delete), (None, Action::Leave)] {
+            let listing = [shared(Some(Standing::Done(0))), other.clone(), shared(second)];
+            let steps = plan(&listing, &policy, &destinations(), NOW);
+            assert_eq!((&steps[0].action, &steps[1].action), (&want, &Action::Delete));
+        }
     }
 
     #[test]

@@ -95,3 +95,51 @@ fn a_header_goes_only_to_those_who_lack_it_and_the_whole_to_all() {
     }
     assert_eq!(server.remaining(), 0);
 }
+
+/// A marked message with a unique-id of its own choice.
+fn with_uid(uid: &str, index: usize) -> Message {
+    Message::text(uid, &support::message(1, index, Mix::Tiny))
+}
+
+#[test]
+fn a_unique_id_that_is_used_again_after_a_deletion_is_new_mail() {
+    let server = MailboxServer::start(vec![with_uid("x", 1)]);
+    let mut manifest = server.manifest();
+    let keys = "retention = \"delete\"\ndeliver = \"home\"";
+    let program = Postrider::with_config(&config(&server, keys, &maildir("home")));
+    program.run(&["fetch"]).assert_success();
+    assert_eq!(server.remaining(), 0);
+    for index in 2..4 {
+        server.add(with_uid("x", index));
+        manifest.merge(server.manifest());
+        program.run(&["fetch"]).assert_success();
+        manifest.verify(&program.path("home")).assert_exactly_once();
+        assert_eq!(server.remaining(), 0);
+    }
+}
+
+#[test]
+fn a_message_that_the_server_only_claims_to_have_deleted_is_not_delivered_again() {
+    let server = MailboxServer::start(vec![with_uid("x", 1)]);
+    server.change(|behaviour| behaviour.answers.push(("DELE".to_owned(), "+OK".to_owned())));
+    let keys = "retention = \"delete\"\ndeliver = \"home\"";
+    let program = Postrider::with_config(&config(&server, keys, &maildir("home")));
+    for polls in 1..4 {
+        program.run(&["fetch"]).assert_success();
+        assert_eq!((server.count("DELE"), server.remaining()), (polls, 1));
+        server.manifest().verify(&program.path("home")).assert_exactly_once();
+    }
+}
+
+#[test]
+fn messages_that_share_a_unique_id_are_all_delivered_before_one_is_deleted() {
+    let server = MailboxServer::start((1..4).map(|index| with_uid("x", index)).collect());
+    let manifest = server.manifest();
+    let keys = "retention = \"delete\"\nmax-messages = 1\ndeliver = \"home\"";
+    let program = Postrider::with_config(&config(&server, keys, &maildir("home")));
+    for _ in 0..4 {
+        program.run(&["fetch"]).assert_success();
+    }
+    manifest.verify(&program.path("home")).assert_exactly_once();
+    assert_eq!(server.remaining(), 0);
+}

@@ -174,9 +174,13 @@ fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
             Action::FetchHeader(targets) => (indexes(targets, sinks), true),
             Action::Leave | Action::Delete => return None,
         };
-        let completes = !header_only && completes(listed, &targets, sinks);
+        let completes = !header_only && !listed.shared && completes(listed, &targets, sinks);
+        let known = match listed.standing {
+            Some(Standing::Deleted(sha256)) => Some(sha256),
+            _ => None,
+        };
         let (number, octets) = (listed.number, listed.octets);
-        Some(Job { number, key: listed.key.clone()?, octets, header_only, targets, completes })
+        Some(Job { number, key: listed.key.clone()?, octets, header_only, targets, known, completes })
     };
     inventory.steps.iter().filter_map(job).filter(|job| !job.targets.is_empty()).collect()
 }
@@ -215,6 +219,7 @@ fn trace(account: &Account, session: &Session<Stream>) -> Trace {
 
 fn take_in(report: &mut Report, tally: Tally) {
     report.delivered += tally.delivered;
+    report.reappeared += tally.reappeared;
     report.octets += tally.octets;
     report.quarantined += tally.quarantined;
     report.failures.extend(tally.failures);
@@ -253,7 +258,7 @@ async fn finish(
         .unwrap_or(Err(PollError::Deadline { limit }))?;
     // "Popped" servers delete at QUIT what was retrieved; what is not delivered must not go.
     let popped = session.capabilities().expire_days == Some(0);
-    if popped && report.delivered < wanted as u64 {
+    if popped && report.delivered + report.reappeared < wanted as u64 {
         info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
         return Ok(());
     }

@@ -51,6 +51,13 @@ pub enum Change {
         /// The messages.
         keys: Vec<MessageKey>,
     },
+    /// The same messages are listed again after their deletion was confirmed.
+    Reappear {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
     /// What became of staged deliveries that an earlier process left behind.
     Resolve(Vec<(StagedDelivery, Resolution)>),
     /// Quarantined messages are tried again or given up.
@@ -173,6 +180,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Settle { account, outcomes } => settle(connection, account, outcomes, now),
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
+        Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
@@ -223,7 +231,7 @@ fn stage_message(connection: &Connection, stage: &Stage, now: UnixTime) -> rusql
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (account, uid, occurrence) DO UPDATE SET
                  octets = excluded.octets, sha256 = excluded.sha256, message_id = excluded.message_id,
-                 kind = excluded.kind, done = NULL
+                 kind = excluded.kind, done = NULL, deleted = NULL
              RETURNING id",
         )?
         .query_row(
@@ -347,6 +355,16 @@ fn delete(connection: &Connection, account: &Name, keys: &[MessageKey], now: Uni
     )?;
     for key in keys {
         update.execute(params![account, key.uid(), key.occurrence(), now])?;
+    }
+    Ok(keys.len())
+}
+
+fn reappear(connection: &Connection, account: &Name, keys: &[MessageKey]) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut update = connection
+        .prepare_cached("UPDATE message SET deleted = NULL WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?;
+    for key in keys {
+        update.execute(params![account, key.uid(), key.occurrence()])?;
     }
     Ok(keys.len())
 }
