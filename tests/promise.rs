@@ -143,3 +143,16 @@ fn messages_that_share_a_unique_id_are_all_delivered_before_one_is_deleted() {
     manifest.verify(&program.path("home")).assert_exactly_once();
     assert_eq!(server.remaining(), 0);
 }
+
+#[test]
+fn a_message_that_is_larger_than_listed_is_not_fetched_for_ever() {
+    let large = Message::large("large", 1, 300_000).listed(500);
+    let server = MailboxServer::start(vec![large, Message::generated(1, 2, Mix::Tiny)]);
+    let keys = "max-size = 100000\ndeliver = \"home\"";
+    let program = Postrider::with_config(&config(&server, keys, &maildir("home")));
+    let run = program.run(&["fetch"]).assert_code(75);
+    assert!(run.stderr.contains("max-size"), "{}", run.stderr);
+    program.run(&["fetch"]).assert_success();
+    assert_eq!(server.count("RETR 1"), 1);
+    assert_eq!((support::count_messages(&program.path("home")), server.remaining()), (1, 2));
+}
