@@ -67,6 +67,8 @@ pub struct Listed {
     pub number: MessageNumber,
     /// Its unique-id and occurrence; `None` where the server gave no usable unique-id.
     pub key: Option<MessageKey>,
+    /// Another message of the listing has the same unique-id.
+    pub shared: bool,
     /// Its size by LIST; a hint.
     pub octets: Option<u64>,
     /// What the state knows; `None`: it is new.
@@ -80,8 +82,11 @@ pub enum Standing {
     Ignored,
     /// Delivered everywhere, at this time.
     Done(UnixTime),
-    /// Only its header was delivered.
-    HeaderOnly,
+    /// One with this unique-id and this SHA-256 was delivered, and the server has confirmed its
+    /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
+    Deleted([u8; 32]),
+    /// Only its header was delivered, or is on its way.
+    HeaderOnly(Box<[Delivery]>),
     /// Not yet delivered everywhere.
     Open(Box<[Delivery]>),
 }
@@ -131,7 +136,7 @@ pub enum Action {
     /// It is retrieved and delivered.
     Fetch(Targets),
     /// Its header is retrieved and delivered.
-    FetchHeader,
+    FetchHeader(Targets),
     /// It is deleted on the server.
     Delete,
 }
@@ -151,6 +156,7 @@ pub enum Targets {
 pub enum Reason {
     New,
     Unfinished,
+    Over,
     Kept,
     RetentionOver,
     RetentionUntil(UnixTime),
@@ -162,7 +168,8 @@ pub enum Reason {
     Unconfirmed,
     Quarantined,
     NoUniqueId,
-    SharedUniqueId,
+    Reappeared,
+    Shared,
 }
 
 impl fmt::Display for Reason {
@@ -171,6 +178,7 @@ impl fmt::Display for Reason {
         match self {
             Reason::New => f.write_str("new"),
             Reason::Unfinished => f.write_str("not yet delivered everywhere"),
+            Reason::Over => f.write_str("delivered; the other destinations are no longer the account's"),
             Reason::Kept => f.write_str("delivered; retention is keep"),
             Reason::RetentionOver => f.write_str("delivered, and its retention is over"),
             Reason::RetentionUntil(at) => write!(f, "delivered; kept until {}", time(at)),
@@ -182,17 +190,22 @@ impl fmt::Display for Reason {
             Reason::Unconfirmed => f.write_str("perhaps in a Maildir that is not there now"),
             Reason::Quarantined => f.write_str("in quarantine"),
             Reason::NoUniqueId => f.write_str("the server gives it no usable unique-id"),
-            Reason::SharedUniqueId => f.write_str("delivered; not deleted before all that share its unique-id are"),
+            Reason::Reappeared => {
+                f.write_str("it was deleted and is listed again; its content tells whether it is new")
+            }
+            Reason::Shared => f.write_str("delivered; kept until all messages with its unique-id are"),
         }
     }
 }
 
-/// One step for each message of the listing, in its order.
-pub fn plan(listing: &[Listed], policy: &Policy, now: UnixTime) -> Vec<Step> {
+/// One step for each message of the listing, in its order.  `destinations` are the account's, as
+/// they are now: what is owed to others is owed no more, and one that is new wants what is not
+/// yet delivered everywhere.
+pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Name], now: UnixTime) -> Vec<Step> {
     let mut room = policy.max_messages.unwrap_or(u32::MAX);
     let steps = listing.iter().enumerate().map(|(index, listed)| {
-        let (mut action, mut reason) = decide(listed, policy, now);
-        if matches!(action, Action::Fetch(_) | Action::FetchHeader) {
+        let (mut action, mut reason) = decide(listed, policy, destinations, now);
+        if matches!(action, Action::Fetch(_) | Action::FetchHeader(_)) {
             match room.checked_sub(1) {
                 Some(left) => room = left,
                 None => (action, reason) = (Action::Leave, Reason::EnoughForNow),
@@ -201,42 +214,41 @@ pub fn plan(listing: &[Listed], policy: &Policy, now: UnixTime) -> Vec<Step> {
         Step { index, action, reason }
     });
     let mut steps: Vec<Step> = steps.collect();
-    hold_shared(listing, &mut steps);
+    keep_shared(listing, &mut steps);
     steps
 }
 
-/// Unique-ids that several messages of a listing have.  Such messages are told apart by their
-/// order alone: if one is deleted, the next takes its place, and what is known of it.
-pub fn shared_unique_ids(listing: &[Listed]) -> HashSet<&[u8]> {
-    let keys = listing.iter().filter_map(|listed| listed.key.as_ref());
-    keys.filter(|key| key.occurrence() > 0).map(MessageKey::uid).collect()
-}
-
-/// Messages that share a unique-id are deleted together or not at all; otherwise one that is not
-/// yet delivered would be taken for one that was.
-fn hold_shared(listing: &[Listed], steps: &mut [Step]) {
-    let shared = shared_unique_ids(listing);
-    let uid_of = |step: &Step| {
-        let uid = listing[step.index].key.as_ref().map(MessageKey::uid);
-        uid.filter(|uid| shared.contains(uid))
-    };
-    let held: HashSet<&[u8]> = steps.iter().filter(|step| step.action != Action::Delete).filter_map(uid_of).collect();
+/// Messages with the same unique-id are told apart by their order, which a deletion changes: they
+/// are deleted together or not at all.
+fn keep_shared(listing: &[Listed], steps: &mut [Step]) {
+    let uid = |index: usize| listing[index].key.as_ref().map(MessageKey::uid);
+    let shared = |step: &&Step| listing[step.index].shared;
+    let staying: HashSet<_> = steps
+        .iter()
+        .filter(shared)
+        .filter(|step| step.action != Action::Delete)
+        .filter_map(|step| uid(step.index))
+        .collect();
     for step in steps.iter_mut().filter(|step| step.action == Action::Delete) {
-        if uid_of(step).is_some_and(|uid| held.contains(uid)) {
-            (step.action, step.reason) = (Action::Leave, Reason::SharedUniqueId);
+        if uid(step.index).is_some_and(|uid| staying.contains(uid)) {
+            (step.action, step.reason) = (Action::Leave, Reason::Shared);
         }
     }
 }
 
-fn decide(listed: &Listed, policy: &Policy, now: UnixTime) -> (Action, Reason) {
+fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime) -> (Action, Reason) {
     if listed.key.is_none() {
         return (Action::Leave, Reason::NoUniqueId);
     }
     match &listed.standing {
         Some(Standing::Ignored) => (Action::Leave, Reason::Ignored),
         Some(Standing::Done(at)) => retain(policy.retention, *at, now),
-        Some(Standing::HeaderOnly) => header_only(listed, policy),
-        Some(Standing::Open(deliveries)) => unfinished(deliveries, listed, policy, now),
+        Some(Standing::Deleted(_)) => match excess(listed, policy) {
+            Some((octets, limit)) => (Action::Leave, Reason::TooLarge { octets, limit }),
+            None => (Action::Fetch(Targets::All), Reason::Reappeared),
+        },
+        Some(Standing::HeaderOnly(deliveries)) => header_only(&Open::of(deliveries, destinations, now), listed, policy),
+        Some(Standing::Open(deliveries)) => unfinished(Open::of(deliveries, destinations, now), listed, policy),
         None => fetch(Targets::All, Reason::New, listed, policy),
     }
 }
@@ -265,39 +277,89 @@ fn fetch(targets: Targets, reason: Reason, listed: &Listed, policy: &Policy) -> 
     match (excess(listed, policy), policy.oversize) {
         (None, _) => (Action::Fetch(targets), reason),
         (Some((octets, limit)), Oversize::Skip) => (Action::Leave, Reason::TooLarge { octets, limit }),
-        (Some((octets, limit)), Oversize::Headers) => (Action::FetchHeader, Reason::TooLarge { octets, limit }),
+        (Some((octets, limit)), Oversize::Headers) => {
+            (Action::FetchHeader(targets), Reason::TooLarge { octets, limit })
+        }
     }
 }
 
-/// A raised `max-size` brings the rest.
-fn header_only(listed: &Listed, policy: &Policy) -> (Action, Reason) {
-    match (excess(listed, policy), listed.octets) {
-        (None, Some(_)) => (Action::Fetch(Targets::All), Reason::Unfinished),
+/// What is open of a message, as far as the account's destinations go.
+#[derive(Default)]
+struct Open {
+    /// Destinations that can be tried now.
+    wanted: Vec<Name>,
+    /// Why others cannot; the reason that counts most.
+    unconfirmed: bool,
+    waiting: Option<UnixTime>,
+    quarantined: bool,
+    /// Some of them have it.
+    delivered: bool,
+}
+
+impl Open {
+    fn of(deliveries: &[Delivery], destinations: &[Name], now: UnixTime) -> Self {
+        let mut open = Self::default();
+        for destination in destinations {
+            // Several, if the destination has led elsewhere.
+            let of_it = || deliveries.iter().filter(|delivery| delivery.destination == *destination);
+            let any = |is: fn(&Progress) -> bool| of_it().any(|delivery| is(&delivery.progress));
+            let until = of_it().filter_map(|delivery| match delivery.progress {
+                // No failure is put off longer: a clock that has gone back since must not do so.
+                Progress::Deferred(until) if until > now && until - now <= LAST_RETRY => Some(until),
+                _ => None,
+            });
+            if any(is_over) {
+                open.delivered = true;
+            } else if any(|progress| *progress == Progress::Staged) {
+                open.unconfirmed = true;
+            } else if any(|progress| *progress == Progress::Quarantined) {
+                open.quarantined = true;
+            } else if let Some(until) = until.min() {
+                open.waiting = Some(open.waiting.map_or(until, |earliest| earliest.min(until)));
+            } else {
+                open.wanted.push(destination.clone());
+            }
+        }
+        open
+    }
+
+    /// Why nothing can be tried now; `None` if nothing is open.
+    fn obstacle(&self) -> Option<Reason> {
+        match (self.unconfirmed, self.waiting, self.quarantined) {
+            (true, ..) => Some(Reason::Unconfirmed),
+            (false, Some(until), _) => Some(Reason::Deferred(until)),
+            (false, None, true) => Some(Reason::Quarantined),
+            (false, None, false) => None,
+        }
+    }
+}
+
+/// Whether a destination wants nothing more of a message.
+pub fn is_over(progress: &Progress) -> bool {
+    matches!(progress, Progress::Delivered | Progress::Skipped)
+}
+
+/// A raised `max-size` brings the whole message, to every destination.
+fn header_only(open: &Open, listed: &Listed, policy: &Policy) -> (Action, Reason) {
+    match (excess(listed, policy), listed.octets, open.obstacle()) {
+        (None, Some(_), Some(obstacle)) => (Action::Leave, obstacle),
+        (None, Some(_), None) => (Action::Fetch(Targets::All), Reason::Unfinished),
+        (Some((octets, limit)), ..) if policy.oversize == Oversize::Headers && !open.wanted.is_empty() => {
+            let targets = Targets::Only(open.wanted.clone().into());
+            (Action::FetchHeader(targets), Reason::TooLarge { octets, limit })
+        }
         _ => (Action::Leave, Reason::HeaderOnly),
     }
 }
 
-fn unfinished(deliveries: &[Delivery], listed: &Listed, policy: &Policy, now: UnixTime) -> (Action, Reason) {
-    let mut wanted = Vec::new();
-    let mut waiting = None;
-    let mut quarantined = false;
-    for delivery in deliveries {
-        match delivery.progress {
-            Progress::Staged => return (Action::Leave, Reason::Unconfirmed),
-            Progress::Delivered | Progress::Skipped => {}
-            Progress::Quarantined => quarantined = true,
-            Progress::Deferred(until) if until > now => {
-                waiting = Some(waiting.map_or(until, |earliest: UnixTime| earliest.min(until)));
-            }
-            Progress::Deferred(_) | Progress::Sending => wanted.push(delivery.destination.clone()),
-        }
+fn unfinished(open: Open, listed: &Listed, policy: &Policy) -> (Action, Reason) {
+    if open.wanted.is_empty() {
+        return (Action::Leave, open.obstacle().unwrap_or(Reason::Over));
     }
-    match (wanted.is_empty(), waiting, quarantined) {
-        (false, ..) => fetch(Targets::Only(wanted.into()), Reason::Unfinished, listed, policy),
-        (true, Some(until), _) => (Action::Leave, Reason::Deferred(until)),
-        (true, None, true) => (Action::Leave, Reason::Quarantined),
-        // Every delivery is over, but the message was not marked as done: never fetched again.
-        (true, None, false) => (Action::Leave, Reason::Unconfirmed),
+    match excess(listed, policy) {
+        // Where some have the whole, the others do not get the header instead.
+        Some((octets, limit)) if open.delivered => (Action::Leave, Reason::TooLarge { octets, limit }),
+        _ => fetch(Targets::Only(open.wanted.into()), Reason::Unfinished, listed, policy),
     }
 }
 
@@ -345,6 +407,7 @@ mod tests {
         Listed {
             number: MessageNumber::new(1).expect("one"),
             key: MessageKey::new(b"u", 0),
+            shared: false,
             octets: Some(100),
             standing,
         }
@@ -359,8 +422,21 @@ mod tests {
         Some(Standing::Open(progress.iter().map(delivery).collect()))
     }
 
+    fn destinations() -> Vec<Name> {
+        ["home", "hub"].map(|name| Name::new(name).expect("a name")).to_vec()
+    }
+
+    fn header(progress: &[(&str, Progress)]) -> Option<Standing> {
+        let Some(Standing::Open(deliveries)) = open(progress) else { return None };
+        Some(Standing::HeaderOnly(deliveries))
+    }
+
+    fn hub() -> Targets {
+        Targets::Only([Name::new("hub").expect("a name")].into())
+    }
+
     fn only(policy: &Policy, listed: Listed) -> (Action, Reason) {
-        let step = plan(&[listed], policy, NOW).remove(0);
+        let step = plan(&[listed], policy, &destinations(), NOW).remove(0);
         (step.action, step.reason)
     }
 
@@ -383,7 +459,12 @@ mod tests {
     #[test]
     fn nothing_undelivered_is_ever_deleted() {
         let policy = Policy { retention: Retention::Delete, ..Policy::default() };
-        let mut standings = vec![None, Some(Standing::Ignored), Some(Standing::HeaderOnly)];
+        let mut standings = vec![
+            None,
+            Some(Standing::Ignored),
+            Some(Standing::Deleted([0; 32])),
+            header(&[("home", Progress::Delivered)]),
+        ];
         for progress in [
             Progress::Staged,
             Progress::Sending,
@@ -393,7 +474,8 @@ mod tests {
             Progress::Quarantined,
             Progress::Skipped,
         ] {
-            standings.push(open(&[("home", Progress::Delivered), ("hub", progress)]));
+            standings.push(open(&[("home", Progress::Delivered), ("hub", progress.clone())]));
+            standings.push(header(&[("home", Progress::Delivered), ("hub", progress)]));
         }
         for standing in standings {
             let (action, _) = only(&policy, listed(standing.clone()));
@@ -402,20 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_share_a_unique_id_are_deleted_together_or_not_at_all() {
-        let policy = Policy { retention: Retention::Delete, ..Policy::default() };
-        let done = || Some(Standing::Done(0));
-        let copy = |occurrence, standing| Listed { key: MessageKey::new(b"dup", occurrence), ..listed(standing) };
-        let actions = |listing: &[Listed]| {
-            plan(listing, &policy, NOW).into_iter().map(|step| step.action == Action::Delete).collect::<Vec<_>>()
-        };
-        assert_eq!(actions(&[copy(0, done()), listed(done()), copy(1, None)]), [false, true, false]);
-        assert_eq!(actions(&[copy(0, done()), listed(done()), copy(1, done())]), [true; 3]);
-    }
-
-    #[test]
     fn only_destinations_that_lack_a_message_get_it() {
-        let hub = || Targets::Only([Name::new("hub").expect("a name")].into());
         let policy = Policy::default();
         for (progress, want) in [
             (Progress::Sending, (Action::Fetch(hub()), Reason::Unfinished)),
@@ -435,19 +504,67 @@ mod tests {
         let reason = Reason::TooLarge { octets: 100, limit: 99 };
         assert_eq!(only(&skip, listed(None)), (Action::Leave, reason.clone()));
         let headers = Policy { oversize: Oversize::Headers, ..skip };
-        assert_eq!(only(&headers, listed(None)), (Action::FetchHeader, reason));
-        assert_eq!(only(&headers, listed(Some(Standing::HeaderOnly))), (Action::Leave, Reason::HeaderOnly));
-        let raised = Policy { max_size: Some(100), ..headers };
-        let whole = (Action::Fetch(Targets::All), Reason::Unfinished);
-        assert_eq!(only(&raised, listed(Some(Standing::HeaderOnly))), whole);
+        assert_eq!(only(&headers, listed(None)), (Action::FetchHeader(Targets::All), reason.clone()));
+        let done = header(&[("home", Progress::Delivered), ("hub", Progress::Delivered)]);
+        assert_eq!(only(&headers, listed(done.clone())), (Action::Leave, Reason::HeaderOnly));
+        let half = header(&[("home", Progress::Delivered), ("hub", Progress::Deferred(0))]);
+        assert_eq!(only(&headers, listed(half.clone())), (Action::FetchHeader(hub()), reason.clone()));
+        let raised = Policy { max_size: Some(100), ..headers.clone() };
+        for standing in [done, half] {
+            assert_eq!(only(&raised, listed(standing)), (Action::Fetch(Targets::All), Reason::Unfinished));
+        }
+        // Who is owed the whole does not get its header beside those who have the whole.
+        let whole = open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(0))]);
+        assert_eq!(only(&headers, listed(whole)), (Action::Leave, reason));
+    }
+
+    #[test]
+    fn what_is_owed_follows_the_destinations_that_the_account_has_now() {
+        let policy = Policy::default();
+        for (deliveries, want) in [
+            (
+                &[("home", Progress::Delivered), ("gone", Progress::Deferred(0))][..],
+                (Action::Fetch(hub()), Reason::Unfinished),
+            ),
+            (&[("home", Progress::Delivered), ("gone", Progress::Staged)], (Action::Fetch(hub()), Reason::Unfinished)),
+            (
+                &[("home", Progress::Delivered), ("hub", Progress::Skipped), ("gone", Progress::Quarantined)],
+                (Action::Leave, Reason::Over),
+            ),
+            (&[("home", Progress::Staged), ("hub", Progress::Sending)], (Action::Fetch(hub()), Reason::Unfinished)),
+        ] {
+            assert_eq!(only(&policy, listed(open(deliveries))), want, "{deliveries:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_went_back_puts_nothing_off_for_long() {
+        let policy = Policy::default();
+        for (until, waits) in [(NOW + LAST_RETRY, true), (NOW + LAST_RETRY + 1, false), (UnixTime::MAX, false)] {
+            let standing = open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(until))]);
+            assert_eq!(only(&policy, listed(standing)).0 == Action::Leave, waits, "{until}");
+        }
     }
 
     #[test]
     fn max_messages_counts_what_is_fetched_and_nothing_else() {
         let policy = Policy { max_messages: Some(1), retention: Retention::Delete, ..Policy::default() };
         let listing = [listed(Some(Standing::Done(0))), listed(None), listed(None), listed(Some(Standing::Done(0)))];
-        let actions: Vec<Action> = plan(&listing, &policy, NOW).into_iter().map(|step| step.action).collect();
+        let actions: Vec<Action> =
+            plan(&listing, &policy, &destinations(), NOW).into_iter().map(|step| step.action).collect();
         assert_eq!(actions, [Action::Delete, Action::Fetch(Targets::All), Action::Leave, Action::Delete]);
+    }
+
+    #[test]
+    fn messages_that_share_a_unique_id_are_deleted_together() {
+        let policy = Policy { retention: Retention::Delete, ..Policy::default() };
+        let shared = |standing| Listed { shared: true, ..listed(standing) };
+        let other = Listed { key: MessageKey::new(b"other", 0), ..listed(Some(Standing::Done(0))) };
+        for (second, want) in [(Some(Standing::Done(0)), Action::Delete), (None, Action::Leave)] {
+            let listing = [shared(Some(Standing::Done(0))), other.clone(), shared(second)];
+            let steps = plan(&listing, &policy, &destinations(), NOW);
+            assert_eq!((&steps[0].action, &steps[1].action), (&want, &Action::Delete));
+        }
     }
 
     #[test]

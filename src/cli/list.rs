@@ -66,7 +66,7 @@ fn row(step: &Step, listed: &Listed) -> Row {
     let action = match step.action {
         Action::Leave => "leave",
         Action::Fetch(_) => "fetch",
-        Action::FetchHeader => "fetch header",
+        Action::FetchHeader(_) => "fetch header",
         Action::Delete => "delete",
     };
     Row {

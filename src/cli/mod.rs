@@ -27,6 +27,11 @@ use crate::message::Name;
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
 
+/// Threads that may block, made as they are needed.  Each poll holds one while it receives, which
+/// waits for others that sync its batches: with fewer threads than `max-concurrent-polls` (at most
+/// 10,000) all could wait for ever.
+const BLOCKING_THREADS: usize = 10_000 + 512;
+
 /// Fetches mail from POP3 mailboxes and delivers it to Maildirs or by SMTP, never losing or
 /// doubling a message.
 #[derive(Debug, Parser)]
@@ -134,7 +139,8 @@ fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a std::sync:
 
 /// A runtime for the asynchronous parts; its threads end with it.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let built = builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build();
     match built {
         Ok(runtime) => {
             let result = runtime.block_on(work);
@@ -169,4 +175,15 @@ fn raise_file_limit() {
 /// the configuration may still have a history.
 fn name_of(text: &str) -> Result<Name, String> {
     Name::new(text).ok_or_else(|| "not a possible name".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn no_core_dump_is_written() {
+        super::harden();
+        assert_eq!(dumpable_behavior().expect("known"), DumpableBehavior::NotDumpable);
+    }
 }

@@ -88,6 +88,9 @@ impl<'a> Committer<'a> {
     }
 
     async fn commit(&mut self, batch: Vec<Received>) -> Result<(), PollError> {
+        let (batch, known): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|received| received.job.known != Some(received.sha256));
+        self.reappeared(known).await?;
         let batch = self.sync(batch).await;
         let (batch, failed): (Vec<_>, Vec<_>) = batch
             .into_iter()
@@ -103,6 +106,24 @@ impl<'a> Committer<'a> {
         self.send(&mut staged).await?;
         for message in staged {
             self.conclude(message);
+        }
+        Ok(())
+    }
+
+    /// Messages that were delivered and deleted, and that the server has all the same: they are
+    /// not delivered again, and may be deleted again.
+    async fn reappeared(&mut self, known: Vec<Received>) -> Result<(), StoreError> {
+        if known.is_empty() {
+            return Ok(());
+        }
+        let keys = known.iter().map(|received| received.job.key.clone()).collect();
+        self.store.apply(vec![Change::Reappear { account: self.account.clone(), keys }], unix_now()).await?;
+        for Received { job, .. } in known {
+            warn!(account = %self.account, uid = %job.key, "the server had confirmed its deletion and lists it again");
+            self.tally.reappeared += 1;
+            if job.completes {
+                let _ = self.deletable.send((job.number, job.key));
+            }
         }
         Ok(())
     }
@@ -393,7 +414,7 @@ mod tests {
     fn received(sink: &Sink, name: &str) -> Received {
         let number = MessageNumber::new(1).expect("one");
         let key = MessageKey::new(b"uid", 0).expect("a key");
-        let job = Job { number, key, octets: None, header_only: false, targets: vec![0], completes: true };
+        let job = Job { number, key, octets: None, header_only: false, targets: vec![0], known: None, completes: true };
         let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");
         let copies = vec![(0, Copy::Draft(draft))];

@@ -18,7 +18,7 @@ use super::transfer::{Transfer, Transferred};
 use super::{Account, Context, open, unix_now};
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
-use crate::plan::{self, Action, Listed, Progress as Delivered, Reason, Retention, Standing, Targets};
+use crate::plan::{Action, Listed, Reason, Retention, Standing, Step, Targets, is_over};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
@@ -48,9 +48,9 @@ pub(super) async fn run(
     let known = |keys| context.store.known(&account.name, keys);
     let work = timeout_at(deadline, inventory(account, &mut session, known));
     let inventory = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await?;
-    if inventory.first {
-        let begin = Change::Begin { account: account.name.clone(), ignored: inventory.ignored.clone() };
-        context.store.apply(vec![begin], unix_now()).await?;
+    let decided = decided(account, &inventory);
+    if !decided.is_empty() {
+        context.store.apply(decided, unix_now()).await?;
     }
     count(&inventory, report);
     let mut jobs = jobs(&inventory, &sinks);
@@ -139,6 +139,20 @@ pub(super) fn deletes(account: &Account) -> bool {
     account.policy.retention == Retention::Delete
 }
 
+/// What the listing alone decides, to be recorded before anything is fetched.
+fn decided(account: &Account, inventory: &Inventory) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if inventory.first {
+        changes.push(Change::Begin { account: account.name.clone(), ignored: inventory.ignored.clone() });
+    }
+    let over = inventory.steps.iter().filter(|step| step.reason == Reason::Over);
+    let keys: Vec<MessageKey> = over.filter_map(|step| inventory.listing[step.index].key.clone()).collect();
+    if !keys.is_empty() {
+        changes.push(Change::Close { account: account.name.clone(), keys });
+    }
+    changes
+}
+
 fn count(inventory: &Inventory, report: &mut Report) {
     report.listed = inventory.listing.len() as u64;
     for step in &inventory.steps {
@@ -155,19 +169,20 @@ fn count(inventory: &Inventory, report: &mut Report) {
 
 /// What is to be received, for whom.
 fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
-    let shared = plan::shared_unique_ids(&inventory.listing);
-    let job = |step: &plan::Step| {
+    let job = |step: &Step| {
         let listed = &inventory.listing[step.index];
         let (targets, header_only) = match &step.action {
             Action::Fetch(targets) => (indexes(targets, sinks), false),
-            Action::FetchHeader => ((0..sinks.len()).collect(), true),
+            Action::FetchHeader(targets) => (indexes(targets, sinks), true),
             Action::Leave | Action::Delete => return None,
         };
-        let key = listed.key.clone()?;
-        // Those that share a unique-id are deleted by a later poll, all together.
-        let completes = !header_only && !shared.contains(key.uid()) && completes(listed, &step.action);
+        let completes = !header_only && !listed.shared && completes(listed, &targets, sinks);
+        let known = match listed.standing {
+            Some(Standing::Deleted(sha256)) => Some(sha256),
+            _ => None,
+        };
         let (number, octets) = (listed.number, listed.octets);
-        Some(Job { number, key, octets, header_only, targets, completes })
+        Some(Job { number, key: listed.key.clone()?, octets, header_only, targets, known, completes })
     };
     inventory.steps.iter().filter_map(job).filter(|job| !job.targets.is_empty()).collect()
 }
@@ -181,13 +196,16 @@ fn indexes(targets: &Targets, sinks: &[Sink]) -> Vec<usize> {
 }
 
 /// Whether a message is delivered everywhere once the targets of this fetch have it.
-fn completes(listed: &Listed, action: &Action) -> bool {
-    let (Some(Standing::Open(deliveries)), Action::Fetch(Targets::Only(names))) = (&listed.standing, action) else {
-        return true;
+fn completes(listed: &Listed, targets: &[usize], sinks: &[Sink]) -> bool {
+    let deliveries = match &listed.standing {
+        Some(Standing::Open(deliveries)) => &deliveries[..],
+        _ => &[],
     };
-    deliveries.iter().all(|delivery| {
-        names.contains(&delivery.destination) || matches!(delivery.progress, Delivered::Delivered | Delivered::Skipped)
-    })
+    let has_it = |sink: &Sink| {
+        let mut of_it = deliveries.iter().filter(|delivery| delivery.destination == sink.place.destination);
+        of_it.any(|delivery| is_over(&delivery.progress))
+    };
+    (0..sinks.len()).all(|index| targets.contains(&index) || has_it(&sinks[index]))
 }
 
 fn trace(account: &Account, session: &Session<Stream>) -> Trace {
@@ -203,6 +221,7 @@ fn trace(account: &Account, session: &Session<Stream>) -> Trace {
 
 fn take_in(report: &mut Report, tally: Tally) {
     report.delivered += tally.delivered;
+    report.reappeared += tally.reappeared;
     report.octets += tally.octets;
     report.quarantined += tally.quarantined;
     report.failures.extend(tally.failures);
@@ -241,7 +260,7 @@ async fn finish(
         .unwrap_or(Err(PollError::Deadline { limit }))?;
     // "Popped" servers delete at QUIT what was retrieved; what is not delivered must not go.
     let popped = session.capabilities().expire_days == Some(0);
-    if popped && report.delivered < wanted as u64 {
+    if popped && report.delivered + report.reappeared < wanted as u64 {
         info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
         return Ok(());
     }

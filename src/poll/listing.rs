@@ -1,6 +1,6 @@
 //! What is on the server, what is known of it, and what is to be done with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -55,9 +55,16 @@ where
     {
         session.sizes(&mut entries).await?;
     }
-    let listed = entries.into_iter().zip(keys).zip(known.standings);
+    let shared = shared(&keys);
+    let listed = entries.into_iter().zip(keys).zip(known.standings).zip(shared);
     let mut listing: Vec<Listed> = listed
-        .map(|((entry, key), standing)| Listed { number: entry.number, key, octets: entry.octets, standing })
+        .map(|(((Entry { number, octets, .. }, key), standing), shared)| Listed {
+            number,
+            key,
+            shared,
+            octets,
+            standing,
+        })
         .collect();
     let now = unix_now();
     let mut ignored = Vec::new();
@@ -71,7 +78,7 @@ where
             ignored.extend(listing[index].key.clone());
         }
     }
-    let steps = plan::plan(&listing, &account.policy, now);
+    let steps = plan::plan(&listing, &account.policy, &account.deliver, now);
     Ok(Inventory { listing, steps, ignored, first: !known.begun })
 }
 
@@ -88,6 +95,13 @@ fn keys(entries: &[Entry]) -> Vec<Option<MessageKey>> {
             key
         })
         .collect()
+}
+
+/// For each key, whether another one has the same unique-id.
+fn shared(keys: &[Option<MessageKey>]) -> Vec<bool> {
+    let later = keys.iter().flatten().filter(|key| key.occurrence() > 0);
+    let uids: HashSet<&[u8]> = later.map(MessageKey::uid).collect();
+    keys.iter().map(|key| key.as_ref().is_some_and(|key| uids.contains(key.uid()))).collect()
 }
 
 /// Arrival times by the header, one TOP after the other in a window.  A message that does not

@@ -192,8 +192,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         self.put_trace(&job, &mut data);
         let prefix = data.len();
         let (mut decoder, mut received) = (Decoder::new(), 0);
-        let mut opening = Some(job);
         let mut excess = None;
+        let mut opening = Some(job.clone());
         let mut last = None;
         loop {
             let before = data.len();
@@ -203,8 +203,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             self.progress.add_octets(octets);
             let complete = decoder.is_done();
             // LIST may have said less than what comes.
-            if self.max_size.is_some_and(|limit| received > limit) && excess.is_none() {
-                excess = Some(opening.take());
+            if excess.is_none()
+                && let Some(limit) = self.max_size.filter(|&limit| received > limit)
+            {
+                excess = Some(limit);
                 let _ = self.pieces.send(Piece::Abandon).await;
             }
             if excess.is_some() {
@@ -229,8 +231,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             }
         }
         self.progress.add_message();
-        if let Some(Some(job)) = excess {
-            let why = format!("it has more than the listed octets ({received}), above max-size");
+        if let Some(limit) = excess {
+            let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
+            let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");
             harvest.not_retrieved.push((job, why));
         }
         Ok(last)

@@ -14,7 +14,9 @@ pub struct Report {
     pub listed: u64,
     /// Messages delivered everywhere they should go.
     pub delivered: u64,
-    /// Their octets, as stored.
+    /// Messages that were deleted, are listed again, and were not delivered again.
+    pub reappeared: u64,
+    /// Octets of the delivered ones, as stored.
     pub octets: u64,
     /// Messages deleted on the server, confirmed.
     pub deleted: u64,
@@ -106,6 +108,7 @@ impl Summary {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) delivered: u64,
+    pub(super) reappeared: u64,
     pub(super) octets: u64,
     pub(super) quarantined: u64,
     pub(super) failures: BTreeMap<MessageKey, String>,

@@ -28,6 +28,8 @@ pub(super) struct Job {
     pub(super) header_only: bool,
     /// Destinations that want it: indexes of sinks.
     pub(super) targets: Vec<usize>,
+    /// The SHA-256 of the message that had its unique-id and was delivered and deleted.
+    pub(super) known: Option<[u8; 32]>,
     /// Whether it is delivered everywhere once these have it, and may then be deleted.
     pub(super) completes: bool,
 }

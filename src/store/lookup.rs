@@ -38,23 +38,23 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
 }
 
 fn standing(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Standing>> {
-    let row: Option<(i64, i64, Option<i64>)> = connection
-        .prepare_cached("SELECT id, kind, done FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?
-        .query_row(params![account, key.uid(), key.occurrence()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    type Row = (i64, i64, Option<i64>, Option<i64>, Option<[u8; 32]>);
+    let row: Option<Row> = connection
+        .prepare_cached(
+            "SELECT id, kind, done, deleted, sha256 FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
+        )?
+        .query_row(params![account, key.uid(), key.occurrence()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
         .optional()?;
     Ok(match row {
         None => None,
-        Some((_, kind::IGNORED, _)) => Some(Standing::Ignored),
-        Some((_, _, Some(done))) => Some(Standing::Done(done)),
-        Some((id, kind, None)) => {
-            let deliveries = deliveries(connection, id)?;
-            let over =
-                deliveries.iter().all(|delivery| matches!(delivery.progress, Progress::Delivered | Progress::Skipped));
-            match kind == kind::HEADER && over {
-                true => Some(Standing::HeaderOnly),
-                false => Some(Standing::Open(deliveries)),
-            }
-        }
+        Some((_, kind::IGNORED, ..)) => Some(Standing::Ignored),
+        // Given up before its content was ever seen: there is nothing to compare with.
+        Some((_, _, Some(_), Some(_), sha256)) => sha256.map(Standing::Deleted),
+        Some((_, _, Some(done), None, _)) => Some(Standing::Done(done)),
+        Some((id, kind::HEADER, None, ..)) => Some(Standing::HeaderOnly(deliveries(connection, id)?)),
+        Some((id, _, None, ..)) => Some(Standing::Open(deliveries(connection, id)?)),
     })
 }
 

@@ -18,9 +18,17 @@ mod schema;
 mod thread;
 mod write;
 
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
 pub use account::AccountMemory;
 pub use error::StoreError;
 pub use lookup::Known;
 pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader, release};
 pub use thread::Store;
 pub use write::{Change, Ending, Outcome, Place, Release, Resolution, Stage, StagedDelivery, Target, TargetState};
+
+/// Begins a transaction that is going to write: it waits for another process now, since one that
+/// has read before it writes would fail at once.
+fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+}

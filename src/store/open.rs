@@ -19,7 +19,8 @@ const MARKER: &str = "initialized";
 pub(super) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ffi::ErrorCode;
     let path = path.to_owned();
-    let cause = crate::failure::describe(error);
+    // The text of its source is in its own.
+    let cause = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { path, cause },
         code => StoreError::Database { path, cause, full: code == Some(ErrorCode::DiskFull) },

@@ -224,7 +224,7 @@ pub fn release(
     let Some(connection) = open::open_for_reading(dir)? else { return Ok(0) };
     let change = Change::Release { account: account.clone(), key, release };
     let transact = || {
-        let transaction = connection.unchecked_transaction()?;
+        let transaction = super::begin(&connection)?;
         let messages = write::apply(&transaction, &change, now)?;
         transaction.commit()?;
         Ok(messages)

@@ -177,7 +177,7 @@ fn commit(connection: &Connection, path: &Path, waiting: Vec<Waiting>) {
 
 fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Vec<usize>> {
     // Dropping it without commit rolls back.
-    let transaction = connection.unchecked_transaction()?;
+    let transaction = super::begin(connection)?;
     let rows = waiting.iter().map(|waiting| {
         let counts = waiting.changes.iter().map(|change| write::apply(&transaction, change, waiting.now));
         counts.sum::<rusqlite::Result<usize>>()
@@ -185,4 +185,28 @@ fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Ve
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     transaction.commit()?;
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_waits_for_the_other_process() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("open");
+        let account = Name::new("a").expect("a name");
+        let begin = || Change::Begin { account: account.clone(), ignored: Vec::new() };
+        store.apply(vec![begin()], 1).await.expect("written");
+        // As `postrider quarantine` does beside the service.
+        let other = Connection::open(open::path(dir.path())).expect("open");
+        other.execute_batch("BEGIN IMMEDIATE; UPDATE account SET first_poll = 2").expect("locked");
+        let (written, ()) = tokio::join!(store.apply(vec![begin()], 3), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            other.execute_batch("COMMIT").expect("written");
+        });
+        written.expect("it waited");
+    }
 }

@@ -38,8 +38,22 @@ pub enum Change {
         /// The deliveries.
         outcomes: Vec<Outcome>,
     },
+    /// Messages that all destinations of their account have: what is owed to others is given up.
+    Close {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
     /// The server confirmed the deletion of messages.
     Delete {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
+    /// The same messages are listed again after their deletion was confirmed.
+    Reappear {
         /// The account.
         account: Name,
         /// The messages.
@@ -172,8 +186,10 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
         Change::Stage(stage) => stage_message(connection, stage, now).map(|()| 1),
         Change::Settle { account, outcomes } => settle(connection, account, outcomes, now),
+        Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
+        Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
@@ -224,7 +240,7 @@ fn stage_message(connection: &Connection, stage: &Stage, now: UnixTime) -> rusql
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (account, uid, occurrence) DO UPDATE SET
                  octets = excluded.octets, sha256 = excluded.sha256, message_id = excluded.message_id,
-                 kind = excluded.kind, done = NULL
+                 kind = excluded.kind, done = NULL, deleted = NULL
              RETURNING id",
         )?
         .query_row(
@@ -325,6 +341,22 @@ fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Res
     Ok(())
 }
 
+fn close(connection: &Connection, account: &Name, keys: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    for key in keys {
+        let Some(message) = message_id(connection, account, key)? else { continue };
+        connection
+            .prepare_cached(
+                "UPDATE delivery SET state = ?2, at = ?3, until = NULL,
+                     detail = 'no longer a destination of the account'
+                 WHERE message = ?1 AND state NOT IN (?2, ?4)",
+            )?
+            .execute(params![message, state::SKIPPED, now, state::DELIVERED])?;
+        finish(connection, message, now)?;
+    }
+    Ok(keys.len())
+}
+
 fn delete(connection: &Connection, account: &Name, keys: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     let mut update = connection.prepare_cached(
@@ -332,6 +364,16 @@ fn delete(connection: &Connection, account: &Name, keys: &[MessageKey], now: Uni
     )?;
     for key in keys {
         update.execute(params![account, key.uid(), key.occurrence(), now])?;
+    }
+    Ok(keys.len())
+}
+
+fn reappear(connection: &Connection, account: &Name, keys: &[MessageKey]) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut update = connection
+        .prepare_cached("UPDATE message SET deleted = NULL WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?;
+    for key in keys {
+        update.execute(params![account, key.uid(), key.occurrence()])?;
     }
     Ok(keys.len())
 }
