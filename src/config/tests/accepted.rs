@@ -207,7 +207,9 @@ fn ten_thousand_accounts_are_read_without_a_rule_that_compares_each_with_each() 
     };
     let text = format!("[defaults]\nhost = \"pop.example\"\n{}", (0..10_000).map(one).collect::<String>());
     assert_eq!(parse_text(&text).map(|config| config.accounts.len()).ok(), Some(10_000));
-    // The worst case: each of them is wrong.
-    let broken = text.replace("username", "usernam");
-    assert_eq!(parse_text(&broken).expect_err("refused").problems().len(), 20_000);
+    // The worst cases: each of them is wrong.
+    for (right, wrong) in [("username", "usernam"), ("deliver = \"u", "deliver = \"v")] {
+        let broken = text.replace(right, wrong);
+        assert_eq!(parse_text(&broken).expect_err("refused").problems().len(), 20_000);
+    }
 }
