@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::deliver::Outlet;
-use crate::failure::{Failure, describe};
+use crate::failure::{Failure, describe, paragraph};
 use crate::message::Name;
 use crate::poll::{self, Account, Context, Outcome, PollError, Progress};
 use crate::pop3::reply::ResponseCode;
@@ -128,8 +128,8 @@ async fn guarded(account: Arc<Account>, context: Context) -> (Name, Verdict) {
             account = %name, delivered = report.delivered, octets = report.octets, deleted = report.deleted, "polled"
         ),
         Some(error) => {
-            let advice = error.advice().unwrap_or_default();
-            warn!(account = %name, delivered = report.delivered, "{}.  {advice}", describe(error));
+            let text = paragraph(&describe(error), error.advice().as_deref());
+            warn!(account = %name, delivered = report.delivered, "{text}");
         }
     }
     let verdict = verdict(outcome.error.as_ref());
