@@ -38,6 +38,13 @@ impl Class {
         }
     }
 
+    /// The class that an exit code stands for.
+    pub fn of_exit_code(code: u8) -> Option<Self> {
+        use Class::{Configuration, LocalIo, LoginRefused, Protocol, TryLater, Unreachable};
+        let all = [TryLater, Unreachable, LocalIo, Protocol, LoginRefused, Configuration];
+        all.into_iter().find(|class| class.exit_code() == code)
+    }
+
     /// The exit code of sysexits(3).
     pub fn exit_code(self) -> u8 {
         match self {

@@ -1,8 +1,84 @@
-//! postrider fetches mail from POP3 mailboxes and delivers it.
-#![deny(unsafe_code)]
+//! postrider fetches mail from POP3 mailboxes and delivers it to Maildirs or by SMTP, never
+//! losing or doubling a message.
+//!
+//! This page is the architecture; read it first, then the modules in the order of their layers.
+//!
+//! # The promise
+//!
+//! 1. A message is deleted from the server only after it is durable at every one of its
+//!    destinations and the state database can prove it.
+//! 2. A Maildir never gets a message twice, whenever the process, the connection or the machine
+//!    dies.  By SMTP a second copy is possible only where the final reply was lost (RFC 1047).
+//! 3. A password leaves the process only towards the verified server that it belongs to.
+//! 4. One bad message, account, server or destination holds up no other.
+//! 5. Nothing is deleted that nobody asked to delete.
+//!
+//! # The life of a message
+//!
+//! ```text
+//! listed -> planned -> staged -> delivered -> deleted
+//!              |          |
+//!              |          +-> deferred: tried again later; quarantined: left to the operator
+//!              +-> left on the server, with a reason
+//! ```
+//!
+//! [`plan`] decides before anything is fetched.  [`poll`] then works in batches: messages stream
+//! into `tmp/` of a Maildir, are synced, recorded as *staged* in one transaction, moved to
+//! `new/`, and only after that may be deleted on the server.  After a crash each staged message
+//! is looked up: its file in `tmp/` means that the move is still to be made, its absence that it
+//! was made.  What crashed before the record is swept from `tmp/` at the next start by the
+//! instance word in its name, and fetched again.  A message by SMTP is recorded as *sending*
+//! before it is offered, and as *delivered* at once after its acceptance.
+//!
+//! # The layers
+//!
+//! A module imports only from layers below its own; `tests/layers.rs` holds the table.
+//!
+//! | layer | modules | what they are |
+//! |---|---|---|
+//! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
+//! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
+//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
+//! | 3 use cases | [`poll`], [`config`] | a poll reads as the journey of a message |
+//! | 4 process | [`status`], [`control`], [`reload`], [`notify`], [`log`], [`confine`], [`daemon`] | the service around the polls |
+//! | 5 face | [`cli`] | one file per subcommand |
+//!
+//! # How it runs
+//!
+//! A **poll** is one task for the network ([`pop3::session`], generic over its stream), one
+//! blocking thread that writes drafts and spools, and a future that makes batches durable; they
+//! are joined by bounded channels, so a slow disk stops the commands and nothing piles up.  With
+//! PIPELINING a window of commands below 1,024 octets is kept full; without it the session is
+//! lock-step.
+//!
+//! The **state** is an SQLite database that one thread owns; writes that wait at the same time
+//! share a transaction.  `history`, `list` and `quarantine` read it beside a running service,
+//! so it does not use SQLite's exclusive locking: a kernel lock keeps other writers away.
+//!
+//! The **service** ([`daemon`]) is one loop: whatever happens becomes an event of [`schedule`],
+//! which answers with the polls to begin.  A poll keeps the configuration that it began with.
+//! The control socket and the file watcher only leave notes for that loop, and read a board that
+//! it writes; they cannot hold it up.
+//!
+//! # What differs from the first design
+//!
+//! * There is no `source.rs` yet: a second kind of mailbox will show where its seam is.
+//! * `tmp/` is swept at start-up for drafts of this state directory that no record knows.  A
+//!   draft exists for some milliseconds before its record, and a crash in between must not leave
+//!   residue.
+//! * Destinations are opened before the mailbox is; an account none of whose destinations works
+//!   does not even log in.
+//! * TLS for SMTP is done by [`net`], not by lettre, so that pins, authorities and the guard
+//!   against injected replies are the same everywhere.
+//!
+//! Absent on purpose: trait objects for the closed sets (destination, mechanism), a mode without
+//! syncs, bounce messages, and `unsafe` (the binary has one line of it, for the environment).
+#![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod config;
+pub mod confine;
+pub mod control;
 pub mod credential;
 pub mod daemon;
 pub mod deliver;
@@ -11,13 +87,16 @@ pub mod header;
 pub mod log;
 pub mod message;
 pub mod net;
+pub mod notify;
 pub mod plan;
 pub mod poll;
 pub mod pop3;
+pub mod reload;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;
 pub mod spool;
+pub mod status;
 pub mod store;
 pub mod text;
 pub mod trace;

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     if !arguments.connect {
         return 0;
     }
-    log::start(tracing::Level::WARN, false, false, log::to_stderr());
+    log::start_command(tracing::Level::WARN, false, std::io::stderr);
     super::block_on(connect_all(config)).map_or(0, Class::exit_code)
 }
 

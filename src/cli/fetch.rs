@@ -1,5 +1,6 @@
-//! `postrider fetch`: polls once, now.
+//! `postrider fetch`: polls once, now; through the service, if it runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -7,14 +8,16 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::client::{self, Answers};
 use super::output::{self, count, paragraph, size};
-use super::progress::Bars;
+use super::progress::{Bar, Bars};
 use crate::config::Config;
+use crate::control::{Reply, Request};
 use crate::daemon::{self, Signals};
-use crate::failure::{Class, Failure, describe};
+use crate::failure::Class;
 use crate::log;
 use crate::message::Name;
-use crate::poll::{Account, Context, Outcome, Progress, Report};
+use crate::poll::{Account, Context, Outcome, Progress, Report, Summary};
 use crate::store::StoreError;
 
 /// Arguments of `fetch`.
@@ -34,30 +37,11 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// An account's results, as JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Row<'a> {
-    account: &'a str,
-    listed: u64,
-    delivered: u64,
-    octets: u64,
-    deleted: u64,
-    too_large: u64,
-    waiting: u64,
-    deferred: u64,
-    quarantined: u64,
-    failed: usize,
-    error: Option<String>,
-    advice: Option<String>,
-    exit_code: u8,
-}
-
 /// All results, as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Document<'a> {
-    accounts: Vec<Row<'a>>,
+    accounts: &'a [Summary],
     exit_code: u8,
 }
 
@@ -69,10 +53,40 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     super::raise_file_limit();
     let bars = Bars::new(!arguments.quiet && !arguments.json);
     let level = if arguments.verbose { tracing::Level::INFO } else { tracing::Level::WARN };
-    log::start(level, false, log::wants_colours(bars.is_drawn()), bars.clone());
-    match super::block_on(fetch_all(&accounts, config, arguments, &bars)) {
-        Ok(class) => class.map_or(0, Class::exit_code),
-        Err(error) => output::complain_code(None, &error),
+    log::start_command(level, log::wants_colours(bars.is_drawn()), bars.clone());
+    let request = Request::Fetch { accounts: arguments.accounts.clone() };
+    let results = match client::ask(config, &request) {
+        Some(Ok(answers)) => fetch_by_service(answers, arguments, &bars),
+        Some(Err(error)) => return client::broken(&error.to_string()),
+        None => {
+            let fetched = super::block_on(fetch_all(&accounts, config, arguments, &bars));
+            fetched.map_err(|error| output::complain_code(None, &error))
+        }
+    };
+    let summaries = match results {
+        Ok(summaries) => summaries,
+        Err(code) => return code,
+    };
+    let exit_code = summaries.iter().map(|summary| Rank(summary.exit_code)).max().map_or(0, |rank| rank.0);
+    if arguments.json {
+        output::print_json(&Document { accounts: &summaries, exit_code });
+    }
+    exit_code
+}
+
+/// Orders exit codes by how much attention they ask for.
+#[derive(PartialEq, Eq)]
+struct Rank(u8);
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        Class::of_exit_code(self.0).cmp(&Class::of_exit_code(other.0))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -81,7 +95,7 @@ async fn fetch_all(
     config: &Config,
     arguments: &Arguments,
     bars: &Bars,
-) -> Result<Option<Class>, StoreError> {
+) -> Result<Vec<Summary>, StoreError> {
     let cancel = CancellationToken::new();
     let context = daemon::prepare(config, cancel.clone()).await?;
     let room = Arc::new(Semaphore::new(config.max_concurrent_polls));
@@ -91,23 +105,17 @@ async fn fetch_all(
         polls.spawn(async move { (index, work.await) });
     }
     let stopping = tokio::spawn(stop_on_signal(cancel, bars.clone()));
-    let mut ended: Vec<(usize, Outcome)> = Vec::new();
+    let mut ended: Vec<(usize, Summary)> = Vec::new();
     while let Some(poll) = polls.join_next().await {
         let Ok((index, outcome)) = poll else { continue };
-        if !arguments.json {
-            tell(&accounts[index].name, &outcome, arguments.quiet, bars);
-        }
-        ended.push((index, outcome));
+        let summary = Summary::of(&accounts[index].name, &outcome);
+        tell(&summary, arguments, bars);
+        ended.push((index, summary));
     }
     stopping.abort();
     daemon::close(&context).await;
     ended.sort_by_key(|(index, _)| *index);
-    let class = ended.iter().filter_map(|(_, outcome)| outcome.error.as_ref().map(Failure::class)).max();
-    if arguments.json {
-        let rows = ended.iter().map(|(index, outcome)| row(&accounts[*index].name, outcome));
-        output::print_json(&Document { accounts: rows.collect(), exit_code: class.map_or(0, Class::exit_code) });
-    }
-    Ok(class)
+    Ok(ended.into_iter().map(|(_, summary)| summary).collect())
 }
 
 async fn fetch_one(account: Arc<Account>, context: Context, bars: Bars, room: Arc<Semaphore>) -> Outcome {
@@ -128,8 +136,8 @@ async fn fetch_one(account: Arc<Account>, context: Context, bars: Bars, room: Ar
 
 /// The first signal ends polls gently, the second one the process.
 async fn stop_on_signal(cancel: CancellationToken, bars: Bars) {
-    let Ok(mut signals) = Signals::new() else { return };
-    let name = signals.next().await;
+    let Ok(mut signals) = Signals::of_command() else { return };
+    let name = signals.next().await.name();
     bars.say(&format!("postrider: {name}: finishing what is in flight"));
     cancel.cancel();
     let limit = tokio::time::sleep(std::time::Duration::from_secs(9));
@@ -141,52 +149,68 @@ async fn stop_on_signal(cancel: CancellationToken, bars: Bars) {
     std::process::exit(i32::from(Class::TryLater.exit_code()));
 }
 
-/// One line for an account, and a paragraph if something is wrong.
-fn tell(name: &Name, outcome: &Outcome, quiet: bool, bars: &Bars) {
-    if !quiet && (outcome.error.is_none() || outcome.report.delivered > 0) {
-        bars.print(&summary(name, &outcome.report));
-    }
-    if let Some(error) = &outcome.error {
-        bars.say(&paragraph(Some(name), error, &describe(error)));
+/// Follows a fetch that the service does.
+fn fetch_by_service(mut answers: Answers, arguments: &Arguments, bars: &Bars) -> Result<Vec<Summary>, u8> {
+    let mut drawn: BTreeMap<String, (Bar, Arc<Progress>)> = BTreeMap::new();
+    let mut summaries = Vec::new();
+    loop {
+        match answers.next() {
+            Ok(Some(Reply::Progress { account, snapshot })) => {
+                let Some(name) = Name::new(&account) else { continue };
+                let wanted = arguments.accounts.is_empty() || arguments.accounts.contains(&account);
+                if wanted && bars.is_drawn() {
+                    let (bar, progress) = drawn.entry(account).or_insert_with(|| {
+                        let progress = Arc::new(Progress::default());
+                        (bars.add(&name, Arc::clone(&progress)), progress)
+                    });
+                    progress.mirror(&snapshot);
+                    bar.draw();
+                }
+            }
+            Ok(Some(Reply::Ended(summary))) => {
+                if let Some((bar, _)) = drawn.remove(&summary.account) {
+                    bar.finish();
+                }
+                tell(&summary, arguments, bars);
+                summaries.push(*summary);
+            }
+            Ok(Some(Reply::Done)) => return Ok(summaries),
+            Ok(Some(Reply::Failed { error, exit_code })) => {
+                bars.say(&format!("postrider: the service refuses: {error}"));
+                return Err(exit_code);
+            }
+            Ok(Some(Reply::Status(_)) | None) => return Err(client::broken("it has broken off")),
+            Err(error) => return Err(client::broken(&error.to_string())),
+        }
     }
 }
 
-fn summary(name: &Name, report: &Report) -> String {
-    let mut parts = vec![match report.delivered {
+/// One line for an account, and a paragraph if something is wrong.
+fn tell(summary: &Summary, arguments: &Arguments, bars: &Bars) {
+    if !arguments.json && !arguments.quiet && (summary.error.is_none() || summary.delivered > 0) {
+        bars.print(&line(summary));
+    }
+    if let Some(cause) = &summary.error {
+        bars.say(&paragraph(Name::new(&summary.account).as_ref(), cause, summary.advice.as_deref()));
+    }
+}
+
+fn line(summary: &Summary) -> String {
+    let mut parts = vec![match summary.delivered {
         0 => "no new mail".to_owned(),
-        delivered => format!("{} delivered ({})", count(delivered, "message"), size(report.octets)),
+        delivered => format!("{} delivered ({})", count(delivered, "message"), size(summary.octets)),
     }];
     let mut also = |number: u64, what: &str| {
         if number > 0 {
             parts.push(format!("{number} {what}"));
         }
     };
-    also(report.deleted, "deleted on the server");
-    also(report.too_large, "left for their size");
-    also(report.waiting, "left for the next poll");
-    also(report.deferred, "to be tried again later");
-    also(report.quarantined, "in quarantine");
-    also(report.nameless, "without a unique-id");
-    also(report.failures.len() as u64, "failed");
-    format!("{name}: {}", parts.join(", "))
-}
-
-fn row<'a>(name: &'a Name, outcome: &Outcome) -> Row<'a> {
-    let report = &outcome.report;
-    let error = outcome.error.as_ref();
-    Row {
-        account: name.as_str(),
-        listed: report.listed,
-        delivered: report.delivered,
-        octets: report.octets,
-        deleted: report.deleted,
-        too_large: report.too_large,
-        waiting: report.waiting,
-        deferred: report.deferred,
-        quarantined: report.quarantined,
-        failed: report.failures.len(),
-        error: error.map(|error| describe(error)),
-        advice: error.and_then(Failure::advice),
-        exit_code: error.map_or(0, |error| error.class().exit_code()),
-    }
+    also(summary.deleted, "deleted on the server");
+    also(summary.too_large, "left for their size");
+    also(summary.waiting, "left for the next poll");
+    also(summary.deferred, "to be tried again later");
+    also(summary.quarantined, "in quarantine");
+    also(summary.nameless, "without a unique-id");
+    also(summary.failed, "failed");
+    format!("{}: {}", summary.account, parts.join(", "))
 }

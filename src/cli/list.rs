@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         Err(code) => return code,
     };
     let Some(account) = accounts.first() else { return 0 };
-    log::start(tracing::Level::WARN, false, false, log::to_stderr());
+    log::start_command(tracing::Level::WARN, false, std::io::stderr);
     match super::block_on(look(account, config)) {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(inventory) => {

@@ -4,6 +4,7 @@
 //! several failures the one that asks for the most attention counts.
 
 mod check;
+mod client;
 mod fetch;
 mod history;
 mod list;
@@ -11,12 +12,14 @@ mod output;
 mod progress;
 mod quarantine;
 mod run;
+mod service;
+mod status;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, find_file};
 use crate::message::Name;
@@ -52,10 +55,22 @@ enum Command {
     Check(check::Arguments),
     /// Show what is on the server, what would be done with it, and why
     List(list::Arguments),
+    /// Show what the running service is doing
+    Status(status::Arguments),
+    /// Tell the running service to poll now
+    Poll(service::PollArguments),
+    /// Tell the running service to read its configuration again
+    Reload,
     /// Show what was fetched and where it went
     History(history::Arguments),
     /// See to messages that could not be delivered
     Quarantine(quarantine::Arguments),
+    /// Write a completion script for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs the program; gives its exit code.
@@ -67,16 +82,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    keep_out_of_core_dumps();
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut std::io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    harden();
     let config = match load(&cli) {
         Ok(config) => config,
         Err(code) => return code,
     };
     let code = match cli.command {
         Command::Fetch(arguments) => fetch::run(&arguments, &config),
-        Command::Run(arguments) => run::run(&arguments, &config),
+        Command::Run(arguments) => run::run(&arguments, config),
         Command::Check(arguments) => check::run(&arguments, &config),
         Command::List(arguments) => list::run(&arguments, &config),
+        Command::Status(arguments) => status::run(&arguments, &config),
+        Command::Poll(arguments) => service::poll(&arguments, &config),
+        Command::Reload => service::reload(&config),
+        Command::Completions { .. } => 0,
         Command::History(arguments) => history::run(&arguments, &config),
         Command::Quarantine(arguments) => quarantine::run(&arguments, &config),
     };
@@ -147,9 +170,11 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     }
 }
 
-/// A core dump would hold passwords.
-fn keep_out_of_core_dumps() {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+/// What this process makes is for its user alone, and its memory, which holds passwords, goes
+/// into no core dump.
+fn harden() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+    umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
@@ -173,7 +198,7 @@ mod tests {
 
     #[test]
     fn no_core_dump_is_written() {
-        super::keep_out_of_core_dumps();
+        super::harden();
         assert_eq!(dumpable_behavior().expect("known"), DumpableBehavior::NotDumpable);
     }
 }

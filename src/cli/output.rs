@@ -18,21 +18,26 @@ pub(super) fn print(text: &str) -> bool {
     writeln!(std::io::stdout().lock(), "{text}").is_ok()
 }
 
+/// Empties the terminal for the next picture.
+pub(super) fn clear_screen() {
+    let _ = write!(std::io::stdout().lock(), "\x1b[2J\x1b[H");
+}
+
 /// An error as one paragraph: account, step, cause, what to do.
-pub(super) fn paragraph(account: Option<&Name>, error: &dyn Failure, cause: &str) -> String {
+pub(super) fn paragraph(account: Option<&Name>, cause: &str, advice: Option<&str>) -> String {
     let whose = account.map_or(String::new(), |account| format!("account {account}: "));
-    format!("postrider: {whose}{}", failure::paragraph(cause, error.advice().as_deref()))
+    format!("postrider: {whose}{}", failure::paragraph(cause, advice))
 }
 
 /// Tells of an error on standard error; gives its exit code.
 pub(super) fn complain<E: Failure + 'static>(account: Option<&Name>, error: &E) -> ExitCode {
-    say(&paragraph(account, error, &describe(error)));
+    say(&paragraph(account, &describe(error), error.advice().as_deref()));
     ExitCode::from(error.class().exit_code())
 }
 
 /// The same, as a number.
 pub(super) fn complain_code<E: Failure + 'static>(account: Option<&Name>, error: &E) -> u8 {
-    say(&paragraph(account, error, &describe(error)));
+    say(&paragraph(account, &describe(error), error.advice().as_deref()));
     error.class().exit_code()
 }
 

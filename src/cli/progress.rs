@@ -74,7 +74,8 @@ impl Bar {
         self.bar.finish_and_clear();
     }
 
-    fn draw(&self) {
+    /// Draws the counters as they are now.
+    pub(super) fn draw(&self) {
         let now = self.progress.snapshot();
         let text = match now.phase {
             Phase::Waiting => "waiting",

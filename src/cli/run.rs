@@ -4,24 +4,34 @@ use std::io::IsTerminal;
 
 use super::output;
 use crate::config::Config;
-use crate::{daemon, log};
+use crate::daemon::{self, Options};
+use crate::log::{self, Format};
+use crate::{confine, daemon::ServiceError};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Log more of what happens
+    /// Log at least debug messages, whatever the configuration says
     #[arg(short, long)]
     verbose: bool,
+    /// How the log looks
+    #[arg(long, value_enum, default_value_t)]
+    log_format: Format,
 }
 
-pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
+pub(super) fn run(arguments: &Arguments, config: Config) -> u8 {
     super::raise_file_limit();
-    let level = if arguments.verbose { tracing::Level::DEBUG } else { tracing::Level::INFO };
-    log::start(level, true, log::wants_colours(std::io::stderr().is_terminal()), log::to_stderr());
+    let log_level = arguments.verbose.then_some(tracing::Level::DEBUG);
+    let colours = log::wants_colours(std::io::stderr().is_terminal());
+    log::start_service(log_level.unwrap_or(config.log_level), arguments.log_format, colours);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    match super::block_on(daemon::run(config)) {
+    // Before any other thread: the wall is around the thread that builds it and its children.
+    tracing::debug!(enforced = confine::confine(), "Landlock");
+    let result: Result<(), ServiceError> = super::block_on(daemon::run(config, Options { log_level }));
+    log::finish();
+    match result {
         Ok(()) => 0,
         Err(error) => output::complain_code(None, &error),
     }

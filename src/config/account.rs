@@ -32,7 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name) -> Option<Accou
     let secret = password::read(reader);
     if reader.complete && !password::is_set(reader) && reader.entry("token-command").is_none() {
         let message = format!("{} needs a password: one of {}", reader.what, listed(&password::KEYS));
-        reader.problems.absence(Some(&reader.at), message);
+        reader.problems.absence(&reader.at, message);
     }
     let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1);
     let deadline = reader.duration("deadline", DEADLINE.0..=DEADLINE.1);

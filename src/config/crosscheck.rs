@@ -1,15 +1,14 @@
 //! Rules between accounts and destinations, and the files that they name.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::path::Path;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::nearest::did_you_mean;
 use super::parse::Placed;
 use super::problems::Problems;
+use super::table::{At, Entry, Table};
 use crate::deliver::{Destination, Kind};
 use crate::net::{NetError, TlsMode, Trust};
 use crate::poll::Account;
@@ -19,7 +18,7 @@ pub(super) fn run(
     problems: &mut Problems<'_>,
     accounts: &[Placed<'_, Account>],
     destinations: &[Placed<'_, Destination>],
-    defaults: Option<&DeTable<'_>>,
+    defaults: Option<Table<'_>>,
     check_files: &dyn Fn(&Trust) -> Result<(), NetError>,
 ) {
     let used = check_deliver(problems, accounts, destinations, defaults);
@@ -51,33 +50,30 @@ fn check_deliver<'t>(
     problems: &mut Problems<'_>,
     accounts: &[Placed<'t, Account>],
     destinations: &[Placed<'t, Destination>],
-    defaults: Option<&'t DeTable<'t>>,
+    defaults: Option<Table<'t>>,
 ) -> HashSet<&'t str> {
     let names: Vec<&str> = destinations.iter().map(|placed| placed.name.as_str()).collect();
     let known: HashSet<&str> = names.iter().copied().collect();
     let mut used = HashSet::new();
-    let tables = accounts.iter().map(|placed| (placed.table, Some(placed)));
-    for (table, account) in tables.chain(defaults.map(|table| (table, None))) {
-        let inherited = account.and(defaults);
-        let value = table.get("deliver").or_else(|| inherited?.get("deliver"));
-        let Some(value) = value else {
-            if let Some(account) = account {
-                problems.absence(Some(&account.name_at), without_deliver(account.name.as_str(), &names));
-            }
-            continue;
-        };
-        for (name, at) in strings(value) {
-            if account.is_some() {
-                used.insert(name);
-            }
-            if !known.contains(name) {
-                let shown = problems.echo(&at, name, "this one");
-                let hint = match names.is_empty() {
-                    true => format!("; write a table [destinations.{}]", shown.trim_matches('`')),
-                    false => did_you_mean(name, &names),
-                };
-                problems.absence(Some(&at), format!("there is no destination {shown}{hint}"));
-            }
+    let inherited = defaults.and_then(|table| table.entry("deliver"));
+    for account in accounts {
+        match account.table.entry("deliver").or(inherited) {
+            Some(entry) => used.extend(strings(&entry).into_iter().map(|(name, _)| name)),
+            None => problems.absence(&account.name_at, without_deliver(account.name.as_str(), &names)),
+        }
+    }
+    // What is inherited is judged once.
+    let own = accounts.iter().filter_map(|account| account.table.entry("deliver"));
+    for (name, at) in own.chain(inherited).flat_map(|entry| strings(&entry)) {
+        // Beyond what is shown, ten thousand names are not compared with ten thousand others.
+        if !known.contains(name) {
+            let shown = problems.echo(&at, name, "this one");
+            let hint = match names.is_empty() {
+                true => format!("; write a table [destinations.{}]", shown.trim_matches('`')),
+                false if problems.are_many() => String::new(),
+                false => did_you_mean(name, &names),
+            };
+            problems.nowhere(Some(&at), format!("there is no destination {shown}{hint}"));
         }
     }
     used
@@ -90,13 +86,13 @@ fn without_deliver(account: &str, names: &[&str]) -> String {
     }
 }
 
-fn strings<'t>(value: &'t Spanned<DeValue<'t>>) -> Vec<(&'t str, Range<usize>)> {
-    match value.get_ref() {
-        DeValue::String(text) => vec![(text.as_ref(), value.span())],
-        DeValue::Array(items) => {
-            items.iter().filter_map(|item| Some((item.get_ref().as_str()?, item.span()))).collect()
+fn strings<'t>(entry: &Entry<'t>) -> Vec<(&'t str, At)> {
+    match entry.value() {
+        DeValue::String(text) => vec![(text.as_ref(), entry.at())],
+        _ => {
+            let items = entry.items().unwrap_or_default().into_iter();
+            items.filter_map(|(item, at)| Some((item.as_str()?, at))).collect()
         }
-        _ => Vec::new(),
     }
 }
 
@@ -107,7 +103,7 @@ fn refuse_shared_maildirs(problems: &mut Problems<'_>, destinations: &[Placed<'_
         let Some(Destination { kind: Kind::Maildir(settings), .. }) = &placed.value else { continue };
         match folders.get(settings.path.as_path()) {
             Some(first) => {
-                let at = placed.table.get("path").map_or(placed.name_at.clone(), Spanned::span);
+                let at = placed.table.entry("path").map_or(placed.name_at.clone(), |entry| entry.at());
                 let message = format!("`{}` and `{first}` are the same folder; one destination is enough", placed.name);
                 problems.error(&at, message);
             }
@@ -136,16 +132,16 @@ fn warn_of_twins(problems: &mut Problems<'_>, accounts: &[Placed<'_, Account>]) 
     }
 }
 
-fn warn_of_clear_text(problems: &mut Problems<'_>, accounts: &[Placed<'_, Account>], defaults: Option<&DeTable<'_>>) {
+fn warn_of_clear_text(problems: &mut Problems<'_>, accounts: &[Placed<'_, Account>], defaults: Option<Table<'_>>) {
     for placed in accounts {
         let Some(account) = &placed.value else { continue };
         if account.endpoint.tls == TlsMode::None && !account.endpoint.is_loopback() {
             let clear = "with tls = \"none\" the password and the mail can be read on the way";
-            let inherited = defaults.and_then(|table| table.get("tls"));
-            match (placed.table.get("tls"), inherited) {
-                (None, Some(tls)) => problems.warning(&tls.span(), format!("[defaults]: {clear}")),
+            let inherited = defaults.and_then(|table| table.entry("tls"));
+            match (placed.table.entry("tls"), inherited) {
+                (None, Some(tls)) => problems.warning(&tls.at(), format!("[defaults]: {clear}")),
                 (own, _) => {
-                    let at = own.map_or(placed.name_at.clone(), Spanned::span);
+                    let at = own.map_or(placed.name_at.clone(), |entry| entry.at());
                     problems.warning(&at, format!("account `{}`: {clear}", placed.name));
                 }
             }
@@ -156,15 +152,15 @@ fn warn_of_clear_text(problems: &mut Problems<'_>, accounts: &[Placed<'_, Accoun
 fn check_trust(
     problems: &mut Problems<'_>,
     trust: &Trust,
-    tables: [Option<&DeTable<'_>>; 2],
-    otherwise: &Range<usize>,
+    tables: [Option<Table<'_>>; 2],
+    otherwise: &At,
     check_files: &dyn Fn(&Trust) -> Result<(), NetError>,
 ) {
     if trust.ca_file.is_none() && trust.client_certificate.is_none() {
         return;
     }
     let Err(error) = check_files(trust) else { return };
-    let place = |name: &str| tables.iter().flatten().find_map(|table| Some(table.get(name)?.span()));
+    let place = |name: &str| tables.iter().flatten().find_map(|table| Some(table.entry(name)?.at()));
     // The error names a file, and that is how its key is found.
     let name = match (&error, &trust.client_certificate) {
         (NetError::File { path, .. }, Some((certificate, _))) if path == certificate => "tls-client-cert",

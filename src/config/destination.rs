@@ -1,6 +1,5 @@
 //! The keys of a destination.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::deliver::{Destination, Kind, maildir, smtp};
@@ -12,6 +11,7 @@ use super::endpoint::{self, SMTP};
 use super::keys::Section;
 use super::password;
 use super::reader::Reader;
+use super::table::At;
 
 /// The keys of a Maildir.
 pub(super) const MAILDIR: &[Section] = &[Section::Destination, Section::Maildir];
@@ -86,12 +86,12 @@ fn login(reader: &mut Reader<'_, '_, '_>) -> Option<(String, crate::credential::
     match (reader.entry("username"), password::is_set(reader)) {
         (Some(entry), false) => {
             let message = format!("`username` needs a password too: one of {}", listed(&password::KEYS));
-            reader.problems.absence(Some(&entry.key_at()), message);
+            reader.problems.absence(&entry.key_at(), message);
         }
         (None, true) => {
             let set = password::KEYS.into_iter().find_map(|name| Some((name, reader.entry(name)?)));
             if let Some((name, entry)) = set {
-                reader.problems.absence(Some(&entry.key_at()), format!("`{name}` needs `username` too"));
+                reader.problems.absence(&entry.key_at(), format!("`{name}` needs `username` too"));
             }
         }
         _ => {}
@@ -124,7 +124,7 @@ fn sender(reader: &mut Reader<'_, '_, '_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn wrong_address(reader: &mut Reader<'_, '_, '_>, name: &str, text: &str, at: &Range<usize>) {
+fn wrong_address(reader: &mut Reader<'_, '_, '_>, name: &str, text: &str, at: &At) {
     let shown = reader.problems.echo(at, text, "this");
     reader.problems.error(at, format!("`{name}`: {shown} is not an address such as alice@example.org"));
 }

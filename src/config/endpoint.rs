@@ -60,7 +60,7 @@ fn trust(reader: &mut Reader<'_, '_, '_>) -> Trust {
     if reader.complete {
         for (there, missing) in [("tls-client-cert", "tls-client-key"), ("tls-client-key", "tls-client-cert")] {
             if let (Some(entry), None) = (reader.entry(there), reader.entry(missing)) {
-                reader.problems.absence(Some(&entry.key_at()), format!("`{there}` needs `{missing}` too"));
+                reader.problems.absence(&entry.key_at(), format!("`{there}` needs `{missing}` too"));
             }
         }
     }

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::keys;
-use super::nearest::nearest;
+use super::nearest::{distance_within, nearest};
 use super::source::Source;
 
 /// What betrays a secret anywhere in a line.
@@ -233,13 +233,9 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn resembles(word: &str) -> bool {
-    // A long word is no misspelling, and measuring it costs.
+    // A long word is no misspelling.
     let parts = word.split(['-', '_']).chain([word]).filter(|part| (2..=12).contains(&part.len()));
-    parts.into_iter().any(|part| {
-        RESEMBLED.iter().any(|(known, wrong)| {
-            part.len().abs_diff(known.len()) <= *wrong && strsim::damerau_levenshtein(part, known) <= *wrong
-        })
-    })
+    parts.into_iter().any(|part| RESEMBLED.iter().any(|(known, wrong)| distance_within(part, known, *wrong).is_some()))
 }
 
 /// Whether nothing of a line's value can go on in the next line: a comment, a table's header, or

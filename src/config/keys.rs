@@ -66,6 +66,8 @@ pub const KEYS: &[Key] = &[
         Text("$RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR/postrider, else the folder run in state-dir"),
     ),
     key(Top, "max-concurrent-polls", "an integer from 1 to 10000", Value("50")),
+    key(Top, "max-polls-per-host", "an integer from 1 to 1000", Value("10")),
+    key(Top, "log-level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", Value("\"info\"")),
     key(Top, "defaults", "a table of account keys", Text("none")),
     key(Top, "accounts", "a table of accounts", Required),
     key(Top, "destinations", "a table of destinations", Required),

@@ -1,54 +1,115 @@
-//! Reads a configuration file from the disk.
+//! Reads the files of a configuration from the disk.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::parse::{Access, Context, parse};
+use super::files::{absolute, beside, names};
+use super::parse::{self, Access, Context, parse};
 use super::source::Source;
 use super::{Config, ConfigError};
 
-/// Ten thousand accounts need about two MiB.
+/// Octets of one file.  Ten thousand accounts need about two MiB.
 const SIZE_LIMIT: u64 = 4 << 20;
 
+/// Octets of all files.
+const TOTAL_LIMIT: u64 = 16 << 20;
+
 impl Config {
-    /// Reads a configuration file.
+    /// Reads a configuration: the main file at `path`, and every `conf.d/*.toml` beside it.
     ///
     /// # Errors
-    /// The file cannot be read or used; the error lists everything that is wrong with it.
+    /// A file cannot be read or used; the error lists everything that is wrong with all of them.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let fail = |message: String| ConfigError::of_file(path, message);
-        let unreadable = |error: std::io::Error| fail(format!("cannot be read: {error}"));
-        let absolute = std::path::absolute(path).map_err(unreadable)?;
-        let file = File::open(path).map_err(unreadable)?;
-        // Of the file that is open, not of its name: that may be another one by now.
-        let metadata = file.metadata().map_err(unreadable)?;
-        if metadata.is_dir() {
-            return Err(fail("is a folder, not a file".into()));
-        }
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > SIZE_LIMIT {
-            return Err(fail(format!("is longer than {} MiB", SIZE_LIMIT >> 20)));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let valid = bytes.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok());
-            let valid = valid.unwrap_or_default();
-            let place = Source::new(valid).position(valid.len());
-            fail(format!("is not in UTF-8: line {}, column {}", place.line, place.column))
-        })?;
-        let access = Access { mode: metadata.mode(), owner: metadata.uid(), user: rustix::process::geteuid().as_raw() };
+        let folder = beside(path);
+        let mut left = TOTAL_LIMIT;
+        let main = Raw::read(path.to_owned(), Accepts::Any, &mut left);
+        let more: Vec<Raw> = match names(&folder) {
+            Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
+            // The folder stands for the files that it keeps from us.
+            Err(error) => vec![Raw::fault(folder, format!("cannot be read: {error}"))],
+        };
+        let more: Vec<parse::File<'_>> = more.iter().map(Raw::file).collect();
+        let main_path = absolute(path);
         let context = Context {
-            file: path,
-            folder: absolute.parent().unwrap_or(Path::new("/")),
+            folder: main_path.parent().unwrap_or(Path::new("/")),
             environment: &|name| std::env::var_os(name),
-            access,
             check_files: &crate::net::check_files,
         };
-        // An editor's byte order mark is no part of the text.
-        parse(text.strip_prefix('\u{feff}').unwrap_or(text), &context)
+        parse(&main.file(), &more, &context)
+    }
+}
+
+/// What a file may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Accepts {
+    /// The main file may be a pipe, as `-c <(...)` makes it.
+    Any,
+    /// To open another kind may take for ever.
+    File,
+}
+
+/// The octets of a file, wiped after use.
+struct Raw {
+    path: PathBuf,
+    content: Result<(Zeroizing<Vec<u8>>, Access), String>,
+}
+
+impl Raw {
+    fn read(path: PathBuf, accepts: Accepts, left: &mut u64) -> Self {
+        let content = content(&path, accepts, left);
+        Self { path, content }
+    }
+
+    fn fault(path: PathBuf, message: String) -> Self {
+        Self { path, content: Err(message) }
+    }
+
+    fn file(&self) -> parse::File<'_> {
+        let (text, access) = match &self.content {
+            Ok((octets, access)) => (text(octets), *access),
+            Err(message) => (Err(message.clone()), Access::default()),
+        };
+        parse::File { shown: self.path.clone(), path: absolute(&self.path), text, access }
+    }
+}
+
+fn content(path: &Path, accepts: Accepts, left: &mut u64) -> Result<(Zeroizing<Vec<u8>>, Access), String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    if accepts == Accepts::File && !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is not a file".into());
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    // Of the file that is open, not of its name: that may be another one by now.
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_dir() {
+        return Err("is a folder, not a file".into());
+    }
+    let mut octets = Zeroizing::new(Vec::new());
+    file.take(SIZE_LIMIT.min(*left) + 1).read_to_end(&mut octets).map_err(unreadable)?;
+    let length = octets.len() as u64;
+    if length > SIZE_LIMIT {
+        return Err(format!("is longer than {} MiB", SIZE_LIMIT >> 20));
+    }
+    *left = left
+        .checked_sub(length)
+        .ok_or_else(|| format!("all files together are longer than {} MiB", TOTAL_LIMIT >> 20))?;
+    let access = Access { mode: metadata.mode(), owner: metadata.uid(), user: rustix::process::geteuid().as_raw() };
+    Ok((octets, access))
+}
+
+/// The octets as text, without an editor's byte order mark.
+fn text(octets: &[u8]) -> Result<&str, String> {
+    match std::str::from_utf8(octets) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let valid = octets.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok());
+            let valid = valid.unwrap_or_default();
+            let place = Source::new(valid).position(valid.len());
+            Err(format!("is not in UTF-8: line {}, column {}", place.line, place.column))
+        }
     }
 }

@@ -1,24 +1,29 @@
-//! The configuration file: read at once, with everything that is wrong with it.
+//! The configuration: its files read at once, with everything that is wrong with them.
 //!
-//! The way of a file: [`find_file`] says which one, `load` reads it, `parse` walks its tables, a
-//! `reader` for each table takes the keys that [`KEYS`] lists, `account` and `destination` make
-//! the settings of them, `crosscheck` holds the rules between several, and `problems` collects
-//! what is wrong.  A fault never ends the reading, so a file is mended in one go.
+//! It is one main file, and every `conf.d/*.toml` beside it, sorted by name.  Any of them may hold
+//! accounts and destinations, each name once; the keys at the top and `[defaults]`, which hold for
+//! all, are the main file's.  Relative paths begin at the main file's folder, in every file.
+//!
+//! The way of a file: [`find_file`] says which is the main one, `files` which others there are,
+//! `load` reads them, `parse` walks their tables, a `reader` for each table takes the keys that
+//! [`KEYS`] lists, `account` and `destination` make the settings of them, `crosscheck` holds the
+//! rules between several, and `problems` collects what is wrong.  A fault never ends the reading,
+//! so all files are mended in one go.
 //!
 //! What is refused: a key that is not known (a misspelled `retention` must not mean "keep"), and a
 //! password in a file that others may read.  What is never shown: a line that may hold a password
 //! (`hidden`).
-//!
-//! A problem carries its file, so that one day several files can be read.
 
 mod account;
 mod crosscheck;
 mod destination;
 mod endpoint;
+mod files;
 mod find;
 mod hidden;
 mod keys;
 mod load;
+mod named;
 mod nearest;
 mod parse;
 mod password;
@@ -27,6 +32,7 @@ mod problem;
 mod problems;
 mod reader;
 mod source;
+mod table;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -37,6 +43,7 @@ use std::sync::Arc;
 use crate::deliver::Destination;
 use crate::poll::Account;
 
+pub use files::{files_of, folder_of};
 pub use find::{FindError, find_file};
 pub use keys::{Absent, KEYS, Key, Section};
 pub use problem::{ConfigError, Place, Problem, Weight};
@@ -44,11 +51,15 @@ pub use problem::{ConfigError, Place, Problem, Weight};
 /// A whole configuration, valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The file that it was read from.
+    /// The main file, as it was named.
     pub file: PathBuf,
-    /// The accounts, in the order of the file.
+    /// Every file that was read, the main one first; absolute.
+    pub files: Vec<PathBuf>,
+    /// `conf.d` beside the main file, whether or not it is there; absolute.
+    pub folder: PathBuf,
+    /// The accounts, in the order of the files.
     pub accounts: Vec<Arc<Account>>,
-    /// The destinations, in the order of the file.
+    /// The destinations, in the order of the files.
     pub destinations: Vec<Arc<Destination>>,
     /// Where the state is kept.
     pub state_dir: PathBuf,
@@ -56,6 +67,10 @@ pub struct Config {
     pub runtime_dir: PathBuf,
     /// Polls that may run at the same time.
     pub max_concurrent_polls: usize,
+    /// Polls of accounts at the same host that may run at the same time.
+    pub max_polls_per_host: usize,
+    /// What the service logs: this level and the graver ones.
+    pub log_level: tracing::Level,
     /// What is allowed but worth a word, for `check`: each on one line, with its place.
     pub warnings: Vec<String>,
 }

@@ -36,10 +36,18 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     }
     // One wrong letter in three is a misspelling; more is another word.
     let limit = (word.chars().count() / 3).clamp(1, 3);
-    let distance = |name: &&str| strsim::damerau_levenshtein(&word, name);
-    // Words of other lengths are out of reach, and measuring costs.
-    let close = known.iter().copied().filter(|name| name.len().abs_diff(word.len()) <= limit);
-    close.min_by_key(distance).filter(|name| distance(name) <= limit)
+    let close = known.iter().filter_map(|name| Some((distance_within(&word, name, limit)?, *name)));
+    close.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// How many letters of `word` are wrong, if no more than `limit` are.
+pub(super) fn distance_within(word: &str, known: &str, limit: usize) -> Option<usize> {
+    // Measuring costs: words of another length, or without the letters, are out of reach.
+    let longer = known.len().abs_diff(word.len());
+    if longer > limit || known.chars().filter(|&c| !word.contains(c)).count() > limit {
+        return None;
+    }
+    Some(strsim::damerau_levenshtein(word, known)).filter(|&distance| distance <= limit)
 }
 
 /// The sentence's end that names it, or nothing.

@@ -18,7 +18,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<SecretSource> {
     };
     if let [first, second, ..] = names[..] {
         let later = [first, second].into_iter().filter_map(|name| reader.entry(name));
-        if let Some(entry) = later.max_by_key(|entry| entry.key_at().start) {
+        if let Some(entry) = later.max_by_key(|entry| entry.key_at().octets.start) {
             let message = format!("`{first}` and `{second}` are both set; one password is enough");
             reader.problems.error(&entry.key_at(), message);
         }

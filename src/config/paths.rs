@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// What paths are resolved against.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
-    /// The folder of the configuration file.
+    /// The folder of the main configuration file, also for what the files of `conf.d` say.
     folder: PathBuf,
     /// `$HOME`.
     home: Option<PathBuf>,
@@ -18,7 +18,7 @@ impl Paths {
     }
 
     /// An absolute path is itself, `~` is the home directory, and what is relative is so to the
-    /// folder of the configuration file.
+    /// folder of the main configuration file.
     pub(super) fn resolve(&self, text: &str) -> Result<PathBuf, String> {
         let Some(rest) = text.strip_prefix('~') else { return Ok(self.folder.join(text)) };
         if !rest.is_empty() && !rest.starts_with('/') {

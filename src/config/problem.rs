@@ -3,6 +3,7 @@
 //!
 //! A [`Problem`] holds no text of the file but that one line.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use crate::failure::{Class, Failure};
 
-/// Problems that are shown in full; a file with more of them has one cause.
+/// Problems that are shown in full; where there are more, they have one cause.
 pub(super) const SHOWN: usize = 100;
 
 /// How bad a problem is.
@@ -93,18 +94,12 @@ impl ConfigError {
         Self { file: file.to_owned(), problems }
     }
 
-    /// An error about the file as a whole.
-    pub(super) fn of_file(file: &Path, message: String) -> Self {
-        let problem = Problem { file: file.into(), weight: Weight::Error, message, place: None };
-        Self::new(file, vec![problem])
-    }
-
-    /// The file that was read.
+    /// The main file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Every problem, warnings too, in the order of the file.
+    /// Every problem, warnings too, in the order of the files.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -126,7 +121,11 @@ impl fmt::Display for ConfigError {
         if warnings > 0 {
             write!(f, " and {}", counted(warnings, "warning"))?;
         }
-        write!(f, " in {}", self.file.display())
+        let files: HashSet<&Path> = self.problems.iter().map(|problem| &*problem.file).collect();
+        match files.iter().next() {
+            Some(file) if files.len() == 1 => write!(f, " in {}", file.display()),
+            _ => write!(f, " in {} files", files.len()),
+        }
     }
 }
 

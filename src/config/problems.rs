@@ -1,104 +1,174 @@
-//! Collects the problems of one file while it is read, and alone decides what of the file's text
-//! a problem may show.
+//! Collects the problems of all files while they are read, and alone decides what of a file's
+//! text a problem may show.
 
-use std::collections::HashSet;
-use std::ops::Range;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+
+use toml::de::DeTable;
 
 use super::hidden::Hidden;
 use super::problem::{Place, Problem, SHOWN, Weight};
 use super::source::Source;
+use super::table::{At, MAIN};
 use crate::text;
 
 /// Octets of a value that a message repeats.
 const ECHO_LIMIT: usize = 60;
 
+/// A file that problems are about.
+struct Judged<'t> {
+    path: Arc<Path>,
+    source: Source<'t>,
+    hidden: Hidden,
+    broken_lines: HashSet<usize>,
+    /// Its syntax is at fault or it could not be read, so that keys and tables may have been lost.
+    broken: bool,
+}
+
 struct Found {
     weight: Weight,
-    at: Option<Range<usize>>,
+    file: usize,
+    at: Option<At>,
     message: String,
     /// The line is shown only up to here: what follows a key that nobody knows may be anything.
     until: Option<usize>,
 }
 
-/// The problems of one file.
+impl Found {
+    fn order(&self) -> (usize, usize) {
+        (self.file, self.at.as_ref().map_or(0, |at| at.octets.start))
+    }
+}
+
+/// The problems of all files.
+#[derive(Default)]
 pub(super) struct Problems<'t> {
-    file: Arc<Path>,
-    source: &'t Source<'t>,
-    hidden: Hidden,
-    broken: HashSet<usize>,
+    files: Vec<Judged<'t>>,
+    any_broken: bool,
     found: Vec<Found>,
-    seen: HashSet<(usize, String)>,
+    seen: HashSet<(usize, usize, String)>,
+    /// What [`Problems::echo`] has decided; `None` is hidden.
+    echoed: HashMap<At, Option<String>>,
 }
 
 impl<'t> Problems<'t> {
-    pub(super) fn new(file: &Path, source: &'t Source<'t>, hidden: Hidden) -> Self {
-        let (found, seen) = (Vec::new(), HashSet::new());
-        Self { file: file.into(), source, hidden, broken: HashSet::new(), found, seen }
+    /// The next file, with the faults of its syntax.
+    pub(super) fn file(&mut self, path: &Path, text: &'t str, root: &DeTable<'_>, errors: &[toml::de::Error]) {
+        let source = Source::new(text);
+        let hidden = Hidden::find(&source, root, !errors.is_empty());
+        self.files.push(Judged { path: path.into(), source, hidden, broken_lines: HashSet::new(), broken: false });
+        errors.iter().for_each(|error| self.syntax(error));
     }
 
-    /// A fault of the syntax.
-    pub(super) fn syntax(&mut self, error: &toml::de::Error) {
+    /// The next file, which could not be read.
+    pub(super) fn unreadable_file(&mut self, path: &Path, message: &str) {
+        self.file(path, "", &DeTable::new(), &[]);
+        let file = self.files.len() - 1;
+        self.mark_broken(file);
+        self.add(Weight::Error, (file, None), message.into(), None);
+    }
+
+    /// A fault of the last file's syntax.
+    fn syntax(&mut self, error: &toml::de::Error) {
         // Only `message()`, which has fixed words: the error's own Display shows the line.
-        let at = error.span().unwrap_or(0..0);
+        let file = self.files.len() - 1;
+        let at = At { file, octets: error.span().unwrap_or(0..0) };
         self.error(&at, error.message());
-        self.broken.insert(self.source.line_of(at.start));
+        let judged = &mut self.files[file];
+        judged.broken_lines.insert(judged.source.line_of(at.octets.start));
+        self.mark_broken(file);
     }
 
-    /// Whether the syntax is at fault, so that keys and tables may have been lost.
-    pub(super) fn is_broken(&self) -> bool {
-        !self.broken.is_empty()
+    fn mark_broken(&mut self, file: usize) {
+        self.files[file].broken = true;
+        self.any_broken = true;
     }
 
     /// Something that makes the configuration unusable.
-    pub(super) fn error(&mut self, at: &Range<usize>, message: impl Into<String>) {
-        self.add(Weight::Error, Some(at.clone()), message.into(), None);
+    pub(super) fn error(&mut self, at: &At, message: impl Into<String>) {
+        self.add(Weight::Error, (at.file, Some(at)), message.into(), None);
     }
 
     /// The same for a key that is not known.
-    pub(super) fn unknown_key(&mut self, at: &Range<usize>, message: String, resembles_one: bool) {
-        self.add(Weight::Error, Some(at.clone()), message, (!resembles_one).then_some(at.end));
+    pub(super) fn unknown_key(&mut self, at: &At, message: String, resembles_one: bool) {
+        self.add(Weight::Error, (at.file, Some(at)), message, (!resembles_one).then_some(at.octets.end));
     }
 
-    /// An error that can be the result of a broken syntax, and is only told without one.
-    pub(super) fn absence(&mut self, at: Option<&Range<usize>>, message: impl Into<String>) {
-        if !self.is_broken() {
-            self.add(Weight::Error, at.cloned(), message.into(), None);
+    /// Something that a table lacks.  A broken syntax there, or in the main file with its
+    /// `[defaults]`, can be the cause, so it is only told without one.
+    pub(super) fn absence(&mut self, at: &At, message: impl Into<String>) {
+        if !self.files[at.file].broken && !self.files[MAIN].broken {
+            self.error(at, message);
+        }
+    }
+
+    /// Something that no file has; at `at`, else about the main file as a whole.
+    pub(super) fn nowhere(&mut self, at: Option<&At>, message: impl Into<String>) {
+        if !self.any_broken {
+            self.add(Weight::Error, (at.map_or(MAIN, |at| at.file), at), message.into(), None);
         }
     }
 
     /// Something that is allowed, but worth a word.
-    pub(super) fn warning(&mut self, at: &Range<usize>, message: impl Into<String>) {
-        if !self.is_broken() {
-            self.add(Weight::Warning, Some(at.clone()), message.into(), None);
+    pub(super) fn warning(&mut self, at: &At, message: impl Into<String>) {
+        if !self.any_broken {
+            self.add(Weight::Warning, (at.file, Some(at)), message.into(), None);
         }
     }
 
-    fn add(&mut self, weight: Weight, at: Option<Range<usize>>, message: String, until: Option<usize>) {
+    fn add(&mut self, weight: Weight, (file, at): (usize, Option<&At>), message: String, until: Option<usize>) {
         // What an account inherits is read for each account, but said once.
-        let start = at.as_ref().map_or(0, |at| at.start);
-        let on_broken_line = at.is_some() && self.broken.contains(&self.source.line_of(start));
-        if !on_broken_line && self.seen.insert((start, message.clone())) {
-            self.found.push(Found { weight, at, message, until });
+        let start = at.map_or(0, |at| at.octets.start);
+        let judged = &self.files[file];
+        let on_broken_line = at.is_some() && judged.broken_lines.contains(&judged.source.line_of(start));
+        if !on_broken_line && self.seen.insert((file, start, message.clone())) {
+            self.found.push(Found { weight, file, at: at.cloned(), message, until });
         }
+    }
+
+    /// Whether there are more problems than are shown, so that it is not worth the time to say
+    /// more about another one.
+    pub(super) fn are_many(&self) -> bool {
+        self.found.len() > SHOWN
     }
 
     /// A key or value as a message may repeat it: "`text`", or `instead` if it may be a secret.
-    pub(super) fn echo(&self, at: &Range<usize>, text: &str, instead: &str) -> String {
-        // The lines beyond the limit are not shown, so nothing is looked up for them either.
-        let hide = self.found.len() > SHOWN
-            || self.hidden.is_in(text)
-            || self.hidden.covers(self.source, at) && (self.is_broken() || !is_key_like(text));
-        match hide {
-            true => instead.to_owned(),
-            false => format!("`{}`", text::escape(text.as_bytes(), ECHO_LIMIT)),
+    pub(super) fn echo(&mut self, at: &At, text: &str, instead: &str) -> String {
+        if self.are_many() {
+            return instead.to_owned();
         }
+        // Ten thousand accounts may inherit a fault, and ten thousand secrets are compared with it.
+        if !self.echoed.contains_key(at) {
+            let judged = &self.files[at.file];
+            let hide = self.holds_secret(text)
+                || judged.hidden.covers(&judged.source, &at.octets) && (judged.broken || !is_key_like(text));
+            let shown = (!hide).then(|| format!("`{}`", text::escape(text.as_bytes(), ECHO_LIMIT)));
+            self.echoed.insert(at.clone(), shown);
+        }
+        self.echoed.get(at).cloned().flatten().unwrap_or_else(|| instead.to_owned())
     }
 
-    /// The first key that holds a password itself.
-    pub(super) fn first_password(&self) -> Option<Range<usize>> {
-        self.hidden.first_password()
+    /// A secret of one file is none of another's messages either.
+    fn holds_secret(&self, text: &str) -> bool {
+        self.files.iter().any(|file| file.hidden.is_in(text))
+    }
+
+    /// The first key in a file that holds a password itself.
+    pub(super) fn first_password(&self, file: usize) -> Option<At> {
+        let octets = self.files[file].hidden.first_password()?;
+        Some(At { file, octets })
+    }
+
+    /// A file as it is named in messages.
+    pub(super) fn path(&self, file: usize) -> String {
+        self.files[file].path.display().to_string()
+    }
+
+    /// `FILE:LINE:COLUMN`, to be named in a message about another place.
+    pub(super) fn place(&self, at: &At) -> String {
+        let position = self.files[at.file].source.position(at.octets.start);
+        format!("{}:{}:{}", self.path(at.file), position.line, position.column)
     }
 
     /// Whether there is any error.
@@ -106,21 +176,22 @@ impl<'t> Problems<'t> {
         self.found.iter().any(|found| found.weight == Weight::Error)
     }
 
-    /// All problems, in the order of the file.
+    /// All problems, in the order of the files.
     pub(super) fn into_list(mut self) -> Vec<Problem> {
         let mut found = std::mem::take(&mut self.found);
-        found.sort_by_key(|found| found.at.as_ref().map_or(0, |at| at.start));
+        found.sort_by_key(Found::order);
         found.into_iter().enumerate().map(|(n, found)| self.shown(found, n < SHOWN)).collect()
     }
 
     fn shown(&self, found: Found, with_line: bool) -> Problem {
-        let place = found.at.map(|at| {
-            let position = self.source.position(at.start);
-            let line = self.source.line_span(position.line - 1);
-            let mut text = self.source.line(position.line - 1).to_owned();
-            let mut show = with_line && !self.hidden.line(position.line - 1) && !self.hidden.is_in(&text);
-            let start = text.floor_char_boundary(at.start.saturating_sub(line.start));
-            let end = text.ceil_char_boundary(at.end.saturating_sub(line.start));
+        let judged = &self.files[found.file];
+        let place = found.at.map(|At { octets, .. }| {
+            let position = judged.source.position(octets.start);
+            let line = judged.source.line_span(position.line - 1);
+            let mut text = judged.source.line(position.line - 1).to_owned();
+            let mut show = with_line && !judged.hidden.line(position.line - 1) && !self.holds_secret(&text);
+            let start = text.floor_char_boundary(octets.start.saturating_sub(line.start));
+            let end = text.ceil_char_boundary(octets.end.saturating_sub(line.start));
             if let Some(until) = found.until {
                 let until = text.ceil_char_boundary(until.saturating_sub(line.start));
                 show &= start == text.len() - text.trim_start().len();
@@ -129,7 +200,7 @@ impl<'t> Problems<'t> {
             }
             Place { line: position.line, column: position.column, shown: show.then(|| (text, start..end.max(start))) }
         });
-        Problem { file: Arc::clone(&self.file), weight: found.weight, message: found.message, place }
+        Problem { file: Arc::clone(&judged.path), weight: found.weight, message: found.message, place }
     }
 }
 

@@ -4,41 +4,21 @@
 //! on with a stand-in and all problems of a file are found at once.
 
 use std::collections::HashSet;
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::keys::{self, Section};
 use super::nearest::{did_you_mean, nearest};
 use super::paths::Paths;
 use super::problems::Problems;
+use super::table::{At, Entry, MAIN, Table};
 use super::units::{self, Wrong};
 
-/// The value of a key, with where both are.
-#[derive(Clone, Copy)]
-pub(super) struct Entry<'t> {
-    key: &'t Spanned<DeString<'t>>,
-    value: &'t Spanned<DeValue<'t>>,
-}
-
-impl Entry<'_> {
-    /// Where the key is.
-    pub(super) fn key_at(&self) -> Range<usize> {
-        self.key.span()
-    }
-
-    /// Where the value is.
-    pub(super) fn at(&self) -> Range<usize> {
-        match self.value.span() {
-            // A value that could not be read has no place.
-            span if span.is_empty() => self.key.span(),
-            span => span,
-        }
-    }
-}
+/// The tables that every file may hold.
+const GROUPS: [&str; 2] = ["accounts", "destinations"];
 
 /// One table, and the one that it inherits from.
 pub(super) struct Reader<'r, 't, 's> {
@@ -47,10 +27,10 @@ pub(super) struct Reader<'r, 't, 's> {
     /// As "account `work`".
     pub(super) what: String,
     /// Where the table begins.
-    pub(super) at: Range<usize>,
+    pub(super) at: At,
     sections: &'static [Section],
-    own: &'t DeTable<'t>,
-    inherited: Option<&'t DeTable<'t>>,
+    own: Table<'t>,
+    inherited: Option<Table<'t>>,
     /// Whether required keys must be there; not so in `[defaults]`.
     pub(super) complete: bool,
 }
@@ -59,15 +39,15 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
     pub(super) fn new(
         problems: &'r mut Problems<'s>,
         paths: &'r Paths,
-        (what, at): (String, Range<usize>),
+        (what, at): (String, At),
         sections: &'static [Section],
-        own: &'t DeTable<'t>,
+        own: Table<'t>,
     ) -> Self {
         Self { problems, paths, what, at, sections, own, inherited: None, complete: true }
     }
 
     /// The keys that are not in the table are taken from `table`.
-    pub(super) fn inherit(self, inherited: Option<&'t DeTable<'t>>) -> Self {
+    pub(super) fn inherit(self, inherited: Option<Table<'t>>) -> Self {
         Self { inherited, ..self }
     }
 
@@ -78,15 +58,19 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
 
     /// Reports every key that is not known here.
     pub(super) fn refuse_unknown(&mut self) {
-        for (key, _) in self.own {
-            let name: &str = key.get_ref();
-            if keys::find(self.sections, name).is_some() {
+        for entry in self.own.entries() {
+            let name = entry.name();
+            let misplaced = self.sections == [Section::Top] && !self.own.is_in_main() && !GROUPS.contains(&name);
+            if keys::find(self.sections, name).is_some() && !misplaced {
                 continue;
             }
             let known = keys::names(self.sections);
-            let shown = self.problems.echo(&key.span(), name, "this key");
+            let shown = self.problems.echo(&entry.key_at(), name, "this key");
             let elsewhere = keys::KEYS.iter().find(|key| key.name == name).map(|key| key.section);
             let message = match elsewhere {
+                Some(Section::Top) if !self.own.is_in_main() => {
+                    format!("{shown} can only be in the main file, {}", self.problems.path(MAIN))
+                }
                 Some(Section::Top) => format!("{shown} belongs at the top of the file, before the first table"),
                 Some(Section::Account) if self.sections == [Section::Top] => {
                     format!("{shown} is a key of accounts: put it into [defaults] or [accounts.NAME]")
@@ -102,7 +86,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
                 None => format!("unknown key {shown}{}", did_you_mean(name, &known)),
             };
             let resembles = elsewhere.is_some() || nearest(name, &known).is_some();
-            self.problems.unknown_key(&key.span(), message, resembles);
+            self.problems.unknown_key(&entry.key_at(), message, resembles);
         }
     }
 
@@ -117,30 +101,26 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
 
     /// The key in this table, else in the inherited one.
     pub(super) fn entry(&self, name: &str) -> Option<Entry<'t>> {
-        self.own_entry(name).or_else(|| {
-            let (key, value) = self.inherited?.get_key_value(name)?;
-            Some(Entry { key, value })
-        })
+        self.own_entry(name).or_else(|| self.inherited?.entry(name))
     }
 
     /// The key in this table alone.
     pub(super) fn own_entry(&self, name: &str) -> Option<Entry<'t>> {
-        let (key, value) = self.own.get_key_value(name)?;
-        Some(Entry { key, value })
+        self.own.entry(name)
     }
 
     /// Reports a key that must be there and is not.
     pub(super) fn require(&mut self, name: &str) {
         if self.complete && self.entry(name).is_none() {
             let message = format!("{} needs `{name}`", self.what);
-            self.problems.absence(Some(&self.at), message);
+            self.problems.absence(&self.at, message);
         }
     }
 
     /// Reports a value that is not what the key takes.
     pub(super) fn wrong_type(&mut self, name: &str, entry: Entry<'_>) {
         let takes = keys::find(self.sections, name).map_or("something else", |key| key.takes);
-        let found = match entry.value.get_ref() {
+        let found = match entry.value() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
             DeValue::Float(_) => "a number with a fraction",
@@ -154,7 +134,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
 
     pub(super) fn string(&mut self, name: &str) -> Option<(&'t str, Entry<'t>)> {
         let entry = self.entry(name)?;
-        match entry.value.get_ref() {
+        match entry.value() {
             DeValue::String(text) => Some((text, entry)),
             _ => {
                 self.wrong_type(name, entry);
@@ -191,7 +171,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
 
     pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
         let entry = self.entry(name)?;
-        let value = entry.value.get_ref().as_bool();
+        let value = entry.value().as_bool();
         if value.is_none() {
             self.wrong_type(name, entry);
         }
@@ -200,7 +180,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
 
     pub(super) fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         let entry = self.entry(name)?;
-        let DeValue::Integer(number) = entry.value.get_ref() else {
+        let DeValue::Integer(number) = entry.value() else {
             self.wrong_type(name, entry);
             return None;
         };
@@ -249,7 +229,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         wrap: impl FnOnce(Duration) -> T,
     ) -> Option<T> {
         let entry = self.entry(name)?;
-        if let DeValue::String(text) = entry.value.get_ref() {
+        if let DeValue::String(text) = entry.value() {
             if let Some((_, value)) = words.iter().find(|(word, _)| word == text) {
                 return Some(*value);
             }
@@ -268,7 +248,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
     }
 
     fn duration_at(&mut self, name: &str, entry: Entry<'_>, unit: &str) -> Option<Duration> {
-        let fault = match entry.value.get_ref() {
+        let fault = match entry.value() {
             DeValue::String(text) => match units::duration(text) {
                 Ok(duration) => return Some(duration),
                 Err(wrong) => wrong.of_duration().to_owned(),
@@ -289,7 +269,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
     /// A size in octets that is not zero: a string with a unit, or an integer.
     pub(super) fn size(&mut self, name: &str) -> Option<u64> {
         let entry = self.entry(name)?;
-        let size = match entry.value.get_ref() {
+        let size = match entry.value() {
             DeValue::String(text) => units::size(text),
             DeValue::Integer(number) => {
                 let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
@@ -322,9 +302,9 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
     }
 
     /// An array of strings with at least one, each with its place.
-    pub(super) fn array(&mut self, name: &str) -> Option<Vec<(&'t str, Range<usize>)>> {
+    pub(super) fn array(&mut self, name: &str) -> Option<Vec<(&'t str, At)>> {
         let entry = self.entry(name)?;
-        let DeValue::Array(array) = entry.value.get_ref() else {
+        let Some(array) = entry.items() else {
             self.wrong_type(name, entry);
             return None;
         };
@@ -333,23 +313,24 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
             return None;
         }
         let mut strings = Vec::new();
-        for item in array {
-            match item.get_ref().as_str() {
-                Some(text) => strings.push((text, item.span())),
+        let count = array.len();
+        for (item, at) in array {
+            match item.as_str() {
+                Some(text) => strings.push((text, at)),
                 None => {
                     let takes = keys::find(self.sections, name).map_or("strings", |key| key.takes);
-                    let found = item.get_ref().type_str();
-                    self.problems.error(&item.span(), format!("`{name}` takes {takes}; this one is of type {found}"));
+                    let found = item.type_str();
+                    self.problems.error(&at, format!("`{name}` takes {takes}; this one is of type {found}"));
                 }
             }
         }
-        (strings.len() == array.len()).then_some(strings)
+        (strings.len() == count).then_some(strings)
     }
 
     /// A string or an array of strings: at least one, none twice.
-    pub(super) fn one_or_more(&mut self, name: &str) -> Option<Vec<(&'t str, Range<usize>)>> {
+    pub(super) fn one_or_more(&mut self, name: &str) -> Option<Vec<(&'t str, At)>> {
         let entry = self.entry(name)?;
-        let strings = match entry.value.get_ref() {
+        let strings = match entry.value() {
             DeValue::String(text) => vec![(text.as_ref(), entry.at())],
             _ => self.array(name)?,
         };

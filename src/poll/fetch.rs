@@ -18,7 +18,7 @@ use super::transfer::{Transfer, Transferred};
 use super::{Account, Context, open, unix_now};
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
-use crate::plan::{Action, Listed, Reason, Retention, Standing, Targets, is_over};
+use crate::plan::{Action, Listed, Reason, Retention, Standing, Step, Targets, is_over};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
@@ -40,6 +40,8 @@ pub(super) async fn run(
     // 2. Connect and log in.
     progress.enter(Phase::Connecting);
     let mut session = or_stop(context, open(account, deadline)).await?;
+
+    report.login_delay = session.capabilities().login_delay;
 
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
@@ -167,7 +169,7 @@ fn count(inventory: &Inventory, report: &mut Report) {
 
 /// What is to be received, for whom.
 fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
-    let job = |step: &crate::plan::Step| {
+    let job = |step: &Step| {
         let listed = &inventory.listing[step.index];
         let (targets, header_only) = match &step.action {
             Action::Fetch(targets) => (indexes(targets, sinks), false),

@@ -26,7 +26,7 @@ pub use error::{DestinationError, PollError};
 pub use listing::{Inventory, inventory};
 pub use progress::{Phase, Progress, Snapshot};
 pub use recover::{recover, remove_strays};
-pub use report::{Outcome, Report};
+pub use report::{Outcome, Report, Summary};
 
 use crate::credential::SecretSource;
 use crate::deliver::Outlet;

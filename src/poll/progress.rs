@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// What a poll is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// It has not begun.
+    #[default]
     Waiting,
     /// Connecting and logging in.
     Connecting,
@@ -30,7 +32,8 @@ pub struct Progress {
 }
 
 /// The counters at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Snapshot {
     /// What it is doing.
     pub phase: Phase,
@@ -45,6 +48,14 @@ pub struct Snapshot {
 }
 
 impl Progress {
+    /// Takes over what another process says of its poll.
+    pub fn mirror(&self, snapshot: &Snapshot) {
+        self.messages.store(snapshot.messages, Relaxed);
+        self.octets.store(snapshot.octets, Relaxed);
+        self.expect(snapshot.messages_total, snapshot.octets_total);
+        self.enter(snapshot.phase);
+    }
+
     /// Enters a phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);

@@ -73,6 +73,10 @@ pub(super) struct Harvest {
     pub(super) stopped: bool,
 }
 
+/// The end of a message, and its octets: kept back until the server's next reply shows that the
+/// message ended where it seemed to.  A server that does not stuff dots sends mail text instead.
+type Held = Option<(Piece, u64)>;
+
 /// When the batch that is being filled is closed.
 #[derive(Default)]
 struct Batch {
@@ -102,19 +106,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         let mut jobs = VecDeque::from(jobs);
         let mut asked = VecDeque::new();
         let mut batch = Batch::default();
+        let mut held: Held = None;
         loop {
             self.ask(&mut jobs, &mut asked)?;
-            let Some(next) = asked.pop_front() else { break };
-            let status = self.reply(&mut batch).await?;
+            let next = asked.pop_front();
+            if next.is_none() {
+                if held.is_none() {
+                    break;
+                }
+                // The last message needs a reply behind it too.
+                self.session.queue(Command::Noop);
+            }
+            let reply = self.reply(&mut batch).await;
+            if !reply.as_ref().is_err_and(SessionError::is_out_of_step) {
+                self.release(&mut held, &mut batch).await;
+            }
+            let status = reply?;
             match next {
-                Asked::Deletion(key) if status.ok => harvest.marked.push(key),
-                Asked::Deletion(key) => warn!(uid = %key, "DELE refused: {}", status.text),
-                Asked::Message(job) if status.ok => self.message(job, &mut batch, harvest).await?,
-                Asked::Message(job) => harvest.not_retrieved.push((job, status.text)),
+                None => {}
+                Some(Asked::Deletion(key)) if status.ok => harvest.marked.push(key),
+                Some(Asked::Deletion(key)) => warn!(uid = %key, "DELE refused: {}", status.text),
+                Some(Asked::Message(job)) if status.ok => held = self.message(job, &mut batch, harvest).await?,
+                Some(Asked::Message(job)) => harvest.not_retrieved.push((job, status.text)),
             }
         }
         harvest.stopped = !jobs.is_empty();
         Ok(())
+    }
+
+    /// Hands over a message that has certainly ended.
+    async fn release(&self, held: &mut Held, batch: &mut Batch) {
+        let Some((piece, octets)) = held.take() else { return };
+        // If nobody takes it any more, `ask` ends the session for the same reason.
+        let _ = self.pieces.send(piece).await;
+        self.count(batch, octets).await;
     }
 
     /// Fills the window.
@@ -160,8 +185,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         self.session.reply().await
     }
 
-    /// Reads a body and hands it over in pieces.
-    async fn message(&mut self, job: Box<Job>, batch: &mut Batch, harvest: &mut Harvest) -> Result<(), SessionError> {
+    /// Reads a body and hands it over in pieces; the last one is given back.
+    async fn message(&mut self, job: Box<Job>, batch: &mut Batch, harvest: &mut Harvest) -> Result<Held, SessionError> {
         let expected = job.octets.and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
         let mut data = Vec::with_capacity(expected.min(PIECE_OCTETS) + 1024);
         self.put_trace(&job, &mut data);
@@ -169,6 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         let (mut decoder, mut received) = (Decoder::new(), 0);
         let mut excess = None;
         let mut opening = Some(job.clone());
+        let mut last = None;
         loop {
             let before = data.len();
             self.body_piece(&mut decoder, &mut data, batch).await?;
@@ -194,23 +220,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                     Some(job) => Piece::Start { job, prefix, data, complete },
                     None => Piece::More { data, complete },
                 };
-                // If nobody takes it any more, the loop above ends for the same reason.
-                let _ = self.pieces.send(piece).await;
+                match complete {
+                    true => last = Some((piece, received)),
+                    // As in `release`.
+                    false => drop(self.pieces.send(piece).await),
+                }
             }
             if complete {
                 break;
             }
         }
         self.progress.add_message();
-        match excess {
-            Some(limit) => {
-                let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
-                let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");
-                harvest.not_retrieved.push((job, why));
-            }
-            None => self.count(batch, received).await,
+        if let Some(limit) = excess {
+            let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
+            let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");
+            harvest.not_retrieved.push((job, why));
         }
-        Ok(())
+        Ok(last)
     }
 
     /// What follows of a body; a batch whose time is over is closed meanwhile.
@@ -241,7 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         }
     }
 
-    async fn count(&mut self, batch: &mut Batch, octets: u64) {
+    async fn count(&self, batch: &mut Batch, octets: u64) {
         batch.messages += 1;
         batch.octets += octets;
         batch.closes.get_or_insert_with(|| Instant::now() + BATCH_TIME);
@@ -251,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         }
     }
 
-    async fn close(&mut self, batch: &mut Batch) {
+    async fn close(&self, batch: &mut Batch) {
         let _ = self.pieces.send(Piece::Flush).await;
         *batch = Batch::default();
     }

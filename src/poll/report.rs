@@ -1,9 +1,11 @@
 //! What a poll came to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::PollError;
-use crate::message::MessageKey;
+use crate::failure::{Failure, describe};
+use crate::message::{MessageKey, Name};
 
 /// Counts of one poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Report {
     pub deferred: u64,
     /// Messages without a usable unique-id.
     pub nameless: u64,
+    /// Least time between logins that the server announces.
+    pub login_delay: Option<Duration>,
     /// Messages of this poll that were not delivered, each with the first cause.
     pub failures: BTreeMap<MessageKey, String>,
 }
@@ -39,6 +43,65 @@ pub struct Outcome {
     pub report: Report,
     /// `None`: everything that was to be done is done.
     pub error: Option<PollError>,
+}
+
+/// An outcome in words and numbers, for people and other programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Summary {
+    /// The account.
+    pub account: String,
+    /// Messages that the server listed.
+    pub listed: u64,
+    /// Messages delivered everywhere they should go.
+    pub delivered: u64,
+    /// Their octets, as stored.
+    pub octets: u64,
+    /// Messages deleted on the server, confirmed.
+    pub deleted: u64,
+    /// Messages left on the server for their size.
+    pub too_large: u64,
+    /// Messages that wait for the next poll (`max-messages`).
+    pub waiting: u64,
+    /// Messages left for now because their delivery failed before.
+    pub deferred: u64,
+    /// Messages in quarantine.
+    pub quarantined: u64,
+    /// Messages without a usable unique-id.
+    pub nameless: u64,
+    /// Messages of this poll that were not delivered.
+    pub failed: u64,
+    /// Step and cause, if it ended early or left something undone.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// As sysexits(3) has it; 0: all is well.
+    pub exit_code: u8,
+}
+
+impl Summary {
+    /// The summary of an account's poll.
+    pub fn of(account: &Name, outcome: &Outcome) -> Self {
+        let Report { listed, delivered, octets, deleted, too_large, waiting, .. } = outcome.report;
+        let Report { deferred, quarantined, nameless, ref failures, .. } = outcome.report;
+        let error = outcome.error.as_ref();
+        Self {
+            account: account.to_string(),
+            listed,
+            delivered,
+            octets,
+            deleted,
+            too_large,
+            waiting,
+            deferred,
+            quarantined,
+            nameless,
+            failed: failures.len() as u64,
+            error: error.map(|error| describe(error)),
+            advice: error.and_then(Failure::advice),
+            exit_code: error.map_or(0, |error| error.class().exit_code()),
+        }
+    }
 }
 
 /// What one side of a poll counts.

@@ -8,6 +8,7 @@
 //! One process at a time: a kernel lock on `STATE-DIR/lock` is held for life.  Reading
 //! ([`Reader`]) needs no lock, which is why the database does not use exclusive locking.
 
+mod account;
 mod error;
 mod lock;
 mod lookup;
@@ -19,6 +20,7 @@ mod write;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use account::AccountMemory;
 pub use error::StoreError;
 pub use lookup::Known;
 pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader, release};

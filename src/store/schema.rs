@@ -18,9 +18,16 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 CREATE TABLE account (
-    id         INTEGER PRIMARY KEY,
-    name       TEXT NOT NULL UNIQUE,
-    first_poll INTEGER              -- when `initial` was applied; NULL: not yet
+    id           INTEGER PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    first_poll   INTEGER,           -- when `initial` was applied; NULL: not yet
+    failures     INTEGER NOT NULL DEFAULT 0,
+    refusals     INTEGER NOT NULL DEFAULT 0,
+    not_before   INTEGER NOT NULL DEFAULT 0,
+    last_success INTEGER,
+    error        TEXT,
+    exit_code    INTEGER NOT NULL DEFAULT 0,
+    refused      BLOB               -- tells settings and secret of a refused login from others
 );
 
 -- A destination as it was at the time: a later change of its path must not confuse what is open.
@@ -57,6 +64,7 @@ CREATE TABLE delivery (
     PRIMARY KEY (message, place)
 ) WITHOUT ROWID;
 
+CREATE INDEX message_done ON message (account, done);
 CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);
 ";
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::account::{self, AccountMemory};
 use super::lookup::{self, Known};
 use super::write::{self, Change, StagedDelivery};
 use super::{StoreError, lock, open};
@@ -17,11 +18,16 @@ const GROUP_LIMIT: usize = 256;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
+type Reading = Box<dyn FnOnce(&Connection, &Path) + Send>;
+
 enum Request {
-    Apply { changes: Vec<Change>, now: UnixTime, reply: Reply<usize> },
-    Known { account: Name, keys: Vec<Option<MessageKey>>, reply: Reply<Known> },
-    Knows { location: PathBuf, reply: Reply<bool> },
-    Staged { account: Option<Name>, reply: Reply<Vec<StagedDelivery>> },
+    Apply {
+        changes: Vec<Change>,
+        now: UnixTime,
+        reply: Reply<usize>,
+    },
+    /// Reads, and replies by itself.
+    Read(Reading),
 }
 
 /// A handle to the state.  Clones share it; the last one to go ends its thread.
@@ -76,7 +82,15 @@ impl Store {
     /// The database cannot be read.
     pub async fn known(&self, account: &Name, keys: Vec<Option<MessageKey>>) -> Result<Known, StoreError> {
         let account = account.clone();
-        self.ask(|reply| Request::Known { account, keys, reply }).await
+        self.read(move |connection| lookup::known(connection, &account, &keys)).await
+    }
+
+    /// What is remembered of all accounts; deliveries are counted from `since` on.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn remembered(&self, since: UnixTime) -> Result<Vec<(Name, AccountMemory)>, StoreError> {
+        self.read(move |connection| account::remembered(connection, since)).await
     }
 
     /// Whether a delivery to this location was ever begun.
@@ -84,7 +98,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn knows(&self, location: PathBuf) -> Result<bool, StoreError> {
-        self.ask(|reply| Request::Knows { location, reply }).await
+        self.read(move |connection| lookup::knows(connection, &location)).await
     }
 
     /// Deliveries that are staged, of one account or of all.
@@ -93,7 +107,19 @@ impl Store {
     /// The database cannot be read.
     pub async fn staged(&self, account: Option<&Name>) -> Result<Vec<StagedDelivery>, StoreError> {
         let account = account.cloned();
-        self.ask(|reply| Request::Staged { account, reply }).await
+        self.read(move |connection| write::staged(connection, account.as_ref())).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(|reply| {
+            Request::Read(Box::new(move |connection, path| {
+                let _ = reply.send(read(connection).map_err(|error| open::database_error(path, &error)));
+            }))
+        })
+        .await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
@@ -117,29 +143,16 @@ fn serve(connection: &Connection, path: &Path, inbox: &mpsc::Receiver<Request>) 
         while let Some(request) = next {
             match request {
                 Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
-                Request::Known { account, keys, reply } => {
+                Request::Read(read) => {
                     // What was asked to be written before is read.
                     commit(connection, path, std::mem::take(&mut waiting));
-                    let _ = reply.send(lookup::known(connection, &account, &keys).map_err(named(path)));
-                }
-                Request::Knows { location, reply } => {
-                    commit(connection, path, std::mem::take(&mut waiting));
-                    let _ = reply.send(lookup::knows(connection, &location).map_err(named(path)));
-                }
-                Request::Staged { account, reply } => {
-                    commit(connection, path, std::mem::take(&mut waiting));
-                    let _ = reply.send(write::staged(connection, account.as_ref()).map_err(named(path)));
+                    read(connection, path);
                 }
             }
             next = if waiting.len() < GROUP_LIMIT { inbox.try_recv().ok() } else { None };
         }
         commit(connection, path, waiting);
     }
-}
-
-fn named(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
-    let path: PathBuf = path.to_owned();
-    move |error| open::database_error(&path, &error)
 }
 
 /// One transaction for all that wait; if it fails, one for each, so that only the culprit fails.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::account::{self, AccountMemory};
 use super::schema::{kind, state};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan;
@@ -60,6 +61,13 @@ pub enum Change {
     },
     /// What became of staged deliveries that an earlier process left behind.
     Resolve(Vec<(StagedDelivery, Resolution)>),
+    /// How an account's polls go.
+    Remember {
+        /// The account.
+        account: Name,
+        /// What to remember.
+        memory: AccountMemory,
+    },
     /// Quarantined messages are tried again or given up.
     Release {
         /// The account.
@@ -180,13 +188,14 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Settle { account, outcomes } => settle(connection, account, outcomes, now),
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
+        Change::Remember { account: name, memory } => account::remember(connection, name, memory),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
 }
 
-fn account_id(connection: &Connection, account: &Name) -> rusqlite::Result<i64> {
+pub(super) fn account_id(connection: &Connection, account: &Name) -> rusqlite::Result<i64> {
     let mut find = connection.prepare_cached("SELECT id FROM account WHERE name = ?1")?;
     if let Some(id) = find.query_row([account.as_str()], |row| row.get(0)).optional()? {
         return Ok(id);

@@ -95,6 +95,11 @@ impl Connection {
         self.reader.read_until(b'\n', line)
     }
 
+    /// Whether more has come than was read so far.
+    pub fn has_more(&self) -> bool {
+        !self.reader.buffer().is_empty()
+    }
+
     /// Sends octets as they are.
     pub fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         self.writer.write_all(octets)

@@ -7,6 +7,7 @@
 //! * [`ScriptedSmtp`]: a sink that refuses, hangs or drops where it is told to.
 //! * [`Postrider`]: the program with a home of its own.
 //! * [`Manifest`]: what must arrive, and whether it did, exactly once.
+//! * [`pop3s`], [`mailbox`], [`maildir`], [`smtp`]: the sections of a configuration.
 //!
 //! Nothing here sleeps to wait: [`wait_until`] polls for a condition.
 
@@ -23,6 +24,7 @@
     reason = "a failure of the support is a failure of the test"
 )]
 
+mod config;
 mod dovecot;
 mod listener;
 mod mail;
@@ -34,11 +36,12 @@ mod program;
 mod scripted;
 mod smtp;
 
+pub use config::{mailbox, maildir, pop3s, set_deferrals_due, smtp};
 pub use dovecot::Dovecot;
 pub use listener::{Connection, Listener};
 pub use mail::{Fill, Mix, message};
 pub use mailbox::{Behaviour, Message, Quit};
-pub use manifest::{Manifest, Verdict};
+pub use manifest::{Manifest, Verdict, as_stored};
 pub use pop3_mailbox::MailboxServer;
 pub use postfix::Postfix;
 pub use program::{Output, Postrider, Running};
@@ -82,6 +85,13 @@ pub fn checkout(path: &str) -> PathBuf {
 /// The number of messages in the `new` and `cur` of a Maildir; 0 when there is none.
 pub fn count_messages(maildir: &Path) -> usize {
     ["new", "cur"].iter().filter_map(|sub| std::fs::read_dir(maildir.join(sub)).ok()).map(Iterator::count).sum()
+}
+
+/// A generated message as if it had been sent and received now.
+pub fn message_of_today(seed: u64, index: usize) -> Vec<u8> {
+    let now = jiff::ZonedDateTime::now().strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
+    let text = String::from_utf8(message(seed, index, Mix::Tiny)).expect("plain text");
+    text.replace("Mon, 02 Jan 2023 03:04:05 +0000", &now).into_bytes()
 }
 
 /// Every message in the `new` and `cur` of a Maildir, in no order.

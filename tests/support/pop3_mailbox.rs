@@ -4,6 +4,7 @@
 use super::listener::{Connection, Listener};
 use super::mailbox::{Behaviour, Message, Quit};
 use super::manifest::Manifest;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -17,8 +18,13 @@ struct State {
     behaviour: Behaviour,
     messages: Vec<Arc<Message>>,
     commands: Vec<String>,
+    ahead: usize,
     logins: usize,
+    watcher: Option<Watcher>,
 }
+
+/// Looks at each command before it is answered.
+type Watcher = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl MailboxServer {
     /// The user's name.
@@ -34,7 +40,7 @@ impl MailboxServer {
     /// A server that behaves like this.
     pub fn start_with(messages: Vec<Message>, behaviour: Behaviour) -> Self {
         let messages = messages.into_iter().map(Arc::new).collect();
-        let state = State { behaviour, messages, commands: Vec::new(), logins: 0 };
+        let state = State { behaviour, messages, commands: Vec::new(), ahead: 0, logins: 0, watcher: None };
         let state = Arc::new(Mutex::new(state));
         let for_threads = Arc::clone(&state);
         let listener = Listener::start(move |number, connection| {
@@ -94,6 +100,16 @@ impl MailboxServer {
         lock(&self.state).commands.iter().filter(|line| is(line, command)).count()
     }
 
+    /// How many commands came before the answer to the one before them.
+    pub fn commands_ahead(&self) -> usize {
+        lock(&self.state).ahead
+    }
+
+    /// Shows `watcher` each command line from now on, before it is answered.
+    pub fn watch(&self, watcher: impl Fn(&str) + Send + Sync + 'static) {
+        lock(&self.state).watcher = Some(Arc::new(watcher));
+    }
+
     /// How many logins were tried, refused ones included.
     pub fn logins(&self) -> usize {
         lock(&self.state).logins
@@ -150,7 +166,7 @@ impl Session {
         self.line(&self.behaviour.greeting.clone())?;
         while let Some(line) = self.connection.read_line()? {
             let line = lossy(&line);
-            lock(&self.state).commands.push(line.clone());
+            self.note(&line);
             if self.behaviour.hang_at.as_ref().is_some_and(|command| is(&line, command)) {
                 return self.connection.hang();
             }
@@ -173,6 +189,18 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    fn note(&self, line: &str) {
+        let watcher = {
+            let mut state = lock(&self.state);
+            state.commands.push(line.to_owned());
+            state.ahead += usize::from(self.connection.has_more());
+            state.watcher.clone()
+        };
+        if let Some(watcher) = watcher {
+            watcher(line);
+        }
     }
 
     fn command(&mut self, line: &str) -> io::Result<()> {
@@ -240,7 +268,7 @@ impl Session {
             response = lossy(&self.connection.read_line()?.unwrap_or_default());
             lock(&self.state).commands.push(response.clone());
         }
-        let response = lossy(&decode_base64(&response));
+        let response = lossy(&BASE64_STANDARD.decode(response).unwrap_or_default());
         let mut parts = response.split('\0').skip(1);
         let (user, password) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
         self.login(user, password)
@@ -364,26 +392,4 @@ impl Session {
 
 fn listed(message: &Message) -> u64 {
     message.listed_octets.unwrap_or_else(|| message.octets())
-}
-
-/// Standard base64, lenient: a test's client is not under test here.
-pub(super) fn decode_base64(text: &str) -> Vec<u8> {
-    let (mut bits, mut count, mut out) = (0_u32, 0, Vec::new());
-    for byte in text.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => break,
-        };
-        bits = (bits << 6) | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-        }
-    }
-    out
 }

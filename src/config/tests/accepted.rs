@@ -34,13 +34,31 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(account.policy, Policy::default());
     assert_eq!((account.interval, account.timeout, account.deadline), (secs(300), secs(60), secs(3600)));
     let config = parse_text(&with_account("")).expect("sound");
-    assert_eq!(config.max_concurrent_polls, 50);
+    assert_eq!((config.max_concurrent_polls, config.max_polls_per_host), (50, 10));
+    assert_eq!(config.log_level, tracing::Level::INFO);
     assert_eq!(config.state_dir, Path::new("/home/a/.local/state/postrider"));
     assert_eq!(config.runtime_dir, Path::new("/home/a/.local/state/postrider/run"));
     assert_eq!(config.warnings, Vec::<String>::new());
     let smtp = smtp("");
     assert_eq!((smtp.endpoint.tls, smtp.endpoint.port, smtp.timeout), (TlsMode::None, 25, secs(60)));
     assert_eq!((smtp.sender, smtp.hello, smtp.login), (None, None, None));
+}
+
+#[test]
+fn every_key_of_the_whole_program_has_its_effect() {
+    type Check = fn(&Config) -> bool;
+    let rules: &[(&str, Check)] = &[
+        ("state-dir = \"s\"", |c| c.state_dir == Path::new("/etc/postrider/s")),
+        ("runtime-dir = \"/r\"", |c| c.runtime_dir == Path::new("/r")),
+        ("max-concurrent-polls = 10000", |c| c.max_concurrent_polls == 10_000),
+        ("max-polls-per-host = 1", |c| c.max_polls_per_host == 1),
+        ("log-level = \"error\"", |c| c.log_level == tracing::Level::ERROR),
+        ("log-level = \"trace\"", |c| c.log_level == tracing::Level::TRACE),
+    ];
+    for (line, holds) in rules {
+        let config = parse_text(&format!("{line}\n{}", with_account(""))).unwrap_or_else(|error| panic!("{error}"));
+        assert!(holds(&config), "{line}");
+    }
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -189,7 +207,9 @@ fn ten_thousand_accounts_are_read_without_a_rule_that_compares_each_with_each() 
     };
     let text = format!("[defaults]\nhost = \"pop.example\"\n{}", (0..10_000).map(one).collect::<String>());
     assert_eq!(parse_text(&text).map(|config| config.accounts.len()).ok(), Some(10_000));
-    // The worst case: each of them is wrong.
-    let broken = text.replace("username", "usernam");
-    assert_eq!(parse_text(&broken).expect_err("refused").problems().len(), 20_000);
+    // The worst cases: each of them is wrong.
+    for (right, wrong) in [("username", "usernam"), ("deliver = \"u", "deliver = \"v")] {
+        let broken = text.replace(right, wrong);
+        assert_eq!(parse_text(&broken).expect_err("refused").problems().len(), 20_000);
+    }
 }

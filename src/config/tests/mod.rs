@@ -5,33 +5,44 @@ mod refused;
 mod rendered;
 mod sample;
 mod secrecy;
+mod several;
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::parse::{Access, Context};
+use super::parse::{Access, Context, File};
 use super::{Config, ConfigError, parse};
 use crate::net::NetError;
 
 /// The destination that the tests' accounts deliver to.
 const HOME: &str = "[destinations.home]\ntype = \"maildir\"\npath = \"/m\"\n";
 
-/// A file of root's mode 0600 in `/etc/postrider`, with a home and nothing else set.
+/// A file of mode 0600 in `/etc/postrider`, with a home and nothing else set.
 fn parse_text(text: &str) -> Result<Config, ConfigError> {
     parse_with_mode(text, 0o600)
 }
 
 fn parse_with_mode(text: &str, mode: u32) -> Result<Config, ConfigError> {
-    parse_as(text, Access { mode: 0o100_000 | mode, owner: 1000, user: 1000 })
+    parse_as(text, mode, 1000, 1000)
 }
 
-fn parse_as(text: &str, access: Access) -> Result<Config, ConfigError> {
+fn parse_as(text: &str, mode: u32, owner: u32, user: u32) -> Result<Config, ConfigError> {
+    let access = Access { mode: 0o100_000 | mode, owner, user };
+    parse_files(&[File { access, ..file("config.toml", text) }])
+}
+
+/// A file of mode 0600.
+fn file<'t>(name: &str, text: &'t str) -> File<'t> {
+    let access = Access { mode: 0o100_600, owner: 1000, user: 1000 };
+    File { shown: name.into(), path: Path::new("/etc/postrider").join(name), text: Ok(text), access }
+}
+
+/// The first of the files is the main one.
+fn parse_files(files: &[File<'_>]) -> Result<Config, ConfigError> {
     let environment = |name: &str| (name == "HOME").then(|| OsString::from("/home/a"));
     let context = Context {
-        file: Path::new("config.toml"),
         folder: Path::new("/etc/postrider"),
         environment: &environment,
-        access,
         check_files: &|trust| match &trust.ca_file {
             Some(path) if path.ends_with("bad.pem") => {
                 Err(NetError::File { path: path.clone(), cause: "holds no certificate".into() })
@@ -39,7 +50,7 @@ fn parse_as(text: &str, access: Access) -> Result<Config, ConfigError> {
             _ => Ok(()),
         },
     };
-    parse::parse(text, &context)
+    parse::parse(&files[0], &files[1..], &context)
 }
 
 /// An account with these lines besides what it needs, and its destination.

@@ -99,6 +99,21 @@ fn a_bad_destination_key_is_one_problem_that_says_what_is_wanted() {
 }
 
 #[test]
+fn a_bad_key_of_the_whole_program_is_one_problem_that_says_what_is_wanted() {
+    let levels = "`log-level` takes \"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+    for (line, message) in [
+        ("max-concurrent-polls = 0", "`max-concurrent-polls` takes an integer from 1 to 10000".to_owned()),
+        ("max-polls-per-host = 0", "`max-polls-per-host` takes an integer from 1 to 1000".to_owned()),
+        ("max-polls-per-host = 1001", "`max-polls-per-host` takes an integer from 1 to 1000".to_owned()),
+        ("log-level = \"inf\"", format!("{levels}, not `inf`; did you mean `info`?")),
+        ("log-level = 3", format!("{levels}, not an integer")),
+        ("log_level = \"info\"", "unknown key `log_level`; did you mean `log-level`?".to_owned()),
+    ] {
+        assert_eq!(messages(&format!("{line}\n{}", with_account(""))), [message], "{line}");
+    }
+}
+
+#[test]
 fn a_bad_structure_is_told_in_plain_words() {
     let account = "[accounts.a]\nhost = \"h\"\nusername = \"u\"\npassword-file = \"/p\"\n";
     for (text, wanted) in [
@@ -201,7 +216,7 @@ fn a_password_in_a_file_that_others_may_read_is_refused() {
         (0o604, 0, 1000, false),
         (0o644, 1000, 1000, false),
     ] {
-        let found = parse_as(&text, Access { mode: 0o100_000 | mode, owner, user });
+        let found = parse_as(&text, mode, owner, user);
         assert_eq!(found.is_ok(), good, "{mode:o} {owner} {user}");
     }
     assert!(parse_with_mode(&with_account("password-file = \"/p\""), 0o644).is_ok());

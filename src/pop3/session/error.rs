@@ -55,6 +55,12 @@ impl SessionError {
         }
     }
 
+    /// Whether the server says something else than it was asked for; then what it said just before
+    /// is in doubt too.
+    pub fn is_out_of_step(&self) -> bool {
+        matches!(self, SessionError::OutOfStep { .. } | SessionError::LongLine { .. })
+    }
+
     /// Whether the credentials may be wrong, so that trying again may lock the account.
     pub fn is_login_refused(&self) -> bool {
         let SessionError::LoginRefused { status, .. } = self else { return false };

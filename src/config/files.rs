@@ -1,0 +1,78 @@
+//! Which files a configuration is made of, and on which others the service depends.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use crate::credential::SecretSource;
+use crate::deliver::Kind;
+use crate::net::Trust;
+
+/// The folder beside the main file.
+pub(super) const FOLDER: &str = "conf.d";
+
+/// The folder whose `*.toml` are read together with the main file, whether or not it is there;
+/// absolute.
+pub fn folder_of(main: &Path) -> PathBuf {
+    absolute(&beside(main))
+}
+
+/// The files of a configuration, sound or not: the main one, then those of [`folder_of`] in the
+/// order in which they are read; absolute.
+pub fn files_of(main: &Path) -> Vec<PathBuf> {
+    let folder = folder_of(main);
+    // A folder that cannot be read is an error when the configuration is loaded.
+    let names = names(&folder).unwrap_or_default();
+    std::iter::once(absolute(main)).chain(names.into_iter().map(|name| folder.join(name))).collect()
+}
+
+/// `conf.d`, named as the main file is.
+pub(super) fn beside(main: &Path) -> PathBuf {
+    main.with_file_name(FOLDER)
+}
+
+/// The names of the files in a folder that are read: `*.toml`, not hidden (editors lock and save
+/// with hidden files), sorted by their octets.  No folder: none.
+pub(super) fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    names.retain(|name| name.as_bytes().ends_with(b".toml") && !name.as_bytes().starts_with(b"."));
+    names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+    Ok(names)
+}
+
+/// Only an empty path or a working directory that is gone keep a path as it is.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl Config {
+    /// Every file whose content matters while the service runs: those of the configuration, and
+    /// those with passwords, authorities, certificates and keys.
+    pub fn watched(&self) -> BTreeSet<PathBuf> {
+        let mut watched: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
+        for account in &self.accounts {
+            watch(&mut watched, Some(&account.secret), &account.endpoint.trust);
+        }
+        for destination in &self.destinations {
+            if let Kind::Smtp(settings) = &destination.kind {
+                watch(&mut watched, settings.login.as_ref().map(|(_, secret)| secret), &settings.endpoint.trust);
+            }
+        }
+        watched
+    }
+}
+
+fn watch(watched: &mut BTreeSet<PathBuf>, secret: Option<&SecretSource>, trust: &Trust) {
+    if let Some(SecretSource::File(path)) = secret {
+        watched.insert(path.clone());
+    }
+    watched.extend(trust.ca_file.clone());
+    watched.extend(trust.client_certificate.iter().flat_map(|(certificate, key)| [certificate.clone(), key.clone()]));
+}

@@ -1,0 +1,553 @@
+//! The service's loop.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::latch::fingerprint;
+use super::signals::{Signal, Signals};
+use super::{Outlets, close, outlets, poll_guarded, prepare};
+use crate::config::Config;
+use crate::control::{self, Note};
+use crate::failure::{Class, Failure};
+use crate::message::{Name, UnixTime};
+use crate::poll::{Account, Context, Outcome, PollError, Progress, Summary, unix_now};
+use crate::pop3::reply::ResponseCode;
+use crate::pop3::session::SessionError;
+use crate::reload::{self, Watched};
+use crate::schedule::{Event, Limits, Memory, Moment, Schedule, Timing, Verdict};
+use crate::status::{AccountStatus, Board, SCHEMA, State, Status};
+use crate::store::{AccountMemory, Change, StoreError};
+use crate::{log, notify};
+
+/// Time for polls to finish when the process is to end.
+const STOP_LIMIT: Duration = Duration::from_secs(9);
+
+/// Notes of the control socket that may wait.
+const NOTES: usize = 64;
+
+/// What the command line says about the service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Log at least this, whatever the configuration says.
+    pub log_level: Option<tracing::Level>,
+}
+
+/// The service cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The state cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system refuses something.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What it says.
+        source: std::io::Error,
+    },
+}
+
+impl Failure for ServiceError {
+    fn class(&self) -> Class {
+        match self {
+            ServiceError::Store(error) => error.class(),
+            ServiceError::System { .. } => Class::LocalIo,
+        }
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            ServiceError::Store(error) => error.advice(),
+            ServiceError::System { .. } => None,
+        }
+    }
+}
+
+/// Runs until it is asked to end.
+///
+/// # Errors
+/// The state cannot be used, or the system refuses what a service needs.
+pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
+    let cancel = CancellationToken::new();
+    let context = prepare(&config, cancel).await?;
+    let signals = Signals::of_service().map_err(|source| ServiceError::System { what: "signals", source })?;
+    let (notes_in, notes) = mpsc::channel(NOTES);
+    let board = Arc::new(Mutex::new(Board::default()));
+    match control::bind(&config.runtime_dir) {
+        Ok(listener) => {
+            tokio::spawn(control::serve(listener, Arc::clone(&board), notes_in));
+        }
+        Err(error) => {
+            let path = control::socket_path(&config.runtime_dir);
+            warn!("no control socket at {}: {error}; `status` and the like will not work", path.display());
+        }
+    }
+    let (lists, watch_lists) = mpsc::channel(1);
+    let (changes_in, changes) = mpsc::channel(1);
+    tokio::spawn(reload::watch(watched(&config), watch_lists, changes_in));
+    let service = Service {
+        schedule: Schedule::new(limits(&config), fastrand::u64(..)),
+        began: Instant::now(),
+        accounts: HashMap::new(),
+        config,
+        options,
+        context,
+        board,
+        polls: JoinSet::new(),
+        cancels: HashMap::new(),
+        waiters: HashMap::new(),
+        remembered: HashMap::new(),
+        lists,
+    };
+    service.run(signals, notes, changes).await
+}
+
+fn watched(config: &Config) -> Watched {
+    Watched { files: config.watched(), folder: config.folder.clone() }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits { polls: config.max_concurrent_polls, polls_per_host: config.max_polls_per_host }
+}
+
+struct Service {
+    config: Config,
+    options: Options,
+    context: Context,
+    schedule: Schedule,
+    began: Instant,
+    /// Enabled ones.
+    accounts: HashMap<Name, Arc<Account>>,
+    board: Arc<Mutex<Board>>,
+    polls: JoinSet<(Name, Outcome, Option<Duration>)>,
+    /// Ends one account's poll after the batch in flight.
+    cancels: HashMap<Name, CancellationToken>,
+    /// Who wants to know how the next poll ends.
+    waiters: HashMap<Name, Vec<mpsc::UnboundedSender<Summary>>>,
+    /// What the state remembers.
+    remembered: HashMap<Name, AccountMemory>,
+    lists: mpsc::Sender<Watched>,
+}
+
+impl Service {
+    async fn run(
+        mut self,
+        mut signals: Signals,
+        mut notes: mpsc::Receiver<Note>,
+        mut changes: mpsc::Receiver<()>,
+    ) -> Result<(), ServiceError> {
+        self.remembered = self.context.store.remembered(midnight()).await?.into_iter().collect();
+        self.introduce();
+        let mut watchdog = notify::watchdog().map(interval);
+        let event = self.configure();
+        self.step(event);
+        notify::ready(&self.headline());
+        info!(accounts = self.accounts.len(), "postrider is running");
+        loop {
+            let wake = self.schedule.wake().map(|moment| self.began + moment);
+            let event = tokio::select! {
+                biased;
+                signal = signals.next() => match signal {
+                    Signal::Terminate | Signal::Interrupt => {
+                        info!("{}: finishing what is in flight", signal.name());
+                        break;
+                    }
+                    Signal::Hangup => self.reload("SIGHUP").await.0,
+                    Signal::User1 => Event::PollAll,
+                },
+                Some(ended) = self.polls.join_next() => self.ended(ended).await,
+                Some(note) = notes.recv() => match note {
+                    Note::Stop => {
+                        info!("asked to stop: finishing what is in flight");
+                        break;
+                    }
+                    Note::Reload(answer) => self.reload_for(answer).await,
+                    Note::Poll { accounts, results } => self.poll_for(accounts, results),
+                },
+                Some(()) = changes.recv() => self.reload("a file has changed").await.0,
+                () = tick(watchdog.as_mut()) => {
+                    notify::alive();
+                    continue;
+                }
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Event::Tick,
+            };
+            self.step(event);
+        }
+        self.stop().await
+    }
+
+    fn now(&self) -> Moment {
+        self.began.elapsed()
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands an event to the schedule and begins what it wants.
+    fn step(&mut self, event: Event) {
+        let now = self.now();
+        for name in self.schedule.handle(event, now) {
+            let Some(account) = self.accounts.get(&name).map(Arc::clone) else { continue };
+            let cancel = self.context.cancel.child_token();
+            let progress = Arc::new(Progress::default());
+            self.board().running.insert(name.clone(), Arc::clone(&progress));
+            self.cancels.insert(name.clone(), cancel.clone());
+            let context = Context { cancel, ..self.context.clone() };
+            self.polls.spawn(async move {
+                debug!(account = %name, "polling");
+                let outcome = poll_guarded(account, context, progress).await;
+                let login_delay = outcome.report.login_delay;
+                (name, outcome, login_delay)
+            });
+        }
+        self.tell_times();
+    }
+
+    /// Writes down when each account is due.
+    fn tell_times(&self) {
+        let (now, unix) = (self.now(), unix_now());
+        let mut board = self.board();
+        for (name, account) in &mut board.accounts {
+            let enabled = self.accounts.contains_key(name);
+            let due = self.schedule.due(name).filter(|_| enabled);
+            account.next_poll = due.map(|due| unix + seconds(due.saturating_sub(now)));
+            account.state = match (enabled, self.schedule.is_latched(name), account.failures) {
+                (false, ..) => State::Disabled,
+                (true, true, _) => State::LoginRefused,
+                (true, false, 0) => State::Idle,
+                (true, false, _) => State::BackingOff,
+            };
+        }
+    }
+
+    async fn ended(&mut self, ended: Result<(Name, Outcome, Option<Duration>), tokio::task::JoinError>) -> Event {
+        let (name, outcome, login_delay) = match ended {
+            Ok(ended) => ended,
+            Err(failure) => {
+                error!("a poll was lost: {failure}");
+                return Event::Tick;
+            }
+        };
+        self.cancels.remove(&name);
+        let summary = Summary::of(&name, &outcome);
+        tell(&name, &summary, outcome.error.as_ref());
+        let verdict = verdict(outcome.error.as_ref(), login_delay);
+        let today = today();
+        self.board().ended(&name, &summary, unix_now(), today);
+        for waiter in self.waiters.remove(&name).unwrap_or_default() {
+            let _ = waiter.send(summary.clone());
+        }
+        let refused = match (verdict, self.accounts.get(&name)) {
+            (Verdict::LoginRefused { .. }, Some(account)) => fingerprint(account).await,
+            _ => None,
+        };
+        // The schedule decides about the next time; what it decides is remembered.
+        self.step(Event::Ended(name.clone(), verdict));
+        self.remember(&name, &summary, login_delay.is_some(), refused).await;
+        // It was switched off and on again before its poll had ended.
+        let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
+        if is_back { Event::Poll(name) } else { Event::Tick }
+    }
+
+    /// Writes down what a restart must know; not for every quiet poll.
+    async fn remember(&mut self, name: &Name, summary: &Summary, is_delayed: bool, refused: Option<[u8; 32]>) {
+        let Some(Memory { failures, refusals, wait }) = self.schedule.memory(name, self.now()) else { return };
+        let before = self.remembered.get(name).cloned().unwrap_or_default();
+        let well = summary.error.is_none();
+        // An ordinary interval is no reason to wait after a restart; what a server demands is.
+        let must_wait = is_delayed || failures + refusals > 0;
+        let memory = AccountMemory {
+            failures,
+            refusals,
+            not_before: if must_wait { unix_now() + seconds(wait) } else { 0 },
+            last_success: if well { Some(unix_now()) } else { before.last_success },
+            error: summary.error.clone(),
+            exit_code: summary.exit_code,
+            refused,
+            ..AccountMemory::default()
+        };
+        let quiet = well && !must_wait && summary.delivered == 0 && before.error.is_none();
+        self.remembered.insert(name.clone(), memory.clone());
+        if !quiet {
+            self.write_down(vec![Change::Remember { account: name.clone(), memory }]).await;
+        }
+    }
+
+    async fn write_down(&self, changes: Vec<Change>) {
+        if let Err(error) = self.context.store.apply(changes, unix_now()).await {
+            error!("{error}");
+        }
+    }
+
+    /// Takes the configuration's accounts in; gives the event for the schedule.
+    fn configure(&mut self) -> Event {
+        let enabled = self.config.accounts.iter().filter(|account| account.enabled);
+        self.accounts = enabled.map(|account| (account.name.clone(), Arc::clone(account))).collect();
+        for (name, cancel) in &self.cancels {
+            if !self.accounts.contains_key(name) {
+                cancel.cancel();
+            }
+        }
+        let (remembered, now) = (&self.remembered, unix_now());
+        let mut board = self.board();
+        let mut before = std::mem::take(&mut board.accounts);
+        for account in &self.config.accounts {
+            let status = before.remove(&account.name).unwrap_or_else(|| {
+                let memory = remembered.get(&account.name).cloned().unwrap_or_default();
+                AccountStatus {
+                    account: account.name.to_string(),
+                    last_success: memory.last_success,
+                    new_today: memory.delivered,
+                    quarantined: memory.quarantined,
+                    failures: memory.failures,
+                    error: memory.error,
+                    exit_code: memory.exit_code,
+                    ..AccountStatus::default()
+                }
+            });
+            board.accounts.insert(account.name.clone(), status);
+        }
+        drop(board);
+        let entry = |account: &Arc<Account>| {
+            let memory = remembered.get(&account.name).cloned().unwrap_or_default();
+            // A clock that was set back must not keep an account waiting.
+            let wait = Duration::from_secs(u64::try_from(memory.not_before - now).unwrap_or(0));
+            let wait =
+                if memory.failures + memory.refusals > 0 || memory.not_before > now { wait } else { Duration::ZERO };
+            let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
+            (account.name.clone(), (timing, Memory { failures: memory.failures, refusals: memory.refusals, wait }))
+        };
+        Event::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
+    }
+
+    /// Reads the configuration again.  A broken one changes nothing but the status.
+    async fn reload(&mut self, cause: &str) -> (Event, Result<(), String>) {
+        notify::reloading();
+        let file = self.config.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
+        let result = match loaded {
+            Ok(Ok(config)) => {
+                self.adopt(config, cause).await;
+                Ok(())
+            }
+            Ok(Err(problems)) => {
+                for problem in problems.problems() {
+                    warn!("not-reloaded: {}", problem.on_one_line());
+                }
+                warn!("not-reloaded: {cause}; the running configuration is kept");
+                Err(problems.to_string())
+            }
+            Err(failure) => Err(failure.to_string()),
+        };
+        self.board().service.config_error = result.as_ref().err().cloned();
+        let event = if result.is_ok() { self.configure() } else { Event::Tick };
+        self.step(event);
+        self.release().await;
+        let list = match &result {
+            Ok(()) => watched(&self.config),
+            // What a broken configuration names must be watched for its mending.
+            Err(_) => {
+                let mut list = watched(&self.config);
+                list.files.extend(crate::config::files_of(&self.config.file));
+                list
+            }
+        };
+        let _ = self.lists.send(list).await;
+        notify::ready(&self.headline());
+        (Event::Tick, result)
+    }
+
+    async fn reload_for(&mut self, answer: oneshot::Sender<Result<(), String>>) -> Event {
+        let (event, result) = self.reload("asked to").await;
+        let _ = answer.send(result);
+        event
+    }
+
+    /// Makes a new configuration the running one.
+    async fn adopt(&mut self, mut config: Config, cause: &str) {
+        let before: HashMap<&Name, &Arc<Account>> =
+            self.config.accounts.iter().map(|account| (&account.name, account)).collect();
+        let (mut new, mut changed, mut same) = (0, 0, 0);
+        for account in &config.accounts {
+            match before.get(&account.name) {
+                None => new += 1,
+                Some(before) if *before == account => same += 1,
+                Some(_) => changed += 1,
+            }
+        }
+        let removed = before.len() - changed - same;
+        if config.state_dir != self.config.state_dir || config.runtime_dir != self.config.runtime_dir {
+            warn!("`state-dir` and `runtime-dir` change only with a restart");
+            config.state_dir.clone_from(&self.config.state_dir);
+            config.runtime_dir.clone_from(&self.config.runtime_dir);
+        }
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        let fresh: Outlets = outlets(&config.destinations, &self.context.outlets);
+        self.context.outlets = Arc::new(fresh);
+        self.schedule.limit(limits(&config));
+        log::set_level(self.options.log_level.unwrap_or(config.log_level));
+        self.config = config;
+        self.board().service.config_loaded = unix_now();
+        info!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before");
+    }
+
+    /// Lets accounts go whose login was refused with other settings or another secret than now.
+    async fn release(&mut self) {
+        let latched: Vec<Arc<Account>> =
+            self.accounts.values().filter(|account| self.schedule.is_latched(&account.name)).cloned().collect();
+        for account in latched {
+            let refused = self.remembered.get(&account.name).and_then(|memory| memory.refused);
+            let now = fingerprint(&account).await;
+            if now.is_some() && now != refused {
+                info!(account = %account.name, "its settings or its password have changed: trying to log in again");
+                self.step(Event::Released(account.name.clone()));
+            }
+        }
+    }
+
+    /// Polls now, for a client of the control socket.
+    fn poll_for(&mut self, accounts: Vec<Name>, results: Option<mpsc::UnboundedSender<Summary>>) -> Event {
+        let all = accounts.is_empty();
+        let wanted = if all { self.accounts.keys().cloned().collect() } else { accounts };
+        for name in wanted {
+            if !self.accounts.contains_key(&name) || (all && self.schedule.is_latched(&name)) {
+                // It is not going to be polled: what is known of it is the answer.
+                if let (Some(results), Some(status)) = (&results, self.board().accounts.get(&name)) {
+                    let _ = results.send(Summary {
+                        account: status.account.clone(),
+                        error: status.error.clone().or_else(|| Some("the account is disabled".into())),
+                        advice: status.advice.clone(),
+                        exit_code: status.exit_code,
+                        ..Summary::default()
+                    });
+                }
+                continue;
+            }
+            if let Some(results) = &results {
+                self.waiters.entry(name.clone()).or_default().push(results.clone());
+            }
+            if !all {
+                self.step(Event::Poll(name));
+            }
+        }
+        if all { Event::PollAll } else { Event::Tick }
+    }
+
+    /// Fills in what does not change.
+    fn introduce(&self) {
+        let mut board = self.board();
+        board.day = today();
+        board.service = Status {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: unix_now(),
+            config_file: self.config.file.display().to_string(),
+            state_dir: self.config.state_dir.display().to_string(),
+            config_loaded: unix_now(),
+            config_error: None,
+            accounts: Vec::new(),
+        };
+    }
+
+    fn headline(&self) -> String {
+        let board = self.board();
+        match &board.service.config_error {
+            None => format!("{} accounts", self.accounts.len()),
+            Some(_) => format!("{} accounts; the configuration file is broken and not used", self.accounts.len()),
+        }
+    }
+
+    /// Lets polls finish, and writes down when each account may be polled again.
+    async fn stop(mut self) -> Result<(), ServiceError> {
+        notify::stopping();
+        self.context.cancel.cancel();
+        let finish = async { while self.polls.join_next().await.is_some() {} };
+        if timeout(STOP_LIMIT, finish).await.is_err() {
+            warn!("polls that did not end in time are dropped; nothing is lost");
+            self.polls.abort_all();
+        }
+        let remembered = self.remembered.iter().filter(|(_, memory)| memory.last_success.is_some());
+        let changes = remembered
+            .map(|(account, memory)| Change::Remember { account: account.clone(), memory: memory.clone() })
+            .collect();
+        self.write_down(changes).await;
+        let _ = timeout(Duration::from_millis(500), close(&self.context)).await;
+        let _ = std::fs::remove_file(control::socket_path(&self.config.runtime_dir));
+        info!("postrider has ended");
+        Ok(())
+    }
+}
+
+async fn tick(watchdog: Option<&mut Interval>) {
+    match watchdog {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// One line in the log for a poll that is worth it.
+fn tell(name: &Name, summary: &Summary, error: Option<&PollError>) {
+    let Summary { delivered, octets, deleted, .. } = *summary;
+    match error {
+        None if delivered + deleted == 0 => debug!(account = %name, "polled: nothing new"),
+        None => info!(account = %name, octets, "polled: {delivered} delivered, {deleted} deleted"),
+        Some(PollError::Stopped) => info!(account = %name, octets, "polled: {delivered} delivered, then stopped"),
+        Some(error) => {
+            let cause = summary.error.as_deref().unwrap_or_default();
+            let advice = summary.advice.as_deref().unwrap_or_default();
+            match error.class() {
+                Class::LoginRefused | Class::Configuration | Class::LocalIo => {
+                    error!(account = %name, "failed: {cause}.  {advice}");
+                }
+                _ => warn!(account = %name, "failed: {cause}.  {advice}"),
+            }
+        }
+    }
+}
+
+/// What an outcome means for the next poll.
+fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) -> Verdict {
+    match error {
+        None | Some(PollError::Undelivered { .. } | PollError::Stopped | PollError::Deadline { .. }) => {
+            Verdict::Good { login_delay }
+        }
+        Some(PollError::Session(session)) => match session.response_code() {
+            Some(ResponseCode::InUse) => Verdict::InUse,
+            Some(ResponseCode::LoginDelay) => Verdict::TooSoon(login_delay),
+            Some(ResponseCode::SysPerm) => Verdict::ServerFault,
+            Some(ResponseCode::SysTemp) => Verdict::Failed,
+            Some(ResponseCode::Auth) => Verdict::LoginRefused { certain: true },
+            _ if matches!(session, SessionError::LoginRefused { .. }) => Verdict::LoginRefused { certain: false },
+            _ => Verdict::Failed,
+        },
+        Some(_) => Verdict::Failed,
+    }
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs_f64().ceil() as u64).unwrap_or(i64::MAX)
+}
+
+/// The day by this machine's clock, as a number.
+fn today() -> i64 {
+    midnight() / 86_400
+}
+
+/// When this day began, by this machine's clock.
+fn midnight() -> UnixTime {
+    jiff::ZonedDateTime::now().start_of_day().map_or(0, |start| start.timestamp().as_second())
+}

@@ -1,0 +1,184 @@
+//! The journal: events with their fields, sent by a thread of its own.
+//!
+//! tracing-journald sends where an event happens, and its socket blocks when journald is slow.
+//! So events are recorded here, and emitted again on a thread whose only subscriber is
+//! tracing-journald's.  Our events have few and known fields, which is what makes that possible.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, OnceLock};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use super::queue::{DRAIN_LIMIT, LINES};
+
+static RECORDS: OnceLock<SyncSender<Item>> = OnceLock::new();
+
+enum Item {
+    Record(Record),
+    Drained(SyncSender<()>),
+}
+
+/// An event, taken down.
+#[derive(Default)]
+struct Record {
+    level: Option<Level>,
+    message: String,
+    account: Option<String>,
+    uid: Option<String>,
+    octets: Option<u64>,
+    destination: Option<String>,
+    /// Lines that were dropped before this one.
+    dropped: u64,
+}
+
+/// Whether standard error leads to the journal: systemd says which file that is.
+pub(super) fn is_stderr() -> bool {
+    let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
+    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    stream == format!("{}:{}", stderr.dev(), stderr.ino())
+}
+
+/// Takes events down for the thread.
+pub(super) struct Recorder {
+    records: SyncSender<Item>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    /// Connects to the journal.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn start() -> io::Result<Self> {
+        let mappings = PriorityMappings {
+            error: Priority::Error,
+            warn: Priority::Warning,
+            info: Priority::Informational,
+            debug: Priority::Debug,
+            trace: Priority::Debug,
+        };
+        let layer = tracing_journald::layer()?
+            .with_syslog_identifier("postrider".into())
+            .with_field_prefix(None)
+            .with_priority_mappings(mappings);
+        let (records, inbox) = mpsc::sync_channel(LINES);
+        let subscriber = tracing_subscriber::registry().with(layer);
+        let work = move || tracing::subscriber::with_default(subscriber, || send(&inbox));
+        std::thread::Builder::new().name("log".into()).spawn(work)?;
+        let _ = RECORDS.set(records.clone());
+        Ok(Self { records, dropped: Arc::new(AtomicU64::new(0)) })
+    }
+}
+
+/// Waits until what is queued now is sent.
+pub(super) fn drain() {
+    let (done, wait) = mpsc::sync_channel(1);
+    if RECORDS.get().is_some_and(|records| records.try_send(Item::Drained(done)).is_ok()) {
+        let _ = wait.recv_timeout(DRAIN_LIMIT);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Recorder {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut record = Record { level: Some(*event.metadata().level()), ..Record::default() };
+        event.record(&mut record);
+        record.dropped = self.dropped.swap(0, Relaxed);
+        if self.records.try_send(Item::Record(record)).is_err() {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Visit for Record {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "octets" => self.octets = Some(value),
+            name => self.append(name, &value),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        match field.name() {
+            // The message comes first, whatever the order of the fields.
+            "message" => self.message.insert_str(0, &text),
+            "account" => self.account = Some(text),
+            "uid" => self.uid = Some(text),
+            "destination" => self.destination = Some(text),
+            name => self.append(name, &text),
+        }
+    }
+}
+
+impl Record {
+    fn append(&mut self, name: &str, value: &dyn fmt::Display) {
+        let _ = write!(self.message, " {name}={value}");
+    }
+
+    /// The journal's MESSAGE_ID of the main events: constant, so that they can be searched for.
+    fn id(&self) -> Option<&'static str> {
+        let first = self.message.split([' ', ':']).next()?;
+        Some(match first {
+            "delivered" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d01",
+            "polled" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d02",
+            "failed" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d03",
+            "quarantined" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d04",
+            "reloaded" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d05",
+            "not-reloaded" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d06",
+            _ => return None,
+        })
+    }
+}
+
+fn send(inbox: &Receiver<Item>) {
+    for item in inbox {
+        match item {
+            Item::Record(record) => {
+                if record.dropped > 0 {
+                    tracing::warn!("{} lines of the log were dropped: the journal is too slow", record.dropped);
+                }
+                emit(&record);
+            }
+            Item::Drained(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+/// Emits a record on this thread; a field without a value is not sent.
+fn emit(record: &Record) {
+    macro_rules! emit {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                account = record.account.as_deref(),
+                uid = record.uid.as_deref(),
+                octets = record.octets,
+                destination = record.destination.as_deref(),
+                message_id = record.id(),
+                "{}",
+                record.message
+            )
+        };
+    }
+    match record.level {
+        Some(Level::ERROR) => emit!(Level::ERROR),
+        Some(Level::WARN) => emit!(Level::WARN),
+        Some(Level::DEBUG) => emit!(Level::DEBUG),
+        Some(Level::TRACE) => emit!(Level::TRACE),
+        _ => emit!(Level::INFO),
+    }
+}

@@ -1,0 +1,248 @@
+//! Watches the files that the configuration is made of, and says when they have changed.
+//!
+//! Folders are watched, not files: editors replace files, and Kubernetes and Nix turn symbolic
+//! links.  However a change is made, it is looked at once it has settled, and counts only if
+//! some content is another one.  Without notifications (a network file system, no inotify
+//! instances left) the files are read every [`POLL`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tracing::{debug, warn};
+
+/// A change has settled when nothing has happened for so long, ...
+const QUIET: Duration = Duration::from_millis(150);
+/// ... or at the latest after this.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A file that is missing or empty may be about to be written anew: it gets this time.
+const GAP: Duration = Duration::from_millis(700);
+/// How often files are read that nobody notifies of.
+const POLL: Duration = Duration::from_secs(30);
+/// Symbolic links that are followed from one name.
+const LINKS: usize = 16;
+
+/// Contents by file: a digest, or `None` for a file that is not there.
+type Contents = BTreeMap<PathBuf, Option<[u8; 32]>>;
+
+/// What is watched: a fixed list of files, and a folder whose `*.toml` files count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Files.
+    pub files: BTreeSet<PathBuf>,
+    /// The folder, whether or not it exists.
+    pub folder: PathBuf,
+}
+
+/// Watches until the receiver of its messages is gone.  A message says that some content has
+/// changed; a new list of files is taken in without one.
+pub async fn watch(mut watched: Watched, mut lists: mpsc::Receiver<Watched>, changes: mpsc::Sender<()>) {
+    let (touched, mut touches) = mpsc::channel(1);
+    let mut watcher = Watch::new(touched);
+    watcher.follow(&watched);
+    let mut known = contents(&watched).await;
+    loop {
+        let poll = async {
+            match watcher.is_notified {
+                true => std::future::pending().await,
+                false => sleep(POLL).await,
+            }
+        };
+        tokio::select! {
+            list = lists.recv() => {
+                let Some(list) = list else { return };
+                watched = list;
+                // What was known stays known: a change between reading and watching counts.
+                let now = contents(&watched).await;
+                known.retain(|path, _| now.contains_key(path));
+                now.into_iter().for_each(|(path, digest)| {
+                    known.entry(path).or_insert(digest);
+                });
+            }
+            touch = touches.recv() => {
+                if touch.is_none() {
+                    return;
+                }
+                settle(&mut touches).await;
+            }
+            () = poll => {}
+            () = changes.closed() => return,
+        }
+        watcher.follow(&watched);
+        let mut now = contents(&watched).await;
+        if now != known {
+            // Half a file may be there: it is looked at again once it is quiet.
+            settle(&mut touches).await;
+            now = contents(&watched).await;
+        }
+        if now != known && is_gap(&now, &known) {
+            sleep(GAP).await;
+            now = contents(&watched).await;
+        }
+        // Links may lead to other folders now.
+        watcher.follow(&watched);
+        if now != known {
+            known = now;
+            debug!("the content of a configuration file has changed");
+            if changes.send(()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits until nothing happens any more.
+async fn settle(touches: &mut mpsc::Receiver<()>) {
+    let latest = Instant::now() + PATIENCE;
+    loop {
+        let quiet = (Instant::now() + QUIET).min(latest);
+        match timeout_at(quiet, touches.recv()).await {
+            Ok(Some(())) if Instant::now() < latest => {
+                // One touch stands for many: do not spin on a busy folder.
+                sleep_until((Instant::now() + QUIET / 3).min(latest)).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Whether a file that had content has none now.
+fn is_gap(now: &Contents, before: &Contents) -> bool {
+    let empty: [u8; 32] = Sha256::digest([]).into();
+    let is_blank = |digest: &Option<[u8; 32]>| digest.is_none_or(|digest| digest == empty);
+    before.iter().any(|(path, digest)| !is_blank(digest) && now.get(path).is_none_or(is_blank))
+}
+
+async fn contents(watched: &Watched) -> Contents {
+    let watched = watched.clone();
+    tokio::task::spawn_blocking(move || read_all(&watched)).await.unwrap_or_default()
+}
+
+fn read_all(watched: &Watched) -> Contents {
+    let in_folder = std::fs::read_dir(&watched.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let fragments = in_folder.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let files = watched.files.iter().cloned().chain(fragments);
+    let digest =
+        |path: &Path| std::fs::read(path).ok().map(|bytes| Sha256::digest(zeroize::Zeroizing::new(bytes)).into());
+    files.map(|path| (path.clone(), digest(&path))).collect()
+}
+
+/// The watcher and the folders that it is following.
+struct Watch {
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+    /// Whether every folder is notified of.
+    is_notified: bool,
+}
+
+impl Watch {
+    fn new(touched: mpsc::Sender<()>) -> Self {
+        let handler = move |event: notify::Result<Event>| {
+            // Reading is no change; everything else, faults and overflows too, is worth a look.
+            if event.is_ok_and(|event| matches!(event.kind, EventKind::Access(access) if !is_written(access))) {
+                return;
+            }
+            let _ = touched.try_send(());
+        };
+        let watcher = notify::recommended_watcher(handler);
+        if let Err(error) = &watcher {
+            warn!("files cannot be watched ({error}); they are read every {} s", POLL.as_secs());
+        }
+        Self { watcher: watcher.ok(), folders: BTreeSet::new(), is_notified: false }
+    }
+
+    /// Follows the folders of all names that lead to the files, and forgets others.
+    fn follow(&mut self, watched: &Watched) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let mut wanted: BTreeSet<PathBuf> = watched.files.iter().flat_map(|file| folders_of(file)).collect();
+        wanted.extend([watched.folder.clone()].into_iter().filter(|folder| folder.is_dir()));
+        for gone in self.folders.difference(&wanted) {
+            let _ = watcher.unwatch(gone);
+        }
+        let mut complete = !wanted.is_empty() && !wanted.iter().any(|folder| is_remote(folder));
+        for folder in &wanted {
+            // Again and again: a folder may have been replaced by another one of its name.
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                if self.is_notified || !self.folders.contains(folder) {
+                    let (shown, seconds) = (folder.display(), POLL.as_secs());
+                    warn!("{shown} cannot be watched ({error}); files are read every {seconds} s");
+                }
+                complete = false;
+            }
+        }
+        self.folders = wanted;
+        self.is_notified = complete;
+    }
+}
+
+fn is_written(access: notify::event::AccessKind) -> bool {
+    use notify::event::{AccessKind, AccessMode};
+    access == AccessKind::Close(AccessMode::Write)
+}
+
+/// The folder of a file, and those of the links on the way to its content.
+fn folders_of(file: &Path) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    let mut waiting = vec![file.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if folders.len() >= LINKS {
+            break;
+        }
+        let Some(parent) = path.parent() else { continue };
+        folders.push(parent.to_owned());
+        if let Ok(target) = std::fs::read_link(&path) {
+            waiting.push(parent.join(target));
+        }
+        // `..data` of Kubernetes: the folder on the way is the link.
+        if let Ok(target) = std::fs::read_link(parent)
+            && let Some(above) = parent.parent()
+        {
+            folders.push(above.to_owned());
+            waiting.push(above.join(target).join(path.file_name().unwrap_or_default()));
+        }
+    }
+    folders.retain(|folder| folder.is_dir());
+    folders
+}
+
+/// Whether changes made by other machines go unnoticed here.
+fn is_remote(folder: &Path) -> bool {
+    const REMOTE: [i64; 5] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x517b, 0x0102_1997];
+    let Ok(stat) = rustix::fs::statfs(folder) else { return false };
+    #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
+    let magic = stat.f_type as i64 & 0xffff_ffff;
+    REMOTE.contains(&magic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_of_every_link_are_followed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("..2026/x")).expect("made");
+        std::fs::write(at("..2026/config.toml"), "").expect("written");
+        std::os::unix::fs::symlink("..2026", at("..data")).expect("linked");
+        std::os::unix::fs::symlink("..data/config.toml", at("config.toml")).expect("linked");
+        let folders = folders_of(&at("config.toml"));
+        for folder in [dir.path().to_owned(), at("..data"), at("..2026")] {
+            assert!(folders.contains(&folder), "{} in {folders:?}", folder.display());
+        }
+    }
+
+    #[test]
+    fn a_file_that_vanishes_or_is_emptied_may_be_about_to_be_written() {
+        let digest = |text: &str| Some(Sha256::digest(text).into());
+        let contents = |digest| Contents::from([(PathBuf::from("f"), digest)]);
+        assert!(is_gap(&contents(None), &contents(digest("a"))));
+        assert!(is_gap(&contents(digest("")), &contents(digest("a"))));
+        assert!(!is_gap(&contents(digest("b")), &contents(digest("a"))));
+        assert!(!is_gap(&contents(None), &contents(None)));
+    }
+}

@@ -1,0 +1,186 @@
+//! What the service is doing, as it is told to whoever asks: the schema of `status --json`.
+//!
+//! The [`Board`] is written by the service's loop and read by the control socket, each for an
+//! instant, so that nobody who asks can hold up the work.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Class;
+use crate::message::{Name, UnixTime};
+use crate::poll::{Progress, Snapshot, Summary};
+
+/// The version of this schema; fields may be added within a version.
+pub const SCHEMA: u32 = 1;
+
+/// What an account is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It waits for its next poll.
+    #[default]
+    Idle,
+    /// It is being polled.
+    Polling,
+    /// It waits longer because the last poll failed.
+    BackingOff,
+    /// The login was refused: it waits until its settings or its password change, or for hours.
+    LoginRefused,
+    /// It is switched off (`enabled = false`).
+    Disabled,
+}
+
+/// An account, in words and numbers.  Times are seconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AccountStatus {
+    /// Its name.
+    pub account: String,
+    /// What it is doing.
+    pub state: State,
+    /// How far its poll is, while it is polled.
+    pub progress: Option<Snapshot>,
+    /// When its last poll ended well.
+    pub last_success: Option<UnixTime>,
+    /// When its next poll is due.
+    pub next_poll: Option<UnixTime>,
+    /// Messages delivered since midnight, by this machine's clock.
+    pub new_today: u64,
+    /// Messages that wait on the server: for their turn, or to be tried again.
+    pub waiting: u64,
+    /// Messages in quarantine.
+    pub quarantined: u64,
+    /// Failed polls in a row.
+    pub failures: u32,
+    /// What was wrong with the last poll; `null`: nothing.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// The kind of the error, as sysexits(3) has it; 0: none.
+    pub exit_code: u8,
+}
+
+/// The whole service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The program's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it began.
+    pub since: UnixTime,
+    /// The configuration file.
+    pub config_file: String,
+    /// Where the state is.
+    pub state_dir: String,
+    /// When the running configuration was read.
+    pub config_loaded: UnixTime,
+    /// Why a newer configuration is not used; `null`: the file is as it runs.
+    pub config_error: Option<String>,
+    /// The accounts by name.
+    pub accounts: Vec<AccountStatus>,
+}
+
+impl Status {
+    /// The exit code of `status`: 0 if all is well, else that of what asks for the most attention.
+    pub fn exit_code(&self) -> u8 {
+        let accounts = self.accounts.iter().filter(|account| account.state != State::Disabled);
+        let codes = accounts.filter(|account| account.error.is_some()).map(|account| account.exit_code);
+        let config = self.config_error.as_ref().map(|_| Class::Configuration.exit_code());
+        codes.chain(config).max().unwrap_or(0)
+    }
+}
+
+/// What the service's loop writes down.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// All but the accounts.
+    pub service: Status,
+    /// The accounts.
+    pub accounts: BTreeMap<Name, AccountStatus>,
+    /// Polls that run.
+    pub running: BTreeMap<Name, Arc<Progress>>,
+    /// The day that `new_today` counts, as days since 1970 in local time.
+    pub day: i64,
+}
+
+impl Board {
+    /// Everything, as it is now.
+    pub fn status(&self) -> Status {
+        let accounts = self.accounts.iter().map(|(name, account)| {
+            let mut account = account.clone();
+            if let Some(progress) = self.running.get(name) {
+                account.state = State::Polling;
+                account.progress = Some(progress.snapshot());
+            }
+            account
+        });
+        Status { accounts: accounts.collect(), ..self.service.clone() }
+    }
+
+    /// Takes in how a poll ended.
+    pub fn ended(&mut self, name: &Name, summary: &Summary, now: UnixTime, today: i64) {
+        self.running.remove(name);
+        if self.day != today {
+            self.day = today;
+            self.accounts.values_mut().for_each(|account| account.new_today = 0);
+        }
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        account.new_today += summary.delivered;
+        // An early end knows nothing of what is left.
+        if summary.error.is_none() || summary.listed > 0 {
+            account.waiting = summary.waiting + summary.deferred + summary.failed;
+            account.quarantined = summary.quarantined;
+        }
+        account.error.clone_from(&summary.error);
+        account.advice.clone_from(&summary.advice);
+        account.exit_code = summary.exit_code;
+        if summary.error.is_none() {
+            account.last_success = Some(now);
+            account.failures = 0;
+        } else {
+            account.failures += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board() -> (Board, Name) {
+        let name = Name::new("a").expect("a name");
+        let accounts = [(name.clone(), AccountStatus { account: "a".into(), ..AccountStatus::default() })].into();
+        (Board { accounts, ..Board::default() }, name)
+    }
+
+    #[test]
+    fn new_mail_is_counted_by_the_day() {
+        let (mut board, name) = board();
+        let summary = Summary { delivered: 3, ..Summary::default() };
+        board.ended(&name, &summary, 10, 1);
+        board.ended(&name, &summary, 20, 1);
+        assert_eq!((board.accounts[&name].new_today, board.accounts[&name].last_success), (6, Some(20)));
+        board.ended(&name, &summary, 30, 2);
+        assert_eq!(board.accounts[&name].new_today, 3);
+    }
+
+    #[test]
+    fn the_exit_code_tells_the_health() {
+        let (mut board, name) = board();
+        assert_eq!(board.status().exit_code(), 0);
+        let failed = Summary { error: Some("login".into()), exit_code: 77, ..Summary::default() };
+        board.ended(&name, &failed, 10, 1);
+        assert_eq!(board.status().exit_code(), 77);
+        board.service.config_error = Some("line 3".into());
+        assert_eq!(board.status().exit_code(), 78);
+        board.service.config_error = None;
+        board.ended(&name, &Summary::default(), 20, 1);
+        assert_eq!((board.status().exit_code(), board.accounts[&name].failures), (0, 0));
+    }
+}

@@ -1,0 +1,75 @@
+//! What is remembered of accounts across restarts: when they may be polled, and how it went.
+
+use rusqlite::{Connection, params};
+
+use super::schema::state;
+use super::write::account_id;
+use crate::message::{Name, UnixTime};
+
+/// What is remembered of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountMemory {
+    /// Failed polls in a row.
+    pub failures: u32,
+    /// Refused logins in a row.
+    pub refusals: u32,
+    /// No poll before this.
+    pub not_before: UnixTime,
+    /// When its last poll ended well.
+    pub last_success: Option<UnixTime>,
+    /// What was wrong with its last poll.
+    pub error: Option<String>,
+    /// The kind of the error, as an exit code; 0: none.
+    pub exit_code: u8,
+    /// Tells, while its login is refused, whether the settings or the secret have changed since.
+    pub refused: Option<[u8; 32]>,
+    /// Messages delivered since a time that the caller chose; only read.
+    pub delivered: u64,
+    /// Messages in quarantine; only read.
+    pub quarantined: u64,
+}
+
+pub(super) fn remember(connection: &Connection, account: &Name, memory: &AccountMemory) -> rusqlite::Result<usize> {
+    let id = account_id(connection, account)?;
+    connection
+        .prepare_cached(
+            "UPDATE account SET failures = ?2, refusals = ?3, not_before = ?4,
+                 last_success = coalesce(?5, last_success), error = ?6, exit_code = ?7, refused = ?8 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            memory.failures,
+            memory.refusals,
+            memory.not_before,
+            memory.last_success,
+            memory.error,
+            memory.exit_code,
+            memory.refused
+        ])
+}
+
+/// What is remembered of all accounts; deliveries are counted from `since` on.
+pub(super) fn remembered(connection: &Connection, since: UnixTime) -> rusqlite::Result<Vec<(Name, AccountMemory)>> {
+    let mut find = connection.prepare(
+        "SELECT name, failures, refusals, not_before, last_success, error, exit_code, refused,
+             (SELECT count(*) FROM message m WHERE m.account = a.id AND m.done >= ?1),
+             (SELECT count(DISTINCT d.message) FROM delivery d JOIN message m ON m.id = d.message
+              WHERE d.state = ?2 AND m.account = a.id)
+         FROM account a",
+    )?;
+    let rows = find.query_map(params![since, state::QUARANTINED], |row| {
+        let memory = AccountMemory {
+            failures: row.get(1)?,
+            refusals: row.get(2)?,
+            not_before: row.get(3)?,
+            last_success: row.get(4)?,
+            error: row.get(5)?,
+            exit_code: row.get(6)?,
+            refused: row.get::<_, Option<Vec<u8>>>(7)?.and_then(|digest| digest.try_into().ok()),
+            delivered: u64::try_from(row.get::<_, i64>(8)?).unwrap_or(0),
+            quarantined: u64::try_from(row.get::<_, i64>(9)?).unwrap_or(0),
+        };
+        Ok(Name::new(&row.get::<_, String>(0)?).map(|name| (name, memory)))
+    })?;
+    rows.filter_map(Result::transpose).collect()
+}

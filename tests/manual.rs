@@ -1,0 +1,198 @@
+//! The manual pages say what the program has, and nothing else: commands, options, exit codes,
+//! keys and their defaults.  The program is asked by `--help` and by its public tables.
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure here is a failure of the test"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use postrider::config::{Absent, KEYS, Section};
+use postrider::failure::Class;
+use support::Postrider;
+
+const PROGRAM: &str = include_str!("../man/postrider.1");
+const FILE: &str = include_str!("../man/postrider.toml.5");
+
+/// The lines of a section of a page, from its `.Sh` to the next.
+fn section<'p>(page: &'p str, name: &str) -> impl Iterator<Item = &'p str> {
+    let head = format!(".Sh {name}");
+    let mut lines = page.lines().skip_while(move |line| *line != head).peekable();
+    assert!(lines.next().is_some(), "the page has no section {name}");
+    lines.take_while(|line| !line.starts_with(".Sh "))
+}
+
+/// `-c` and `--config` of `.It Fl c , Fl -config Ar file`.
+fn flags(item: &str) -> impl Iterator<Item = String> + '_ {
+    let words = item.split(' ').collect::<Vec<_>>();
+    let pairs: Vec<_> = words.windows(2).filter(|pair| pair[0] == "Fl").map(|pair| format!("-{}", pair[1])).collect();
+    pairs.into_iter()
+}
+
+/// Commands and their options, "fetch --json" and "quarantine list"; what every command has stands
+/// alone, as "--help".
+fn documented() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in section(PROGRAM, "OPTIONS").filter(|line| line.starts_with(".It Fl ")) {
+        found.extend(flags(line));
+    }
+    let mut command = "";
+    for line in section(PROGRAM, "COMMANDS") {
+        if let Some(name) = line.strip_prefix(".Ss ") {
+            command = name;
+            found.insert(command.to_owned());
+        } else if line.starts_with(".It Fl ") {
+            found.extend(flags(line).map(|flag| format!("{command} {flag}")));
+        }
+    }
+    found
+}
+
+/// The same of the program, from the help of `command` and of those below it.
+fn offered(program: &Postrider, command: &[&str], found: &mut BTreeSet<String>) {
+    let help = program.run(&[command, &["--help"]].concat()).assert_success().stdout;
+    let part = |head: &str| {
+        let lines = help.lines().skip_while(|line| *line != head).skip(1).collect::<Vec<_>>();
+        lines.into_iter().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for line in part("Options:") {
+        let words = line.trim_start().split([' ', ',']).take_while(|word| word.is_empty() || word.starts_with('-'));
+        for flag in words.filter(|word| !word.is_empty()) {
+            let everywhere = ["-c", "--config", "-h", "--help", "-V", "--version"].contains(&flag);
+            found.insert(if everywhere { flag.to_owned() } else { format!("{} {flag}", command.join(" ")) });
+        }
+    }
+    let below = part("Commands:");
+    // A command that only leads to others is documented with each of them.
+    if below.is_empty() {
+        found.insert(command.join(" "));
+    }
+    for line in below.iter().filter(|line| !line.starts_with("   ")) {
+        let name = line.split_whitespace().next().expect("a command's name");
+        offered(program, &[command, &[name]].concat(), found);
+    }
+}
+
+/// Fails with what only one of the two has.
+#[track_caller]
+fn assert_same(what: &str, program: &BTreeSet<String>, manual: &BTreeSet<String>) {
+    let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<Vec<_>>();
+    let (program, manual) = (only(program, manual), only(manual, program));
+    assert!(
+        program.is_empty() && manual.is_empty(),
+        "{what}: only in the program {program:?}, only in the manual {manual:?}"
+    );
+}
+
+#[test]
+fn every_command_and_option_is_in_the_manual_and_the_reverse() {
+    let mut program = BTreeSet::new();
+    offered(&Postrider::new(), &[], &mut program);
+    assert!(program.contains("fetch --quiet") && program.contains("quarantine retry"), "{program:?}");
+    assert_same("commands and options", &program, &documented());
+}
+
+/// The codes of [`Class`], of the command line itself, and of a process without threads.
+fn exit_codes() -> BTreeSet<String> {
+    // A new class does not compile here until it is listed below.
+    let listed = |class: Class| match class {
+        Class::TryLater
+        | Class::Unreachable
+        | Class::LocalIo
+        | Class::Protocol
+        | Class::LoginRefused
+        | Class::Configuration => class.exit_code().to_string(),
+    };
+    let classes = [
+        Class::TryLater,
+        Class::Unreachable,
+        Class::LocalIo,
+        Class::Protocol,
+        Class::LoginRefused,
+        Class::Configuration,
+    ];
+    let mut codes: BTreeSet<String> = classes.into_iter().map(listed).collect();
+    codes.extend(["0".to_owned(), "64".to_owned()]);
+    // Codes that are written out where the process ends.
+    for entry in std::fs::read_dir("src/cli").expect("the sources") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a source");
+        for rest in text.split("process::exit(").skip(1) {
+            let code: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            codes.extend((!code.is_empty()).then_some(code));
+        }
+    }
+    codes
+}
+
+#[test]
+fn every_exit_code_is_in_the_manual_and_in_the_readme_and_the_reverse() {
+    let number = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.to_owned());
+    let manual = section(PROGRAM, "EXIT STATUS").filter_map(|line| number(line.strip_prefix(".It ")?)).collect();
+    let readme = include_str!("../README.md").lines();
+    let readme = readme.filter_map(|line| number(line.strip_prefix("| ")?.split_once(' ')?.0)).collect();
+    assert_same("exit codes of postrider(1)", &exit_codes(), &manual);
+    assert_same("exit codes of README.md", &exit_codes(), &readme);
+}
+
+fn title(section: Section) -> &'static str {
+    match section {
+        Section::Top => "TOP LEVEL",
+        Section::Account => "ACCOUNTS",
+        Section::Destination => "DESTINATIONS",
+        Section::Maildir => "MAILDIR DESTINATIONS",
+        Section::Smtp => "SMTP DESTINATIONS",
+    }
+}
+
+/// The key of `.It Cm host No = Ar string`.
+fn key_of(line: &str) -> Option<&str> {
+    line.strip_prefix(".It Cm ")?.split(' ').next()
+}
+
+#[test]
+fn every_key_is_in_the_manual_with_its_default_and_the_reverse() {
+    let sections = [Section::Top, Section::Account, Section::Destination, Section::Maildir, Section::Smtp];
+    let keys = KEYS.iter().map(|key| format!("{} {}", title(key.section), key.name)).collect();
+    let manual = sections.into_iter().map(title);
+    let manual = manual.flat_map(|title| section(FILE, title).filter_map(move |line| Some((title, key_of(line)?))));
+    assert_same("keys", &keys, &manual.map(|(title, key)| format!("{title} {key}")).collect());
+
+    for key in KEYS {
+        let entry = section(FILE, title(key.section)).skip_while(|line| key_of(line) != Some(key.name)).skip(1);
+        let entry: Vec<&str> = entry.take_while(|line| !line.starts_with(".It ")).collect();
+        let says = |line: &str| entry.contains(&line);
+        let good = match key.absent {
+            Absent::Required => says("Required."),
+            Absent::Value(value) => says(&format!("Default: {}.", value.trim_matches('"'))),
+            Absent::Text(_) => entry.iter().any(|line| line.starts_with("Default: ")),
+        };
+        assert!(good, "{} `{}`: the manual must say {:?}", title(key.section), key.name, key.absent);
+    }
+}
+
+/// The literal blocks of a page that are whole configurations.
+fn examples(page: &str) -> Vec<String> {
+    let blocks = page.split(".Bd -literal").skip(1).filter_map(|rest| rest.split_once(".Ed")?.0.split_once('\n'));
+    let blocks = blocks.map(|(_, text)| text.replace("\\(dq", "\"").replace("\\&", ""));
+    blocks.filter(|text| text.contains("[accounts.")).collect()
+}
+
+#[test]
+fn every_example_is_a_good_configuration_without_warnings() {
+    let readme = include_str!("../README.md");
+    // The README's own is indented in its list.
+    let from = readme.find("[accounts.work]").expect("the README has an example");
+    let until = readme[from..].find("`config/").expect("and goes on");
+    let mut all = examples(FILE);
+    assert_eq!(all.len(), 3, "the manual's examples");
+    all.push(readme[from..from + until].to_owned());
+    for text in all {
+        let program = Postrider::with_config(&text);
+        let output = program.run(&["check"]).assert_success();
+        assert!(!output.text().contains("warning"), "{text}\n{}", output.text());
+    }
+}
