@@ -69,6 +69,14 @@ pub trait Failure: std::error::Error {
     }
 }
 
+/// What went wrong and what to do next, as sentences: servers end theirs with a full stop or not.
+pub fn paragraph(cause: &str, advice: Option<&str>) -> String {
+    let cause = cause.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | ':' | ','));
+    let stop = if cause.ends_with(['!', '?']) { "" } else { "." };
+    let advice = advice.map_or(String::new(), |advice| format!("  {advice}"));
+    format!("{cause}{stop}{advice}")
+}
+
 /// An error with its causes on one line, each said once.
 pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut out = error.to_string();
@@ -82,4 +90,22 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_ends_as_one_sentence() {
+        for (cause, want) in [
+            ("refused: [AUTH] no.", "refused: [AUTH] no.  Do."),
+            ("refused: ", "refused.  Do."),
+            ("what?", "what?  Do."),
+            ("lost", "lost.  Do."),
+        ] {
+            assert_eq!(paragraph(cause, Some("Do.")), want);
+        }
+        assert_eq!(paragraph("lost", None), "lost.");
+    }
 }

@@ -127,14 +127,29 @@ fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a std::sync:
         let found = config.accounts.iter().find(|account| account.name.as_str() == name);
         found.ok_or_else(|| {
             let known: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
-            let nearest =
-                known.iter().max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-            let hint = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
-            output::say(&format!("postrider: {} has no account {name:?}{hint}", config.file.display()));
+            let file = config.file.display();
+            output::say(&format!("postrider: {file} has no account {name:?}.  {}", hint(name, &known)));
             USAGE
         })
     };
     names.iter().map(find).collect()
+}
+
+/// Which account may have been meant.
+fn hint(name: &str, known: &[&str]) -> String {
+    /// So alike must names be for one to be a slip of the hand for the other.
+    const ALIKE: f64 = 0.75;
+    /// More would not be read.
+    const SHOWN: usize = 10;
+    let likeness = |known: &&&str| strsim::jaro_winkler(known, name);
+    match known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
+        None => "It has none at all.".to_owned(),
+        Some(nearest) if likeness(&nearest) > ALIKE => format!("Did you mean {nearest:?}?"),
+        Some(_) => {
+            let more = if known.len() > SHOWN { ", ..." } else { "" };
+            format!("It has: {}{more}.", known[..known.len().min(SHOWN)].join(", "))
+        }
+    }
 }
 
 /// A runtime for the asynchronous parts; its threads end with it.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::failure::{Failure, describe};
+use crate::failure::{self, Failure, describe};
 use crate::message::{Name, UnixTime};
 
 /// Writes a line to standard error.
@@ -26,8 +26,7 @@ pub(super) fn clear_screen() {
 /// An error as one paragraph: account, step, cause, what to do.
 pub(super) fn paragraph(account: Option<&Name>, cause: &str, advice: Option<&str>) -> String {
     let whose = account.map_or(String::new(), |account| format!("account {account}: "));
-    let advice = advice.map_or(String::new(), |advice| format!("  {advice}"));
-    format!("postrider: {whose}{cause}.{advice}")
+    format!("postrider: {whose}{}", failure::paragraph(cause, advice))
 }
 
 /// Tells of an error on standard error; gives its exit code.

@@ -68,7 +68,10 @@ impl Failure for MaildirError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     "Make room.  The mail stays on the server, and is fetched when there is room."
                 }
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    "A part of `path` is a file and not a folder; name another place.  The mail stays on the server."
+                }
+                io::ErrorKind::NotFound => {
                     "The folder above it must exist (is a disk not mounted?); postrider makes the Maildir itself.  The \
                      mail stays on the server."
                 }

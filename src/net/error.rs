@@ -7,6 +7,19 @@ use std::time::Duration;
 
 use crate::failure::{Class, Failure};
 
+/// Why a certificate is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// Its time is over, or has not begun.
+    Time,
+    /// It is for another name.
+    Name,
+    /// Nobody who is trusted has signed it.
+    Authority,
+    /// Anything else.
+    Other,
+}
+
 /// A failed connection.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -36,7 +49,7 @@ pub enum NetError {
         /// What OpenSSL says.
         cause: String,
         /// What the certificate's fault is, if that is the reason.
-        certificate: bool,
+        fault: Option<CertificateFault>,
     },
     /// The certificate is not the pinned one.
     #[error("TLS handshake with {host}: the certificate's SHA-256 is {found}, not the one of tls-pin")]
@@ -64,6 +77,27 @@ pub enum NetError {
     },
 }
 
+impl CertificateFault {
+    fn advice(self) -> &'static str {
+        match self {
+            CertificateFault::Time => {
+                "Check this machine's clock; if it is right, the server's operator has to renew the certificate."
+            }
+            CertificateFault::Name => {
+                "Check the spelling of `host`; if it is right, ask the provider for the name in its certificate, and \
+                 set it as `tls-server-name`."
+            }
+            CertificateFault::Authority => {
+                "If the server is the right one, name the file of its certificate authority in `tls-ca`, or its \
+                 certificate in `tls-pin`."
+            }
+            CertificateFault::Other => {
+                "The server's operator has to mend it; `tls-pin` accepts a certificate as it is."
+            }
+        }
+    }
+}
+
 impl Failure for NetError {
     fn class(&self) -> Class {
         match self {
@@ -80,18 +114,17 @@ impl Failure for NetError {
                     .into()
             }
             NetError::Connect { .. } => "Check the network, a firewall in between, and `host` and `port`.".into(),
-            NetError::Handshake { certificate: true, .. } => {
-                "Nothing was sent.  If the server is the right one, name its authority in `tls-ca`, its name in \
-                 `tls-server-name`, or its certificate in `tls-pin`."
-                    .into()
-            }
+            NetError::Handshake { fault: Some(fault), .. } => format!("No password was sent.  {}", fault.advice()),
             NetError::Handshake { .. } => {
-                "Nothing was sent.  Check that `port` speaks TLS at once (`tls = \"implicit\"`) and which versions the \
-                 server knows."
+                "No password was sent.  Check that `port` and `tls` go together (implicit speaks TLS at once), and \
+                 which versions of TLS the server knows."
                     .into()
             }
             NetError::Pin { found, .. } => {
-                format!("Nothing was sent.  If the server has a new certificate, set tls-pin = \"sha256:{found}\".")
+                format!(
+                    "No password was sent.  Ask the server's operator whether it has a new certificate; only then \
+                     set tls-pin = \"sha256:{found}\"."
+                )
             }
             NetError::File { .. } => "Mend or replace the file.".into(),
             NetError::Timeout { .. } => "Check the server and the network; `timeout` sets how long to wait.".into(),

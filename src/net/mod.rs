@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use dial::{connect, within};
-pub use error::NetError;
+pub use error::{CertificateFault, NetError};
 pub use stream::Stream;
 pub use tls::{check_files, environment_for_openssl};
 

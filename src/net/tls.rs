@@ -8,7 +8,7 @@ use native_tls::{Certificate, Identity, Protocol, TlsConnectorBuilder};
 use sha2::{Digest, Sha256};
 
 use super::stream::Tapped;
-use super::{Endpoint, NetError, TlsVersion, Trust, roots};
+use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, roots};
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
 /// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
@@ -99,17 +99,44 @@ fn bad(path: &Path, cause: &str) -> NetError {
 }
 
 fn refused(host: &str, error: &native_tls::Error) -> NetError {
-    let cause = crate::failure::describe(error);
-    let certificate = cause.contains("certificate verify failed");
-    // OpenSSL puts its source file and line into the text; the reason is in the last part.
-    let cause = match (certificate, cause.rsplit_once("verify failed:")) {
-        (true, Some((_, reason))) => {
-            let reason = reason.rsplit_once('(').map_or(reason, |(_, reason)| reason);
-            format!("the certificate is refused: {}", reason.trim_end_matches(')').trim())
+    let (cause, fault) = reason(&crate::failure::describe(error));
+    NetError::Handshake { host: host.to_owned(), cause, fault }
+}
+
+/// What OpenSSL means.  Its text is all that the TLS library lets through:
+/// `error:CODE:library:function:reason:file:line:`, and behind it, in parentheses, what is wrong
+/// with the certificate.
+fn reason(text: &str) -> (String, Option<CertificateFault>) {
+    let reason = text.split(':').nth(4).filter(|_| text.starts_with("error:")).unwrap_or(text).trim();
+    if !text.contains("certificate verify failed") {
+        return match reason {
+            "wrong version number" | "packet length too long" | "http request" => {
+                ("the server does not speak TLS here".to_owned(), None)
+            }
+            "" => ("the server closed the connection".to_owned(), None),
+            _ => (reason.to_owned(), None),
+        };
+    }
+    let wrong = text.rsplit_once('(').map_or(reason, |(_, wrong)| wrong.trim_end_matches(')').trim());
+    let fault = match wrong {
+        "certificate has expired" | "certificate is not yet valid" => CertificateFault::Time,
+        "hostname mismatch" | "Hostname mismatch" | "IP address mismatch" => CertificateFault::Name,
+        _ if wrong.contains("issuer") || wrong.contains("self-signed") || wrong.contains("self signed") => {
+            CertificateFault::Authority
         }
-        _ => cause,
+        _ => CertificateFault::Other,
     };
-    NetError::Handshake { host: host.to_owned(), cause, certificate }
+    let wrong = match (fault, wrong) {
+        (CertificateFault::Name, _) => "it is for another name",
+        (
+            CertificateFault::Authority,
+            "unable to get local issuer certificate" | "unable to get issuer certificate",
+        ) => "this machine does not know the authority that has issued it",
+        (CertificateFault::Time, "certificate has expired") => "it has expired",
+        (CertificateFault::Time, _) => "it is not valid yet",
+        _ => wrong,
+    };
+    (format!("the certificate is refused: {wrong}"), Some(fault))
 }
 
 pub(super) fn hex(octets: &[u8]) -> String {
@@ -167,6 +194,30 @@ mod tests {
         assert_eq!(version_of(&hello), "TLS 1.3");
         for cut in 0..hello.len() {
             version_of(&hello[..cut]);
+        }
+    }
+
+    #[test]
+    fn what_openssl_says_is_put_into_words() {
+        for (text, want, fault) in [
+            (
+                "error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../ssl/record/ssl3_record.c:350:",
+                "the server does not speak TLS here",
+                None,
+            ),
+            (
+                "error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:../ssl/record/rec.c:1:SSL alert number 70",
+                "tlsv1 alert protocol version",
+                None,
+            ),
+            (
+                "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:../ssl/x.c:18: (certificate has expired)",
+                "the certificate is refused: it has expired",
+                Some(CertificateFault::Time),
+            ),
+            ("unexpected EOF during handshake", "unexpected EOF during handshake", None),
+        ] {
+            assert_eq!(reason(text), (want.to_owned(), fault));
         }
     }
 

@@ -56,7 +56,9 @@ impl Failure for StoreError {
             StoreError::Locked { .. } => "Wait until it is done, or end it; two must not fetch the same mail.",
             StoreError::NetworkFileSystem { .. } => "Set `state-dir` to a directory on a local disk.",
             StoreError::Database { full: true, .. } => "Make room on the disk.  Nothing was lost or deleted.",
-            StoreError::Database { .. } => "Nothing was lost or deleted.  Check the disk and the kernel's log.",
+            StoreError::Database { .. } => {
+                "Nothing was lost or deleted.  Check whether the disk is full, and the kernel's log."
+            }
             StoreError::Missing { .. } => {
                 "Without it everything on the servers would be fetched again.  Restore it from a backup; or, if \
                  fetching everything again is wanted, remove the file `initialized` beside it."

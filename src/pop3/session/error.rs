@@ -30,7 +30,7 @@ pub enum SessionError {
     LoginRefused { username: String, mechanism: &'static str, status: Status },
     #[error("the server offers none of the ways to log in that are allowed (it offers: {offered})")]
     NoMechanism { offered: String },
-    #[error("the server does not offer STLS, so the password was not sent")]
+    #[error("STLS: the server does not offer it")]
     NoStls,
     #[error("STLS: the server refused: {}", status.text)]
     StlsRefused { status: Status },
@@ -103,7 +103,7 @@ impl Failure for SessionError {
                 "Set `auth` to one that it offers; a server may offer more over TLS (`tls`)."
             }
             (SessionError::NoStls | SessionError::StlsRefused { .. } | SessionError::StlsInjection, _) => {
-                "Nothing secret was sent.  Try tls = \"implicit\" (port 995); if it worked before, somebody may be \
+                "No password was sent.  Try tls = \"implicit\" (port 995); if it worked before, somebody may be \
                  tampering with the connection."
             }
             (SessionError::OutOfStep { .. } | SessionError::LongLine { .. } | SessionError::LongListing { .. }, _) => {

@@ -11,7 +11,7 @@ use super::wire::Wire;
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
 use crate::pop3::multiline::Decoder;
-use crate::pop3::reply::{self, Capabilities, Status};
+use crate::pop3::reply::{self, Capabilities, ResponseCode, Status};
 
 /// Messages that a maildrop may have: memory for a listing stays bounded.
 const LISTING_LIMIT: usize = 2_000_000;
@@ -221,15 +221,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    /// A multi-line listing; `false` if the server refuses the command.
+    /// A multi-line listing; `false` if the server does not have the command.
     async fn listing(
         &mut self,
         command: Command<'_>,
         mut each: impl FnMut(&[u8]) -> bool,
     ) -> Result<bool, SessionError> {
         let step = || command.to_string();
-        if !self.command(command).await?.ok {
-            return Ok(false);
+        let status = self.command(command).await?;
+        if !status.ok {
+            // A code that says "not now" tells nothing about what the server can do.
+            return match status.code {
+                None | Some(ResponseCode::Other(_)) => Ok(false),
+                Some(_) => Err(SessionError::Refused { step: step(), status }),
+            };
         }
         let mut bad = None;
         self.wire
