@@ -12,12 +12,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules of each layer, from the words at the bottom to the face at the top.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
     &["credential", "deliver", "net", "pop3::session", "spool", "store"],
     &["config", "poll"],
-    &["daemon", "log"],
+    &["confine", "log", "notify", "reload", "status"],
+    &["control"],
+    &["daemon"],
     &["cli"],
 ];
 
