@@ -40,8 +40,10 @@
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`] | a poll reads as the journey of a message |
-//! | 4 process | [`status`], [`control`], [`reload`], [`notify`], [`log`], [`confine`], [`daemon`] | the service around the polls |
-//! | 5 face | [`cli`] | one file per subcommand |
+//! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
+//! | 5 | [`control`] | the local socket |
+//! | 6 | [`daemon`] | the service's loop |
+//! | 7 face | [`cli`] | one file per subcommand |
 //!
 //! # How it runs
 //!

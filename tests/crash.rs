@@ -21,8 +21,8 @@ use support::*;
 /// Kills of one mailbox, spread over the whole time of a fetch.
 const KILLS: usize = 50;
 
-/// Messages of that mailbox: some batches of 64.
-const MESSAGES: usize = 200;
+/// Messages of that mailbox: three batches of at most 64.
+const MESSAGES: usize = 130;
 
 /// A generator whose seed is printed, so that a failure can be repeated.
 fn random(test: &str) -> fastrand::Rng {

@@ -100,6 +100,13 @@ impl Message {
         stuff(&self.head[..end])
     }
 
+    /// The SHA-256 of the message as it goes over the wire, dots unstuffed.
+    pub fn wire_sha256(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        self.pieces(false).for_each(|piece| hash.update(&piece));
+        hash.finalize().into()
+    }
+
     /// Its mark and the SHA-256 of what a Maildir must get, if it carries a mark.
     pub fn expectation(&self) -> Option<(String, [u8; 32])> {
         let mark = mark(&self.head)?;
