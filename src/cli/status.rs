@@ -7,6 +7,7 @@ use super::client;
 use super::output::{self, count, local_time};
 use crate::config::Config;
 use crate::control::{Reply, Request};
+use crate::failure::paragraph;
 use crate::message::UnixTime;
 use crate::poll::{Phase, Snapshot, unix_now};
 use crate::status::{AccountStatus, State, Status};
@@ -71,8 +72,8 @@ fn print(status: &Status) {
     );
     for account in &status.accounts {
         if let Some(error) = &account.error {
-            let advice = account.advice.as_deref().unwrap_or_default();
-            output::print(&format!("\n{}: {error}.  {advice}", account.account));
+            let text = paragraph(error, account.advice.as_deref());
+            output::print(&format!("\n{}: {text}", account.account));
         }
     }
     if let Some(error) = &status.config_error {

@@ -15,7 +15,7 @@ use super::signals::{Signal, Signals};
 use super::{Outlets, close, outlets, poll_guarded, prepare};
 use crate::config::Config;
 use crate::control::{self, Note};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, paragraph};
 use crate::message::{Name, UnixTime};
 use crate::poll::{Account, Context, Outcome, PollError, Progress, Summary, unix_now};
 use crate::pop3::reply::ResponseCode;
@@ -507,13 +507,12 @@ fn tell(name: &Name, summary: &Summary, error: Option<&PollError>) {
         None => info!(account = %name, octets, "polled: {delivered} delivered, {deleted} deleted"),
         Some(PollError::Stopped) => info!(account = %name, octets, "polled: {delivered} delivered, then stopped"),
         Some(error) => {
-            let cause = summary.error.as_deref().unwrap_or_default();
-            let advice = summary.advice.as_deref().unwrap_or_default();
+            let text = paragraph(summary.error.as_deref().unwrap_or_default(), summary.advice.as_deref());
             match error.class() {
                 Class::LoginRefused | Class::Configuration | Class::LocalIo => {
-                    error!(account = %name, "failed: {cause}.  {advice}");
+                    error!(account = %name, "failed: {text}");
                 }
-                _ => warn!(account = %name, "failed: {cause}.  {advice}"),
+                _ => warn!(account = %name, "failed: {text}"),
             }
         }
     }

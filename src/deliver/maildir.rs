@@ -189,6 +189,26 @@ impl Maildir {
         }
     }
 
+    /// Finishes the move of `tmp/NAME` after a crash.  It may have come between the link and the
+    /// unlink that take the place of a rename, and a mail program may have moved the link since.
+    ///
+    /// # Errors
+    /// As [`Maildir::publish`].
+    pub fn finish_move(&self, name: &str) -> Result<(), MaildirError> {
+        let failed = |error: Errno| failure(&self.path, "tmp/ cannot be looked into", &error.into());
+        let stat = rustix::fs::statat(&self.tmp, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        if stat.st_nlink > 1 && self.has_message(name)? {
+            self.discard(name);
+            return Ok(());
+        }
+        self.publish(name)
+    }
+
+    /// Whether a file that was to be moved is nowhere: neither in `tmp/` nor where it should be.
+    pub fn has_lost(&self, name: &str) -> bool {
+        matches!((self.has_draft(name), self.has_message(name)), (Ok(false), Ok(false)))
+    }
+
     fn link_and_unlink(&self, name: &str) -> Result<(), Errno> {
         match rustix::fs::linkat(&self.tmp, name, &self.new, name, AtFlags::empty()) {
             // NFS may say so although this very link worked: the same file then.
@@ -217,7 +237,7 @@ impl Maildir {
         }
     }
 
-    /// Removes `tmp/NAME`, which no record knows.
+    /// Removes `tmp/NAME`, which no record needs.
     pub fn discard(&self, name: &str) {
         let _ = rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty());
     }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::error::{DestinationError, PollError};
+use super::moving::{Moved, move_all};
 use super::report::Tally;
 use super::sink::Sink;
 use super::stage::{Copy, Received};
@@ -263,26 +264,32 @@ impl<'a> Committer<'a> {
                 continue;
             }
             let sinks = Arc::clone(self.sinks);
-            let work = move || {
-                let Some(maildir) = &sinks[index].maildir else { return Ok::<_, MaildirError>(Vec::new()) };
-                for (_, _, name) in &moves {
-                    maildir.publish(name)?;
+            let work = move || sinks[index].maildir.as_ref().map(|maildir| move_all(maildir, moves));
+            let Moved { moved, vanished, result } = match tokio::task::spawn_blocking(work).await {
+                Ok(Some(moved)) => moved,
+                Ok(None) => continue,
+                Err(error) => {
+                    warn!(account = %self.account, "moving a batch failed: {error}");
+                    continue;
                 }
-                maildir.sync_new()?;
-                Ok(moves)
             };
-            match tokio::task::spawn_blocking(work).await {
-                Ok(Ok(moves)) => {
-                    for (message, position, name) in moves {
-                        let key = staged[message].received.job.key.clone();
+            let outcome = |message: usize, ending| {
+                let key = staged[message].received.job.key.clone();
+                Outcome { key, place: sink.place.clone(), ending }
+            };
+            let why = "its file has vanished from tmp/".to_owned();
+            self.moved.extend(vanished.iter().map(|(message, ..)| outcome(*message, Ending::Deferred(why.clone()))));
+            match result {
+                Ok(()) => {
+                    let delivered =
+                        moved.iter().map(|(message, _, name)| outcome(*message, Ending::Delivered(name.clone())));
+                    self.moved.extend(delivered);
+                    for (message, position, _) in moved {
                         staged[message].delivered[position] = true;
-                        let ending = Ending::Delivered(name);
-                        self.moved.push(Outcome { key, place: sink.place.clone(), ending });
                     }
                 }
                 // They stay staged; the next poll finds out how far the moves have come.
-                Ok(Err(error)) => sink.fail(error),
-                Err(error) => warn!(account = %self.account, "moving a batch failed: {error}"),
+                Err(error) => sink.fail(error),
             }
         }
     }
@@ -440,5 +447,26 @@ mod tests {
         let staged = store.staged(None).await.expect("read");
         assert_eq!(staged.iter().map(|delivery| delivery.name.as_str()).collect::<Vec<_>>(), ["1.a.host"]);
         assert!(path.join("tmp/1.a.host").exists(), "the state says that it is there");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_somebody_removed_from_tmp_is_not_taken_for_delivered() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&dir.path().join("state")).expect("open");
+        let path = dir.path().join("Maildir");
+        let sinks: Arc<[Sink]> = vec![sink(&path)].into();
+        let account = Name::new("a").expect("a name");
+        let (deletable, mut deletions) = mpsc::unbounded_channel();
+        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable);
+        let mut staged = committer.record(vec![received(&sinks[0], "1.a.host")]).await.expect("recorded");
+        std::fs::remove_file(path.join("tmp/1.a.host")).expect("removed");
+        committer.publish(&mut staged).await;
+        staged.into_iter().for_each(|staged| committer.conclude(staged));
+        assert!(deletions.try_recv().is_err() && committer.tally.failures.len() == 1);
+        let outcomes = std::mem::take(&mut committer.moved);
+        store.apply(vec![Change::Settle { account: account.clone(), outcomes }], 1).await.expect("written");
+        assert!(store.staged(None).await.expect("read").is_empty());
+        let known = store.known(&account, vec![MessageKey::new(b"uid", 0)]).await.expect("read");
+        assert!(matches!(known.standings[..], [Some(crate::plan::Standing::Open(_))]), "{known:?}");
     }
 }

@@ -72,25 +72,92 @@ fn look(staged: Vec<StagedDelivery>, now: UnixTime) -> Vec<(StagedDelivery, Reso
             warn!(maildir = %path.display(), "is not there; {} deliveries to it stay open", deliveries.len());
             continue;
         };
-        match look_into(&maildir, &deliveries, now) {
-            Ok(resolutions) => looked.extend(deliveries.into_iter().zip(resolutions)),
-            Err(error) => warn!("{error}"),
+        let resolutions: Vec<_> = deliveries.iter().map(|delivery| look_for(&maildir, delivery, now)).collect();
+        if let Err(error) = maildir.sync_new() {
+            warn!("{error}");
+            continue;
+        }
+        for (delivery, resolution) in deliveries.into_iter().zip(resolutions) {
+            match resolution {
+                Ok(resolution) => looked.push((delivery, resolution)),
+                // It stays open, and holds up no other.
+                Err(error) => warn!(account = %delivery.account, file = delivery.name, "{error}"),
+            }
         }
     }
     looked
 }
 
-fn look_into(maildir: &Maildir, deliveries: &[StagedDelivery], now: UnixTime) -> Result<Vec<Resolution>, MaildirError> {
-    let mut resolutions = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        let in_tmp = maildir.has_draft(&delivery.name)?;
-        if in_tmp {
-            maildir.publish(&delivery.name)?;
-        }
-        let is_old = delivery.at.saturating_add(TMP_LIFETIME) < now;
-        let lost = !in_tmp && is_old && !maildir.has_message(&delivery.name)?;
-        resolutions.push(if lost { Resolution::Lost } else { Resolution::Delivered });
+/// Finishes one delivery.
+fn look_for(maildir: &Maildir, delivery: &StagedDelivery, now: UnixTime) -> Result<Resolution, MaildirError> {
+    if maildir.has_draft(&delivery.name)? {
+        maildir.finish_move(&delivery.name)?;
+        return Ok(Resolution::Delivered);
     }
-    maildir.sync_new()?;
-    Ok(resolutions)
+    let is_old = delivery.at.saturating_add(TMP_LIFETIME) < now;
+    let lost = is_old && !maildir.has_message(&delivery.name)?;
+    Ok(if lost { Resolution::Lost } else { Resolution::Delivered })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::maildir::Settings;
+
+    fn staged(maildir: &Maildir, names: &[&str]) -> Vec<StagedDelivery> {
+        let staged = |name: &&str| {
+            let mut draft = maildir.create((*name).to_owned()).expect("made");
+            draft.write(b"text\n").expect("written");
+            let account = Name::new("a").expect("a name");
+            let maildir = maildir.path().to_owned();
+            StagedDelivery { message: 1, place: 1, account, maildir, name: draft.keep(), at: 1000 }
+        };
+        names.iter().map(staged).collect()
+    }
+
+    #[test]
+    fn a_move_that_was_half_made_is_finished_and_not_made_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("Maildir");
+        let maildir = Maildir::open(&Settings { path: path.clone() }, false).expect("made");
+        let deliveries = staged(&maildir, &["linked", "read", "plain"]);
+        // The file system has no rename that never replaces, and the machine died after the link.
+        std::fs::hard_link(path.join("tmp/linked"), path.join("new/linked")).expect("linked");
+        std::fs::hard_link(path.join("tmp/read"), path.join("cur/read:2,S")).expect("linked");
+        let looked = look(deliveries, 2000);
+        assert!(looked.iter().all(|(_, resolution)| *resolution == Resolution::Delivered));
+        let names = |sub: &str| std::fs::read_dir(path.join(sub)).expect("a directory").count();
+        assert_eq!((looked.len(), names("tmp"), names("new"), names("cur")), (3, 0, 2, 1));
+    }
+
+    #[test]
+    fn one_file_that_cannot_be_moved_holds_up_no_other() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("Maildir");
+        let maildir = Maildir::open(&Settings { path: path.clone() }, false).expect("made");
+        let deliveries = staged(&maildir, &["taken", "free"]);
+        std::fs::write(path.join("new/taken"), "another").expect("written");
+        let looked = look(deliveries, 2000);
+        assert_eq!(looked.iter().map(|(delivery, _)| delivery.name.as_str()).collect::<Vec<_>>(), ["free"]);
+        assert!(path.join("new/free").exists() && path.join("tmp/taken").exists());
+    }
+
+    #[test]
+    fn what_is_not_in_tmp_was_delivered_unless_a_cleaner_may_have_been_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("Maildir");
+        let maildir = Maildir::open(&Settings { path: path.clone() }, false).expect("made");
+        for (file, now, want) in [
+            ("tmp", 1000 + TMP_LIFETIME, Resolution::Delivered),
+            ("tmp", 1001 + TMP_LIFETIME, Resolution::Lost),
+            ("cur", UnixTime::MAX, Resolution::Delivered),
+        ] {
+            let deliveries = staged(&maildir, &["n"]);
+            match file {
+                "tmp" => std::fs::remove_file(path.join("tmp/n")).expect("removed"),
+                _ => std::fs::rename(path.join("tmp/n"), path.join("cur/n:2,S")).expect("moved"),
+            }
+            assert_eq!(look(deliveries, now)[0].1, want);
+        }
+    }
 }

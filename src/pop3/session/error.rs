@@ -24,6 +24,8 @@ pub enum SessionError {
     LongLine { step: String, limit: usize },
     #[error("{step}: the server listed more than {limit} lines")]
     LongListing { step: String, limit: usize },
+    #[error("{step}: the server listed more than {limit} octets")]
+    LargeListing { step: String, limit: usize },
     #[error("{step}: the server refused: {}", status.text)]
     Refused { step: String, status: Status },
     #[error("login as {username:?} by {mechanism}: the server refused: {}", status.text)]
@@ -74,9 +76,10 @@ impl Failure for SessionError {
         match self {
             SessionError::Net(error) => error.class(),
             SessionError::Io { .. } | SessionError::Closed { .. } | SessionError::Silence { .. } => Class::Unreachable,
-            SessionError::OutOfStep { .. } | SessionError::LongLine { .. } | SessionError::LongListing { .. } => {
-                Class::Protocol
-            }
+            SessionError::OutOfStep { .. }
+            | SessionError::LongLine { .. }
+            | SessionError::LongListing { .. }
+            | SessionError::LargeListing { .. } => Class::Protocol,
             _ if matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
             SessionError::LoginRefused { .. } | SessionError::NoMechanism { .. } => Class::LoginRefused,
             SessionError::Refused { .. } | SessionError::StlsInjection | SessionError::StlsRefused { .. } => {
@@ -106,7 +109,13 @@ impl Failure for SessionError {
                 "No password was sent.  Try tls = \"implicit\" (port 995); if it worked before, somebody may be \
                  tampering with the connection."
             }
-            (SessionError::OutOfStep { .. } | SessionError::LongLine { .. } | SessionError::LongListing { .. }, _) => {
+            (
+                SessionError::OutOfStep { .. }
+                | SessionError::LongLine { .. }
+                | SessionError::LongListing { .. }
+                | SessionError::LargeListing { .. },
+                _,
+            ) => {
                 "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; it is tried again later."
             }
             (SessionError::Closed { .. } | SessionError::Io { .. }, _) => {

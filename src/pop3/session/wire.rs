@@ -17,6 +17,10 @@ const BUFFER_OCTETS: usize = 32 * 1024;
 /// of real servers are longer.
 pub(super) const LINE_LIMIT: usize = 8 * 1024;
 
+/// Octets of a whole listing: a million messages with unique-ids of 70 octets, or 200,000 with the
+/// longest that are taken.  Several times as much memory is needed for what is made of it.
+pub(super) const LISTING_OCTETS: usize = 100 << 20;
+
 /// A connection with its buffers.
 pub(super) struct Wire<S> {
     stream: S,
@@ -132,11 +136,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         limit: usize,
         mut each: impl FnMut(&[u8]),
     ) -> Result<(), SessionError> {
+        let mut octets = 0;
         for _ in 0..=limit {
             let ended = self
                 .line(step, |line| match line {
                     b"." => true,
                     _ => {
+                        octets += line.len();
                         each(line.strip_prefix(b".").unwrap_or(line));
                         false
                     }
@@ -144,6 +150,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 .await?;
             if ended {
                 return Ok(());
+            }
+            if octets > LISTING_OCTETS {
+                return Err(SessionError::LargeListing { step: step(), limit: LISTING_OCTETS });
             }
         }
         Err(SessionError::LongListing { step: step(), limit })
@@ -162,5 +171,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         self.start += decoder.decode(&self.buffer[self.start..self.end], out);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listing_without_an_end_is_ended() {
+        let (ours, mut theirs) = tokio::io::duplex(1 << 20);
+        tokio::spawn(async move {
+            let line = [&[b'u'; LINE_LIMIT - 2][..], b"\r\n"].concat();
+            while theirs.write_all(&line).await.is_ok() {}
+        });
+        let mut wire = Wire::new(ours, Duration::from_secs(9));
+        let mut kept = 0;
+        let ended = wire.lines(&|| "UIDL".into(), usize::MAX - 1, |line| kept += line.len()).await;
+        assert!(matches!(ended, Err(SessionError::LargeListing { .. })), "{ended:?}");
+        assert!(kept <= LISTING_OCTETS + LINE_LIMIT);
     }
 }
