@@ -1,5 +1,6 @@
 # make demo    build, then fetch mail from a throw-away POP3S mailbox into ./demo/Maildir
 # make check   everything that CI checks, against real servers
+# make deb     a Debian package in target/debian
 #
 # These need a Rust toolchain; the first two install the system packages they need, by apt, when some
 # are missing.
@@ -40,7 +41,7 @@ BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
 .PHONY: all build demo check test fmt lint doc sample man-lint bench clean install-demo install-check toolchain
-.PHONY: install uninstall
+.PHONY: install uninstall deb check-deb
 
 all: build
 
@@ -59,6 +60,7 @@ check:
 	$(MAKE) man-lint
 	$(MAKE) sample
 	$(MAKE) test
+	$(MAKE) check-deb
 	@echo "check: all passed"
 
 install-demo: toolchain
@@ -130,6 +132,14 @@ uninstall:
 	    "$(DESTDIR)$(DOCDIR)/examples/config.toml" \
 	    "$(DESTDIR)$(DOCDIR)/examples/postrider.service.d/maildir.conf"
 	-rmdir "$(DESTDIR)$(DOCDIR)/examples/postrider.service.d" "$(DESTDIR)$(DOCDIR)/examples" "$(DESTDIR)$(DOCDIR)"
+
+deb: build
+	packaging/deb/build "$(BINARY)" "$(TARGET)/debian"
+
+# Of the quick build: what is tested is the package, not the program.
+check-deb:
+	$(CARGO) build --locked
+	tests/install/deb "$(TARGET)/debug/postrider"
 
 bench:
 	$(CARGO) bench --locked
