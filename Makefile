@@ -101,7 +101,7 @@ install:
 	done
 	for unit in system/postrider.service=systemd/postrider.service user/postrider.service=systemd/user/postrider.service; do \
 	    $(INSTALL) -D -m 644 "$${unit#*=}" "$(DESTDIR)$(LIBDIR)/systemd/$${unit%%=*}" && \
-	    sed -i 's|^ExecStart=/usr/bin/|ExecStart=$(BINDIR)/|' "$(DESTDIR)$(LIBDIR)/systemd/$${unit%%=*}" || exit; \
+	    sed -i 's|^\(Exec[A-Za-z]*\)=/usr/bin/|\1=$(BINDIR)/|' "$(DESTDIR)$(LIBDIR)/systemd/$${unit%%=*}" || exit; \
 	done
 	$(INSTALL) -D -m 644 packaging/sysusers.conf "$(DESTDIR)$(LIBDIR)/sysusers.d/postrider.conf"
 	$(INSTALL) -D -m 644 packaging/tmpfiles.conf "$(DESTDIR)$(LIBDIR)/tmpfiles.d/postrider.conf"

@@ -79,7 +79,9 @@ fn installs_below_its_prefix_and_takes_the_same_away() {
         for kind in ["system", "user"] {
             let unit = root.path().join(&prefix[1..]).join(format!("lib/systemd/{kind}/postrider.service"));
             let unit = std::fs::read_to_string(unit).expect("a unit");
-            assert!(unit.contains(&format!("\nExecStart={prefix}/bin/postrider ")), "{unit}");
+            for key in ["ExecStart", "ExecReload"] {
+                assert!(unit.contains(&format!("\n{key}={prefix}/bin/postrider ")), "{unit}");
+            }
         }
 
         let own = root.path().join(&prefix[1..]).join("share/doc/postrider/own");

@@ -124,6 +124,10 @@ fn both_tell_systemd_of_readiness_reload_and_life() {
     for path in [SYSTEM, USER] {
         let unit = read(path);
         assert_eq!(values(&unit, "Type"), ["notify", "notify-reload"], "{path}");
+        // The reload of those that know "notify" alone; the same program and the same configuration.
+        let start = values(&unit, "ExecStart");
+        let reload: Vec<_> = start.iter().filter_map(|line| line.strip_suffix(" run")).collect();
+        assert_eq!(values(&unit, "ExecReload"), [format!("{} reload", reload[0])], "{path}");
         assert_eq!(values(&unit, "NotifyAccess"), ["main"], "{path}");
         assert_eq!(values(&unit, "WatchdogSec"), ["60s"], "{path}");
     }
