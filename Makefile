@@ -1,7 +1,14 @@
 # make demo    build, then fetch mail from a throw-away POP3S mailbox into ./demo/Maildir
 # make check   everything that CI checks, against real servers
+# make deb     a Debian package in target/debian
 #
-# Both need a Rust toolchain and install the system packages they need, by apt, when some are missing.
+# These need a Rust toolchain; the first two install the system packages they need, by apt, when some
+# are missing.
+#
+# make install    what `make` has built, with manual, units, sample and completions, below PREFIX
+# make uninstall  takes that away again
+#
+# These two build nothing and touch nothing in /etc.
 
 # With an empty HOME and nothing in the environment, cargo and rustup are still where the account
 # has them, or beside each other as in the Rust container images.
@@ -17,9 +24,24 @@ export RUSTUP_HOME ?= $(TOOLS)/rustup
 export CARGO_HOME ?= $(TOOLS)/cargo
 endif
 endif
-MAN = man/postrider.1 man/postrider.toml.5
+MAN = $(wildcard man/*.[1-8])
+
+# Where things go.  DESTDIR stands before each of them for a package.
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+LIBDIR = $(PREFIX)/lib
+DATADIR = $(PREFIX)/share
+MANDIR = $(DATADIR)/man
+DOCDIR = $(DATADIR)/doc/postrider
+BASHDIR = $(DATADIR)/bash-completion/completions
+ZSHDIR = $(DATADIR)/zsh/site-functions
+FISHDIR = $(DATADIR)/fish/vendor_completions.d
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+BINARY = $(TARGET)/release/postrider
+INSTALL = install
 
 .PHONY: all build demo check test fmt lint doc sample man-lint bench clean install-demo install-check toolchain
+.PHONY: install uninstall deb check-deb
 
 all: build
 
@@ -38,6 +60,7 @@ check:
 	$(MAKE) man-lint
 	$(MAKE) sample
 	$(MAKE) test
+	$(MAKE) check-deb
 	@echo "check: all passed"
 
 install-demo: toolchain
@@ -68,6 +91,55 @@ sample:
 
 man-lint:
 	mandoc -T lint -W warning $(MAN)
+
+# Nothing is built here: root needs no toolchain.
+install:
+	@test -x "$(BINARY)" || { echo "There is no $(BINARY) yet: run make first" >&2; exit 66; }
+	$(INSTALL) -D -m 755 "$(BINARY)" "$(DESTDIR)$(BINDIR)/postrider"
+	for page in $(MAN); do \
+	    $(INSTALL) -D -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || exit; \
+	done
+	for unit in system/postrider.service=systemd/postrider.service user/postrider.service=systemd/user/postrider.service; do \
+	    $(INSTALL) -D -m 644 "$${unit#*=}" "$(DESTDIR)$(LIBDIR)/systemd/$${unit%%=*}" && \
+	    sed -i 's|^ExecStart=/usr/bin/|ExecStart=$(BINDIR)/|' "$(DESTDIR)$(LIBDIR)/systemd/$${unit%%=*}" || exit; \
+	done
+	$(INSTALL) -D -m 644 packaging/sysusers.conf "$(DESTDIR)$(LIBDIR)/sysusers.d/postrider.conf"
+	$(INSTALL) -D -m 644 packaging/tmpfiles.conf "$(DESTDIR)$(LIBDIR)/tmpfiles.d/postrider.conf"
+	$(INSTALL) -D -m 644 config/postrider.toml "$(DESTDIR)$(DOCDIR)/examples/config.toml"
+	$(INSTALL) -D -m 644 systemd/postrider.service.d/maildir.conf.example \
+	    "$(DESTDIR)$(DOCDIR)/examples/postrider.service.d/maildir.conf"
+	$(INSTALL) -d "$(DESTDIR)$(BASHDIR)" "$(DESTDIR)$(ZSHDIR)" "$(DESTDIR)$(FISHDIR)"
+	"$(BINARY)" completions bash >"$(DESTDIR)$(BASHDIR)/postrider"
+	"$(BINARY)" completions zsh >"$(DESTDIR)$(ZSHDIR)/_postrider"
+	"$(BINARY)" completions fish >"$(DESTDIR)$(FISHDIR)/postrider.fish"
+	chmod 644 "$(DESTDIR)$(BASHDIR)/postrider" "$(DESTDIR)$(ZSHDIR)/_postrider" "$(DESTDIR)$(FISHDIR)/postrider.fish"
+ifeq ($(DESTDIR),)
+	@echo "For the system's service: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload,"
+	@echo "then write /etc/postrider/config.toml and systemctl enable --now postrider."
+endif
+
+# Configuration, state and the service's user stay.
+uninstall:
+	rm -f "$(DESTDIR)$(BINDIR)/postrider" \
+	    $(foreach page,$(MAN),"$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))") \
+	    "$(DESTDIR)$(LIBDIR)/systemd/system/postrider.service" \
+	    "$(DESTDIR)$(LIBDIR)/systemd/user/postrider.service" \
+	    "$(DESTDIR)$(LIBDIR)/sysusers.d/postrider.conf" \
+	    "$(DESTDIR)$(LIBDIR)/tmpfiles.d/postrider.conf" \
+	    "$(DESTDIR)$(BASHDIR)/postrider" \
+	    "$(DESTDIR)$(ZSHDIR)/_postrider" \
+	    "$(DESTDIR)$(FISHDIR)/postrider.fish" \
+	    "$(DESTDIR)$(DOCDIR)/examples/config.toml" \
+	    "$(DESTDIR)$(DOCDIR)/examples/postrider.service.d/maildir.conf"
+	-rmdir "$(DESTDIR)$(DOCDIR)/examples/postrider.service.d" "$(DESTDIR)$(DOCDIR)/examples" "$(DESTDIR)$(DOCDIR)"
+
+deb: build
+	packaging/deb/build "$(BINARY)" "$(TARGET)/debian"
+
+# Of the quick build: what is tested is the package, not the program.
+check-deb:
+	$(CARGO) build --locked
+	tests/install/deb "$(TARGET)/debug/postrider"
 
 bench:
 	$(CARGO) bench --locked

@@ -3,7 +3,7 @@
 //! Folders are watched, not files: editors replace files, and Kubernetes and Nix turn symbolic
 //! links.  However a change is made, it is looked at once it has settled, and counts only if
 //! some content is another one.  Without notifications (a network file system, no inotify
-//! instances left) the files are read every [`POLL`].
+//! instances left) the files are read every 30 seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

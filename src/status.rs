@@ -90,9 +90,10 @@ impl Status {
     /// The exit code of `status`: 0 if all is well, else that of what asks for the most attention.
     pub fn exit_code(&self) -> u8 {
         let accounts = self.accounts.iter().filter(|account| account.state != State::Disabled);
-        let codes = accounts.filter(|account| account.error.is_some()).map(|account| account.exit_code);
-        let config = self.config_error.as_ref().map(|_| Class::Configuration.exit_code());
-        codes.chain(config).max().unwrap_or(0)
+        let failed = accounts.filter(|account| account.error.is_some());
+        let classes = failed.filter_map(|account| Class::of_exit_code(account.exit_code));
+        let config = self.config_error.as_ref().map(|_| Class::Configuration);
+        classes.chain(config).max().map_or(0, Class::exit_code)
     }
 }
 

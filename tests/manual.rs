@@ -1,5 +1,5 @@
 //! The manual pages say what the program has, and nothing else: commands, options, exit codes,
-//! keys and their defaults.  The program is asked by `--help` and by its public tables.
+//! keys and their defaults.  The program is asked by `-h` and by its public tables.
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,
@@ -54,7 +54,7 @@ fn documented() -> BTreeSet<String> {
 
 /// The same of the program, from the help of `command` and of those below it.
 fn offered(program: &Postrider, command: &[&str], found: &mut BTreeSet<String>) {
-    let help = program.run(&[command, &["--help"]].concat()).assert_success().stdout;
+    let help = program.run(&[command, &["-h"]].concat()).assert_success().stdout;
     let part = |head: &str| {
         let lines = help.lines().skip_while(|line| *line != head).skip(1).collect::<Vec<_>>();
         lines.into_iter().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()

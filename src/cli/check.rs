@@ -38,6 +38,13 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     for warning in &config.warnings {
         output::say(&format!("warning: {warning}"));
     }
+    for account in &config.accounts {
+        if let SecretSource::File(path) = &account.secret
+            && let Err(error) = std::fs::File::open(path)
+        {
+            output::say(&format!("warning: account {}: password file {}: {error}", account.name, path.display()));
+        }
+    }
     if !arguments.connect {
         return 0;
     }

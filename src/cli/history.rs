@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
 
 fn print(events: &[Event]) {
     if events.is_empty() {
-        output::say("Nothing was fetched yet.");
+        output::say("Nothing of that kind was fetched yet.");
         return;
     }
     let cells = events.iter().map(|event| {
@@ -51,7 +51,11 @@ fn print(events: &[Event]) {
             None => event.state.to_owned(),
         };
         let place = match &event.detail {
-            Some(detail) if event.state == "delivered" => format!("{}: {} {detail}", event.destination, event.location),
+            // A Maildir's file, as it was moved there; a mail program may have moved it on.
+            Some(name) if event.state == "delivered" && event.location.starts_with('/') => {
+                format!("{}: {}/new/{name}", event.destination, event.location)
+            }
+            Some(reply) if event.state == "delivered" => format!("{}: {} {reply}", event.destination, event.location),
             Some(detail) => format!("{}: {detail}", event.destination),
             None => event.destination.clone(),
         };

@@ -26,6 +26,8 @@ use crate::message::Name;
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
+/// Output that cannot be written (EX_IOERR).
+const IO_ERROR: u8 = 74;
 
 /// Threads that may block, made as they are needed.  Each poll holds one while it receives, which
 /// waits for others that sync its batches: with fewer threads than `max-concurrent-polls` (at most
@@ -83,8 +85,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut std::io::stdout());
-        return ExitCode::SUCCESS;
+        return ExitCode::from(completions(shell));
     }
     harden();
     let config = match load(&cli) {
@@ -104,6 +105,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Quarantine(arguments) => quarantine::run(&arguments, &config),
     };
     ExitCode::from(code)
+}
+
+/// Writes a shell's completions.  They are made in memory first, because clap_complete panics when
+/// it cannot write.
+fn completions(shell: clap_complete::Shell) -> u8 {
+    use std::io::Write as _;
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut script);
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(&script).and_then(|()| stdout.flush()) {
+        Ok(()) => 0,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            output::say(&format!("postrider: the completions cannot be written: {error}"));
+            IO_ERROR
+        }
+    }
 }
 
 fn load(cli: &Cli) -> Result<Config, ExitCode> {

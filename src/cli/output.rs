@@ -1,6 +1,6 @@
 //! How results and errors are written.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -51,15 +51,12 @@ pub(super) fn print_json(value: &impl serde::Serialize) {
     }
 }
 
-/// Writes a table: fitted to a terminal, else one line for each row.
+/// Writes a table, one line for each row.
 pub(super) fn print_table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    let arrangement = match std::io::stdout().is_terminal() {
-        true => ContentArrangement::Dynamic,
-        false => ContentArrangement::Disabled,
-    };
-    table.set_content_arrangement(arrangement).set_header(head).add_rows(rows);
+    // One line a row, also on a narrow terminal: it can be searched and pasted.
+    table.set_content_arrangement(ContentArrangement::Disabled).set_header(head).add_rows(rows);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

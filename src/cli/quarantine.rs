@@ -79,15 +79,14 @@ fn change(choice: &Choice, what: Release, config: &Config) -> Result<u8, StoreEr
     for key in keys {
         released += release(&config.state_dir, &choice.account, key, what, unix_now())?;
     }
+    let wanted = if choice.all { 0 } else { choice.uids.len() };
+    if released < wanted {
+        output::say("postrider: not all of the unique-ids are in quarantine; `postrider quarantine list` shows them");
+    }
     let done = match what {
         Release::Retry => "will be tried again with the next poll",
         Release::Skip => "given up",
     };
     output::say(&format!("{} {done}.", output::count(released as u64, "message")));
-    let wanted = if choice.all { 0 } else { choice.uids.len() };
-    if released < wanted {
-        output::say("postrider: not all of the unique-ids are in quarantine; `postrider quarantine list` shows them");
-        return Ok(super::USAGE);
-    }
-    Ok(0)
+    Ok(if released < wanted { super::USAGE } else { 0 })
 }

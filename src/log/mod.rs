@@ -1,6 +1,6 @@
 //! Where the log goes: to the journal with fields, or to standard error, human or as JSON.
 //!
-//! Events are handed to a thread through a bounded queue ([`queue`]), so that a slow journal or
+//! Events are handed to a thread through a bounded queue (`queue`), so that a slow journal or
 //! terminal never holds up the work; what does not fit is counted and said.  Only our own events
 //! are logged unless `POSTRIDER_LOG` asks for others: libraries may log what they send.
 
@@ -48,7 +48,7 @@ pub fn start_service(level: Level, format: Format, colours: bool) {
     if format == Format::Auto && journal::is_stderr() {
         match journal::Recorder::start() {
             Ok(recorder) => return start(level, recorder),
-            Err(error) => eprintln_error(&error),
+            Err(error) => say(&format!("no journal ({error}); logging here")),
         }
     }
     let queue = QUEUE.get_or_init(|| queue::Queue::start(io::stderr()));
@@ -85,7 +85,13 @@ pub fn finish() {
 }
 
 fn filter(level: Level) -> EnvFilter {
-    let chosen = std::env::var(VARIABLE).ok().and_then(|text| EnvFilter::try_new(text).ok());
+    let chosen = std::env::var(VARIABLE).ok().and_then(|text| match EnvFilter::try_new(&text) {
+        Ok(filter) => Some(filter),
+        Err(error) => {
+            say(&format!("{VARIABLE} is ignored: {error}"));
+            None
+        }
+    });
     chosen.unwrap_or_else(|| {
         let own = format!("postrider={}", LevelFilter::from_level(level).to_string().to_ascii_lowercase());
         EnvFilter::new(own)
@@ -97,6 +103,6 @@ pub fn wants_colours(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn eprintln_error(error: &io::Error) {
-    let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("postrider: no journal ({error}); logging here\n"));
+fn say(text: &str) {
+    let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("postrider: {text}\n"));
 }

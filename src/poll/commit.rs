@@ -354,7 +354,10 @@ impl<'a> Committer<'a> {
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
         let ending = match pool.send(&received.head, &received.prefix, &message_id, spool).await {
             Ok(accepted) => Ending::Delivered(accepted.reply),
-            Err(DeliveryError::Send(SendError::Refused { reason })) => Ending::Quarantined(reason),
+            Err(DeliveryError::Send(SendError::Refused { reason })) => {
+                warn!(account = %self.account, uid = %key, destination = %place.destination, "quarantined: {reason}");
+                Ending::Quarantined(reason)
+            }
             Err(DeliveryError::Send(error)) => {
                 let cause = describe(&error);
                 match error {

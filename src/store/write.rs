@@ -136,7 +136,7 @@ pub enum Ending {
     Delivered(String),
     /// Later, and why.
     Deferred(String),
-    /// The server does not hand it out: later, and after [`RETRIEVAL_ATTEMPTS`] never by itself.
+    /// The server does not hand it out: later, and after `RETRIEVAL_ATTEMPTS` never by itself.
     NotRetrieved(String),
     /// Refused for good, and why.
     Quarantined(String),

@@ -1,0 +1,149 @@
+//! `make install` puts each file where systems look for it, and nothing else; `make uninstall` takes
+//! the same away.
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failure here is a failure of the test"
+)]
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const FILES: [&str; 12] = [
+    "bin/postrider",
+    "lib/systemd/system/postrider.service",
+    "lib/systemd/user/postrider.service",
+    "lib/sysusers.d/postrider.conf",
+    "lib/tmpfiles.d/postrider.conf",
+    "share/bash-completion/completions/postrider",
+    "share/doc/postrider/examples/config.toml",
+    "share/doc/postrider/examples/postrider.service.d/maildir.conf",
+    "share/fish/vendor_completions.d/postrider.fish",
+    "share/man/man1/postrider.1",
+    "share/man/man5/postrider.toml.5",
+    "share/zsh/site-functions/_postrider",
+];
+
+/// Runs `make` with nothing of a surrounding make, and with a umask that hides what is made.
+fn make(arguments: &[&str]) -> Output {
+    Command::new("sh")
+        .args(["-c", "umask 077 && exec make \"$@\"", "make"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .expect("make")
+}
+
+/// Runs `make TARGET` for a prefix below `root`, which must go well.
+fn run(target: &str, root: &Path, prefix: &str) {
+    let destination = format!("DESTDIR={}", root.display());
+    let program = format!("BINARY={}", env!("CARGO_BIN_EXE_postrider"));
+    let output = make(&[target, &destination, &format!("PREFIX={prefix}"), &program]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// All files below `folder`, by their names from there, after a look at each one's mode.
+fn files(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let mode = path.metadata().expect("metadata").permissions().mode() & 0o777;
+            if path.is_dir() {
+                assert_eq!(mode, 0o755, "{}", path.display());
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).expect("it is below").display().to_string();
+            assert_eq!(mode, if name.contains("/bin/") { 0o755 } else { 0o644 }, "{name}");
+            found.insert(name);
+        }
+    }
+    found
+}
+
+#[test]
+fn installs_below_its_prefix_and_takes_the_same_away() {
+    for prefix in ["/usr/local", "/usr", "/opt/postrider"] {
+        let root = tempfile::tempdir().expect("a root");
+        run("install", root.path(), prefix);
+        let below = |name: &&str| format!("{}/{name}", &prefix[1..]);
+        assert_eq!(files(root.path()), FILES.iter().map(below).collect(), "{prefix}");
+
+        for kind in ["system", "user"] {
+            let unit = root.path().join(&prefix[1..]).join(format!("lib/systemd/{kind}/postrider.service"));
+            let unit = std::fs::read_to_string(unit).expect("a unit");
+            assert!(unit.contains(&format!("\nExecStart={prefix}/bin/postrider ")), "{unit}");
+        }
+
+        let own = root.path().join(&prefix[1..]).join("share/doc/postrider/own");
+        std::fs::write(&own, "somebody's").expect("a file beside");
+        run("uninstall", root.path(), prefix);
+        std::fs::remove_file(own).expect("what is not of the installation stays");
+        assert_eq!(files(root.path()), BTreeSet::new(), "{prefix}");
+    }
+}
+
+#[test]
+fn installs_again_over_itself_and_leaves_etc_alone() {
+    let root = tempfile::tempdir().expect("a root");
+    let etc = root.path().join("etc/postrider");
+    std::fs::create_dir_all(&etc).expect("a folder");
+    std::fs::write(etc.join("config.toml"), "mine").expect("a configuration");
+    for target in ["install", "install", "uninstall"] {
+        run(target, root.path(), "/usr");
+        let entries: Vec<_> = std::fs::read_dir(&etc).expect("a folder").collect();
+        assert_eq!(entries.len(), 1, "{target}: {entries:?}");
+        assert_eq!(std::fs::read_to_string(etc.join("config.toml")).expect("a configuration"), "mine");
+    }
+}
+
+#[test]
+fn says_what_to_do_when_nothing_is_built() {
+    let root = tempfile::tempdir().expect("a root");
+    let output = make(&["install", &format!("DESTDIR={}", root.path().display()), "BINARY=/nonexistent/postrider"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("run make first"));
+    assert_eq!(files(root.path()), BTreeSet::new());
+}
+
+/// The shells themselves read the completions, where they are installed.
+#[test]
+fn completions_are_scripts_of_their_shells() {
+    for (shell, check) in [("bash", "bash -n"), ("zsh", "zsh -n"), ("fish", "fish --no-execute")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_postrider")).args(["completions", shell]).output();
+        let script = output.expect("postrider").stdout;
+        for word in ["fetch", "quarantine", "config"] {
+            assert!(String::from_utf8_lossy(&script).contains(word), "{shell}: {word}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("script");
+        std::fs::write(&file, script).expect("the script");
+        let here = Command::new("sh").args(["-c", &format!("command -v {shell}")]).output().expect("sh");
+        if here.status.success() {
+            let read = Command::new("sh").args(["-c", &format!("{check} \"$1\""), "sh"]).arg(&file).output();
+            let read = read.expect("a shell");
+            assert!(read.status.success(), "{shell}: {}", String::from_utf8_lossy(&read.stderr));
+        }
+    }
+}
+
+#[test]
+fn completions_do_not_panic_when_nobody_reads_or_the_disk_is_full() {
+    let program = env!("CARGO_BIN_EXE_postrider");
+    for (sink, code) in [("/dev/full", "74"), ("/dev/null", "0")] {
+        let script = format!("'{program}' completions bash >{sink} 2>&2; echo $?");
+        let output = Command::new("sh").args(["-c", &script]).output().expect("sh");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), code);
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+    }
+    let script = format!("{{ '{program}' completions bash; echo $? >&2; }} | true");
+    let output = Command::new("sh").args(["-c", &script]).output().expect("sh");
+    assert_eq!(String::from_utf8_lossy(&output.stderr).trim(), "0");
+}
