@@ -111,8 +111,8 @@ impl Maildir {
         let path = &settings.path;
         let failed = |step| move |error: io::Error| failure(path, step, &error);
         if was_there && ["tmp", "new", "cur"].iter().any(|sub| !path.join(sub).exists()) {
-            let gone = io::Error::new(io::ErrorKind::NotFound, "it is not there any more");
-            return Err(MaildirError { gone: true, ..failure(path, "mail was delivered to it before", &gone) });
+            let gone = io::Error::new(io::ErrorKind::NotFound, "though mail was delivered to it");
+            return Err(MaildirError { gone: true, ..failure(path, "is not there any more", &gone) });
         }
         let mut made = make_directory(path).map_err(failed("cannot be made"))?;
         for sub in ["tmp", "new", "cur"] {

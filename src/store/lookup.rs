@@ -30,11 +30,14 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     Ok(Known { begun: first_poll.is_some(), standings: standings.collect::<rusqlite::Result<_>>()? })
 }
 
-/// Whether a delivery to this location was ever begun, whatever its destination was called.
+/// Whether a message has ever come to this location, whatever its destination was called.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM place WHERE location = ?1)")?
-        .query_row([location.as_os_str().as_bytes()], |row| row.get(0))
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM place p JOIN delivery d ON d.place = p.id
+             WHERE p.location = ?1 AND d.state IN (?2, ?3))",
+        )?
+        .query_row(params![location.as_os_str().as_bytes(), state::STAGED, state::DELIVERED], |row| row.get(0))
 }
 
 fn standing(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Standing>> {

@@ -106,7 +106,7 @@ impl Reader {
         self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
     }
 
-    /// Whether a delivery to this location was ever begun.
+    /// Whether a message has ever come to this location.
     ///
     /// # Errors
     /// The database cannot be read.

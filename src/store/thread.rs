@@ -93,7 +93,7 @@ impl Store {
         self.read(move |connection| account::remembered(connection, since)).await
     }
 
-    /// Whether a delivery to this location was ever begun.
+    /// Whether a message has ever come to this location.
     ///
     /// # Errors
     /// The database cannot be read.
