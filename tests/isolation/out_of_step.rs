@@ -66,7 +66,7 @@ fn octets_that_nobody_asked_for_end_the_session_and_nothing_is_deleted() {
         let wanted = server.manifest();
         let program = fetch_from(&server);
         let output = program.run(&["fetch"]);
-        // Behind the very last reply nothing can be told from a slow answer to QUIT.
+        // Every message is delivered by then, and the farewell alone is not said.
         if after != "DELE 4" {
             assert_eq!(output.code, Some(76), "{after}: {}", output.text());
             assert!(output.stderr.contains("the answer is none of POP3"), "{after}: {}", output.stderr);

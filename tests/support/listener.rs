@@ -66,13 +66,14 @@ impl Drop for Listener {
 pub struct Connection {
     reader: BufReader<TcpStream>,
     writer: TcpStream,
+    corked: Option<Vec<u8>>,
 }
 
 impl Connection {
     fn new(stream: TcpStream) -> Self {
         let _ = stream.set_nodelay(true);
         let reader = stream.try_clone().expect("clone a socket");
-        Self { reader: BufReader::with_capacity(64 * 1024, reader), writer: stream }
+        Self { reader: BufReader::with_capacity(64 * 1024, reader), writer: stream, corked: None }
     }
 
     /// The client's next line without its end; `None` when it has closed.
@@ -102,7 +103,22 @@ impl Connection {
 
     /// Sends octets as they are.
     pub fn send(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.writer.write_all(octets)
+        match &mut self.corked {
+            Some(corked) => corked.extend_from_slice(octets),
+            None => self.writer.write_all(octets)?,
+        }
+        Ok(())
+    }
+
+    /// Keeps what is sent from now on, so that it goes out in one piece.
+    pub fn cork(&mut self) {
+        self.corked.get_or_insert_default();
+    }
+
+    /// Sends what was kept.
+    pub fn uncork(&mut self) -> io::Result<()> {
+        let corked = self.corked.take().unwrap_or_default();
+        self.send(&corked)
     }
 
     /// Sends a line and CRLF.

@@ -167,7 +167,7 @@ pub struct Behaviour {
     pub hang_at: Option<String>,
     /// Closes instead of answering this command.
     pub drop_at: Option<String>,
-    /// Sends octets that nobody asked for after the answer to this command.
+    /// Sends octets that nobody asked for in one piece with the answer to this command.
     pub inject_after: Option<(String, Vec<u8>)>,
     /// Closes after so many octets of a connection.
     pub cut_after_octets: Option<u64>,

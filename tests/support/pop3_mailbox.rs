@@ -173,16 +173,19 @@ impl Session {
             if self.behaviour.drop_at.as_ref().is_some_and(|command| is(&line, command)) {
                 return Ok(());
             }
+            let injected = self.behaviour.inject_after.clone().filter(|(command, _)| is(&line, command));
+            if injected.is_some() {
+                self.connection.cork();
+            }
             let mut answers = self.behaviour.answers.iter();
             let answer = answers.rfind(|(command, _)| is(&line, command));
             match answer.map(|(_, answer)| answer.clone()) {
                 Some(answer) => self.line(&answer)?,
                 None => self.command(&line)?,
             }
-            if let Some((command, octets)) = self.behaviour.inject_after.clone()
-                && is(&line, &command)
-            {
+            if let Some((_, octets)) = injected {
                 self.send(&octets)?;
+                self.connection.uncork()?;
             }
             if is(&line, "QUIT") {
                 return Ok(());
