@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Class, Failure};
 
 /// The last place that is looked at.
-const SYSTEM_FILE: &str = "/etc/postrider/config.toml";
+/// The configuration of the system's service.
+pub(super) const SYSTEM_FILE: &str = "/etc/postrider/config.toml";
 
 /// No configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

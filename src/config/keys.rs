@@ -57,7 +57,9 @@ pub const KEYS: &[Key] = &[
         Top,
         "state-dir",
         PATH,
-        Text("$STATE_DIRECTORY, else $XDG_STATE_HOME/postrider, else ~/.local/state/postrider"),
+        Text(
+            "$STATE_DIRECTORY, else $XDG_STATE_HOME/postrider, else ~/.local/state/postrider; the system: /var/lib/postrider",
+        ),
     ),
     key(
         Top,

@@ -97,7 +97,7 @@ fn content(path: &Path, accepts: Accepts, left: &mut u64) -> Result<(Zeroizing<V
     *left = left
         .checked_sub(length)
         .ok_or_else(|| format!("all files together are longer than {} MiB", TOTAL_LIMIT >> 20))?;
-    let access = Access { mode: metadata.mode(), owner: metadata.uid(), user: rustix::process::geteuid().as_raw() };
+    let access = Access { mode: metadata.mode(), owner: metadata.uid() };
     Ok((octets, access))
 }
 

@@ -59,8 +59,6 @@ pub(super) struct Access {
     pub(super) mode: u32,
     /// The user that it belongs to.
     pub(super) owner: u32,
-    /// The user that we are.
-    pub(super) user: u32,
 }
 
 /// What a configuration depends on besides its text.
@@ -122,9 +120,9 @@ fn open<'t>(problems: &mut Problems<'t>, file: &File<'t>) -> Spanned<DeTable<'t>
 /// A password must not be for everybody.  The group may read a file of root's: that is how a
 /// service's configuration is kept from the service's own hands (root:postrider 0640).
 fn refuse_readable_by_others(problems: &mut Problems<'_>, file: usize, access: Access) {
-    let Access { mode, owner, user } = access;
+    let Access { mode, owner } = access;
     let open = mode & 0o077;
-    let service = open == 0o040 && owner == 0 && user != 0;
+    let service = open == 0o040 && owner == 0;
     if let (Some(at), false) = (problems.first_password(file), open == 0 || service) {
         let path = problems.path(file);
         let message =
@@ -135,6 +133,7 @@ fn refuse_readable_by_others(problems: &mut Problems<'_>, file: usize, access: A
 
 fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>) -> Option<Config> {
     let paths = Paths::new(context.folder, context.environment);
+    let file = context.folder.join(problems.name(MAIN));
     let (main, more) = roots.split_first()?;
     for root in more {
         top(problems, &paths, *root).refuse_unknown();
@@ -144,7 +143,7 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
     let concurrent = top.integer("max-concurrent-polls", 1..=10_000).and_then(|n| usize::try_from(n).ok());
     let per_host = top.integer("max-polls-per-host", 1..=1000).and_then(|n| usize::try_from(n).ok());
     let log_level = top.word("log-level", &LEVELS);
-    let state_dir = top.path("state-dir").or_else(|| paths::default_state_dir(context.environment));
+    let state_dir = top.path("state-dir").or_else(|| paths::default_state_dir(&file, context.environment));
     let runtime_dir = top.path("runtime-dir");
     if state_dir.is_none() {
         let message = "`state-dir` is needed: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME is set";
@@ -161,7 +160,7 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
         folder: context.folder.join(FOLDER),
         accounts: values(accounts),
         destinations: values(destinations),
-        runtime_dir: runtime_dir.unwrap_or_else(|| paths::default_runtime_dir(&state_dir, context.environment)),
+        runtime_dir: runtime_dir.unwrap_or_else(|| paths::default_runtime_dir(&file, &state_dir, context.environment)),
         state_dir,
         max_concurrent_polls: concurrent.unwrap_or(CONCURRENT_POLLS),
         max_polls_per_host: per_host.unwrap_or(POLLS_PER_HOST),

@@ -3,6 +3,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::find::SYSTEM_FILE;
+
+/// Where the system's unit keeps its state (`StateDirectory=`), so that root's commands find it.
+const SYSTEM_STATE: &str = "/var/lib/postrider";
+/// Where it makes its socket (`RuntimeDirectory=`).
+const SYSTEM_RUNTIME: &str = "/run/postrider";
+
 /// What paths are resolved against.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
@@ -30,18 +37,26 @@ impl Paths {
     }
 }
 
-/// Where the state is kept if nothing says so: `$STATE_DIRECTORY` (systemd), else
-/// `$XDG_STATE_HOME/postrider`, else `~/.local/state/postrider`.
-pub(super) fn default_state_dir(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+/// Where the state is kept if nothing says so: `$STATE_DIRECTORY` (systemd), else for the system's
+/// own `file` where its unit has systemd keep it, else `$XDG_STATE_HOME/postrider`, else
+/// `~/.local/state/postrider`.
+pub(super) fn default_state_dir(file: &Path, environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     of_systemd(environment, "STATE_DIRECTORY")
+        .or_else(|| (file == Path::new(SYSTEM_FILE)).then(|| SYSTEM_STATE.into()))
         .or_else(|| Some(absolute(environment, "XDG_STATE_HOME")?.join("postrider")))
         .or_else(|| Some(absolute(environment, "HOME")?.join(".local/state/postrider")))
 }
 
-/// Where sockets are made if nothing says so: `$RUNTIME_DIRECTORY` (systemd), else
-/// `$XDG_RUNTIME_DIR/postrider`, else the folder `run` in the state's.
-pub(super) fn default_runtime_dir(state_dir: &Path, environment: &dyn Fn(&str) -> Option<OsString>) -> PathBuf {
+/// Where sockets are made if nothing says so: `$RUNTIME_DIRECTORY` (systemd), else for the system's
+/// own `file` where its unit has systemd make them, else `$XDG_RUNTIME_DIR/postrider`, else the
+/// folder `run` in the state's.
+pub(super) fn default_runtime_dir(
+    file: &Path,
+    state_dir: &Path,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> PathBuf {
     of_systemd(environment, "RUNTIME_DIRECTORY")
+        .or_else(|| (file == Path::new(SYSTEM_FILE)).then(|| SYSTEM_RUNTIME.into()))
         .or_else(|| Some(absolute(environment, "XDG_RUNTIME_DIR")?.join("postrider")))
         .unwrap_or_else(|| state_dir.join("run"))
 }
@@ -85,20 +100,29 @@ mod tests {
     }
 
     #[test]
-    fn the_state_follows_systemd_then_xdg_then_the_home() {
-        for (set, state, runtime) in [
-            (&[("STATE_DIRECTORY", "/s:/t"), ("RUNTIME_DIRECTORY", "/r"), ("HOME", "/h")][..], "/s", "/r"),
+    fn the_state_follows_systemd_then_the_system_then_xdg_then_the_home() {
+        const OWN: &str = "/home/a/.config/postrider/config.toml";
+        for (file, set, state, runtime) in [
+            (SYSTEM_FILE, &[("STATE_DIRECTORY", "/s:/t"), ("RUNTIME_DIRECTORY", "/r"), ("HOME", "/h")][..], "/s", "/r"),
             (
+                OWN,
                 &[("XDG_STATE_HOME", "/x"), ("XDG_RUNTIME_DIR", "/run/u"), ("HOME", "/h")],
                 "/x/postrider",
                 "/run/u/postrider",
             ),
-            (&[("XDG_STATE_HOME", "x"), ("HOME", "/h")], "/h/.local/state/postrider", "/h/.local/state/postrider/run"),
+            (SYSTEM_FILE, &[("XDG_RUNTIME_DIR", "/run/user/0"), ("HOME", "/root")], SYSTEM_STATE, SYSTEM_RUNTIME),
+            (
+                OWN,
+                &[("XDG_STATE_HOME", "x"), ("HOME", "/h")],
+                "/h/.local/state/postrider",
+                "/h/.local/state/postrider/run",
+            ),
         ] {
-            let found = default_state_dir(&environment(set)).expect("found");
+            let file = Path::new(file);
+            let found = default_state_dir(file, &environment(set)).expect("found");
             assert_eq!(found, Path::new(state));
-            assert_eq!(default_runtime_dir(&found, &environment(set)), Path::new(runtime));
+            assert_eq!(default_runtime_dir(file, &found, &environment(set)), Path::new(runtime));
         }
-        assert_eq!(default_state_dir(&environment(&[])), None);
+        assert_eq!(default_state_dir(Path::new(OWN), &environment(&[])), None);
     }
 }

@@ -165,6 +165,11 @@ impl<'t> Problems<'t> {
         self.files[file].path.display().to_string()
     }
 
+    /// The last part of a file's path.
+    pub(super) fn name(&self, file: usize) -> std::ffi::OsString {
+        self.files[file].path.file_name().unwrap_or_default().to_owned()
+    }
+
     /// `FILE:LINE:COLUMN`, to be named in a message about another place.
     pub(super) fn place(&self, at: &At) -> String {
         let position = self.files[at.file].source.position(at.octets.start);

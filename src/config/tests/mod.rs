@@ -23,17 +23,17 @@ fn parse_text(text: &str) -> Result<Config, ConfigError> {
 }
 
 fn parse_with_mode(text: &str, mode: u32) -> Result<Config, ConfigError> {
-    parse_as(text, mode, 1000, 1000)
+    parse_as(text, mode, 1000)
 }
 
-fn parse_as(text: &str, mode: u32, owner: u32, user: u32) -> Result<Config, ConfigError> {
-    let access = Access { mode: 0o100_000 | mode, owner, user };
+fn parse_as(text: &str, mode: u32, owner: u32) -> Result<Config, ConfigError> {
+    let access = Access { mode: 0o100_000 | mode, owner };
     parse_files(&[File { access, ..file("config.toml", text) }])
 }
 
 /// A file of mode 0600.
 fn file<'t>(name: &str, text: &'t str) -> File<'t> {
-    let access = Access { mode: 0o100_600, owner: 1000, user: 1000 };
+    let access = Access { mode: 0o100_600, owner: 1000 };
     File { shown: name.into(), path: Path::new("/etc/postrider").join(name), text: Ok(text), access }
 }
 

@@ -206,18 +206,17 @@ fn a_fault_that_many_accounts_inherit_is_said_once() {
 #[test]
 fn a_password_in_a_file_that_others_may_read_is_refused() {
     let text = with_account("password = \"hunter2\"");
-    for (mode, owner, user, good) in [
-        (0o600, 1000, 1000, true),
-        (0o400, 1000, 1000, true),
-        (0o640, 0, 1000, true),
-        (0o640, 1000, 1000, false),
-        (0o640, 0, 0, false),
-        (0o660, 0, 1000, false),
-        (0o604, 0, 1000, false),
-        (0o644, 1000, 1000, false),
+    for (mode, owner, good) in [
+        (0o600, 1000, true),
+        (0o400, 1000, true),
+        (0o640, 0, true),
+        (0o640, 1000, false),
+        (0o660, 0, false),
+        (0o604, 0, false),
+        (0o644, 1000, false),
     ] {
-        let found = parse_as(&text, mode, owner, user);
-        assert_eq!(found.is_ok(), good, "{mode:o} {owner} {user}");
+        let found = parse_as(&text, mode, owner);
+        assert_eq!(found.is_ok(), good, "{mode:o} {owner}");
     }
     assert!(parse_with_mode(&with_account("password-file = \"/p\""), 0o644).is_ok());
     let inherited = format!("[defaults]\npassword = \"hunter2\"\n{}", with_account(""));

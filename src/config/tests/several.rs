@@ -164,7 +164,7 @@ fn a_file_that_may_hold_the_missing_part_but_is_broken_is_the_only_problem() {
 #[test]
 fn each_file_with_a_password_must_be_closed_to_others() {
     let (main, more) = (with_account("password-file = \"/p\""), account("b", "password = \"hunter2\""));
-    let open = |name, text| File { access: Access { mode: 0o100_644, owner: 1000, user: 1000 }, ..file(name, text) };
+    let open = |name, text| File { access: Access { mode: 0o100_644, owner: 1000 }, ..file(name, text) };
     assert!(parse_files(&[open("config.toml", &main), file("conf.d/b.toml", &more)]).is_ok());
     let want =
         "conf.d/b.toml:5:1: the file holds a password, but is open to others (mode 0644): chmod 600 conf.d/b.toml";
