@@ -36,8 +36,11 @@ fn the_defaults_are_those_of_the_manual() {
     let config = parse_text(&with_account("")).expect("sound");
     assert_eq!((config.max_concurrent_polls, config.max_polls_per_host), (50, 10));
     assert_eq!(config.log_level, tracing::Level::INFO);
-    assert_eq!(config.state_dir, Path::new("/home/a/.local/state/postrider"));
-    assert_eq!(config.runtime_dir, Path::new("/home/a/.local/state/postrider/run"));
+    // The tests' file is the system's; what others get is `paths`' to show.
+    assert_eq!(
+        (config.state_dir.as_path(), config.runtime_dir.as_path()),
+        (Path::new("/var/lib/postrider"), Path::new("/run/postrider"))
+    );
     assert_eq!(config.warnings, Vec::<String>::new());
     let smtp = smtp("");
     assert_eq!((smtp.endpoint.tls, smtp.endpoint.port, smtp.timeout), (TlsMode::None, 25, secs(60)));
