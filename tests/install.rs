@@ -24,6 +24,7 @@ const FILES: [&str; 12] = [
     "share/fish/vendor_completions.d/postrider.fish",
     "share/man/man1/postrider.1",
     "share/man/man5/postrider.toml.5",
+    "share/man/man8/postrider.8",
     "share/zsh/site-functions/_postrider",
 ];
 
