@@ -41,7 +41,6 @@ BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
 .PHONY: all build demo check test fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
-.PHONY: install uninstall deb check-deb
 
 all: build
 

@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "bin/postrider",
     "lib/systemd/system/postrider.service",
     "lib/systemd/user/postrider.service",

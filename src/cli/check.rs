@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         if let SecretSource::File(path) = &account.secret
             && let Err(error) = std::fs::File::open(path)
         {
-            output::say(&format!("warning: account {}: password file {}: {error}", account.name, path.display()));
+            output::say(&format!("note: account {}: password file {}: {error}", account.name, path.display()));
         }
     }
     if !arguments.connect {

@@ -68,10 +68,17 @@ fn a_second_instance_refuses_and_names_the_first() {
     let home = program.path("home");
     running.wait_until("the first poll", SOON, |_| count_messages(&home) == 3);
     let pid = running.pid();
-    for command in ["run", "fetch"] {
-        let output = program.run(&[command]).assert_code(75);
-        assert!(output.stderr.contains(&format!("process {pid}")), "{}", output.stderr);
-    }
+    let output = program.run(&["run"]).assert_code(75);
+    assert!(output.stderr.contains(&format!("process {pid}")), "{}", output.stderr);
+    // Nothing answers at another socket, so this cannot be done by the service.
+    let text = std::fs::read_to_string(program.config_path()).expect("the configuration");
+    let other = program.path("other.toml");
+    std::fs::write(&other, text.replace("runtime-dir = \"", "runtime-dir = \"/nowhere")).expect("written");
+    std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
+    let mut fetch = program.command();
+    fetch.arg("-c").arg(&other).arg("fetch");
+    let output = program.spawn_command(fetch).wait(SOON).assert_code(75);
+    assert!(output.stderr.contains(&format!("process {pid}")), "{}", output.stderr);
     // Looking is allowed beside it.
     let history = program.run(&["history", "--json"]).assert_success();
     assert!(history.stdout.contains("uid-1-1"), "{}", history.stdout);
