@@ -129,7 +129,7 @@ fn strangers_are_not_served() {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("mode");
     }
     let script = format!(
-        "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => '{}') or die $!;\
+        "use IO::Socket::UNIX; $SIG{{PIPE}} = q(IGNORE); my $s = IO::Socket::UNIX->new(Peer => '{}') or die $!;\
          $s->syswrite(qq({{\"command\":\"stop\"}}\\n)); $s->sysread(my $answer, 4096); print $answer;",
         path.display()
     );
