@@ -88,9 +88,9 @@ pub async fn watch(mut watched: Watched, mut lists: mpsc::Receiver<Watched>, cha
         if now != known {
             known = now;
             debug!("the content of a configuration file has changed");
-            if changes.send(()).await.is_err() {
-                return;
-            }
+            // One that waits to be taken stands for this one too; and never wait here, where the
+            // service may be about to hand over a list.
+            let _ = changes.try_send(());
         }
     }
 }

@@ -1,4 +1,7 @@
 //! Refused logins: a digest of what was refused tells whether it has changed since.
+//!
+//! The digest is kept in the state, so that a restart does not try the same password again; it is
+//! stretched and salted, because a short password could be found from a plain one.
 
 use std::fmt::Write as _;
 
@@ -6,14 +9,21 @@ use sha2::{Digest, Sha256};
 
 use crate::poll::Account;
 
-/// A digest of everything that a login depends on: server, user name, mechanism, secret.  `None`
-/// if the secret cannot be had.
-pub(super) async fn fingerprint(account: &Account) -> Option<[u8; 32]> {
+/// Rounds of hashing: some hundredths of a second for us, and for every guess of somebody else.
+const ROUNDS: usize = 200_000;
+
+/// A digest of everything that a login depends on: server, user name, mechanism, secret; salted by
+/// a word of this state directory.  `None` if the secret cannot be had.
+pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32]> {
     let secret = account.secret.read().await.ok()?;
     let mut settings = String::new();
-    let _ = write!(settings, "{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
-    let mut hash = Sha256::new();
-    hash.update(settings.as_bytes());
-    hash.update(secret.fingerprint());
-    Some(hash.finalize().into())
+    let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
+    let stretch = move || {
+        let mut digest = secret.fingerprint();
+        for _ in 0..ROUNDS {
+            digest = Sha256::new().chain_update(settings.as_bytes()).chain_update(digest).finalize().into();
+        }
+        digest
+    };
+    tokio::task::spawn_blocking(stretch).await.ok()
 }

@@ -23,7 +23,7 @@ use crate::pop3::session::SessionError;
 use crate::reload::{self, Watched};
 use crate::schedule::{Event, Limits, Memory, Moment, Schedule, Timing, Verdict};
 use crate::status::{AccountStatus, Board, SCHEMA, State, Status};
-use crate::store::{AccountMemory, Change, StoreError};
+use crate::store::{AccountMemory, Change, Store, StoreError};
 use crate::{log, notify};
 
 /// Time for polls to finish when the process is to end.
@@ -102,6 +102,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
         context,
         board,
         polls: JoinSet::new(),
+        checks: JoinSet::new(),
         cancels: HashMap::new(),
         waiters: HashMap::new(),
         remembered: HashMap::new(),
@@ -118,6 +119,14 @@ fn limits(config: &Config) -> Limits {
     Limits { polls: config.max_concurrent_polls, polls_per_host: config.max_polls_per_host }
 }
 
+/// A poll that is over.
+struct Ended {
+    name: Name,
+    outcome: Outcome,
+    /// What the server has refused, if it has refused the login.
+    refused: Option<[u8; 32]>,
+}
+
 struct Service {
     config: Config,
     options: Options,
@@ -127,7 +136,9 @@ struct Service {
     /// Enabled ones.
     accounts: HashMap<Name, Arc<Account>>,
     board: Arc<Mutex<Board>>,
-    polls: JoinSet<(Name, Outcome, Option<Duration>)>,
+    polls: JoinSet<Ended>,
+    /// Looks at secrets whose login was refused: a command may take its time.
+    checks: JoinSet<(Name, Option<[u8; 32]>)>,
     /// Ends one account's poll after the batch in flight.
     cancels: HashMap<Name, CancellationToken>,
     /// Who wants to know how the next poll ends.
@@ -149,6 +160,7 @@ impl Service {
         let mut watchdog = notify::watchdog().map(interval);
         let event = self.configure();
         self.step(event);
+        self.check_refused();
         notify::ready(&self.headline());
         info!(accounts = self.accounts.len(), "postrider is running");
         loop {
@@ -163,7 +175,8 @@ impl Service {
                     Signal::Hangup => self.reload("SIGHUP").await.0,
                     Signal::User1 => Event::PollAll,
                 },
-                Some(ended) = self.polls.join_next() => self.ended(ended).await,
+                Some(ended) = self.polls.join_next() => self.ended(ended),
+                Some(Ok((name, secret))) = self.checks.join_next() => self.checked(name, secret),
                 Some(note) = notes.recv() => match note {
                     Note::Stop => {
                         info!("asked to stop: finishing what is in flight");
@@ -204,9 +217,13 @@ impl Service {
             let context = Context { cancel, ..self.context.clone() };
             self.polls.spawn(async move {
                 debug!(account = %name, "polling");
-                let outcome = poll_guarded(account, context, progress).await;
-                let login_delay = outcome.report.login_delay;
-                (name, outcome, login_delay)
+                let salt = context.store.instance().to_owned();
+                let outcome = poll_guarded(Arc::clone(&account), context, progress).await;
+                let refused = match verdict(outcome.error.as_ref(), None) {
+                    Verdict::LoginRefused { .. } => fingerprint(&account, &salt).await,
+                    _ => None,
+                };
+                Ended { name, outcome, refused }
             });
         }
         self.tell_times();
@@ -229,8 +246,8 @@ impl Service {
         }
     }
 
-    async fn ended(&mut self, ended: Result<(Name, Outcome, Option<Duration>), tokio::task::JoinError>) -> Event {
-        let (name, outcome, login_delay) = match ended {
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Event {
+        let Ended { name, outcome, refused } = match ended {
             Ok(ended) => ended,
             Err(failure) => {
                 error!("a poll was lost: {failure}");
@@ -238,6 +255,7 @@ impl Service {
             }
         };
         self.cancels.remove(&name);
+        let login_delay = outcome.report.login_delay;
         let summary = Summary::of(&name, &outcome);
         tell(&name, &summary, outcome.error.as_ref());
         let verdict = verdict(outcome.error.as_ref(), login_delay);
@@ -246,20 +264,16 @@ impl Service {
         for waiter in self.waiters.remove(&name).unwrap_or_default() {
             let _ = waiter.send(summary.clone());
         }
-        let refused = match (verdict, self.accounts.get(&name)) {
-            (Verdict::LoginRefused { .. }, Some(account)) => fingerprint(account).await,
-            _ => None,
-        };
         // The schedule decides about the next time; what it decides is remembered.
         self.step(Event::Ended(name.clone(), verdict));
-        self.remember(&name, &summary, login_delay.is_some(), refused).await;
+        self.remember(&name, &summary, login_delay.is_some(), refused);
         // It was switched off and on again before its poll had ended.
         let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
         if is_back { Event::Poll(name) } else { Event::Tick }
     }
 
     /// Writes down what a restart must know; not for every quiet poll.
-    async fn remember(&mut self, name: &Name, summary: &Summary, is_delayed: bool, refused: Option<[u8; 32]>) {
+    fn remember(&mut self, name: &Name, summary: &Summary, is_delayed: bool, refused: Option<[u8; 32]>) {
         let Some(Memory { failures, refusals, wait }) = self.schedule.memory(name, self.now()) else { return };
         let before = self.remembered.get(name).cloned().unwrap_or_default();
         let well = summary.error.is_none();
@@ -278,13 +292,9 @@ impl Service {
         let quiet = well && !must_wait && summary.delivered == 0 && before.error.is_none();
         self.remembered.insert(name.clone(), memory.clone());
         if !quiet {
-            self.write_down(vec![Change::Remember { account: name.clone(), memory }]).await;
-        }
-    }
-
-    async fn write_down(&self, changes: Vec<Change>) {
-        if let Err(error) = self.context.store.apply(changes, unix_now()).await {
-            error!("{error}");
+            let (store, account) = (self.context.store.clone(), name.clone());
+            // The loop does not wait for a disk.
+            tokio::spawn(async move { write_down(&store, vec![Change::Remember { account, memory }]).await });
         }
     }
 
@@ -351,7 +361,7 @@ impl Service {
         self.board().service.config_error = result.as_ref().err().cloned();
         let event = if result.is_ok() { self.configure() } else { Event::Tick };
         self.step(event);
-        self.release().await;
+        self.check_refused();
         let list = match &result {
             Ok(()) => watched(&self.config),
             // What a broken configuration names must be watched for its mending.
@@ -402,18 +412,23 @@ impl Service {
         info!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before");
     }
 
-    /// Lets accounts go whose login was refused with other settings or another secret than now.
-    async fn release(&mut self) {
-        let latched: Vec<Arc<Account>> =
-            self.accounts.values().filter(|account| self.schedule.is_latched(&account.name)).cloned().collect();
-        for account in latched {
-            let refused = self.remembered.get(&account.name).and_then(|memory| memory.refused);
-            let now = fingerprint(&account).await;
-            if now.is_some() && now != refused {
-                info!(account = %account.name, "its settings or its password have changed: trying to log in again");
-                self.step(Event::Released(account.name.clone()));
-            }
+    /// Looks whether what was refused is still what would be tried.
+    fn check_refused(&mut self) {
+        let latched = self.accounts.values().filter(|account| self.schedule.is_latched(&account.name));
+        for account in latched.cloned() {
+            let salt = self.context.store.instance().to_owned();
+            self.checks.spawn(async move { (account.name.clone(), fingerprint(&account, &salt).await) });
         }
+    }
+
+    /// Lets an account go whose login was refused with other settings or another secret than now.
+    fn checked(&self, name: Name, secret: Option<[u8; 32]>) -> Event {
+        let refused = self.remembered.get(&name).and_then(|memory| memory.refused);
+        if secret.is_none() || secret == refused {
+            return Event::Tick;
+        }
+        info!(account = %name, "its settings or its password have changed: trying to log in again");
+        Event::Released(name)
     }
 
     /// Polls now, for a client of the control socket.
@@ -482,11 +497,17 @@ impl Service {
         let changes = remembered
             .map(|(account, memory)| Change::Remember { account: account.clone(), memory: memory.clone() })
             .collect();
-        self.write_down(changes).await;
+        write_down(&self.context.store, changes).await;
         let _ = timeout(Duration::from_millis(500), close(&self.context)).await;
         let _ = std::fs::remove_file(control::socket_path(&self.config.runtime_dir));
         info!("postrider has ended");
         Ok(())
+    }
+}
+
+async fn write_down(store: &Store, changes: Vec<Change>) {
+    if let Err(error) = store.apply(changes, unix_now()).await {
+        error!("{error}");
     }
 }
 
