@@ -1,30 +1,34 @@
 //! The service's loop.
 
-use std::collections::{BTreeMap, HashMap};
+mod configuration;
+mod outcome;
+
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use configuration::{limits, watched};
+use outcome::verdict;
+
 use super::latch::fingerprint;
 use super::signals::{Signal, Signals};
-use super::{Outlets, close, outlets, poll_guarded, prepare};
+use super::{close, poll_guarded, prepare};
 use crate::config::Config;
 use crate::control::{self, Note};
-use crate::failure::{Class, Failure, paragraph};
+use crate::failure::{Class, Failure};
 use crate::message::{Name, UnixTime};
-use crate::poll::{Account, Context, Outcome, PollError, Progress, Summary, unix_now};
-use crate::pop3::reply::ResponseCode;
-use crate::pop3::session::SessionError;
+use crate::notify;
+use crate::poll::{Account, Context, Outcome, Progress, Summary, unix_now};
 use crate::reload::{self, Watched};
-use crate::schedule::{Event, Limits, Memory, Moment, Schedule, Timing, Verdict};
-use crate::status::{AccountStatus, Board, SCHEMA, State, Status};
+use crate::schedule::{Event, Moment, Schedule, Verdict};
+use crate::status::{Board, SCHEMA, State, Status};
 use crate::store::{AccountMemory, Change, Store, StoreError};
-use crate::{log, notify};
 
 /// Time for polls to finish when the process is to end.
 const STOP_LIMIT: Duration = Duration::from_secs(9);
@@ -109,14 +113,6 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
         lists,
     };
     service.run(signals, notes, changes).await
-}
-
-fn watched(config: &Config) -> Watched {
-    Watched { files: config.watched(), folder: config.folder.clone() }
-}
-
-fn limits(config: &Config) -> Limits {
-    Limits { polls: config.max_concurrent_polls, polls_per_host: config.max_polls_per_host }
 }
 
 /// A poll that is over.
@@ -246,191 +242,6 @@ impl Service {
         }
     }
 
-    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Event {
-        let Ended { name, outcome, refused } = match ended {
-            Ok(ended) => ended,
-            Err(failure) => {
-                error!("a poll was lost: {failure}");
-                return Event::Tick;
-            }
-        };
-        self.cancels.remove(&name);
-        let login_delay = outcome.report.login_delay;
-        let summary = Summary::of(&name, &outcome);
-        tell(&name, &summary, outcome.error.as_ref());
-        let verdict = verdict(outcome.error.as_ref(), login_delay);
-        let today = today();
-        self.board().ended(&name, &summary, unix_now(), today);
-        for waiter in self.waiters.remove(&name).unwrap_or_default() {
-            let _ = waiter.send(summary.clone());
-        }
-        // The schedule decides about the next time; what it decides is remembered.
-        self.step(Event::Ended(name.clone(), verdict));
-        self.remember(&name, &summary, login_delay.is_some(), refused);
-        // It was switched off and on again before its poll had ended.
-        let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
-        if is_back { Event::Poll(name) } else { Event::Tick }
-    }
-
-    /// Writes down what a restart must know; not for every quiet poll.
-    fn remember(&mut self, name: &Name, summary: &Summary, is_delayed: bool, refused: Option<[u8; 32]>) {
-        let Some(Memory { failures, refusals, wait }) = self.schedule.memory(name, self.now()) else { return };
-        let before = self.remembered.get(name).cloned().unwrap_or_default();
-        let well = summary.error.is_none();
-        // An ordinary interval is no reason to wait after a restart; what a server demands is.
-        let must_wait = is_delayed || failures + refusals > 0;
-        let memory = AccountMemory {
-            failures,
-            refusals,
-            not_before: if must_wait { unix_now() + seconds(wait) } else { 0 },
-            last_success: if well { Some(unix_now()) } else { before.last_success },
-            error: summary.error.clone(),
-            exit_code: summary.exit_code,
-            refused,
-            ..AccountMemory::default()
-        };
-        let quiet = well && !must_wait && summary.delivered == 0 && before.error.is_none();
-        self.remembered.insert(name.clone(), memory.clone());
-        if !quiet {
-            let (store, account) = (self.context.store.clone(), name.clone());
-            // The loop does not wait for a disk.
-            tokio::spawn(async move { write_down(&store, vec![Change::Remember { account, memory }]).await });
-        }
-    }
-
-    /// Takes the configuration's accounts in; gives the event for the schedule.
-    fn configure(&mut self) -> Event {
-        let enabled = self.config.accounts.iter().filter(|account| account.enabled);
-        self.accounts = enabled.map(|account| (account.name.clone(), Arc::clone(account))).collect();
-        for (name, cancel) in &self.cancels {
-            if !self.accounts.contains_key(name) {
-                cancel.cancel();
-            }
-        }
-        let (remembered, now) = (&self.remembered, unix_now());
-        let mut board = self.board();
-        let mut before = std::mem::take(&mut board.accounts);
-        for account in &self.config.accounts {
-            let status = before.remove(&account.name).unwrap_or_else(|| {
-                let memory = remembered.get(&account.name).cloned().unwrap_or_default();
-                AccountStatus {
-                    account: account.name.to_string(),
-                    last_success: memory.last_success,
-                    new_today: memory.delivered,
-                    quarantined: memory.quarantined,
-                    failures: memory.failures,
-                    error: memory.error,
-                    exit_code: memory.exit_code,
-                    ..AccountStatus::default()
-                }
-            });
-            board.accounts.insert(account.name.clone(), status);
-        }
-        drop(board);
-        let entry = |account: &Arc<Account>| {
-            let memory = remembered.get(&account.name).cloned().unwrap_or_default();
-            // A clock that was set back must not keep an account waiting.
-            let wait = Duration::from_secs(u64::try_from(memory.not_before - now).unwrap_or(0));
-            let wait =
-                if memory.failures + memory.refusals > 0 || memory.not_before > now { wait } else { Duration::ZERO };
-            let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
-            (account.name.clone(), (timing, Memory { failures: memory.failures, refusals: memory.refusals, wait }))
-        };
-        Event::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
-    }
-
-    /// Reads the configuration again.  A broken one changes nothing but the status.
-    async fn reload(&mut self, cause: &str) -> (Event, Result<(), String>) {
-        notify::reloading();
-        let file = self.config.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
-        let result = match loaded {
-            Ok(Ok(config)) => {
-                self.adopt(config, cause).await;
-                Ok(())
-            }
-            Ok(Err(problems)) => {
-                for problem in problems.problems() {
-                    warn!("not-reloaded: {}", problem.on_one_line());
-                }
-                warn!("not-reloaded: {cause}; the running configuration is kept");
-                Err(problems.to_string())
-            }
-            Err(failure) => Err(failure.to_string()),
-        };
-        self.board().service.config_error = result.as_ref().err().cloned();
-        let event = if result.is_ok() { self.configure() } else { Event::Tick };
-        self.step(event);
-        self.check_refused();
-        let list = match &result {
-            Ok(()) => watched(&self.config),
-            // What a broken configuration names must be watched for its mending.
-            Err(_) => {
-                let mut list = watched(&self.config);
-                list.files.extend(crate::config::files_of(&self.config.file));
-                list
-            }
-        };
-        let _ = self.lists.send(list).await;
-        notify::ready(&self.headline());
-        (Event::Tick, result)
-    }
-
-    async fn reload_for(&mut self, answer: oneshot::Sender<Result<(), String>>) -> Event {
-        let (event, result) = self.reload("asked to").await;
-        let _ = answer.send(result);
-        event
-    }
-
-    /// Makes a new configuration the running one.
-    async fn adopt(&mut self, mut config: Config, cause: &str) {
-        let before: HashMap<&Name, &Arc<Account>> =
-            self.config.accounts.iter().map(|account| (&account.name, account)).collect();
-        let (mut new, mut changed, mut same) = (0, 0, 0);
-        for account in &config.accounts {
-            match before.get(&account.name) {
-                None => new += 1,
-                Some(before) if *before == account => same += 1,
-                Some(_) => changed += 1,
-            }
-        }
-        let removed = before.len() - changed - same;
-        if config.state_dir != self.config.state_dir || config.runtime_dir != self.config.runtime_dir {
-            warn!("`state-dir` and `runtime-dir` change only with a restart");
-            config.state_dir.clone_from(&self.config.state_dir);
-            config.runtime_dir.clone_from(&self.config.runtime_dir);
-        }
-        for warning in &config.warnings {
-            warn!("{warning}");
-        }
-        let fresh: Outlets = outlets(&config.destinations, &self.context.outlets);
-        self.context.outlets = Arc::new(fresh);
-        self.schedule.limit(limits(&config));
-        log::set_level(self.options.log_level.unwrap_or(config.log_level));
-        self.config = config;
-        self.board().service.config_loaded = unix_now();
-        info!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before");
-    }
-
-    /// Looks whether what was refused is still what would be tried.
-    fn check_refused(&mut self) {
-        let latched = self.accounts.values().filter(|account| self.schedule.is_latched(&account.name));
-        for account in latched.cloned() {
-            let salt = self.context.store.instance().to_owned();
-            self.checks.spawn(async move { (account.name.clone(), fingerprint(&account, &salt).await) });
-        }
-    }
-
-    /// Lets an account go whose login was refused with other settings or another secret than now.
-    fn checked(&self, name: Name, secret: Option<[u8; 32]>) -> Event {
-        let refused = self.remembered.get(&name).and_then(|memory| memory.refused);
-        if secret.is_none() || secret == refused {
-            return Event::Tick;
-        }
-        info!(account = %name, "its settings or its password have changed: trying to log in again");
-        Event::Released(name)
-    }
-
     /// Polls now, for a client of the control socket.
     fn poll_for(&mut self, accounts: Vec<Name>, results: Option<mpsc::UnboundedSender<Summary>>) -> Event {
         let all = accounts.is_empty();
@@ -517,44 +328,6 @@ async fn tick(watchdog: Option<&mut Interval>) {
             interval.tick().await;
         }
         None => std::future::pending().await,
-    }
-}
-
-/// One line in the log for a poll that is worth it.
-fn tell(name: &Name, summary: &Summary, error: Option<&PollError>) {
-    let Summary { delivered, octets, deleted, .. } = *summary;
-    match error {
-        None if delivered + deleted == 0 => debug!(account = %name, "polled: nothing new"),
-        None => info!(account = %name, octets, "polled: {delivered} delivered, {deleted} deleted"),
-        Some(PollError::Stopped) => info!(account = %name, octets, "polled: {delivered} delivered, then stopped"),
-        Some(error) => {
-            let text = paragraph(summary.error.as_deref().unwrap_or_default(), summary.advice.as_deref());
-            match error.class() {
-                Class::LoginRefused | Class::Configuration | Class::LocalIo => {
-                    error!(account = %name, "failed: {text}");
-                }
-                _ => warn!(account = %name, "failed: {text}"),
-            }
-        }
-    }
-}
-
-/// What an outcome means for the next poll.
-fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) -> Verdict {
-    match error {
-        None | Some(PollError::Undelivered { .. } | PollError::Stopped | PollError::Deadline { .. }) => {
-            Verdict::Good { login_delay }
-        }
-        Some(PollError::Session(session)) => match session.response_code() {
-            Some(ResponseCode::InUse) => Verdict::InUse,
-            Some(ResponseCode::LoginDelay) => Verdict::TooSoon(login_delay),
-            Some(ResponseCode::SysPerm) => Verdict::ServerFault,
-            Some(ResponseCode::SysTemp) => Verdict::Failed,
-            Some(ResponseCode::Auth) => Verdict::LoginRefused { certain: true },
-            _ if matches!(session, SessionError::LoginRefused { .. }) => Verdict::LoginRefused { certain: false },
-            _ => Verdict::Failed,
-        },
-        Some(_) => Verdict::Failed,
     }
 }
 

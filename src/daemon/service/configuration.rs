@@ -1,0 +1,162 @@
+//! The configuration of a running service: taken in at the start and at each reload.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::super::latch::fingerprint;
+use super::super::{Outlets, outlets};
+use super::Service;
+use crate::config::Config;
+use crate::message::Name;
+use crate::poll::{Account, unix_now};
+use crate::reload::Watched;
+use crate::schedule::{Event, Limits, Memory, Timing};
+use crate::status::AccountStatus;
+use crate::{log, notify};
+
+impl Service {
+    /// Takes the configuration's accounts in; gives the event for the schedule.
+    pub(super) fn configure(&mut self) -> Event {
+        let enabled = self.config.accounts.iter().filter(|account| account.enabled);
+        self.accounts = enabled.map(|account| (account.name.clone(), Arc::clone(account))).collect();
+        for (name, cancel) in &self.cancels {
+            if !self.accounts.contains_key(name) {
+                cancel.cancel();
+            }
+        }
+        let (remembered, now) = (&self.remembered, unix_now());
+        let mut board = self.board();
+        let mut before = std::mem::take(&mut board.accounts);
+        for account in &self.config.accounts {
+            let status = before.remove(&account.name).unwrap_or_else(|| {
+                let memory = remembered.get(&account.name).cloned().unwrap_or_default();
+                AccountStatus {
+                    account: account.name.to_string(),
+                    last_success: memory.last_success,
+                    new_today: memory.delivered,
+                    quarantined: memory.quarantined,
+                    failures: memory.failures,
+                    error: memory.error,
+                    exit_code: memory.exit_code,
+                    ..AccountStatus::default()
+                }
+            });
+            board.accounts.insert(account.name.clone(), status);
+        }
+        drop(board);
+        let entry = |account: &Arc<Account>| {
+            let memory = remembered.get(&account.name).cloned().unwrap_or_default();
+            // A clock that was set back must not keep an account waiting.
+            let wait = Duration::from_secs(u64::try_from(memory.not_before - now).unwrap_or(0));
+            let wait =
+                if memory.failures + memory.refusals > 0 || memory.not_before > now { wait } else { Duration::ZERO };
+            let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
+            (account.name.clone(), (timing, Memory { failures: memory.failures, refusals: memory.refusals, wait }))
+        };
+        Event::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
+    }
+
+    /// Reads the configuration again.  A broken one changes nothing but the status.
+    pub(super) async fn reload(&mut self, cause: &str) -> (Event, Result<(), String>) {
+        notify::reloading();
+        let file = self.config.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
+        let result = match loaded {
+            Ok(Ok(config)) => {
+                self.adopt(config, cause).await;
+                Ok(())
+            }
+            Ok(Err(problems)) => {
+                for problem in problems.problems() {
+                    warn!("not-reloaded: {}", problem.on_one_line());
+                }
+                warn!("not-reloaded: {cause}; the running configuration is kept");
+                Err(problems.to_string())
+            }
+            Err(failure) => Err(failure.to_string()),
+        };
+        self.board().service.config_error = result.as_ref().err().cloned();
+        let event = if result.is_ok() { self.configure() } else { Event::Tick };
+        self.step(event);
+        self.check_refused();
+        let list = match &result {
+            Ok(()) => watched(&self.config),
+            // What a broken configuration names must be watched for its mending.
+            Err(_) => {
+                let mut list = watched(&self.config);
+                list.files.extend(crate::config::files_of(&self.config.file));
+                list
+            }
+        };
+        let _ = self.lists.send(list).await;
+        notify::ready(&self.headline());
+        (Event::Tick, result)
+    }
+
+    pub(super) async fn reload_for(&mut self, answer: oneshot::Sender<Result<(), String>>) -> Event {
+        let (event, result) = self.reload("asked to").await;
+        let _ = answer.send(result);
+        event
+    }
+
+    /// Makes a new configuration the running one.
+    pub(super) async fn adopt(&mut self, mut config: Config, cause: &str) {
+        let before: HashMap<&Name, &Arc<Account>> =
+            self.config.accounts.iter().map(|account| (&account.name, account)).collect();
+        let (mut new, mut changed, mut same) = (0, 0, 0);
+        for account in &config.accounts {
+            match before.get(&account.name) {
+                None => new += 1,
+                Some(before) if *before == account => same += 1,
+                Some(_) => changed += 1,
+            }
+        }
+        let removed = before.len() - changed - same;
+        if config.state_dir != self.config.state_dir || config.runtime_dir != self.config.runtime_dir {
+            warn!("`state-dir` and `runtime-dir` change only with a restart");
+            config.state_dir.clone_from(&self.config.state_dir);
+            config.runtime_dir.clone_from(&self.config.runtime_dir);
+        }
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        let fresh: Outlets = outlets(&config.destinations, &self.context.outlets);
+        self.context.outlets = Arc::new(fresh);
+        self.schedule.limit(limits(&config));
+        log::set_level(self.options.log_level.unwrap_or(config.log_level));
+        self.config = config;
+        self.board().service.config_loaded = unix_now();
+        info!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before");
+    }
+
+    /// Looks whether what was refused is still what would be tried.
+    pub(super) fn check_refused(&mut self) {
+        let latched = self.accounts.values().filter(|account| self.schedule.is_latched(&account.name));
+        for account in latched.cloned() {
+            let salt = self.context.store.instance().to_owned();
+            self.checks.spawn(async move { (account.name.clone(), fingerprint(&account, &salt).await) });
+        }
+    }
+
+    /// Lets an account go whose login was refused with other settings or another secret than now.
+    pub(super) fn checked(&self, name: Name, secret: Option<[u8; 32]>) -> Event {
+        let refused = self.remembered.get(&name).and_then(|memory| memory.refused);
+        if secret.is_none() || secret == refused {
+            return Event::Tick;
+        }
+        info!(account = %name, "its settings or its password have changed: trying to log in again");
+        Event::Released(name)
+    }
+}
+
+pub(super) fn watched(config: &Config) -> Watched {
+    Watched { files: config.watched(), folder: config.folder.clone() }
+}
+
+pub(super) fn limits(config: &Config) -> Limits {
+    Limits { polls: config.max_concurrent_polls, polls_per_host: config.max_polls_per_host }
+}
