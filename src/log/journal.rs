@@ -6,7 +6,6 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, OnceLock};
@@ -42,8 +41,9 @@ struct Record {
 /// Whether standard error leads to the journal: systemd says which file that is.
 pub(super) fn is_stderr() -> bool {
     let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
-    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
-    stream == format!("{}:{}", stderr.dev(), stderr.ino())
+    // Not by /proc/self: a process that cannot be dumped may not look into its own.
+    let Ok(stderr) = rustix::fs::fstat(io::stderr()) else { return false };
+    stream == format!("{}:{}", stderr.st_dev, stderr.st_ino)
 }
 
 /// Takes events down for the thread.
