@@ -9,6 +9,7 @@
 //! ([`Reader`]) needs no lock, which is why the database does not use exclusive locking.
 
 mod account;
+mod change;
 mod error;
 mod lock;
 mod lookup;
@@ -21,11 +22,11 @@ mod write;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use account::AccountMemory;
+pub use change::{Change, Ending, Outcome, Place, Release, Resolution, Stage, StagedDelivery, Target, TargetState};
 pub use error::StoreError;
 pub use lookup::Known;
 pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader, release};
 pub use thread::Store;
-pub use write::{Change, Ending, Outcome, Place, Release, Resolution, Stage, StagedDelivery, Target, TargetState};
 
 /// Begins a transaction that is going to write: it waits for another process now, since one that
 /// has read before it writes would fail at once.

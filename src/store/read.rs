@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
+use super::change::{Change, Release};
 use super::lookup::{self, Known};
 use super::schema::state;
-use super::write::{self, Change, Release, shown_location};
+use super::write::{self, shown_location};
 use super::{StoreError, open};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::text;

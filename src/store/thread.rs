@@ -8,8 +8,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::account::{self, AccountMemory};
+use super::change::{Change, StagedDelivery};
 use super::lookup::{self, Known};
-use super::write::{self, Change, StagedDelivery};
+use super::write;
 use super::{StoreError, lock, open};
 use crate::message::{MessageKey, Name, UnixTime};
 

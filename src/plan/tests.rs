@@ -1,0 +1,191 @@
+//! The rules of planning, one test each.
+
+use super::*;
+
+const NOW: UnixTime = 1_000_000;
+const DAY: u64 = 24 * 3600;
+
+fn listed(standing: Option<Standing>) -> Listed {
+    Listed {
+        number: MessageNumber::new(1).expect("one"),
+        key: MessageKey::new(b"u", 0),
+        shared: false,
+        octets: Some(100),
+        standing,
+    }
+}
+
+fn open(progress: &[(&str, Progress)]) -> Option<Standing> {
+    let name = |name: &str| Name::new(name).expect("a name");
+    let delivery = |(destination, progress): &(&str, Progress)| Delivery {
+        destination: name(destination),
+        progress: progress.clone(),
+    };
+    Some(Standing::Open(progress.iter().map(delivery).collect()))
+}
+
+fn destinations() -> Vec<Name> {
+    ["home", "hub"].map(|name| Name::new(name).expect("a name")).to_vec()
+}
+
+fn header(progress: &[(&str, Progress)]) -> Option<Standing> {
+    let Some(Standing::Open(deliveries)) = open(progress) else { return None };
+    Some(Standing::HeaderOnly(deliveries))
+}
+
+fn hub() -> Targets {
+    Targets::Only([Name::new("hub").expect("a name")].into())
+}
+
+fn only(policy: &Policy, listed: Listed) -> (Action, Reason) {
+    let step = plan(&[listed], policy, &destinations(), NOW).remove(0);
+    (step.action, step.reason)
+}
+
+#[test]
+fn retention_decides_about_delivered_messages() {
+    let after = Retention::After(Duration::from_secs(DAY));
+    for (retention, delivered, want) in [
+        (Retention::Keep, 0, (Action::Leave, Reason::Kept)),
+        (Retention::Delete, NOW, (Action::Delete, Reason::RetentionOver)),
+        (after, NOW - DAY as i64, (Action::Delete, Reason::RetentionOver)),
+        (after, NOW - DAY as i64 + 1, (Action::Leave, Reason::RetentionUntil(NOW + 1))),
+        // A clock that went back deletes nothing early.
+        (after, NOW + 50, (Action::Leave, Reason::RetentionUntil(NOW + 50 + DAY as i64))),
+    ] {
+        let policy = Policy { retention, ..Policy::default() };
+        assert_eq!(only(&policy, listed(Some(Standing::Done(delivered)))), want);
+    }
+}
+
+#[test]
+fn nothing_undelivered_is_ever_deleted() {
+    let policy = Policy { retention: Retention::Delete, ..Policy::default() };
+    let mut standings =
+        vec![None, Some(Standing::Ignored), Some(Standing::Deleted([0; 32])), header(&[("home", Progress::Delivered)])];
+    for progress in [
+        Progress::Staged,
+        Progress::Sending,
+        Progress::Delivered,
+        Progress::Deferred(0),
+        Progress::Deferred(NOW + 1),
+        Progress::Quarantined,
+        Progress::Skipped,
+    ] {
+        standings.push(open(&[("home", Progress::Delivered), ("hub", progress.clone())]));
+        standings.push(header(&[("home", Progress::Delivered), ("hub", progress)]));
+    }
+    for standing in standings {
+        let (action, _) = only(&policy, listed(standing.clone()));
+        assert_ne!(action, Action::Delete, "{standing:?}");
+    }
+}
+
+#[test]
+fn only_destinations_that_lack_a_message_get_it() {
+    let policy = Policy::default();
+    for (progress, want) in [
+        (Progress::Sending, (Action::Fetch(hub()), Reason::Unfinished)),
+        (Progress::Deferred(NOW), (Action::Fetch(hub()), Reason::Unfinished)),
+        (Progress::Deferred(NOW + 1), (Action::Leave, Reason::Deferred(NOW + 1))),
+        (Progress::Quarantined, (Action::Leave, Reason::Quarantined)),
+        (Progress::Staged, (Action::Leave, Reason::Unconfirmed)),
+    ] {
+        let standing = open(&[("home", Progress::Delivered), ("hub", progress)]);
+        assert_eq!(only(&policy, listed(standing)), want);
+    }
+}
+
+#[test]
+fn too_large_a_message_is_left_or_gives_its_header() {
+    let skip = Policy { max_size: Some(99), ..Policy::default() };
+    let reason = Reason::TooLarge { octets: 100, limit: 99 };
+    assert_eq!(only(&skip, listed(None)), (Action::Leave, reason.clone()));
+    let headers = Policy { oversize: Oversize::Headers, ..skip };
+    assert_eq!(only(&headers, listed(None)), (Action::FetchHeader(Targets::All), reason.clone()));
+    let done = header(&[("home", Progress::Delivered), ("hub", Progress::Delivered)]);
+    assert_eq!(only(&headers, listed(done.clone())), (Action::Leave, Reason::HeaderOnly));
+    let half = header(&[("home", Progress::Delivered), ("hub", Progress::Deferred(0))]);
+    assert_eq!(only(&headers, listed(half.clone())), (Action::FetchHeader(hub()), reason.clone()));
+    let raised = Policy { max_size: Some(100), ..headers.clone() };
+    for standing in [done, half] {
+        assert_eq!(only(&raised, listed(standing)), (Action::Fetch(Targets::All), Reason::Unfinished));
+    }
+    // Who is owed the whole does not get its header beside those who have the whole.
+    let whole = open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(0))]);
+    assert_eq!(only(&headers, listed(whole)), (Action::Leave, reason));
+}
+
+#[test]
+fn what_is_owed_follows_the_destinations_that_the_account_has_now() {
+    let policy = Policy::default();
+    for (deliveries, want) in [
+        (
+            &[("home", Progress::Delivered), ("gone", Progress::Deferred(0))][..],
+            (Action::Fetch(hub()), Reason::Unfinished),
+        ),
+        (&[("home", Progress::Delivered), ("gone", Progress::Staged)], (Action::Fetch(hub()), Reason::Unfinished)),
+        (
+            &[("home", Progress::Delivered), ("hub", Progress::Skipped), ("gone", Progress::Quarantined)],
+            (Action::Leave, Reason::Over),
+        ),
+        (&[("home", Progress::Staged), ("hub", Progress::Sending)], (Action::Fetch(hub()), Reason::Unfinished)),
+    ] {
+        assert_eq!(only(&policy, listed(open(deliveries))), want, "{deliveries:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_puts_nothing_off_for_long() {
+    let policy = Policy::default();
+    for (until, waits) in [(NOW + LAST_RETRY, true), (NOW + LAST_RETRY + 1, false), (UnixTime::MAX, false)] {
+        let standing = open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(until))]);
+        assert_eq!(only(&policy, listed(standing)).0 == Action::Leave, waits, "{until}");
+    }
+}
+
+#[test]
+fn max_messages_counts_what_is_fetched_and_nothing_else() {
+    let policy = Policy { max_messages: Some(1), retention: Retention::Delete, ..Policy::default() };
+    let listing = [listed(Some(Standing::Done(0))), listed(None), listed(None), listed(Some(Standing::Done(0)))];
+    let actions: Vec<Action> =
+        plan(&listing, &policy, &destinations(), NOW).into_iter().map(|step| step.action).collect();
+    assert_eq!(actions, [Action::Delete, Action::Fetch(Targets::All), Action::Leave, Action::Delete]);
+}
+
+#[test]
+fn messages_that_share_a_unique_id_are_deleted_together() {
+    let policy = Policy { retention: Retention::Delete, ..Policy::default() };
+    let shared = |standing| Listed { shared: true, ..listed(standing) };
+    let other = Listed { key: MessageKey::new(b"other", 0), ..listed(Some(Standing::Done(0))) };
+    for (second, want) in [(Some(Standing::Done(0)), Action::Delete), (None, Action::Leave)] {
+        let listing = [shared(Some(Standing::Done(0))), other.clone(), shared(second)];
+        let steps = plan(&listing, &policy, &destinations(), NOW);
+        assert_eq!((&steps[0].action, &steps[1].action), (&want, &Action::Delete));
+    }
+}
+
+#[test]
+fn a_message_without_a_unique_id_is_left_alone() {
+    let nameless = Listed { key: None, ..listed(None) };
+    assert_eq!(only(&Policy::default(), nameless), (Action::Leave, Reason::NoUniqueId));
+}
+
+#[test]
+fn the_first_poll_leaves_alone_what_the_policy_says() {
+    let numbered = |n| Listed { number: MessageNumber::new(n).expect("not zero"), ..listed(None) };
+    let listing = [numbered(1), numbered(2), numbered(3)];
+    let number = |n| MessageNumber::new(n).expect("not zero");
+    let dates = HashMap::from([(number(1), NOW - 2 * DAY as i64), (number(2), NOW)]);
+    let since = Initial::Since(Duration::from_secs(DAY));
+    assert_eq!(initially_ignored(&listing, Initial::All, &dates, NOW), [0_usize; 0]);
+    assert_eq!(initially_ignored(&listing, Initial::None, &dates, NOW), [0, 1, 2]);
+    assert_eq!(initially_ignored(&listing, since, &dates, NOW), [0]);
+}
+
+#[test]
+fn retries_come_later_each_time_but_never_stop() {
+    let waits: Vec<i64> = (1..=8).map(|attempts| retry_at(attempts, 0) / 60).collect();
+    assert_eq!(waits, [5, 10, 20, 40, 80, 160, 240, 240]);
+    assert_eq!(retry_at(u32::MAX, 0), LAST_RETRY);
+}

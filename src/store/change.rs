@@ -1,0 +1,176 @@
+//! What can change in the state, in the domain's words.
+
+use std::path::PathBuf;
+
+use super::account::AccountMemory;
+use crate::message::{MessageKey, Name, UnixTime};
+
+/// A destination as it is now: its name, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The destination.
+    pub destination: Name,
+    /// A Maildir's path, a server's address.
+    pub location: PathBuf,
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An account's first poll: these messages are left alone for ever.
+    Begin {
+        /// The account.
+        account: Name,
+        /// Messages to ignore.
+        ignored: Vec<MessageKey>,
+    },
+    /// Messages that are received and safe in `tmp/` or about to be sent.
+    Stage(Stage),
+    /// How deliveries ended.
+    Settle {
+        /// The account.
+        account: Name,
+        /// The deliveries.
+        outcomes: Vec<Outcome>,
+    },
+    /// Messages that all destinations of their account have: what is owed to others is given up.
+    Close {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
+    /// The server confirmed the deletion of messages.
+    Delete {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
+    /// The same messages are listed again after their deletion was confirmed.
+    Reappear {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
+    /// What became of staged deliveries that an earlier process left behind.
+    Resolve(Vec<(StagedDelivery, Resolution)>),
+    /// How an account's polls go.
+    Remember {
+        /// The account.
+        account: Name,
+        /// What to remember.
+        memory: AccountMemory,
+    },
+    /// Quarantined messages are tried again or given up.
+    Release {
+        /// The account.
+        account: Name,
+        /// One message, or all of the account.
+        key: Option<MessageKey>,
+        /// Which.
+        release: Release,
+    },
+}
+
+/// A message on its way, with all of its destinations.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The account.
+    pub account: Name,
+    /// The message.
+    pub key: MessageKey,
+    /// Octets as stored, without trace headers.
+    pub octets: u64,
+    /// SHA-256 of the same.
+    pub sha256: [u8; 32],
+    /// Its Message-ID, if it has one.
+    pub message_id: Option<String>,
+    /// Whether this is only the header of a larger message.
+    pub header_only: bool,
+    /// Its destinations, each once.
+    pub targets: Vec<Target>,
+}
+
+/// One destination of a message on its way.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The destination.
+    pub place: Place,
+    /// How far it is.
+    pub state: TargetState,
+}
+
+/// How far a message is at a destination when its batch is made durable.
+#[derive(Clone, Debug)]
+pub enum TargetState {
+    /// In the Maildir's `tmp` under this name.
+    Staged(String),
+    /// About to be sent.
+    Sending,
+    /// It failed before; tried again later.
+    Deferred(String),
+}
+
+/// How one delivery ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The message.
+    pub key: MessageKey,
+    /// The destination.
+    pub place: Place,
+    /// How.
+    pub ending: Ending,
+}
+
+/// The endings of a delivery.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// It is there: the file's name, or the server's reply.
+    Delivered(String),
+    /// Later, and why.
+    Deferred(String),
+    /// The server does not hand it out: later, and after `RETRIEVAL_ATTEMPTS` never by itself.
+    NotRetrieved(String),
+    /// Refused for good, and why.
+    Quarantined(String),
+}
+
+/// So often a message is asked for that the server lists and does not hand out.
+pub(super) const RETRIEVAL_ATTEMPTS: u32 = 5;
+
+/// A staged delivery that may have ended with its process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedDelivery {
+    /// Row of the message.
+    pub message: i64,
+    /// Row of the place.
+    pub place: i64,
+    /// The account.
+    pub account: Name,
+    /// The Maildir.
+    pub maildir: PathBuf,
+    /// The file's name.
+    pub name: String,
+    /// When it was staged.
+    pub at: UnixTime,
+}
+
+/// What a look into the Maildir has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It is delivered.
+    Delivered,
+    /// It is lost: fetched again.
+    Lost,
+}
+
+/// What the operator wants with quarantined messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Try again.
+    Retry,
+    /// Give up; the message counts as done.
+    Skip,
+}
