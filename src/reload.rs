@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, warn};
 
+use crate::filesystem;
+
 /// A change has settled when nothing has happened for so long, ...
 const QUIET: Duration = Duration::from_millis(150);
 /// ... or at the latest after this.
@@ -163,7 +165,8 @@ impl Watch {
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
-        let mut complete = !wanted.is_empty() && !wanted.iter().any(|folder| is_remote(folder));
+        let mut complete =
+            !wanted.is_empty() && !wanted.iter().any(|folder| matches!(filesystem::network_kind(folder), Ok(Some(_))));
         for folder in &wanted {
             // Again and again: a folder may have been replaced by another one of its name.
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
@@ -207,15 +210,6 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
     }
     folders.retain(|folder| folder.is_dir());
     folders
-}
-
-/// Whether changes made by other machines go unnoticed here.
-fn is_remote(folder: &Path) -> bool {
-    const REMOTE: [i64; 5] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x517b, 0x0102_1997];
-    let Ok(stat) = rustix::fs::statfs(folder) else { return false };
-    #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
-    let magic = stat.f_type as i64 & 0xffff_ffff;
-    REMOTE.contains(&magic)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
-    &["credential", "deliver", "net", "pop3::session", "spool", "store"],
+    &["credential", "deliver", "filesystem", "net", "pop3::session", "spool", "store"],
     &["config", "poll"],
     &["confine", "log", "notify", "reload", "status"],
     &["control"],
@@ -31,6 +31,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("deliver", "spool"), // a message on its way to a mail server
     ("message", "text"),  // a unique-id is shown escaped
     ("pop3::session", "net"),
+    ("store", "filesystem"), // a database on a network file system is refused
 ];
 
 /// A module of the table, or what is not in it.

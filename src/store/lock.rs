@@ -8,17 +8,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use super::StoreError;
-
-/// Magic numbers of statfs(2) for file systems whose locks and memory maps other machines do not
-/// see.
-const NETWORK_FILE_SYSTEMS: [(i64, &str); 6] = [
-    (0x6969, "NFS"),
-    (0xff53_4d42, "CIFS"),
-    (0xfe53_4d42, "SMB2"),
-    (0x517b, "SMB"),
-    (0x0102_1997, "9P"),
-    (0x5346_414f, "AFS"),
-];
+use crate::filesystem;
 
 /// Makes the directory (0700) where it is missing and takes its lock.
 pub(super) fn acquire(dir: &Path) -> Result<File, StoreError> {
@@ -55,11 +45,8 @@ fn make_directory(dir: &Path) -> std::io::Result<()> {
 }
 
 fn refuse_network_file_system(dir: &Path) -> Result<(), StoreError> {
-    let stat = rustix::fs::statfs(dir).map_err(|error| StoreError::directory(dir, &error.into()))?;
-    #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
-    let magic = stat.f_type as i64 & 0xffff_ffff;
-    match NETWORK_FILE_SYSTEMS.iter().find(|(known, _)| *known == magic) {
-        Some((_, kind)) => Err(StoreError::NetworkFileSystem { path: dir.to_owned(), kind }),
+    match filesystem::network_kind(dir).map_err(|error| StoreError::directory(dir, &error))? {
+        Some(kind) => Err(StoreError::NetworkFileSystem { path: dir.to_owned(), kind }),
         None => Ok(()),
     }
 }

@@ -9,23 +9,22 @@
 //! Everything here blocks, and belongs on threads that may.  After a failed sync the file is
 //! given up: Linux reports the error once, and success afterwards would be a lie.
 
-use std::fmt::Write as _;
+mod name;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
+
+pub use name::{file_name, token};
 
 use crate::failure::{Class, Failure};
-use crate::message::{MessageKey, Name};
 
 /// Settings of a Maildir destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +144,7 @@ impl Maildir {
     /// # Errors
     /// It cannot.
     pub fn probe(&self) -> Result<(), MaildirError> {
-        let mut draft = self.create(format!("{}.probe{}", now().0, std::process::id()))?;
+        let mut draft = self.create(format!("{}.probe{}", name::now().0, std::process::id()))?;
         draft.write(b"x").map_err(|error| failure(&self.path, "cannot be written", &error))
     }
 
@@ -318,46 +317,6 @@ impl Drop for Draft {
     }
 }
 
-/// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time,
-/// process and count; INSTANCE tells which state directory it is of; TOKEN is made of account,
-/// unique-id and occurrence, so that a lost state can be rebuilt from the Maildir.
-pub fn file_name(instance: &str, account: &Name, key: &MessageKey) -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let (seconds, micros) = now();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let pid = std::process::id();
-    let (token, host) = (token(account, key), host());
-    format!("{seconds}.M{micros:06}P{pid}Q{count}I{instance}T{token}.{host}")
-}
-
-/// 128 bits of SHA-256 over account, unique-id and occurrence, in hexadecimal.
-pub fn token(account: &Name, key: &MessageKey) -> String {
-    let mut hash = Sha256::new();
-    for part in [account.as_str().as_bytes(), key.uid(), &key.occurrence().to_be_bytes()] {
-        // With its length, so that no two lists of parts look the same.
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut out, octet| {
-        let _ = write!(out, "{octet:02x}");
-        out
-    })
-}
-
-fn now() -> (u64, u32) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (now.as_secs(), now.subsec_micros())
-}
-
-/// This host's name, fit for a file name.
-fn host() -> String {
-    let name = rustix::system::uname();
-    let name = String::from_utf8_lossy(name.nodename().to_bytes()).into_owned();
-    let fit: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-    if fit.is_empty() { "localhost".to_owned() } else { fit }
-}
-
 /// Makes one directory, 0700; `false` if it was there.
 fn make_directory(path: &Path) -> io::Result<bool> {
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
@@ -386,6 +345,7 @@ pub fn draft_failure(path: &Path, error: &io::Error) -> MaildirError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{MessageKey, Name};
     use std::os::unix::fs::PermissionsExt;
 
     fn maildir() -> (tempfile::TempDir, Maildir) {
@@ -469,15 +429,5 @@ mod tests {
         assert!(Maildir::open(&settings, true).expect_err("refused").gone);
         assert!(!maildir.path().exists());
         Maildir::open(&settings, false).expect("made");
-    }
-
-    #[test]
-    fn a_token_tells_account_unique_id_and_occurrence_apart() {
-        let name = |name| Name::new(name).expect("a name");
-        let key = |uid: &[u8], occurrence| MessageKey::new(uid, occurrence).expect("a key");
-        let tokens =
-            [token(&name("a"), &key(b"bc", 0)), token(&name("ab"), &key(b"c", 0)), token(&name("a"), &key(b"bc", 1))];
-        assert!(tokens[0] != tokens[1] && tokens[0] != tokens[2] && tokens[1] != tokens[2]);
-        assert_eq!(tokens[0].len(), 32);
     }
 }
