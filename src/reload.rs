@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, warn};
 
@@ -42,7 +42,8 @@ pub struct Watched {
 
 /// Watches until the receiver of its messages is gone.  A message says that some content has
 /// changed; a new list of files is taken in without one.
-pub async fn watch(mut watched: Watched, mut lists: mpsc::Receiver<Watched>, changes: mpsc::Sender<()>) {
+pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()>) {
+    let mut watched = lists.borrow_and_update().clone();
     let (touched, mut touches) = mpsc::channel(1);
     let mut watcher = Watch::new(touched);
     watcher.follow(&watched);
@@ -55,9 +56,11 @@ pub async fn watch(mut watched: Watched, mut lists: mpsc::Receiver<Watched>, cha
             }
         };
         tokio::select! {
-            list = lists.recv() => {
-                let Some(list) = list else { return };
-                watched = list;
+            list = lists.changed() => {
+                if list.is_err() {
+                    return;
+                }
+                watched = lists.borrow_and_update().clone();
                 // What was known stays known: a change between reading and watching counts.
                 let now = contents(&watched).await;
                 known.retain(|path, _| now.contains_key(path));

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::super::latch::fingerprint;
@@ -50,10 +49,8 @@ impl Service {
         drop(board);
         let entry = |account: &Arc<Account>| {
             let memory = remembered.get(&account.name).cloned().unwrap_or_default();
-            // A clock that was set back must not keep an account waiting.
+            // In the past: it need not wait.  Far ahead, by a clock that was set back: the schedule bounds it.
             let wait = Duration::from_secs(u64::try_from(memory.not_before - now).unwrap_or(0));
-            let wait =
-                if memory.failures + memory.refusals > 0 || memory.not_before > now { wait } else { Duration::ZERO };
             let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
             (account.name.clone(), (timing, Memory { failures: memory.failures, refusals: memory.refusals, wait }))
         };
@@ -61,13 +58,16 @@ impl Service {
     }
 
     /// Reads the configuration again.  A broken one changes nothing but the status.
-    pub(super) async fn reload(&mut self, cause: &str) -> (Event, Result<(), String>) {
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) async fn reload(&mut self, cause: &str) -> Result<(), String> {
         notify::reloading();
         let file = self.config.file.clone();
         let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
         let result = match loaded {
             Ok(Ok(config)) => {
-                self.adopt(config, cause).await;
+                self.adopt(config, cause);
                 Ok(())
             }
             Ok(Err(problems)) => {
@@ -92,19 +92,13 @@ impl Service {
                 list
             }
         };
-        let _ = self.lists.send(list).await;
+        let _ = self.lists.send(list);
         notify::ready(&self.headline());
-        (Event::Tick, result)
-    }
-
-    pub(super) async fn reload_for(&mut self, answer: oneshot::Sender<Result<(), String>>) -> Event {
-        let (event, result) = self.reload("asked to").await;
-        let _ = answer.send(result);
-        event
+        result
     }
 
     /// Makes a new configuration the running one.
-    pub(super) async fn adopt(&mut self, mut config: Config, cause: &str) {
+    fn adopt(&mut self, mut config: Config, cause: &str) {
         let before: HashMap<&Name, &Arc<Account>> =
             self.config.accounts.iter().map(|account| (&account.name, account)).collect();
         let (mut new, mut changed, mut same) = (0, 0, 0);

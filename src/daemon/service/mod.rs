@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -94,9 +94,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
             warn!("no control socket at {}: {error}; `status` and the like will not work", path.display());
         }
     }
-    let (lists, watch_lists) = mpsc::channel(1);
+    let (lists, watch_lists) = watch::channel(watched(&config));
     let (changes_in, changes) = mpsc::channel(1);
-    tokio::spawn(reload::watch(watched(&config), watch_lists, changes_in));
+    tokio::spawn(reload::watch(watch_lists, changes_in));
     let service = Service {
         schedule: Schedule::new(limits(&config), fastrand::u64(..)),
         began: Instant::now(),
@@ -141,7 +141,7 @@ struct Service {
     waiters: HashMap<Name, Vec<mpsc::UnboundedSender<Summary>>>,
     /// What the state remembers.
     remembered: HashMap<Name, AccountMemory>,
-    lists: mpsc::Sender<Watched>,
+    lists: watch::Sender<Watched>,
 }
 
 impl Service {
@@ -168,7 +168,10 @@ impl Service {
                         info!("{}: finishing what is in flight", signal.name());
                         break;
                     }
-                    Signal::Hangup => self.reload("SIGHUP").await.0,
+                    Signal::Hangup => {
+                        let _ = self.reload("SIGHUP").await;
+                        Event::Tick
+                    }
                     Signal::User1 => Event::PollAll,
                 },
                 Some(ended) = self.polls.join_next() => self.ended(ended),
@@ -178,10 +181,16 @@ impl Service {
                         info!("asked to stop: finishing what is in flight");
                         break;
                     }
-                    Note::Reload(answer) => self.reload_for(answer).await,
+                    Note::Reload(answer) => {
+                        let _ = answer.send(self.reload("asked to").await);
+                        Event::Tick
+                    }
                     Note::Poll { accounts, results } => self.poll_for(accounts, results),
                 },
-                Some(()) = changes.recv() => self.reload("a file has changed").await.0,
+                Some(()) = changes.recv() => {
+                    let _ = self.reload("a file has changed").await;
+                    Event::Tick
+                }
                 () = tick(watchdog.as_mut()) => {
                     notify::alive();
                     continue;
