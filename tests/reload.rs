@@ -214,6 +214,28 @@ fn a_corrected_password_file_releases_a_refused_login() {
 }
 
 #[test]
+fn a_refused_password_is_remembered_through_failures_of_another_kind() {
+    let server = MailboxServer::start(Vec::new());
+    server.change(|behaviour| behaviour.refuse_login = Some("-ERR [AUTH] no".into()));
+    let program = Postrider::with_config(&config(&server, 9));
+    let mut service = program.spawn(&["run", "--verbose"]);
+    service.wait_until("the refusal", LIMIT, |service| service.stderr().contains("login as"));
+    server.change(|behaviour| behaviour.greeting = "-ERR [SYS/TEMP] later".into());
+    program.run(&["fetch", "one"]).assert_code(75);
+    server.change(|behaviour| behaviour.greeting = "+OK ready".into());
+    service.signal("HUP");
+    let looked = |service: &Running| {
+        let log = service.stderr();
+        log.contains("as they were refused") || log.contains("have changed")
+    };
+    service.wait_until("a look at the password", LIMIT, looked);
+    assert!(!service.stderr().contains("have changed"), "{}", service.stderr());
+    // Somebody who names the account means it.
+    program.run(&["fetch", "one"]).assert_code(77);
+    assert_eq!(server.logins(), 2, "{}", service.stderr());
+}
+
+#[test]
 fn reload_says_what_is_wrong() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&config(&server, 9));

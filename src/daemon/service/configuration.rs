@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::super::latch::fingerprint;
 use super::super::{Outlets, outlets};
@@ -140,6 +140,7 @@ impl Service {
     pub(super) fn checked(&self, name: Name, secret: Option<[u8; 32]>) -> Event {
         let refused = self.remembered.get(&name).and_then(|memory| memory.refused);
         if secret.is_none() || secret == refused {
+            debug!(account = %name, "its settings and its password are as they were refused");
             return Event::Tick;
         }
         info!(account = %name, "its settings or its password have changed: trying to log in again");

@@ -54,7 +54,8 @@ impl Service {
             last_success: if well { Some(unix_now()) } else { before.last_success },
             error: summary.error.clone(),
             exit_code: summary.exit_code,
-            refused,
+            // A failure of another kind says nothing about what was refused before.
+            refused: if well { None } else { refused.or(before.refused) },
             ..AccountMemory::default()
         };
         let quiet = well && !must_wait && summary.delivered == 0 && before.error.is_none();
