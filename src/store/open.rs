@@ -83,8 +83,10 @@ pub(super) fn open_for_reading(dir: &Path) -> Result<Option<Connection>, StoreEr
     let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     check_owner(&connection, &path)?;
-    if version(&connection).map_err(failed)? == 0 {
-        return Ok(None);
+    match version(&connection).map_err(failed)? {
+        0 => return Ok(None),
+        // Beside a service of this version it is none; before its first start it may be.
+        _ => create(&connection).map_err(failed)?,
     }
     Ok(Some(connection))
 }
@@ -101,7 +103,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     match (version, application, tables) {
-        (0, 0, 0) | (schema::VERSION, schema::APPLICATION_ID, _) => Ok(()),
+        (0, 0, 0) | (1..=schema::VERSION, schema::APPLICATION_ID, _) => Ok(()),
         (found, schema::APPLICATION_ID, _) if found > schema::VERSION => {
             Err(StoreError::Newer { path: path.to_owned(), found, known: schema::VERSION })
         }
@@ -109,16 +111,22 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the tables of a new database, all or none.
+/// Makes the tables of a new database, or brings an older one up to this format; all or nothing.
 fn create(connection: &Connection) -> rusqlite::Result<()> {
-    if version(connection)? != 0 {
+    if version(connection)? == schema::VERSION {
         return Ok(());
     }
-    let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch(schema::CREATE)?;
-    let instance: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
-    transaction.execute("INSERT INTO meta (name, value) VALUES ('instance', ?1)", [instance])?;
-    transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
+    let transaction = super::begin(connection)?;
+    // Another process may have been faster.
+    match usize::try_from(version(&transaction)?).unwrap_or(0) {
+        0 => {
+            transaction.execute_batch(schema::CREATE)?;
+            let instance: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
+            transaction.execute("INSERT INTO meta (name, value) VALUES ('instance', ?1)", [instance])?;
+            transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
+        }
+        older => schema::UPGRADES.iter().skip(older - 1).try_for_each(|upgrade| transaction.execute_batch(upgrade))?,
+    }
     transaction.pragma_update(None, "user_version", schema::VERSION)?;
     transaction.commit()
 }
@@ -126,4 +134,45 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
 /// A word that tells this state directory's Maildir names from another's.
 pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("SELECT value FROM meta WHERE name = 'instance'", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tables and their columns, in their order.
+    fn shape(connection: &Connection) -> Vec<(String, String)> {
+        let mut find = connection
+            .prepare(
+                "SELECT t.name, group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || c.pk, ', ')
+                 FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' GROUP BY t.name ORDER BY 1",
+            )
+            .expect("a statement");
+        let rows = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+        rows.collect::<rusqlite::Result<_>>().expect("read")
+    }
+
+    /// Format 1 is this one without what came later.
+    fn make_format_1(dir: &Path) {
+        let connection = open(dir).expect("made");
+        connection
+            .execute_batch(
+                "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
+                 ALTER TABLE message DROP COLUMN head; ALTER TABLE message DROP COLUMN proof;
+                 ALTER TABLE message DROP COLUMN crashes; DROP TABLE salvaged; PRAGMA user_version = 1;
+                 INSERT INTO account (name, first_poll) VALUES ('a', 7);",
+            )
+            .expect("changed");
+    }
+
+    #[test]
+    fn an_older_database_is_brought_up_to_date_with_what_is_in_it() {
+        let (old, new) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        make_format_1(old.path());
+        let connection = open(old.path()).expect("opened");
+        assert_eq!(shape(&connection), shape(&open(new.path()).expect("made")));
+        assert_eq!(version(&connection).expect("read"), schema::VERSION);
+        let first_poll: i64 = connection.query_row("SELECT first_poll FROM account", [], |row| row.get(0)).expect("it");
+        assert_eq!(first_poll, 7);
+    }
 }

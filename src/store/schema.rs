@@ -8,7 +8,23 @@
 pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
 
 /// `PRAGMA user_version` of this format.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
+
+/// What makes each older format the next one, from format 1 on.
+pub(super) const UPGRADES: [&str; 1] = ["
+ALTER TABLE account ADD COLUMN migrating INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN head BLOB;
+ALTER TABLE message ADD COLUMN proof INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE salvaged (
+    token    TEXT NOT NULL,
+    location BLOB NOT NULL,
+    name     TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (token, location)
+) WITHOUT ROWID;
+"];
 
 /// The format, for a new database.
 pub(super) const CREATE: &str = "
@@ -27,7 +43,9 @@ CREATE TABLE account (
     last_success INTEGER,
     error        TEXT,
     exit_code    INTEGER NOT NULL DEFAULT 0,
-    refused      BLOB               -- tells settings and secret of a refused login from others
+    refused      BLOB,              -- tells settings and secret of a refused login from others
+    migrating    INTEGER NOT NULL DEFAULT 0, -- its unique-ids have changed, and not all are matched yet
+    lost         INTEGER NOT NULL DEFAULT 0  -- 1 its state was lost, and is rebuilt by its next listing
 );
 
 -- A destination as it was at the time: a later change of its path must not confuse what is open.
@@ -50,6 +68,9 @@ CREATE TABLE message (
     kind        INTEGER NOT NULL,   -- 0 whole, 1 left alone at the first poll, 2 header only
     done        INTEGER,            -- when it was delivered everywhere
     deleted     INTEGER,            -- when the server confirmed its deletion
+    head        BLOB,               -- digest of the header fields that identify it
+    proof       INTEGER NOT NULL DEFAULT 0, -- 0 its content came under this unique-id, 1 its header, 2 neither
+    crashes     INTEGER NOT NULL DEFAULT 0, -- so often the program has died while handling it
     UNIQUE (account, uid, occurrence)
 );
 
@@ -62,6 +83,15 @@ CREATE TABLE delivery (
     until    INTEGER,               -- deferred: not before
     detail   TEXT,                  -- the file's name, the server's reply, the reason
     PRIMARY KEY (message, place)
+) WITHOUT ROWID;
+
+-- What a Maildir's file names tell after the loss of this database (deliver::maildir::token).
+CREATE TABLE salvaged (
+    token    TEXT NOT NULL,
+    location BLOB NOT NULL,
+    name     TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (token, location)
 ) WITHOUT ROWID;
 
 CREATE INDEX message_done ON message (account, done);
