@@ -12,6 +12,9 @@ use crate::text;
 /// Octets that a unique-id may have.  RFC 1939 says 70; servers with several hundred exist.
 pub const UNIQUE_ID_LIMIT: usize = 512;
 
+/// What a key begins with that is made of the message's content, where the server gives no unique-id.
+pub const CONTENT_UID_PREFIX: &[u8] = b"sha256:";
+
 /// The number of a message within one POP3 session (RFC 1939 §5), counted from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageNumber(NonZeroU32);
@@ -46,6 +49,16 @@ impl MessageKey {
     /// The key, if the unique-id has 1 to [`UNIQUE_ID_LIMIT`] octets.
     pub fn new(uid: &[u8], occurrence: u32) -> Option<Self> {
         (1..=UNIQUE_ID_LIMIT).contains(&uid.len()).then(|| Self { uid: uid.into(), occurrence })
+    }
+
+    /// The key of a message that has no unique-id: its SHA-256, and which of the messages with
+    /// this content it is.
+    pub fn of_content(sha256: &[u8; 32], occurrence: u32) -> Self {
+        let hex = sha256
+            .iter()
+            .flat_map(|octet| [octet >> 4, octet & 15])
+            .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+        Self { uid: CONTENT_UID_PREFIX.iter().copied().chain(hex).collect(), occurrence }
     }
 
     /// The unique-id as the server sent it.
@@ -105,6 +118,10 @@ impl fmt::Debug for Name {
         self.0.fmt(f)
     }
 }
+
+/// 128 bits of SHA-256 over the header fields that identify a message, by which it is known again
+/// under another unique-id.
+pub type Fingerprint = [u8; 16];
 
 /// Seconds since 1970-01-01T00:00:00Z: the clock that is written down.
 pub type UnixTime = i64;

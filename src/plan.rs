@@ -5,9 +5,13 @@
 //! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
 //! the clock, the network and the state are the caller's.
 
+mod matching;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
+
+pub use matching::{Missing, has_migrated, match_headers};
 
 use crate::message::{MessageKey, MessageNumber, Name, UnixTime};
 
@@ -82,6 +86,16 @@ pub enum Standing {
     Ignored,
     /// Delivered everywhere, at this time.
     Done(UnixTime),
+    /// Delivered everywhere at this time under another unique-id, or so its header says.  Its
+    /// SHA-256 can prove it; `None`: nothing can, or it has refuted it.
+    Matched {
+        /// When it was delivered.
+        at: UnixTime,
+        /// Of what was delivered.
+        sha256: Option<[u8; 32]>,
+    },
+    /// The message with this unique-id is another than the one that was delivered.
+    Reused,
     /// One with this unique-id and this SHA-256 was delivered, and the server has confirmed its
     /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
     Deleted([u8; 32]),
@@ -137,6 +151,8 @@ pub enum Action {
     Fetch(Targets),
     /// Its header is retrieved and delivered.
     FetchHeader(Targets),
+    /// It is retrieved; if it is what was delivered, it may be deleted.
+    Prove,
     /// It is deleted on the server.
     Delete,
 }
@@ -168,8 +184,12 @@ pub enum Reason {
     Unconfirmed,
     Quarantined,
     NoUniqueId,
+    ByContent,
     Reappeared,
     Shared,
+    Reused,
+    Unproven,
+    Doubtful,
 }
 
 impl fmt::Display for Reason {
@@ -189,10 +209,16 @@ impl fmt::Display for Reason {
             Reason::Deferred(until) => write!(f, "its delivery failed; next try after {}", time(until)),
             Reason::Unconfirmed => f.write_str("perhaps in a Maildir that is not there now"),
             Reason::Quarantined => f.write_str("in quarantine"),
-            Reason::NoUniqueId => f.write_str("the server gives it no usable unique-id"),
+            Reason::NoUniqueId => f.write_str("the server gives it no usable unique-id, and it is not to be deleted"),
+            Reason::ByContent => f.write_str("without unique-id; its content tells whether it is new"),
             Reason::Reappeared => {
                 f.write_str("it was deleted and is listed again; its content tells whether it is new")
             }
+            Reason::Reused => f.write_str("new; the server has given it the unique-id of an older message"),
+            Reason::Unproven => {
+                f.write_str("its retention is over; matched by its header, its content tells whether it was delivered")
+            }
+            Reason::Doubtful => f.write_str("delivered by its header, but not by its content: it is never deleted"),
             Reason::Shared => f.write_str("delivered; kept until all messages with its unique-id are"),
         }
     }
@@ -205,7 +231,7 @@ pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Name], now: Uni
     let mut room = policy.max_messages.unwrap_or(u32::MAX);
     let steps = listing.iter().enumerate().map(|(index, listed)| {
         let (mut action, mut reason) = decide(listed, policy, destinations, now);
-        if matches!(action, Action::Fetch(_) | Action::FetchHeader(_)) {
+        if matches!(action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Prove) {
             match room.checked_sub(1) {
                 Some(left) => room = left,
                 None => (action, reason) = (Action::Leave, Reason::EnoughForNow),
@@ -238,11 +264,13 @@ fn keep_shared(listing: &[Listed], steps: &mut [Step]) {
 
 fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime) -> (Action, Reason) {
     if listed.key.is_none() {
-        return (Action::Leave, Reason::NoUniqueId);
+        return nameless(listed, policy);
     }
     match &listed.standing {
         Some(Standing::Ignored) => (Action::Leave, Reason::Ignored),
         Some(Standing::Done(at)) => retain(policy.retention, *at, now),
+        Some(Standing::Matched { at, sha256 }) => matched(*at, sha256.is_some(), listed, policy, now),
+        Some(Standing::Reused) => fetch(Targets::All, Reason::Reused, listed, policy),
         Some(Standing::Deleted(_)) => match excess(listed, policy) {
             Some((octets, limit)) => (Action::Leave, Reason::TooLarge { octets, limit }),
             None => (Action::Fetch(Targets::All), Reason::Reappeared),
@@ -264,6 +292,26 @@ fn retain(retention: Retention, delivered: UnixTime, now: UnixTime) -> (Action, 
                 false => (Action::Leave, Reason::RetentionUntil(until)),
             }
         }
+    }
+}
+
+/// A message without a usable unique-id is known by its content alone: that is enough if it is
+/// deleted after its delivery, and would mean to retrieve it again and again if it were kept.
+fn nameless(listed: &Listed, policy: &Policy) -> (Action, Reason) {
+    match (policy.retention, excess(listed, policy)) {
+        (Retention::Delete, Some((octets, limit))) => (Action::Leave, Reason::TooLarge { octets, limit }),
+        (Retention::Delete, None) => (Action::Fetch(Targets::All), Reason::ByContent),
+        (Retention::Keep | Retention::After(_), _) => (Action::Leave, Reason::NoUniqueId),
+    }
+}
+
+/// Nothing is deleted because of its header alone.
+fn matched(at: UnixTime, provable: bool, listed: &Listed, policy: &Policy, now: UnixTime) -> (Action, Reason) {
+    match (retain(policy.retention, at, now), excess(listed, policy)) {
+        ((Action::Delete, _), Some((octets, limit))) => (Action::Leave, Reason::TooLarge { octets, limit }),
+        ((Action::Delete, _), None) if provable => (Action::Prove, Reason::Unproven),
+        ((Action::Delete, _), None) => (Action::Leave, Reason::Doubtful),
+        (other, _) => other,
     }
 }
 

@@ -115,12 +115,15 @@ fn a_server_that_cannot_be_reached_or_is_none_says_at_which_step() {
 #[test]
 fn a_listing_that_is_refused_says_for_how_long() {
     for (answer, code, words) in [
-        ("-ERR unknown command", 76, &["no UIDL", "not supported"][..]),
+        ("-ERR unknown command", 76, &["no UIDL", "known by their content"][..]),
         ("-ERR [SYS/TEMP] index", 75, &["UIDL", "[SYS/TEMP] index", "tried again later"]),
         ("-ERR [IN-USE] locked", 75, &["UIDL", "Another program"]),
     ] {
         let server = MailboxServer::start(vec![Message::generated(1, 1, Mix::Tiny)]);
-        server.change(|behaviour| behaviour.answers.push(("UIDL".into(), answer.into())));
+        server.change(|behaviour| {
+            behaviour.answers.push(("UIDL".into(), answer.into()));
+            behaviour.capabilities = None;
+        });
         assert_fails(&mailbox(&server, ""), code, words);
         server.change(|behaviour| *behaviour = Behaviour::default());
         let program = Postrider::with_config(&(mailbox(&server, "") + HOME));

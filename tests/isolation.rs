@@ -165,11 +165,12 @@ fn messages_without_a_usable_unique_id_are_left_alone_and_reported() {
     messages[2].uid = Some(vec![b'x'; 513]);
     messages[3].uid = Some(Vec::new());
     let server = MailboxServer::start_with(messages, Behaviour::default());
-    let program = fetch_from(&server);
+    let program =
+        Postrider::with_config(&[mailbox(server.port(), "a", "deliver = \"home\""), maildir("home")].concat());
     let output = program.run(&["fetch"]).assert_success();
     assert!(output.stdout.starts_with("a: 2 messages delivered"), "{}", output.stdout);
     assert!(output.stdout.contains("without a unique-id"), "{}", output.stdout);
-    assert_eq!(server.remaining(), 3);
+    assert_eq!(server.count("DELE"), 0);
     server.manifest().verify(&program.path("home"));
     assert_eq!(count_messages(&program.path("home")), 2);
 }
@@ -217,7 +218,7 @@ fn a_listing_that_lacks_messages_once_forgets_nothing() {
 }
 
 #[test]
-fn a_server_without_uidl_gets_a_clear_error_and_no_message_is_touched() {
+fn a_server_that_refuses_its_uidl_gets_a_clear_error_and_no_message_is_touched() {
     let behaviour = Behaviour { answers: vec![("UIDL".into(), "-ERR unknown".into())], ..Behaviour::default() };
     let server = MailboxServer::start_with(Message::several(3, Mix::Tiny), behaviour);
     let output = fetch_from(&server).run(&["fetch"]).assert_code(76);

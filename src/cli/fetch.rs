@@ -205,6 +205,7 @@ fn line(summary: &Summary) -> String {
             parts.push(format!("{number} {what}"));
         }
     };
+    also(summary.recognised, "known under another unique-id or by their content");
     also(summary.deleted, "deleted on the server");
     also(summary.too_large, "left for their size");
     also(summary.waiting, "left for the next poll");

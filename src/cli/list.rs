@@ -6,7 +6,7 @@ use super::output;
 use crate::config::Config;
 use crate::log;
 use crate::plan::{Action, Listed, Step};
-use crate::poll::{self, Account, Inventory, PollError};
+use crate::poll::{self, Account, Inventory, Memory, PollError};
 use crate::store::Reader;
 
 /// Arguments of `list`.
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     match super::block_on(look(account, config)) {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(inventory) => {
-            let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing[step.index]));
+            let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing()[step.index]));
             match arguments.json {
                 true => output::print_json(&rows.collect::<Vec<_>>()),
                 false => print(rows.collect()),
@@ -56,8 +56,7 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
     let reader = Reader::open(&config.state_dir)?;
     let client = poll::connect(account).await?;
     let mut session = poll::log_in(account, client).await?;
-    let known = |keys: Vec<_>| std::future::ready(reader.known(&account.name, &keys));
-    let inventory = poll::inventory(account, &mut session, known).await?;
+    let inventory = poll::inventory(account, &mut session, Memory::Reader(&reader, &account.name)).await?;
     session.quit().await;
     Ok(inventory)
 }
@@ -67,6 +66,7 @@ fn row(step: &Step, listed: &Listed) -> Row {
         Action::Leave => "leave",
         Action::Fetch(_) => "fetch",
         Action::FetchHeader(_) => "fetch header",
+        Action::Prove => "compare",
         Action::Delete => "delete",
     };
     Row {

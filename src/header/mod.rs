@@ -8,10 +8,11 @@
 
 mod address;
 mod date;
+mod fingerprint;
 
 use std::borrow::Cow;
 
-use crate::message::UnixTime;
+use crate::message::{Fingerprint, UnixTime};
 
 pub use address::envelope_address;
 
@@ -44,6 +45,8 @@ pub struct Head {
     pub message_id: Option<String>,
     /// When it arrived: the date of the topmost Received, else the Date.
     pub date: Option<UnixTime>,
+    /// Tells it from any other message; `None` if its header has nothing that could.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Head {
@@ -68,11 +71,13 @@ struct Found<'a> {
     message_id: Option<Cow<'a, str>>,
     /// A field of the author has been passed: no trace field is believed below it.
     authored: bool,
+    fingerprint: fingerprint::Hash,
 }
 
 impl<'a> Found<'a> {
     fn note(&mut self, name: &[u8], value: &'a [u8]) {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        self.fingerprint.note(name, value);
         let slot = if is("return-path") && !self.authored {
             &mut self.return_path
         } else if is("received") {
@@ -100,6 +105,7 @@ impl<'a> Found<'a> {
             from: self.from.as_deref().and_then(address::first),
             message_id: self.message_id.as_deref().and_then(message_id),
             date: arrival.or_else(|| self.date.as_deref().and_then(date::parse)),
+            fingerprint: self.fingerprint.finish(),
         }
     }
 }

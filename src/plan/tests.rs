@@ -166,9 +166,26 @@ fn messages_that_share_a_unique_id_are_deleted_together() {
 }
 
 #[test]
-fn a_message_without_a_unique_id_is_left_alone() {
-    let nameless = Listed { key: None, ..listed(None) };
-    assert_eq!(only(&Policy::default(), nameless), (Action::Leave, Reason::NoUniqueId));
+fn a_message_without_a_unique_id_is_fetched_only_if_it_is_to_be_deleted() {
+    let nameless = || Listed { key: None, ..listed(None) };
+    for retention in [Retention::Keep, Retention::After(Duration::from_secs(DAY))] {
+        let policy = Policy { retention, ..Policy::default() };
+        assert_eq!(only(&policy, nameless()), (Action::Leave, Reason::NoUniqueId));
+    }
+    let policy = Policy { retention: Retention::Delete, oversize: Oversize::Headers, ..Policy::default() };
+    assert_eq!(only(&policy, nameless()), (Action::Fetch(Targets::All), Reason::ByContent));
+    let policy = Policy { max_size: Some(99), ..policy };
+    assert_eq!(only(&policy, nameless()).0, Action::Leave);
+}
+
+#[test]
+fn a_match_by_the_header_is_not_deleted_before_it_is_proven() {
+    let matched = |sha256| listed(Some(Standing::Matched { at: 0, sha256 }));
+    let delete = Policy { retention: Retention::Delete, ..Policy::default() };
+    assert_eq!(only(&Policy::default(), matched(None)), (Action::Leave, Reason::Kept));
+    assert_eq!(only(&delete, matched(Some([1; 32]))), (Action::Prove, Reason::Unproven));
+    assert_eq!(only(&delete, matched(None)), (Action::Leave, Reason::Doubtful));
+    assert_eq!(only(&Policy { max_size: Some(99), ..delete }, matched(Some([1; 32]))).0, Action::Leave);
 }
 
 #[test]

@@ -4,10 +4,12 @@
 //! `new/`; after that a deletion may be asked for.  A message by SMTP is recorded before it is
 //! sent, and its acceptance at once after it.
 
+mod identify;
 mod sending;
 
 use std::sync::Arc;
 
+pub(super) use identify::Contents;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -33,6 +35,7 @@ pub(super) struct Committer<'a> {
     /// Messages that are delivered everywhere and may be deleted.
     pub(super) deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     pub(super) tally: Tally,
+    contents: Contents,
     /// Deliveries into Maildirs that are made, and whose record waits for the next transaction.
     moved: Vec<Outcome>,
 }
@@ -69,8 +72,9 @@ impl<'a> Committer<'a> {
         store: &'a Store,
         sinks: &'a Arc<[Sink]>,
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
+        contents: Contents,
     ) -> Self {
-        Self { account, host, store, sinks, deletable, tally: Tally::default(), moved: Vec::new() }
+        Self { account, host, store, sinks, deletable, tally: Tally::default(), contents, moved: Vec::new() }
     }
 
     /// Takes batches until they end.  Gives the tally, and the deliveries whose record is still
@@ -89,9 +93,7 @@ impl<'a> Committer<'a> {
     }
 
     async fn commit(&mut self, batch: Vec<Received>) -> Result<(), PollError> {
-        let (batch, known): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|received| received.job.known != Some(received.sha256));
-        self.reappeared(known).await?;
+        let batch = self.identify(batch).await?;
         let batch = self.sync(batch).await;
         let (batch, failed): (Vec<_>, Vec<_>) = batch
             .into_iter()
@@ -107,24 +109,6 @@ impl<'a> Committer<'a> {
         self.send(&mut staged).await?;
         for message in staged {
             self.conclude(message);
-        }
-        Ok(())
-    }
-
-    /// Messages that were delivered and deleted, and that the server has all the same: they are
-    /// not delivered again, and may be deleted again.
-    async fn reappeared(&mut self, known: Vec<Received>) -> Result<(), StoreError> {
-        if known.is_empty() {
-            return Ok(());
-        }
-        let keys = known.iter().map(|received| received.job.key.clone()).collect();
-        self.store.apply(vec![Change::Reappear { account: self.account.clone(), keys }], unix_now()).await?;
-        for Received { job, .. } in known {
-            warn!(account = %self.account, uid = %job.key, "the server had confirmed its deletion and lists it again");
-            self.tally.reappeared += 1;
-            if job.completes {
-                let _ = self.deletable.send((job.number, job.key));
-            }
         }
         Ok(())
     }
@@ -231,6 +215,7 @@ impl<'a> Committer<'a> {
             octets: received.octets,
             sha256: received.sha256,
             message_id: received.head.message_id.clone(),
+            fingerprint: received.head.fingerprint,
             header_only: received.job.header_only,
             targets: targets.collect(),
         })
@@ -331,7 +316,7 @@ mod tests {
     use super::*;
     use crate::deliver::{Destination, Kind, Outlet};
     use crate::header::Head;
-    use crate::poll::stage::Job;
+    use crate::poll::stage::{Claim, Job};
 
     fn sink(path: &std::path::Path) -> Sink {
         let name = Name::new("home").expect("a name");
@@ -342,7 +327,15 @@ mod tests {
     fn received(sink: &Sink, name: &str) -> Received {
         let number = MessageNumber::new(1).expect("one");
         let key = MessageKey::new(b"uid", 0).expect("a key");
-        let job = Job { number, key, octets: None, header_only: false, targets: vec![0], known: None, completes: true };
+        let job = Job {
+            number,
+            key,
+            octets: None,
+            header_only: false,
+            targets: vec![0],
+            claim: Claim::Listed,
+            completes: true,
+        };
         let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");
         let copies = vec![(0, Copy::Draft(draft))];
@@ -357,7 +350,7 @@ mod tests {
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, _deletions) = mpsc::unbounded_channel();
-        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable);
+        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable, Contents::default());
         let mut record = Box::pin(committer.record(vec![received(&sinks[0], "1.a.host")]));
         // The request is made; the answer finds nobody.
         std::future::poll_fn(|cx| std::task::Poll::Ready(record.as_mut().poll(cx).is_ready())).await;
@@ -375,7 +368,7 @@ mod tests {
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, mut deletions) = mpsc::unbounded_channel();
-        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable);
+        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable, Contents::default());
         let mut staged = committer.record(vec![received(&sinks[0], "1.a.host")]).await.expect("recorded");
         std::fs::remove_file(path.join("tmp/1.a.host")).expect("removed");
         committer.publish(&mut staged).await;

@@ -23,7 +23,7 @@ pub enum PollError {
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
     Destination { name: Name, source: Arc<DestinationError> },
-    #[error("the server has no UIDL, by which messages are known again")]
+    #[error("the server has no UIDL, by which mail that stays there is known again")]
     NoUniqueIds,
     #[error("the poll took longer than {} s (deadline)", limit.as_secs())]
     Deadline { limit: Duration },
@@ -86,7 +86,9 @@ impl Failure for PollError {
             PollError::Store(error) => return error.advice(),
             PollError::Destination { source, .. } => return source.advice(),
             PollError::NoUniqueIds => {
-                "Without unique-ids postrider cannot tell new mail from old; this server is not supported."
+                "Without unique-ids new mail cannot be told from mail that was left there.  With `retention = \
+                 \"delete\"` and without `initial` messages are known by their content: each is retrieved, \
+                 delivered and deleted."
             }
             PollError::Deadline { .. } => "What was received is delivered; the rest comes with the next poll.",
             PollError::Undelivered { .. } => {

@@ -8,12 +8,13 @@ use tracing::{debug, info, warn};
 
 use super::error::PollError;
 use super::listing::{Inventory, inventory};
+use super::memory::Memory;
 use super::progress::{Phase, Progress};
 use super::receive::Harvest;
 use super::recover::recover;
 use super::report::{Report, Tally};
 use super::sink::Sink;
-use super::stage::Job;
+use super::stage::{Claim, Job};
 use super::transfer::{Transfer, Transferred};
 use super::{Account, Context, open, unix_now};
 use crate::message::{MessageKey, MessageNumber};
@@ -45,12 +46,17 @@ pub(super) async fn run(
 
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
-    let known = |keys| context.store.known(&account.name, keys);
-    let work = timeout_at(deadline, inventory(account, &mut session, known));
-    let inventory = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await?;
-    let decided = decided(account, &inventory);
+    let memory = Memory::Store(&context.store, &account.name);
+    let work = timeout_at(deadline, inventory(account, &mut session, memory));
+    let mut inventory = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await?;
+    let decided = decided(account, &mut inventory);
     if !decided.is_empty() {
         context.store.apply(decided, unix_now()).await?;
+    }
+    report.recognised = inventory.recognised.matched as u64;
+    if inventory.recognised.migrating || report.recognised > 0 {
+        let messages = report.recognised;
+        warn!(account = %account.name, messages, "the server has given its mail other unique-ids; so many are known");
     }
     count(&inventory, report);
     let mut jobs = jobs(&inventory, &sinks);
@@ -65,7 +71,7 @@ pub(super) async fn run(
             .await?;
         }
     }
-    jobs.retain(|job| job.targets.iter().any(|&target| sinks[target].is_up()));
+    jobs.retain(|job| job.is_deliverable(&sinks));
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);
@@ -78,9 +84,14 @@ pub(super) async fn run(
         _ => {
             let trace = account.received_header.then(|| trace(account, &session));
             let work = Transfer { account, context, progress, sinks: &sinks, trace: trace.as_ref(), deadline };
-            work.run(&mut session, jobs, &mut harvest, deletable, &mut deletions).await?
+            let elsewhere = std::mem::take(&mut inventory.recognised.elsewhere);
+            work.run(&mut session, jobs, &mut harvest, deletable, &mut deletions, elsewhere).await?
         }
     };
+    let whole = received.is_ok() && committed.is_ok() && !harvest.stopped && harvest.not_retrieved.is_empty();
+    // "Popped" servers delete at QUIT what was retrieved: has it all come to its end?
+    let is_settled = tally.delivered + tally.reappeared + tally.recognised == wanted as u64;
+    let retrieved = whole.then(|| retrieved(account, &inventory, &tally)).flatten();
     take_in(report, tally);
 
     // 6. The rest is deleted, and QUIT makes it true; a session that went wrong is just dropped.
@@ -90,15 +101,19 @@ pub(super) async fn run(
         changes.push(Change::Settle { account: account.name.clone(), outcomes: moved });
     }
     changes.extend(not_retrieved(account, &sinks, &harvest, report));
+    changes.extend(retrieved);
+    if inventory.recognised.migrating && whole && report.failures.is_empty() && report.waiting == 0 {
+        changes.push(Change::Migrate { account: account.name.clone(), migrating: false });
+    }
     let mut result = received.and(committed);
     if result.is_ok() {
         let mut due: Vec<(MessageNumber, MessageKey)> = std::iter::from_fn(|| deletions.try_recv().ok()).collect();
         due.retain(|_| deletes(account));
         due.extend(inventory.steps.iter().filter(|step| step.action == Action::Delete).filter_map(|step| {
-            let listed = &inventory.listing[step.index];
+            let listed = &inventory.listing()[step.index];
             Some((listed.number, listed.key.clone()?))
         }));
-        result = finish(account, session, due, &mut harvest, report, deadline, wanted).await;
+        result = finish(account, session, due, &mut harvest, report, deadline, is_settled).await;
     }
     if report.deleted > 0 {
         changes.push(Change::Delete { account: account.name.clone(), keys: std::mem::take(&mut harvest.marked) });
@@ -140,13 +155,10 @@ pub(super) fn deletes(account: &Account) -> bool {
 }
 
 /// What the listing alone decides, to be recorded before anything is fetched.
-fn decided(account: &Account, inventory: &Inventory) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if inventory.first {
-        changes.push(Change::Begin { account: account.name.clone(), ignored: inventory.ignored.clone() });
-    }
+fn decided(account: &Account, inventory: &mut Inventory) -> Vec<Change> {
+    let mut changes = std::mem::take(&mut inventory.recognised.decided);
     let over = inventory.steps.iter().filter(|step| step.reason == Reason::Over);
-    let keys: Vec<MessageKey> = over.filter_map(|step| inventory.listing[step.index].key.clone()).collect();
+    let keys: Vec<MessageKey> = over.filter_map(|step| inventory.listing()[step.index].key.clone()).collect();
     if !keys.is_empty() {
         changes.push(Change::Close { account: account.name.clone(), keys });
     }
@@ -154,7 +166,7 @@ fn decided(account: &Account, inventory: &Inventory) -> Vec<Change> {
 }
 
 fn count(inventory: &Inventory, report: &mut Report) {
-    report.listed = inventory.listing.len() as u64;
+    report.listed = inventory.listing().len() as u64;
     for step in &inventory.steps {
         match (&step.reason, &step.action) {
             (Reason::TooLarge { .. }, Action::Leave) => report.too_large += 1,
@@ -170,21 +182,39 @@ fn count(inventory: &Inventory, report: &mut Report) {
 /// What is to be received, for whom.
 fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
     let job = |step: &Step| {
-        let listed = &inventory.listing[step.index];
+        let listed = &inventory.listing()[step.index];
         let (targets, header_only) = match &step.action {
             Action::Fetch(targets) => (indexes(targets, sinks), false),
             Action::FetchHeader(targets) => (indexes(targets, sinks), true),
+            Action::Prove => (Vec::new(), false),
             Action::Leave | Action::Delete => return None,
         };
-        let completes = !header_only && !listed.shared && completes(listed, &targets, sinks);
-        let known = match listed.standing {
-            Some(Standing::Deleted(sha256)) => Some(sha256),
-            _ => None,
+        if targets.is_empty() && step.action != Action::Prove {
+            return None;
+        }
+        let claim = match listed.standing {
+            _ if listed.key.is_none() => Claim::Nameless,
+            Some(Standing::Deleted(sha256)) => Claim::Deleted(sha256),
+            Some(Standing::Matched { sha256: Some(sha256), .. }) => Claim::Delivered(sha256),
+            None => Claim::New,
+            _ => Claim::Listed,
         };
+        let completes =
+            !header_only && !listed.shared && (step.action == Action::Prove || completes(listed, &targets, sinks));
         let (number, octets) = (listed.number, listed.octets);
-        Some(Job { number, key: listed.key.clone()?, octets, header_only, targets, known, completes })
+        // Until its content is there, a message without unique-id is called by its number.
+        let key = listed.key.clone().or_else(|| MessageKey::new(format!("number:{number}").as_bytes(), 0))?;
+        Some(Job { number, key, octets, header_only, targets, claim, completes })
     };
-    inventory.steps.iter().filter_map(job).filter(|job| !job.targets.is_empty()).collect()
+    inventory.steps.iter().filter_map(job).collect()
+}
+
+/// What a server without unique-ids has, if every message of it was retrieved.
+fn retrieved(account: &Account, inventory: &Inventory, tally: &Tally) -> Option<Change> {
+    let nameless = inventory.listing().iter().filter(|listed| listed.key.is_none()).count();
+    let is_concerned = inventory.nameless || nameless > 0;
+    let (account, keys) = (account.name.clone(), tally.contents.clone());
+    (is_concerned && keys.len() == nameless).then_some(Change::Retrieved { account, keys })
 }
 
 fn indexes(targets: &Targets, sinks: &[Sink]) -> Vec<usize> {
@@ -222,6 +252,7 @@ fn trace(account: &Account, session: &Session<Stream>) -> Trace {
 fn take_in(report: &mut Report, tally: Tally) {
     report.delivered += tally.delivered;
     report.reappeared += tally.reappeared;
+    report.recognised += tally.recognised;
     report.octets += tally.octets;
     report.quarantined += tally.quarantined;
     report.failures.extend(tally.failures);
@@ -233,6 +264,10 @@ fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &
     for (job, why) in &harvest.not_retrieved {
         warn!(account = %account.name, uid = %job.key, "not retrieved: {why}");
         report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
+        if job.claim == Claim::Nameless {
+            // In the next session it may have another number.
+            continue;
+        }
         let of_target = |&target: &usize| Outcome {
             key: job.key.clone(),
             place: sinks[target].place.clone(),
@@ -252,15 +287,13 @@ async fn finish(
     harvest: &mut Harvest,
     report: &mut Report,
     deadline: Instant,
-    wanted: usize,
+    is_settled: bool,
 ) -> Result<(), PollError> {
     let limit = account.deadline;
     timeout_at(deadline, delete(account, &mut session, due, harvest))
         .await
         .unwrap_or(Err(PollError::Deadline { limit }))?;
-    // "Popped" servers delete at QUIT what was retrieved; what is not delivered must not go.
-    let popped = session.capabilities().expire_days == Some(0);
-    if popped && report.delivered + report.reappeared < wanted as u64 {
+    if session.capabilities().expire_days == Some(0) && !is_settled {
         info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
         return Ok(());
     }

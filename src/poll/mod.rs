@@ -6,10 +6,13 @@
 mod commit;
 mod error;
 mod fetch;
+mod heads;
 mod listing;
+mod memory;
 mod moving;
 mod progress;
 mod receive;
+mod recognise;
 mod recover;
 mod report;
 mod sink;
@@ -25,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::{DestinationError, PollError};
 pub use listing::{Inventory, inventory};
+pub use memory::Memory;
 pub use progress::{Phase, Progress, Snapshot};
+pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
 pub use report::{Outcome, Report, Summary};
 

@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 break;
             }
             // A message that no destination can take now is not even asked for.
-            while jobs.front().is_some_and(|job| !job.targets.iter().any(|&target| self.sinks[target].is_up())) {
+            while jobs.front().is_some_and(|job| !job.is_deliverable(self.sinks)) {
                 jobs.pop_front();
             }
             let Some(job) = jobs.pop_front() else { break };

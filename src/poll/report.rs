@@ -16,6 +16,8 @@ pub struct Report {
     pub delivered: u64,
     /// Messages that were deleted, are listed again, and were not delivered again.
     pub reappeared: u64,
+    /// Messages that were delivered under another unique-id or without one.
+    pub recognised: u64,
     /// Octets of the delivered ones, as stored.
     pub octets: u64,
     /// Messages deleted on the server, confirmed.
@@ -47,7 +49,7 @@ pub struct Outcome {
 
 /// An outcome in words and numbers, for people and other programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Summary {
     /// The account.
     pub account: String,
@@ -57,6 +59,8 @@ pub struct Summary {
     pub delivered: u64,
     /// Their octets, as stored.
     pub octets: u64,
+    /// Messages that were delivered under another unique-id, or without one, and are known again.
+    pub recognised: u64,
     /// Messages deleted on the server, confirmed.
     pub deleted: u64,
     /// Messages left on the server for their size.
@@ -83,13 +87,14 @@ impl Summary {
     /// The summary of an account's poll.
     pub fn of(account: &Name, outcome: &Outcome) -> Self {
         let Report { listed, delivered, octets, deleted, too_large, waiting, .. } = outcome.report;
-        let Report { deferred, quarantined, nameless, ref failures, .. } = outcome.report;
+        let Report { deferred, quarantined, nameless, recognised, ref failures, .. } = outcome.report;
         let error = outcome.error.as_ref();
         Self {
             account: account.to_string(),
             listed,
             delivered,
             octets,
+            recognised,
             deleted,
             too_large,
             waiting,
@@ -109,6 +114,9 @@ impl Summary {
 pub(super) struct Tally {
     pub(super) delivered: u64,
     pub(super) reappeared: u64,
+    pub(super) recognised: u64,
+    /// Messages without unique-id that have come.
+    pub(super) contents: Vec<MessageKey>,
     pub(super) octets: u64,
     pub(super) quarantined: u64,
     pub(super) failures: BTreeMap<MessageKey, String>,

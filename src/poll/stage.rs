@@ -28,10 +28,32 @@ pub(super) struct Job {
     pub(super) header_only: bool,
     /// Destinations that want it: indexes of sinks.
     pub(super) targets: Vec<usize>,
-    /// The SHA-256 of the message that had its unique-id and was delivered and deleted.
-    pub(super) known: Option<[u8; 32]>,
+    /// What it may turn out to be.
+    pub(super) claim: Claim,
     /// Whether it is delivered everywhere once these have it, and may then be deleted.
     pub(super) completes: bool,
+}
+
+impl Job {
+    /// Whether one of its destinations can be used; it may have none, if only its content is wanted.
+    pub(super) fn is_deliverable(&self, sinks: &[Sink]) -> bool {
+        self.targets.is_empty() || self.targets.iter().any(|&target| sinks[target].is_up())
+    }
+}
+
+/// What a message may turn out to be once its content is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// What it is listed as.
+    Listed,
+    /// New, or one that was called otherwise.
+    New,
+    /// The one with this SHA-256 that was delivered and deleted, or another one.
+    Deleted([u8; 32]),
+    /// The one with this SHA-256 that was delivered; anything else is not delivered.
+    Delivered([u8; 32]),
+    /// It has no unique-id: its content is all that it is known by.
+    Nameless,
 }
 
 /// What the network side hands over.

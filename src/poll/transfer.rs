@@ -1,6 +1,7 @@
 //! Three hands at work at the same time: the network side receives, a thread that may block
 //! writes drafts, and batches are made durable while the next ones come in.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::commit::Committer;
+use super::commit::{Committer, Contents};
 use super::error::PollError;
 use super::fetch::deletes;
 use super::progress::Progress;
@@ -65,6 +66,7 @@ impl Transfer<'_> {
         harvest: &mut Harvest,
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
         deletions: &mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
+        elsewhere: HashMap<[u8; 32], Vec<MessageKey>>,
     ) -> Result<Transferred, PollError> {
         let Self { account, context, progress, sinks, trace, deadline } = self;
         let (pieces, inbox) = mpsc::channel(PIECES);
@@ -89,7 +91,9 @@ impl Transfer<'_> {
             deadline,
             limit: account.deadline,
         };
-        let committer = Committer::new(&account.name, &account.endpoint.host, &context.store, sinks, deletable);
+        let contents = Contents { elsewhere, ..Contents::default() };
+        let committer =
+            Committer::new(&account.name, &account.endpoint.host, &context.store, sinks, deletable, contents);
         let (received, (tally, moved, committed)) = tokio::join!(receiver.run(jobs, harvest), committer.run(batches));
         staging.await.map_err(|error| PollError::Panic(error.to_string()))?;
         Ok(Transferred { received, committed, tally, moved })

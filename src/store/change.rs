@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::account::AccountMemory;
-use crate::message::{MessageKey, Name, UnixTime};
+use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 
 /// A destination as it is now: its name, and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,53 @@ pub enum Change {
         /// The messages.
         keys: Vec<MessageKey>,
     },
+    /// Messages that the account is to leave alone from now on.
+    Ignore {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
+    /// Whether messages are in the listing that knows them.
+    Sight {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+        /// They are.
+        listed: bool,
+    },
+    /// Messages have other unique-ids now.
+    Rename {
+        /// The account.
+        account: Name,
+        /// The messages.
+        renamed: Vec<Renamed>,
+    },
+    /// Whether messages are the ones that were delivered is proven by their content, or refuted.
+    Prove {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+        /// The content is the same.
+        same: bool,
+    },
+    /// Whether the account's unique-ids have changed, and not all are matched yet.
+    Migrate {
+        /// The account.
+        account: Name,
+        /// They have.
+        migrating: bool,
+    },
+    /// A session has retrieved every message of a server without unique-ids: what is known by
+    /// its content and was not among them is gone.
+    Retrieved {
+        /// The account.
+        account: Name,
+        /// What was among them.
+        keys: Vec<MessageKey>,
+    },
     /// The same messages are listed again after their deletion was confirmed.
     Reappear {
         /// The account.
@@ -74,6 +121,17 @@ pub enum Change {
     },
 }
 
+/// A message whose unique-id has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// What it was known by.
+    pub from: MessageKey,
+    /// What it is called now.
+    pub to: MessageKey,
+    /// Its whole content is the same, not only its header.
+    pub proven: bool,
+}
+
 /// A message on its way, with all of its destinations.
 #[derive(Clone, Debug)]
 pub struct Stage {
@@ -87,6 +145,8 @@ pub struct Stage {
     pub sha256: [u8; 32],
     /// Its Message-ID, if it has one.
     pub message_id: Option<String>,
+    /// The digest of its header, if that identifies it.
+    pub fingerprint: Option<Fingerprint>,
     /// Whether this is only the header of a larger message.
     pub header_only: bool,
     /// Its destinations, each once.

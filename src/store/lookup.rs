@@ -5,29 +5,80 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::schema::{kind, state};
-use crate::message::{MessageKey, Name};
+use super::schema::{kind, proof, state};
+use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 use crate::plan::{Delivery, Progress, Standing};
 
 /// What the state knows of an account's listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Whether the account's first poll is over.
-    pub begun: bool,
+    /// When the account's first poll was; `None`: it is this one.
+    pub begun: Option<UnixTime>,
+    /// Its unique-ids have changed, and not all are matched yet.
+    pub migrating: bool,
+    /// Messages that are remembered and not deleted.
+    pub remembered: usize,
+    /// As many of those are not among the ones that were asked for.
+    pub missing: usize,
+    /// As many of those the last listing did have.
+    pub newly_missing: usize,
     /// For each message that was asked for, in that order: what is known.
     pub standings: Vec<Option<Standing>>,
+    /// Indexes of delivered ones that the last listing did not have, with their Message-ID and
+    /// fingerprint, by which it is known whether they are still the same.
+    pub returned: Vec<(usize, Option<String>, Option<Fingerprint>)>,
+    /// Indexes of others that the last listing did not have.
+    pub resighted: Vec<usize>,
+}
+
+/// A message's row.
+struct Row {
+    standing: Option<Standing>,
+    absent: bool,
+    /// Not deleted.
+    present: bool,
+    message_id: Option<String>,
+    fingerprint: Option<Fingerprint>,
 }
 
 pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
-    let row: Option<(i64, Option<i64>)> = connection
-        .prepare_cached("SELECT id, first_poll FROM account WHERE name = ?1")?
-        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let row: Option<(i64, Option<i64>, bool)> = connection
+        .prepare_cached("SELECT id, first_poll, migrating FROM account WHERE name = ?1")?
+        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((account, first_poll)) = row else {
-        return Ok(Known { begun: false, standings: vec![None; keys.len()] });
+    let Some((account, begun, migrating)) = row else {
+        return Ok(Known { standings: vec![None; keys.len()], ..Known::default() });
     };
-    let standings = keys.iter().map(|key| key.as_ref().map_or(Ok(None), |key| standing(connection, account, key)));
-    Ok(Known { begun: first_poll.is_some(), standings: standings.collect::<rusqlite::Result<_>>()? })
+    let mut known = Known { begun, migrating, ..Known::default() };
+    let (remembered, absent): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(absent), 0) FROM message WHERE account = ?1 AND deleted IS NULL",
+        )?
+        .query_row([account], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (mut found, mut found_absent) = (0, 0);
+    known.standings.reserve(keys.len());
+    for (index, key) in keys.iter().enumerate() {
+        let row = key.as_ref().map_or(Ok(None), |key| find(connection, account, key))?;
+        let Some(row) = row else {
+            known.standings.push(None);
+            continue;
+        };
+        found += i64::from(row.present);
+        found_absent += i64::from(row.present && row.absent);
+        match row.standing {
+            Some(Standing::Done(_) | Standing::Matched { .. } | Standing::HeaderOnly(_)) if row.absent => {
+                known.returned.push((index, row.message_id, row.fingerprint));
+            }
+            _ if row.absent => known.resighted.push(index),
+            _ => {}
+        }
+        known.standings.push(row.standing);
+    }
+    let count = |number: i64| usize::try_from(number).unwrap_or(0);
+    known.remembered = count(remembered);
+    known.missing = count(remembered - found);
+    known.newly_missing = count((remembered - absent) - (found - found_absent));
+    Ok(known)
 }
 
 /// Whether a message has ever come to this location, whatever its destination was called.
@@ -40,25 +91,29 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
         .query_row(params![location.as_os_str().as_bytes(), state::STAGED, state::DELIVERED], |row| row.get(0))
 }
 
-fn standing(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Standing>> {
-    type Row = (i64, i64, Option<i64>, Option<i64>, Option<[u8; 32]>);
-    let row: Option<Row> = connection
-        .prepare_cached(
-            "SELECT id, kind, done, deleted, sha256 FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
-        )?
-        .query_row(params![account, key.uid(), key.occurrence()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })
-        .optional()?;
-    Ok(match row {
-        None => None,
-        Some((_, kind::IGNORED, ..)) => Some(Standing::Ignored),
+fn find(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
+    let mut find = connection.prepare_cached(
+        "SELECT id, kind, done, deleted, sha256, absent, proof, CASE absent WHEN 1 THEN message_id END, head
+         FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
+    )?;
+    let mut rows = find.query(params![account, key.uid(), key.occurrence()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let (kind, done, deleted): (i64, Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    let standing = match (kind, done, deleted) {
+        (kind::IGNORED, ..) => Some(Standing::Ignored),
         // Given up before its content was ever seen: there is nothing to compare with.
-        Some((_, _, Some(_), Some(_), sha256)) => sha256.map(Standing::Deleted),
-        Some((_, _, Some(done), None, _)) => Some(Standing::Done(done)),
-        Some((id, kind::HEADER, None, ..)) => Some(Standing::HeaderOnly(deliveries(connection, id)?)),
-        Some((id, _, None, ..)) => Some(Standing::Open(deliveries(connection, id)?)),
-    })
+        (_, Some(_), Some(_)) => row.get::<_, Option<[u8; 32]>>(4)?.map(Standing::Deleted),
+        (_, Some(at), None) => Some(match row.get(6)? {
+            proof::CONTENT => Standing::Done(at),
+            // What could prove it is there only while nothing has refuted it.
+            proof::HEADER => Standing::Matched { at, sha256: row.get(4)? },
+            _ => Standing::Matched { at, sha256: None },
+        }),
+        (kind::HEADER, None, _) => Some(Standing::HeaderOnly(deliveries(connection, row.get(0)?)?)),
+        (_, None, _) => Some(Standing::Open(deliveries(connection, row.get(0)?)?)),
+    };
+    let (message_id, fingerprint) = (row.get(7)?, row.get(8)?);
+    Ok(Some(Row { standing, absent: row.get(5)?, present: deleted.is_none(), message_id, fingerprint }))
 }
 
 fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {

@@ -13,6 +13,7 @@ mod change;
 mod error;
 mod lock;
 mod lookup;
+mod migrate;
 mod open;
 mod read;
 mod schema;
@@ -22,7 +23,9 @@ mod write;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use account::AccountMemory;
-pub use change::{Change, Ending, Outcome, Place, Release, Resolution, Stage, StagedDelivery, Target, TargetState};
+pub use change::{
+    Change, Ending, Outcome, Place, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState,
+};
 pub use error::StoreError;
 pub use lookup::Known;
 pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader, release};

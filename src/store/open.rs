@@ -159,7 +159,7 @@ mod tests {
             .execute_batch(
                 "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
                  ALTER TABLE message DROP COLUMN head; ALTER TABLE message DROP COLUMN proof;
-                 ALTER TABLE message DROP COLUMN crashes; DROP TABLE salvaged; PRAGMA user_version = 1;
+                 ALTER TABLE message DROP COLUMN crashes; ALTER TABLE message DROP COLUMN absent; DROP TABLE salvaged; PRAGMA user_version = 1;
                  INSERT INTO account (name, first_poll) VALUES ('a', 7);",
             )
             .expect("changed");

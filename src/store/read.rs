@@ -1,6 +1,7 @@
 //! Reading the state beside the process that writes it: history and quarantine.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, params};
 
@@ -8,14 +9,15 @@ use super::change::{Change, Release};
 use super::lookup::{self, Known};
 use super::schema::state;
 use super::write::{self, shown_location};
-use super::{StoreError, open};
+use super::{StoreError, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan::Missing;
 use crate::text;
 
 /// Reads the state, without the lock.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Option<Connection>,
+    connection: Option<Mutex<Connection>>,
     path: PathBuf,
 }
 
@@ -95,7 +97,7 @@ impl Reader {
     /// # Errors
     /// The database is there and cannot be read, or is gone.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open::open_for_reading(dir)?, path: open::path(dir) })
+        Ok(Self { connection: open::open_for_reading(dir)?.map(Mutex::new), path: open::path(dir) })
     }
 
     /// What is known of a listing.
@@ -103,8 +105,16 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn known(&self, account: &Name, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
-        let nothing = || Known { begun: false, standings: vec![None; keys.len()] };
+        let nothing = || Known { standings: vec![None; keys.len()], ..Known::default() };
         self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
+    }
+
+    /// What is remembered of an account, is not deleted, and is not among these.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn missing(&self, account: &Name, listed: &[Option<MessageKey>]) -> Result<Vec<Missing>, StoreError> {
+        self.read(|connection| migrate::missing(connection, account, listed)).map(Option::unwrap_or_default)
     }
 
     /// Whether a message has ever come to this location.
@@ -143,7 +153,8 @@ impl Reader {
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
         let Some(connection) = &self.connection else { return Ok(None) };
-        read(connection).map(Some).map_err(|error| open::database_error(&self.path, &error))
+        let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&connection).map(Some).map_err(|error| open::database_error(&self.path, &error))
     }
 }
 

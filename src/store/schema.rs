@@ -17,6 +17,7 @@ ALTER TABLE account ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN head BLOB;
 ALTER TABLE message ADD COLUMN proof INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN absent INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE salvaged (
     token    TEXT NOT NULL,
     location BLOB NOT NULL,
@@ -71,6 +72,7 @@ CREATE TABLE message (
     head        BLOB,               -- digest of the header fields that identify it
     proof       INTEGER NOT NULL DEFAULT 0, -- 0 its content came under this unique-id, 1 its header, 2 neither
     crashes     INTEGER NOT NULL DEFAULT 0, -- so often the program has died while handling it
+    absent      INTEGER NOT NULL DEFAULT 0, -- 1 the last listing did not have it
     UNIQUE (account, uid, occurrence)
 );
 
@@ -113,4 +115,10 @@ pub(super) mod kind {
     pub(in crate::store) const WHOLE: i64 = 0;
     pub(in crate::store) const IGNORED: i64 = 1;
     pub(in crate::store) const HEADER: i64 = 2;
+}
+
+/// The numbers of `message.proof`.
+pub(super) mod proof {
+    pub(in crate::store) const CONTENT: i64 = 0;
+    pub(in crate::store) const HEADER: i64 = 1;
 }

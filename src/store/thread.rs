@@ -11,8 +11,9 @@ use super::account::{self, AccountMemory};
 use super::change::{Change, StagedDelivery};
 use super::lookup::{self, Known};
 use super::write;
-use super::{StoreError, lock, open};
+use super::{StoreError, lock, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan::Missing;
 
 /// Requests that share one transaction at most.
 const GROUP_LIMIT: usize = 256;
@@ -84,6 +85,15 @@ impl Store {
     pub async fn known(&self, account: &Name, keys: Vec<Option<MessageKey>>) -> Result<Known, StoreError> {
         let account = account.clone();
         self.read(move |connection| lookup::known(connection, &account, &keys)).await
+    }
+
+    /// What is remembered of an account, is not deleted, and is not among these.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn missing(&self, account: &Name, listed: Vec<Option<MessageKey>>) -> Result<Vec<Missing>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| migrate::missing(connection, &account, &listed)).await
     }
 
     /// What is remembered of all accounts; deliveries are counted from `since` on.

@@ -9,6 +9,7 @@ use super::account;
 use super::change::{
     Change, Ending, Outcome, Place, RETRIEVAL_ATTEMPTS, Release, Resolution, Stage, StagedDelivery, TargetState,
 };
+use super::migrate;
 use super::schema::{kind, state};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan;
@@ -23,6 +24,12 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
+        Change::Ignore { account, keys } => ignore(connection, account, keys, now),
+        Change::Sight { account, keys, listed } => migrate::sight(connection, account, keys, *listed),
+        Change::Rename { account, renamed } => migrate::rename(connection, account, renamed),
+        Change::Prove { account, keys, same } => migrate::prove(connection, account, keys, *same),
+        Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),
+        Change::Retrieved { account, keys } => migrate::retrieved(connection, account, keys, now),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
@@ -55,13 +62,27 @@ fn message_id(connection: &Connection, account: i64, key: &MessageKey) -> rusqli
 fn begin(connection: &Connection, account: &Name, ignored: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     connection.prepare_cached("UPDATE account SET first_poll = ?2 WHERE id = ?1")?.execute(params![account, now])?;
+    ignore_messages(connection, account, ignored, now)
+}
+
+fn ignore(connection: &Connection, account: &Name, keys: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    ignore_messages(connection, account, keys, now)
+}
+
+fn ignore_messages(
+    connection: &Connection,
+    account: i64,
+    keys: &[MessageKey],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO message (account, uid, occurrence, seen, kind) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
     )?;
-    for key in ignored {
+    for key in keys {
         insert.execute(params![account, key.uid(), key.occurrence(), now, kind::IGNORED])?;
     }
-    Ok(ignored.len())
+    Ok(keys.len())
 }
 
 fn stage_message(connection: &Connection, stage: &Stage, now: UnixTime) -> rusqlite::Result<()> {
@@ -69,11 +90,11 @@ fn stage_message(connection: &Connection, stage: &Stage, now: UnixTime) -> rusql
     let kind = if stage.header_only { kind::HEADER } else { kind::WHOLE };
     let id: i64 = connection
         .prepare_cached(
-            "INSERT INTO message (account, uid, occurrence, octets, sha256, message_id, seen, kind)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO message (account, uid, occurrence, octets, sha256, message_id, seen, kind, head)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (account, uid, occurrence) DO UPDATE SET
                  octets = excluded.octets, sha256 = excluded.sha256, message_id = excluded.message_id,
-                 kind = excluded.kind, done = NULL, deleted = NULL
+                 kind = excluded.kind, head = excluded.head, done = NULL, deleted = NULL, absent = 0, proof = 0
              RETURNING id",
         )?
         .query_row(
@@ -85,7 +106,8 @@ fn stage_message(connection: &Connection, stage: &Stage, now: UnixTime) -> rusql
                 stage.sha256,
                 stage.message_id,
                 now,
-                kind
+                kind,
+                stage.fingerprint
             ],
             |row| row.get(0),
         )?;

@@ -69,6 +69,11 @@ impl Message {
         Self { listed_octets: Some(octets), ..self }
     }
 
+    /// The same message under another unique-id.
+    pub fn named(self, uid: &[u8]) -> Self {
+        Self { uid: Some(uid.to_vec()), ..self }
+    }
+
     /// Takes the unique-id away.
     pub fn without_uid(self) -> Self {
         Self { uid: None, ..self }

@@ -32,6 +32,8 @@ pub enum SessionError {
     LoginRefused { username: String, mechanism: &'static str, status: Status },
     #[error("the server offers none of the ways to log in that are allowed (it offers: {offered})")]
     NoMechanism { offered: String },
+    #[error("the server has neither UIDL nor LIST")]
+    NoListing,
     #[error("STLS: the server does not offer it")]
     NoStls,
     #[error("STLS: the server refused: {}", status.text)]
@@ -85,7 +87,7 @@ impl Failure for SessionError {
             SessionError::Refused { .. } | SessionError::StlsInjection | SessionError::StlsRefused { .. } => {
                 Class::Protocol
             }
-            SessionError::NoStls => Class::Protocol,
+            SessionError::NoListing | SessionError::NoStls => Class::Protocol,
             SessionError::Command(_) | SessionError::NulInCredentials => Class::Configuration,
         }
     }
@@ -118,6 +120,7 @@ impl Failure for SessionError {
             ) => {
                 "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; it is tried again later."
             }
+            (SessionError::NoListing, _) => "Check that `host` and `port` name a POP3 server.",
             (SessionError::Closed { .. } | SessionError::Io { .. }, _) => {
                 "Nothing was deleted or lost; it is tried again later.  If it never works, check `port` and `tls`."
             }

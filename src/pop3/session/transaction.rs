@@ -183,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// UIDL.
     ///
     /// # Errors
-    /// A line that is none, or more lines than a maildrop may have.
+    /// A server that has it refuses it; a line that is none, or more lines than a maildrop may have.
     pub async fn uidl(&mut self) -> Result<Option<Vec<Entry>>, SessionError> {
         let mut entries = Vec::new();
         let listed = self
@@ -196,6 +196,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             })
             .await?;
         Ok(listed.then_some(entries))
+    }
+
+    /// LIST: every message with its size, for a server without unique-ids.
+    ///
+    /// # Errors
+    /// It has no LIST; a line that is none, or more lines than a maildrop may have.
+    pub async fn list(&mut self) -> Result<Vec<Entry>, SessionError> {
+        let mut entries = Vec::new();
+        let listed = self
+            .listing(Command::List, |line| match reply::list_line(line) {
+                None => false,
+                Some((number, octets)) => {
+                    entries.push(Entry { number, uid: None, octets: Some(octets) });
+                    true
+                }
+            })
+            .await?;
+        match listed {
+            true => Ok(entries),
+            false => Err(SessionError::NoListing),
+        }
     }
 
     /// LIST: fills in the sizes of entries, which must be in the order of their numbers.
@@ -231,9 +252,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let status = self.command(command).await?;
         if !status.ok {
             // A code that says "not now" tells nothing about what the server can do.
+            let announced = matches!(command, Command::Uidl) && self.capabilities.uidl;
             return match status.code {
-                None | Some(ResponseCode::Other(_)) => Ok(false),
-                Some(_) => Err(SessionError::Refused { step: step(), status }),
+                None | Some(ResponseCode::Other(_)) if !announced => Ok(false),
+                _ => Err(SessionError::Refused { step: step(), status }),
             };
         }
         let mut bad = None;

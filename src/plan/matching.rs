@@ -1,0 +1,83 @@
+//! Messages that are known again although the server calls them otherwise: it was migrated, or
+//! its index was built anew.
+
+use std::collections::HashMap;
+
+use crate::message::{Fingerprint, MessageKey};
+
+/// A message that is remembered and not in the listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// What it was known by.
+    pub key: MessageKey,
+    /// The SHA-256 of its content, if that was seen.
+    pub sha256: Option<[u8; 32]>,
+    /// The digest of its header, if that identifies it.
+    pub fingerprint: Option<Fingerprint>,
+    /// It was there before the first poll and was left alone.
+    pub ignored: bool,
+    /// The last listing did not have it either.
+    pub was_missing: bool,
+}
+
+/// Whether a server seems to have given its messages other unique-ids: most of what it lists is
+/// `unknown`, and most of what it listed before (`remembered`) is `missing`.  A guess that costs
+/// no more than a look at the headers: what is not matched is new.
+pub fn has_migrated(listed: usize, unknown: usize, remembered: usize, missing: usize) -> bool {
+    let is_most = |part: usize, whole: usize| part > 0 && part * 2 >= whole;
+    is_most(unknown, listed) && is_most(missing, remembered)
+}
+
+/// Matches new messages, by the digests of their headers, with missing ones: pairs of indexes of
+/// both.  Where several have the same header none of them is matched; their content has to tell.
+pub fn match_headers(missing: &[Missing], new: &[Option<Fingerprint>]) -> Vec<(usize, usize)> {
+    let old = unique(missing.iter().map(|missing| missing.fingerprint));
+    let new = unique(new.iter().copied());
+    let pair =
+        |(fingerprint, to): (&Fingerprint, &Option<usize>)| Some((old.get(fingerprint).copied().flatten()?, (*to)?));
+    new.iter().filter_map(pair).collect()
+}
+
+/// The index of what only one has; `None` for what several have.
+fn unique(all: impl Iterator<Item = Option<Fingerprint>>) -> HashMap<Fingerprint, Option<usize>> {
+    let mut unique = HashMap::new();
+    for (index, fingerprint) in all.enumerate() {
+        if let Some(fingerprint) = fingerprint {
+            unique.entry(fingerprint).and_modify(|one| *one = None).or_insert(Some(index));
+        }
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(uid: &str) -> MessageKey {
+        MessageKey::new(uid.as_bytes(), 0).expect("a key")
+    }
+
+    fn missing(uid: &str, fingerprint: u8) -> Missing {
+        let fingerprint = Some([fingerprint; 16]);
+        Missing { key: key(uid), sha256: None, fingerprint, ignored: false, was_missing: false }
+    }
+
+    #[test]
+    fn most_must_be_unknown_and_most_must_be_missing() {
+        assert!(has_migrated(10_005, 10_005, 10_000, 10_000));
+        assert!(has_migrated(1, 1, 1, 1));
+        // A window that has moved on, a mailbox that was emptied, an ordinary day.
+        for (listed, unknown, remembered, missing) in
+            [(100, 5, 100, 60), (0, 0, 10, 10), (50, 50, 1000, 0), (3, 1, 3, 3)]
+        {
+            assert!(!has_migrated(listed, unknown, remembered, missing), "{listed} {unknown} {remembered} {missing}");
+        }
+    }
+
+    #[test]
+    fn one_header_of_each_side_is_a_match_and_several_are_none() {
+        let old = [missing("a", 1), missing("b", 2), missing("c", 2), missing("d", 3)];
+        let new = [Some([4; 16]), Some([2; 16]), Some([3; 16]), None, Some([3; 16]), Some([1; 16])];
+        assert_eq!(match_headers(&old, &new), [(0, 5)]);
+    }
+}
