@@ -38,7 +38,7 @@
 //! |---|---|---|
 //! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
-//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`filesystem`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
+//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`filesystem`], [`attempt`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`] | a poll reads as the journey of a message |
 //! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
@@ -77,6 +77,7 @@
 //! syncs, bounce messages, and `unsafe` (the binary has one line of it, for the environment).
 #![forbid(unsafe_code)]
 
+pub mod attempt;
 pub mod cli;
 pub mod config;
 pub mod confine;

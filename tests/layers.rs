@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
-    &["credential", "deliver", "filesystem", "net", "pop3::session", "spool", "store"],
+    &["attempt", "credential", "deliver", "filesystem", "net", "pop3::session", "spool", "store"],
     &["config", "poll"],
     &["confine", "log", "notify", "reload", "status"],
     &["control"],

@@ -19,6 +19,7 @@ use super::report::Tally;
 use super::sink::Sink;
 use super::stage::{Copy, Received};
 use super::unix_now;
+use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft, MaildirError};
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
@@ -32,12 +33,13 @@ pub(super) struct Committer<'a> {
     pub(super) host: &'a str,
     pub(super) store: &'a Store,
     pub(super) sinks: &'a Arc<[Sink]>,
+    pub(super) attempts: &'a Attempts,
     /// Messages that are delivered everywhere and may be deleted.
     pub(super) deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     pub(super) tally: Tally,
-    contents: Contents,
+    pub(super) contents: Contents,
     /// Deliveries into Maildirs that are made, and whose record waits for the next transaction.
-    moved: Vec<Outcome>,
+    pub(super) moved: Vec<Outcome>,
 }
 
 /// A message of a batch after staging.
@@ -65,18 +67,7 @@ impl Staged {
     }
 }
 
-impl<'a> Committer<'a> {
-    pub(super) fn new(
-        account: &'a Name,
-        host: &'a str,
-        store: &'a Store,
-        sinks: &'a Arc<[Sink]>,
-        deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
-        contents: Contents,
-    ) -> Self {
-        Self { account, host, store, sinks, deletable, tally: Tally::default(), contents, moved: Vec::new() }
-    }
-
+impl Committer<'_> {
     /// Takes batches until they end.  Gives the tally, and the deliveries whose record is still
     /// to be made: the caller writes it together with what it learns from QUIT.
     pub(super) async fn run(
@@ -342,6 +333,17 @@ mod tests {
         Received { job, octets: 5, sha256: [0; 32], head: Head::default(), prefix: Vec::new(), copies }
     }
 
+    fn committer<'a>(
+        account: &'a Name,
+        store: &'a Store,
+        sinks: &'a Arc<[Sink]>,
+        attempts: &'a Attempts,
+        deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
+    ) -> Committer<'a> {
+        let (tally, contents, moved) = (Tally::default(), Contents::default(), Vec::new());
+        Committer { account, host: "host", store, sinks, attempts, deletable, tally, contents, moved }
+    }
+
     #[tokio::test]
     async fn a_draft_outlives_a_poll_that_is_dropped_while_it_is_recorded() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -350,7 +352,8 @@ mod tests {
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, _deletions) = mpsc::unbounded_channel();
-        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable, Contents::default());
+        let attempts = Attempts::begin(store.dir(), &account).expect("begun");
+        let mut committer = committer(&account, &store, &sinks, &attempts, deletable);
         let mut record = Box::pin(committer.record(vec![received(&sinks[0], "1.a.host")]));
         // The request is made; the answer finds nobody.
         std::future::poll_fn(|cx| std::task::Poll::Ready(record.as_mut().poll(cx).is_ready())).await;
@@ -368,7 +371,8 @@ mod tests {
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, mut deletions) = mpsc::unbounded_channel();
-        let mut committer = Committer::new(&account, "host", &store, &sinks, deletable, Contents::default());
+        let attempts = Attempts::begin(store.dir(), &account).expect("begun");
+        let mut committer = committer(&account, &store, &sinks, &attempts, deletable);
         let mut staged = committer.record(vec![received(&sinks[0], "1.a.host")]).await.expect("recorded");
         std::fs::remove_file(path.join("tmp/1.a.host")).expect("removed");
         committer.publish(&mut staged).await;

@@ -17,6 +17,7 @@ use super::sink::Sink;
 use super::stage::{Claim, Job};
 use super::transfer::{Transfer, Transferred};
 use super::{Account, Context, open, unix_now};
+use crate::attempt;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
 use crate::plan::{Action, Listed, Reason, Retention, Standing, Step, Targets, is_over};
@@ -37,6 +38,8 @@ pub(super) async fn run(
     // 1. Nothing is fetched that cannot be delivered.
     let sinks = open_sinks(account, context).await?;
     recover(&context.store, Some(&account.name)).await?;
+
+    let crashed = crashed(account, context, &sinks).await?;
 
     // 2. Connect and log in.
     progress.enter(Phase::Connecting);
@@ -60,6 +63,8 @@ pub(super) async fn run(
     }
     count(&inventory, report);
     let mut jobs = jobs(&inventory, &sinks);
+    // What was died of comes last.
+    jobs.sort_by_key(|job| crashed.contains(&job.key));
 
     // 4. A destination by network is tried before the first message is fetched for it.
     for (index, sink) in sinks.iter().enumerate() {
@@ -139,6 +144,21 @@ async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>,
         true => Ok(sinks.into()),
         false => Err(sinks.iter().find_map(Sink::failure).unwrap_or(PollError::Stopped)),
     }
+}
+
+/// Messages that an earlier process, or a poll of this one, has died of; they are recorded.
+async fn crashed(account: &Account, context: &Context, sinks: &[Sink]) -> Result<Vec<MessageKey>, PollError> {
+    let keys = attempt::left(context.store.dir(), &account.name);
+    if !keys.is_empty() {
+        for key in &keys {
+            warn!(account = %account.name, uid = %key, "the program has died while it handled this message");
+        }
+        let places = sinks.iter().map(|sink| sink.place.clone()).collect();
+        let crash = Change::Crash { account: account.name.clone(), keys: keys.clone(), places };
+        context.store.apply(vec![crash], unix_now()).await?;
+        attempt::forget(context.store.dir(), &account.name);
+    }
+    Ok(keys)
 }
 
 /// Work that may be dropped when the process is to end.

@@ -15,7 +15,8 @@ use tracing::warn;
 use super::error::PollError;
 use super::progress::Progress;
 use super::sink::Sink;
-use super::stage::{Job, Piece};
+use super::stage::{Claim, Job, Piece};
+use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
 use crate::pop3::multiline::Decoder;
@@ -39,6 +40,9 @@ const BATCH_TIME: Duration = Duration::from_millis(250);
 /// Time to read what was asked for when the process is to end.
 const GRACE: Duration = Duration::from_secs(4);
 
+/// The slot in which a message is marked while its octets come in.
+const SLOT: usize = 0;
+
 /// What a reply is going to answer.
 enum Asked {
     Message(Box<Job>),
@@ -55,6 +59,7 @@ pub(super) struct Receiver<'a, S> {
     pub(super) pipelining: bool,
     pub(super) max_size: Option<u64>,
     pub(super) trace: Option<&'a Trace>,
+    pub(super) attempts: &'a Attempts,
     pub(super) progress: &'a Progress,
     pub(super) cancel: &'a CancellationToken,
     pub(super) deadline: Instant,
@@ -187,6 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
 
     /// Reads a body and hands it over in pieces; the last one is given back.
     async fn message(&mut self, job: Box<Job>, batch: &mut Batch, harvest: &mut Harvest) -> Result<Held, SessionError> {
+        if job.claim != Claim::Nameless {
+            self.attempts.enter(SLOT, &job.key);
+        }
         let expected = job.octets.and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
         let mut data = Vec::with_capacity(expected.min(PIECE_OCTETS) + 1024);
         self.put_trace(&job, &mut data);
@@ -230,6 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 break;
             }
         }
+        self.attempts.leave(SLOT);
         self.progress.add_message();
         if let Some(limit) = excess {
             let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::error::DestinationError;
 use super::sink::Sink;
+use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft};
 use crate::header::Head;
 use crate::message::{MessageKey, MessageNumber, Name};
@@ -98,7 +99,11 @@ pub(super) struct Stager {
     pub(super) instance: String,
     pub(super) spool_dir: PathBuf,
     pub(super) sinks: Arc<[Sink]>,
+    pub(super) attempts: Arc<Attempts>,
 }
+
+/// The slot in which a message is marked while its header is read and its files are written.
+const SLOT: usize = 1;
 
 /// A message that is being received.
 struct Open {
@@ -121,9 +126,13 @@ impl Stager {
                 }
                 Piece::Abandon => {
                     open = None;
+                    self.attempts.leave(SLOT);
                     continue;
                 }
                 Piece::Start { job, prefix, data, complete } => {
+                    if job.claim != Claim::Nameless {
+                        self.attempts.enter(SLOT, &job.key);
+                    }
                     open = Some(self.begin(*job, prefix, &data));
                     complete
                 }
@@ -136,6 +145,7 @@ impl Stager {
             };
             if complete && let Some(open) = open.take() {
                 batch.push(open.finish());
+                self.attempts.leave(SLOT);
             }
         }
         if !batch.is_empty() {

@@ -18,6 +18,7 @@ use super::report::Tally;
 use super::sink::Sink;
 use super::stage::{Job, Stager};
 use super::{Account, Context};
+use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::session::Session;
 use crate::store::{Outcome, StoreError};
@@ -69,6 +70,10 @@ impl Transfer<'_> {
         elsewhere: HashMap<[u8; 32], Vec<MessageKey>>,
     ) -> Result<Transferred, PollError> {
         let Self { account, context, progress, sinks, trace, deadline } = self;
+        let dir = context.store.dir();
+        let attempts = Attempts::begin(dir, &account.name)
+            .map_err(|error| StoreError::Directory { path: dir.to_owned(), cause: error.to_string() })?;
+        let attempts = Arc::new(attempts);
         let (pieces, inbox) = mpsc::channel(PIECES);
         let (outbox, batches) = mpsc::channel(BATCHES);
         let stager = Stager {
@@ -76,6 +81,7 @@ impl Transfer<'_> {
             instance: context.store.instance().to_owned(),
             spool_dir: spool_dir(context)?,
             sinks: Arc::clone(sinks),
+            attempts: Arc::clone(&attempts),
         };
         let staging = tokio::task::spawn_blocking(move || stager.run(inbox, &outbox));
         let receiver = Receiver {
@@ -86,16 +92,27 @@ impl Transfer<'_> {
             deletable: deletes(account).then_some(deletions),
             max_size: account.policy.max_size,
             trace,
+            attempts: &attempts,
             progress,
             cancel: &context.cancel,
             deadline,
             limit: account.deadline,
         };
-        let contents = Contents { elsewhere, ..Contents::default() };
-        let committer =
-            Committer::new(&account.name, &account.endpoint.host, &context.store, sinks, deletable, contents);
+        let committer = Committer {
+            account: &account.name,
+            host: &account.endpoint.host,
+            store: &context.store,
+            sinks,
+            attempts: &attempts,
+            deletable,
+            tally: Tally::default(),
+            contents: Contents { elsewhere, ..Contents::default() },
+            moved: Vec::new(),
+        };
         let (received, (tally, moved, committed)) = tokio::join!(receiver.run(jobs, harvest), committer.run(batches));
         staging.await.map_err(|error| PollError::Panic(error.to_string()))?;
+        // After a panic the marks stay.
+        attempts.end();
         Ok(Transferred { received, committed, tally, moved })
     }
 }

@@ -101,6 +101,15 @@ pub enum Change {
         /// The messages.
         keys: Vec<MessageKey>,
     },
+    /// The program has died while it handled messages.
+    Crash {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+        /// The account's destinations.
+        places: Vec<Place>,
+    },
     /// What became of staged deliveries that an earlier process left behind.
     Resolve(Vec<(StagedDelivery, Resolution)>),
     /// How an account's polls go.
@@ -199,6 +208,9 @@ pub enum Ending {
 
 /// So often a message is asked for that the server lists and does not hand out.
 pub(super) const RETRIEVAL_ATTEMPTS: u32 = 5;
+
+/// So often the program may die while it handles a message.
+pub(super) const CRASHES: u32 = 2;
 
 /// A staged delivery that may have ended with its process.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::account;
 use super::change::{
-    Change, Ending, Outcome, Place, RETRIEVAL_ATTEMPTS, Release, Resolution, Stage, StagedDelivery, TargetState,
+    CRASHES, Change, Ending, Outcome, Place, RETRIEVAL_ATTEMPTS, Release, Resolution, Stage, StagedDelivery,
+    TargetState,
 };
 use super::migrate;
 use super::schema::{kind, state};
@@ -30,6 +31,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Prove { account, keys, same } => migrate::prove(connection, account, keys, *same),
         Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),
         Change::Retrieved { account, keys } => migrate::retrieved(connection, account, keys, now),
+        Change::Crash { account, keys, places } => crash(connection, account, keys, places, now),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
@@ -233,6 +235,43 @@ fn reappear(connection: &Connection, account: &Name, keys: &[MessageKey]) -> rus
     Ok(keys.len())
 }
 
+/// Counts a death for each message; with the last one that may be, what is open of it goes into
+/// quarantine.
+fn crash(
+    connection: &Connection,
+    account: &Name,
+    keys: &[MessageKey],
+    places: &[Place],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    for key in keys {
+        let (message, crashes): (i64, u32) = connection
+            .prepare_cached(
+                "INSERT INTO message (account, uid, occurrence, seen, kind, crashes) VALUES (?1, ?2, ?3, ?4, ?5, 1)
+                 ON CONFLICT (account, uid, occurrence) DO UPDATE SET crashes = crashes + 1 RETURNING id, crashes",
+            )?
+            .query_row(params![account, key.uid(), key.occurrence(), now, kind::WHOLE], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let state = if crashes >= CRASHES { state::QUARANTINED } else { state::DEFERRED };
+        let why = format!("the program died while it handled this message ({crashes} of {CRASHES} times)");
+        for place in places {
+            let place = place_id(connection, place)?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
+                     SELECT id, ?2, ?3, ?4, 1, 0, ?5 FROM message WHERE id = ?1 AND done IS NULL
+                     ON CONFLICT (message, place) DO UPDATE SET
+                         state = excluded.state, at = excluded.at, until = 0, detail = excluded.detail
+                     WHERE state IN (?6, ?7)",
+                )?
+                .execute(params![message, place, state, now, why, state::SENDING, state::DEFERRED])?;
+        }
+    }
+    Ok(keys.len())
+}
+
 fn resolve(
     connection: &Connection,
     resolved: &[(StagedDelivery, Resolution)],
@@ -286,6 +325,7 @@ fn release_messages(
                 "UPDATE delivery SET state = ?2, until = ?3, attempts = 0, at = ?4 WHERE message = ?1 AND state = ?5",
             )?
             .execute(params![message, new_state, until, now, state::QUARANTINED])?;
+        connection.prepare_cached("UPDATE message SET crashes = 0 WHERE id = ?1")?.execute([message])?;
         if release == Release::Skip {
             finish(connection, message, now)?;
         }

@@ -178,6 +178,8 @@ pub struct Behaviour {
     pub cut_after_octets: Option<u64>,
     /// Closes after so many octets of the answer to RETR of a message.
     pub cut_in_retr: Option<(usize, u64)>,
+    /// Says nothing more after so many octets of the answer to RETR of a message.
+    pub hang_in_retr: Option<(usize, u64)>,
     /// Only so many connections, counted from the server's start, hang, drop,
     /// inject or cut.
     pub faulty_connections: usize,
@@ -199,6 +201,7 @@ impl Default for Behaviour {
             inject_after: None,
             cut_after_octets: None,
             cut_in_retr: None,
+            hang_in_retr: None,
             faulty_connections: usize::MAX,
         }
     }
@@ -207,6 +210,14 @@ impl Default for Behaviour {
 impl Behaviour {
     /// The same without what only the first connections suffer.
     pub fn without_faults(self) -> Self {
-        Self { hang_at: None, drop_at: None, inject_after: None, cut_after_octets: None, cut_in_retr: None, ..self }
+        Self {
+            hang_at: None,
+            drop_at: None,
+            inject_after: None,
+            cut_after_octets: None,
+            cut_in_retr: None,
+            hang_in_retr: None,
+            ..self
+        }
     }
 }

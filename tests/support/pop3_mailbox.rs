@@ -347,6 +347,14 @@ impl Session {
         {
             self.allowance = Some(octets);
         }
+        if let Some((faulty, octets)) = self.behaviour.hang_in_retr
+            && faulty == number
+        {
+            self.line("+OK")?;
+            let text: Vec<u8> = message.pieces(true).flat_map(|piece| piece.to_vec()).collect();
+            self.send(&text[..text.len().min(usize::try_from(octets).unwrap_or(usize::MAX))])?;
+            return self.connection.hang();
+        }
         self.line(&format!("+OK {} octets", listed(message)))?;
         let mut end = Vec::new();
         for piece in message.pieces(!self.behaviour.unstuffed) {

@@ -11,6 +11,10 @@ use crate::poll::stage::{Copy, Received};
 use crate::poll::unix_now;
 use crate::store::{Change, Ending, Outcome, StoreError};
 
+/// Messages are marked while they are sent, each lane in a slot of its own after those for what
+/// is being received and written.
+const FIRST_SLOT: usize = 2;
+
 impl Committer<'_> {
     /// Sends what goes by SMTP, as many at a time as the server is given connections; each answer
     /// is recorded before the next message takes its place.
@@ -28,15 +32,18 @@ impl Committer<'_> {
         }
         queue.reverse();
         let (this, shared) = (&*self, &*staged);
-        let width = this.sinks.iter().filter_map(|sink| sink.outlet.smtp.as_ref()).map(|pool| pool.width()).sum();
+        let width: usize =
+            this.sinks.iter().filter_map(|sink| sink.outlet.smtp.as_ref()).map(|pool| pool.width()).sum();
         let queue = std::sync::Mutex::new(queue);
         let queue = &queue;
-        let lane = || async move {
+        let lane = |slot: usize| async move {
             let mut ended = Vec::new();
             loop {
                 let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
                 let Some((message, position)) = next else { return Ok::<_, StoreError>(ended) };
+                this.attempts.enter(slot, &shared[message].received.job.key);
                 let outcome = this.send_one(&shared[message].received, position).await;
+                this.attempts.leave(slot);
                 let ending = outcome.ending.clone();
                 let account = this.account.clone();
                 let settle = Change::Settle { account, outcomes: vec![outcome] };
@@ -44,7 +51,7 @@ impl Committer<'_> {
                 ended.push((message, position, ending));
             }
         };
-        let lanes = futures_util::future::join_all((0..width).map(|_| lane())).await;
+        let lanes = futures_util::future::join_all((FIRST_SLOT..FIRST_SLOT + width).map(lane)).await;
         let mut sent = Vec::new();
         for ended in lanes {
             for (message, position, ending) in ended? {

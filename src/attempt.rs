@@ -1,0 +1,114 @@
+//! Which messages are being handled right now: written down before it begins, so that the next
+//! process knows what the last one died of.
+//!
+//! One small file for each account that is being polled, `STATE-DIR/attempts/ACCOUNT`.  It is not
+//! synced: it has to outlive the process, not the machine.
+
+use std::collections::BTreeSet;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::message::{MessageKey, Name, UNIQUE_ID_LIMIT};
+
+/// Octets of a slot: length and occurrence of a unique-id, and the unique-id.
+const SLOT_OCTETS: usize = 2 + 4 + UNIQUE_ID_LIMIT;
+
+/// The marks of one poll.
+#[derive(Debug)]
+pub struct Attempts {
+    file: File,
+    path: PathBuf,
+}
+
+/// The messages that an earlier poll of the account has died of.
+pub fn left(state_dir: &Path, account: &Name) -> Vec<MessageKey> {
+    let left = std::fs::read(path(state_dir, account)).unwrap_or_default();
+    // A message may be in the hands of several.
+    let keys: BTreeSet<MessageKey> = left.chunks(SLOT_OCTETS).filter_map(key).collect();
+    keys.into_iter().collect()
+}
+
+/// Forgets them.
+pub fn forget(state_dir: &Path, account: &Name) {
+    let _ = std::fs::remove_file(path(state_dir, account));
+}
+
+fn path(state_dir: &Path, account: &Name) -> PathBuf {
+    state_dir.join("attempts").join(account.as_str())
+}
+
+impl Attempts {
+    /// Begins a poll's marks.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
+    pub fn begin(state_dir: &Path, account: &Name) -> io::Result<Self> {
+        let path = path(state_dir, account);
+        match DirBuilder::new().mode(0o700).create(state_dir.join("attempts")) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        Ok(Self { file, path })
+    }
+
+    /// A message is going to be handled.  At most one at a time in each slot.
+    pub fn enter(&self, slot: usize, key: &MessageKey) {
+        let uid = key.uid();
+        let mut mark = Vec::with_capacity(6 + uid.len());
+        mark.extend_from_slice(&u16::try_from(uid.len()).unwrap_or(0).to_be_bytes());
+        mark.extend_from_slice(&key.occurrence().to_be_bytes());
+        mark.extend_from_slice(uid);
+        self.write(slot, &mark);
+    }
+
+    /// It has been handled.
+    pub fn leave(&self, slot: usize) {
+        self.write(slot, &[0; 2]);
+    }
+
+    /// The poll has ended, well or not: nothing was died of.
+    pub fn end(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// A mark that cannot be made protects nobody, and holds up nobody.
+    fn write(&self, slot: usize, mark: &[u8]) {
+        let _ = self.file.write_all_at(mark, (slot * SLOT_OCTETS) as u64);
+    }
+}
+
+/// The message that a slot names.
+fn key(slot: &[u8]) -> Option<MessageKey> {
+    let (length, rest) = slot.split_first_chunk::<2>()?;
+    let (occurrence, uid) = rest.split_first_chunk::<4>()?;
+    MessageKey::new(uid.get(..usize::from(u16::from_be_bytes(*length)))?, u32::from_be_bytes(*occurrence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_entered_and_not_left_is_found_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let account = Name::new("a").expect("a name");
+        let key = |uid: &[u8], occurrence| MessageKey::new(uid, occurrence).expect("a key");
+        let marks = Attempts::begin(dir.path(), &account).expect("begun");
+        assert_eq!(left(dir.path(), &account), []);
+        let long = key(&[b'x'; UNIQUE_ID_LIMIT], 7);
+        marks.enter(0, &key(b"one", 0));
+        marks.enter(2, &long);
+        marks.enter(0, &key(b"2", 1));
+        marks.enter(3, &key(b"2", 1));
+        marks.enter(1, &key(b"three", 0));
+        marks.leave(1);
+        // As after a death: nothing is ended.
+        drop(marks);
+        assert_eq!(left(dir.path(), &account), [key(b"2", 1), long]);
+        forget(dir.path(), &account);
+        assert_eq!(left(dir.path(), &account), []);
+    }
+}
