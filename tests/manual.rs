@@ -116,7 +116,7 @@ fn exit_codes() -> BTreeSet<String> {
         Class::Configuration,
     ];
     let mut codes: BTreeSet<String> = classes.into_iter().map(listed).collect();
-    codes.extend(["0".to_owned(), "64".to_owned()]);
+    codes.extend(["0", "64", "66"].map(str::to_owned));
     // Codes that are written out where the process ends.
     for entry in std::fs::read_dir("src/cli").expect("the sources") {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a source");

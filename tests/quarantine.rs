@@ -83,3 +83,57 @@ fn what_the_server_breaks_off_is_not_died_of() {
     program.run(&["fetch"]).assert_success();
     wanted.verify(&program.path("home")).assert_exactly_once();
 }
+
+/// A message that the server lists and does not hand out until it is in quarantine.
+fn refused(behaviour: Behaviour) -> (MailboxServer, Postrider) {
+    let answers = [("RETR 2".to_owned(), "-ERR no such message".to_owned())].to_vec();
+    let server = MailboxServer::start_with(Message::several(3, Mix::Tiny), Behaviour { answers, ..behaviour });
+    let program = program(&server, "retention = \"delete\"");
+    // The others are deleted; it is message 1 then.
+    for command in ["RETR 1"; 5] {
+        program.run(&["fetch"]).assert_code(75);
+        set_deferrals_due(&program);
+        server.change(|behaviour| behaviour.answers[0].0 = command.to_owned());
+    }
+    assert_eq!(program.run(&["fetch"]).assert_success().stdout, "a: no new mail, 1 in quarantine\n");
+    (server, program)
+}
+
+#[test]
+fn a_message_in_quarantine_is_shown_and_exported_as_the_server_has_it() {
+    let (server, program) = refused(Behaviour::default());
+    let shown = program.run(&["quarantine", "show", "a", "uid-1-2"]).assert_success().stdout;
+    for word in ["uid-1-2", "no such message", "Attempts:     5", "quarantined since", "home"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let json = program.run(&["quarantine", "show", "--json", "--all", "a"]).assert_success().stdout;
+    assert!(json.contains("\"attempts\": 5") && json.contains("\"state\": \"quarantined\""), "{json}");
+    // It is still refused; then it is there.
+    program.run(&["quarantine", "export", "a", "uid-1-2"]).assert_code(76);
+    server.change(|behaviour| behaviour.answers.clear());
+    let exported = program.run(&["quarantine", "export", "a", "uid-1-2"]).assert_success();
+    assert_eq!(exported.stdout.as_bytes(), as_stored(&message(1, 2, Mix::Tiny)));
+    let folder = program.path("out");
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.display().to_string();
+    let exported = program.run(&["quarantine", "export", "--output", &path, "a", "--all"]).assert_success();
+    assert_eq!(std::fs::read(exported.stdout.trim_end()).unwrap(), as_stored(&message(1, 2, Mix::Tiny)));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    assert_eq!(server.remaining_uids(), ["uid-1-2"], "nothing is deleted");
+    program.run(&["quarantine", "export", "--output", "/nowhere", "a", "--all"]).assert_code(74);
+    program.run(&["quarantine", "export", "a", "unknown"]).assert_code(64);
+    program.run(&["quarantine", "show", "a", "unknown"]).assert_code(64);
+    server.replace(Vec::new());
+    program.run(&["quarantine", "export", "a", "uid-1-2"]).assert_code(66);
+}
+
+#[test]
+fn an_export_from_a_server_that_deletes_what_was_retrieved_ends_without_quit() {
+    let mut capabilities = Behaviour::default().capabilities.unwrap();
+    capabilities.push("EXPIRE 0".to_owned());
+    let (server, program) = refused(Behaviour { capabilities: Some(capabilities), ..Behaviour::default() });
+    server.change(|behaviour| behaviour.answers.clear());
+    let before = server.count("QUIT");
+    program.run(&["quarantine", "export", "a", "uid-1-2"]).assert_success();
+    assert_eq!(server.count("QUIT"), before);
+}

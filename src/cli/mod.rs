@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod export;
 mod fetch;
 mod history;
 mod list;
@@ -26,6 +27,8 @@ use crate::message::Name;
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
+/// What was asked for is not there (EX_NOINPUT).
+const NO_INPUT: u8 = 66;
 /// Output that cannot be written (EX_IOERR).
 const IO_ERROR: u8 = 74;
 

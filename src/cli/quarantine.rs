@@ -1,10 +1,12 @@
 //! `postrider quarantine`: messages that were refused for good, and what the operator does.
 
+use std::path::PathBuf;
+
 use super::output::{self, local_time};
 use crate::config::Config;
 use crate::message::{MessageKey, Name};
 use crate::poll::unix_now;
-use crate::store::{Reader, Release, StoreError, release};
+use crate::store::{QuarantinedDelivery, Reader, Release, StoreError, release};
 
 /// Arguments of `quarantine`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,23 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what is known of messages in quarantine
+    Show {
+        #[command(flatten)]
+        choice: Choice,
+        /// Write it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Retrieve messages from the server, as they are there, without delivering them
+    Export {
+        #[command(flatten)]
+        choice: Choice,
+        /// Write each into a file of its own in this folder; without it a single one goes to
+        /// standard output
+        #[arg(short, long, value_name = "FOLDER")]
+        output: Option<PathBuf>,
+    },
     /// Try messages again with the next poll
     Retry(Choice),
     /// Give messages up: they count as done, and follow the account's retention
@@ -32,13 +51,13 @@ enum Command {
 
 /// Which messages.
 #[derive(Debug, clap::Args)]
-struct Choice {
+pub(super) struct Choice {
     /// The account
     #[arg(value_name = "ACCOUNT", value_parser = super::name_of)]
-    account: Name,
+    pub(super) account: Name,
     /// Unique-ids, as `list` shows them
     #[arg(value_name = "UNIQUE-ID", required_unless_present = "all")]
-    uids: Vec<String>,
+    pub(super) uids: Vec<String>,
     /// All of the account
     #[arg(long, conflicts_with = "uids")]
     all: bool,
@@ -47,6 +66,8 @@ struct Choice {
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     let result = match &arguments.command {
         Command::List { account, json } => list(account.as_ref(), *json, config).map(|()| 0),
+        Command::Show { choice, json } => show(choice, *json, config),
+        Command::Export { choice, output } => return super::export::run(choice, output.as_deref(), config),
         Command::Retry(choice) => change(choice, Release::Retry, config),
         Command::Skip(choice) => change(choice, Release::Skip, config),
     };
@@ -69,24 +90,72 @@ fn list(account: Option<&Name>, json: bool, config: &Config) -> Result<(), Store
     Ok(())
 }
 
+fn show(choice: &Choice, json: bool, config: &Config) -> Result<u8, StoreError> {
+    let reader = Reader::open(&config.state_dir)?;
+    let keys = reader.quarantined_keys(&choice.account, &choice.uids)?;
+    let mut deliveries = Vec::new();
+    for key in &keys {
+        deliveries.extend(reader.quarantined_deliveries(&choice.account, key)?);
+    }
+    if json {
+        output::print_json(&deliveries);
+    } else {
+        deliveries.iter().for_each(show_one);
+    }
+    Ok(choice.check(keys.len()))
+}
+
+fn show_one(delivery: &QuarantinedDelivery) {
+    let QuarantinedDelivery { event, first_seen, attempts, crashes, sha256 } = delivery;
+    let line = |what: &str, value: &str| output::print(&format!("{:<14}{value}", format!("{what}:")));
+    line("Account", &event.account);
+    line("Unique-id", &event.uid);
+    if event.occurrence > 0 {
+        line("Copy", &(event.occurrence + 1).to_string());
+    }
+    line("Message-ID", event.message_id.as_deref().unwrap_or("-"));
+    line("Size", &event.octets.map_or_else(|| "-".into(), output::size));
+    line("SHA-256", sha256.as_deref().unwrap_or("-"));
+    line("First seen", &local_time(*first_seen));
+    line("Destination", &format!("{} ({})", event.destination, event.location));
+    line("State", &format!("{} since {}", event.state, local_time(event.at)));
+    line("Attempts", &attempts.to_string());
+    if *crashes > 0 {
+        line("Crashes", &crashes.to_string());
+    }
+    line("Reason", event.detail.as_deref().unwrap_or("-"));
+    output::print("");
+}
+
+impl Choice {
+    /// Complains if there are fewer messages than unique-ids; gives the exit code.
+    pub(super) fn check(&self, found: usize) -> u8 {
+        if self.all || found >= self.uids.len() {
+            return 0;
+        }
+        output::say("postrider: not all of the unique-ids are in quarantine; `postrider quarantine list` shows them");
+        super::USAGE
+    }
+}
+
 fn change(choice: &Choice, what: Release, config: &Config) -> Result<u8, StoreError> {
     // A unique-id is given as it is shown, escaped; the state has the octets.
     let keys: Vec<Option<MessageKey>> = match choice.all {
         true => vec![None],
-        false => Reader::open(&config.state_dir)?.quarantined_keys(&choice.account, &choice.uids)?,
+        false => {
+            let keys = Reader::open(&config.state_dir)?.quarantined_keys(&choice.account, &choice.uids)?;
+            keys.into_iter().map(Some).collect()
+        }
     };
     let mut released = 0;
     for key in keys {
         released += release(&config.state_dir, &choice.account, key, what, unix_now())?;
     }
-    let wanted = if choice.all { 0 } else { choice.uids.len() };
-    if released < wanted {
-        output::say("postrider: not all of the unique-ids are in quarantine; `postrider quarantine list` shows them");
-    }
+    let code = choice.check(released);
     let done = match what {
         Release::Retry => "will be tried again with the next poll",
         Release::Skip => "given up",
     };
     output::say(&format!("{} {done}.", output::count(released as u64, "message")));
-    Ok(if released < wanted { super::USAGE } else { 0 })
+    Ok(code)
 }

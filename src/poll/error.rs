@@ -31,6 +31,8 @@ pub enum PollError {
     Undelivered { count: usize, total: usize, first: String },
     #[error("it was asked to stop")]
     Stopped,
+    #[error("the message cannot be written: {0}")]
+    Export(std::io::Error),
     #[error("the poll failed by a bug: {0}")]
     Panic(String),
 }
@@ -73,6 +75,7 @@ impl Failure for PollError {
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
             PollError::NoUniqueIds => Class::Protocol,
+            PollError::Export(_) => Class::LocalIo,
             PollError::Deadline { .. } | PollError::Undelivered { .. } | PollError::Stopped | PollError::Panic(_) => {
                 Class::TryLater
             }
@@ -95,6 +98,7 @@ impl Failure for PollError {
                 "They stay on the server.  `postrider history` and `postrider quarantine list` tell more."
             }
             PollError::Stopped => "What was received is delivered; the rest comes with the next poll.",
+            PollError::Export(_) => "Check the folder and its disk.  The message is still on the server.",
             PollError::Panic(_) => "Please report it.  Nothing was lost or deleted.",
         };
         Some(text.to_owned())

@@ -95,7 +95,7 @@ pub(super) async fn run(
     };
     let whole = received.is_ok() && committed.is_ok() && !harvest.stopped && harvest.not_retrieved.is_empty();
     // "Popped" servers delete at QUIT what was retrieved: has it all come to its end?
-    let is_settled = tally.delivered + tally.reappeared + tally.recognised == wanted as u64;
+    let is_settled = tally.delivered + tally.reappeared + tally.recognised == harvest.retrieved;
     let retrieved = whole.then(|| retrieved(account, &inventory, &tally)).flatten();
     take_in(report, tally);
 

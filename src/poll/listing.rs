@@ -77,7 +77,7 @@ where
 }
 
 /// Unique-ids with their occurrence: identical copies may share one.
-fn keys(entries: &[Entry]) -> Vec<Option<MessageKey>> {
+pub(super) fn keys(entries: &[Entry]) -> Vec<Option<MessageKey>> {
     let mut occurrences: HashMap<&[u8], u32> = HashMap::with_capacity(entries.len());
     entries
         .iter()

@@ -5,6 +5,7 @@
 
 mod commit;
 mod error;
+mod export;
 mod fetch;
 mod heads;
 mod listing;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use error::{DestinationError, PollError};
+pub use export::{Exported, export};
 pub use listing::{Inventory, inventory};
 pub use memory::Memory;
 pub use progress::{Phase, Progress, Snapshot};

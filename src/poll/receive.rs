@@ -72,6 +72,8 @@ pub(super) struct Receiver<'a, S> {
 pub(super) struct Harvest {
     /// Messages whose deletion the server has agreed to; QUIT makes it true.
     pub(super) marked: Vec<MessageKey>,
+    /// Messages that the server has begun to hand out.
+    pub(super) retrieved: u64,
     /// Messages that the server listed and did not hand out, with its words.
     pub(super) not_retrieved: Vec<(Box<Job>, String)>,
     /// Whether messages were left that should have been retrieved.
@@ -131,7 +133,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 None => {}
                 Some(Asked::Deletion(key)) if status.ok => harvest.marked.push(key),
                 Some(Asked::Deletion(key)) => warn!(uid = %key, "DELE refused: {}", status.text),
-                Some(Asked::Message(job)) if status.ok => held = self.message(job, &mut batch, harvest).await?,
+                Some(Asked::Message(job)) if status.ok => {
+                    harvest.retrieved += 1;
+                    held = self.message(job, &mut batch, harvest).await?;
+                }
                 Some(Asked::Message(job)) => harvest.not_retrieved.push((job, status.text)),
             }
         }

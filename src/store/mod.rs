@@ -28,7 +28,7 @@ pub use change::{
 };
 pub use error::StoreError;
 pub use lookup::Known;
-pub use read::{Event, HistoryFilter, QuarantinedMessage, Reader, release};
+pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Reader, release};
 pub use thread::Store;
 
 /// Begins a transaction that is going to write: it waits for another process now, since one that

@@ -60,6 +60,23 @@ pub struct Event {
     pub deleted_at: Option<UnixTime>,
 }
 
+/// How one delivery of a message in quarantine stands.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct QuarantinedDelivery {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub event: Event,
+    /// When the message was first seen.
+    pub first_seen: UnixTime,
+    /// Attempts, the last one included.
+    pub attempts: u32,
+    /// So often the program has died while it handled the message.
+    pub crashes: u32,
+    /// The SHA-256 of its content, in hexadecimal, if it was ever retrieved whole.
+    pub sha256: Option<String>,
+}
+
 /// A message in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -141,14 +158,27 @@ impl Reader {
         self.read(|connection| quarantined(connection, account)).map(Option::unwrap_or_default)
     }
 
-    /// Keys of quarantined messages of an account, by their unique-ids as they are shown.
+    /// Keys of quarantined messages of an account, by their unique-ids as they are shown; all of
+    /// them without any.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn quarantined_keys(&self, account: &Name, shown: &[String]) -> Result<Vec<Option<MessageKey>>, StoreError> {
+    pub fn quarantined_keys(&self, account: &Name, shown: &[String]) -> Result<Vec<MessageKey>, StoreError> {
         let keys = self.read(|connection| quarantined_keys(connection, account))?.unwrap_or_default();
         let wanted = |key: &MessageKey| shown.iter().any(|uid| *uid == text::escape(key.uid(), 512));
-        Ok(keys.into_iter().filter(wanted).map(Some).collect())
+        Ok(keys.into_iter().filter(|key| shown.is_empty() || wanted(key)).collect())
+    }
+
+    /// Every delivery of a message in quarantine.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn quarantined_deliveries(
+        &self,
+        account: &Name,
+        key: &MessageKey,
+    ) -> Result<Vec<QuarantinedDelivery>, StoreError> {
+        self.read(|connection| quarantined_deliveries(connection, account, key)).map(Option::unwrap_or_default)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
@@ -158,32 +188,57 @@ impl Reader {
     }
 }
 
-fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<Vec<Event>> {
-    let mut find = connection.prepare(
-        "SELECT d.at, a.name, m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
-                d.detail, m.deleted
+/// What an [`Event`] is read from.
+const EVENT: &str = "d.at, a.name, m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
+                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.sha256
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
-         JOIN place p ON p.id = d.place
-         WHERE (?1 IS NULL OR a.name = ?1)
-           AND (?2 IS NULL OR instr(m.uid, ?2) OR instr(m.message_id, ?2) OR instr(d.detail, ?2))
-         ORDER BY d.at DESC, m.id DESC LIMIT ?3",
-    )?;
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    let rows = find.query_map(params![filter.account.as_ref().map(Name::as_str), filter.search, limit], |row| {
-        Ok(Event {
-            at: row.get(0)?,
-            account: row.get(1)?,
-            uid: text::escape(&row.get::<_, Vec<u8>>(2)?, 512),
-            occurrence: row.get(3)?,
-            message_id: row.get::<_, Option<String>>(4)?.map(|id| text::shown(id.as_bytes())),
-            octets: row.get::<_, Option<i64>>(5)?.and_then(|octets| u64::try_from(octets).ok()),
-            state: state_name(row.get(6)?),
-            destination: row.get(7)?,
-            location: shown_location(row.get(8)?),
-            detail: row.get(9)?,
-            deleted_at: row.get(10)?,
+         JOIN place p ON p.id = d.place";
+
+fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        at: row.get(0)?,
+        account: row.get(1)?,
+        uid: text::escape(&row.get::<_, Vec<u8>>(2)?, 512),
+        occurrence: row.get(3)?,
+        message_id: row.get::<_, Option<String>>(4)?.map(|id| text::shown(id.as_bytes())),
+        octets: row.get::<_, Option<i64>>(5)?.and_then(|octets| u64::try_from(octets).ok()),
+        state: state_name(row.get(6)?),
+        destination: row.get(7)?,
+        location: shown_location(row.get(8)?),
+        detail: row.get(9)?,
+        deleted_at: row.get(10)?,
+    })
+}
+
+fn quarantined_deliveries(
+    connection: &Connection,
+    account: &Name,
+    key: &MessageKey,
+) -> rusqlite::Result<Vec<QuarantinedDelivery>> {
+    let mut find = connection.prepare(&format!(
+        "SELECT {EVENT} WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3 ORDER BY p.destination"
+    ))?;
+    let rows = find.query_map(params![account.as_str(), key.uid(), key.occurrence()], |row| {
+        let hex = |sha256: [u8; 32]| sha256.iter().map(|octet| format!("{octet:02x}")).collect();
+        Ok(QuarantinedDelivery {
+            event: event(row)?,
+            first_seen: row.get(11)?,
+            attempts: row.get(12)?,
+            crashes: row.get(13)?,
+            sha256: row.get::<_, Option<[u8; 32]>>(14)?.map(hex),
         })
     })?;
+    rows.collect()
+}
+
+fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<Vec<Event>> {
+    let mut find = connection.prepare(&format!(
+        "SELECT {EVENT} WHERE (?1 IS NULL OR a.name = ?1)
+           AND (?2 IS NULL OR instr(m.uid, ?2) OR instr(m.message_id, ?2) OR instr(d.detail, ?2))
+         ORDER BY d.at DESC, m.id DESC LIMIT ?3"
+    ))?;
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let rows = find.query_map(params![filter.account.as_ref().map(Name::as_str), filter.search, limit], event)?;
     let mut events: Vec<Event> = rows.collect::<rusqlite::Result<_>>()?;
     events.reverse();
     Ok(events)
