@@ -149,7 +149,11 @@ async fn connect_all(config: &Config) -> Option<Class> {
                     None
                 }
                 Err(source) => {
-                    let error = PollError::Destination { name: destination.name.clone(), source: Arc::new(source) };
+                    let error = PollError::Destination {
+                        name: destination.name.clone(),
+                        source: Arc::new(source),
+                        others_work: false,
+                    };
                     output::complain_code(None, &error);
                     Some(error.class())
                 }

@@ -3,11 +3,14 @@
 //! A [`Destination`] is what the configuration says; an [`Outlet`] is one in use, shared by all
 //! polls that deliver to it.
 
+mod health;
 pub mod maildir;
 pub mod smtp;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use health::{Health, Lapse};
 
 use crate::message::Name;
 
@@ -46,6 +49,8 @@ pub struct Outlet {
     pub destination: Arc<Destination>,
     /// Its connections, if it is a server.
     pub smtp: Option<smtp::Pool>,
+    /// How it does.
+    pub health: Health,
 }
 
 impl Outlet {
@@ -55,6 +60,6 @@ impl Outlet {
             Kind::Maildir(_) => None,
             Kind::Smtp(settings) => Some(smtp::Pool::new(settings.as_ref().clone())),
         };
-        Self { destination, smtp }
+        Self { destination, smtp, health: Health::default() }
     }
 }

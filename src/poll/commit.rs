@@ -155,7 +155,8 @@ impl Committer<'_> {
                 continue;
             }
             let sinks = Arc::clone(self.sinks);
-            let synced = tokio::task::spawn_blocking(move || sinks[index].maildir.as_ref().map_or(Ok(()), sync)).await;
+            let synced =
+                tokio::task::spawn_blocking(move || sinks[index].maildir.as_deref().map_or(Ok(()), sync)).await;
             if let Ok(Err(error)) = synced {
                 let cause = sink.fail_maildir(error);
                 let copies = batch.iter_mut().flat_map(|received| &mut received.copies);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::CredentialError;
+use crate::deliver::Lapse;
 use crate::deliver::maildir::MaildirError;
 use crate::deliver::smtp::UnavailableError;
 use crate::failure::{Class, Failure};
@@ -22,7 +23,7 @@ pub enum PollError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
-    Destination { name: Name, source: Arc<DestinationError> },
+    Destination { name: Name, source: Arc<DestinationError>, others_work: bool },
     #[error("the server has no UIDL, by which mail that stays there is known again")]
     NoUniqueIds,
     #[error("the poll took longer than {} s (deadline)", limit.as_secs())]
@@ -45,6 +46,8 @@ pub enum DestinationError {
     Maildir(#[from] MaildirError),
     #[error(transparent)]
     Smtp(#[from] UnavailableError),
+    #[error("{0} (it is tried again later)")]
+    Waiting(Arc<Lapse>),
     #[error("a message cannot be spooled in the state directory: {0}")]
     Spool(std::io::Error),
 }
@@ -54,6 +57,7 @@ impl Failure for DestinationError {
         match self {
             DestinationError::Maildir(error) => error.class(),
             DestinationError::Smtp(error) => error.class(),
+            DestinationError::Waiting(lapse) => lapse.class(),
             DestinationError::Spool(_) => Class::LocalIo,
         }
     }
@@ -62,6 +66,7 @@ impl Failure for DestinationError {
         match self {
             DestinationError::Maildir(error) => error.advice(),
             DestinationError::Smtp(error) => error.advice(),
+            DestinationError::Waiting(lapse) => lapse.advice(),
             DestinationError::Spool(_) => Some("Check the disk that holds the state directory.".into()),
         }
     }

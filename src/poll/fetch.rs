@@ -126,6 +126,7 @@ pub(super) async fn run(
     if !changes.is_empty() {
         context.store.apply(changes, unix_now()).await?;
     }
+    sinks.iter().for_each(|sink| sink.tell(wanted > 0));
     result?;
     conclude(&sinks, &harvest, report, wanted)
 }
@@ -142,7 +143,10 @@ async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>,
     let sinks = opening.await.map_err(|error| PollError::Panic(error.to_string()))?;
     match sinks.iter().any(Sink::is_up) {
         true => Ok(sinks.into()),
-        false => Err(sinks.iter().find_map(Sink::failure).unwrap_or(PollError::Stopped)),
+        false => {
+            sinks.iter().for_each(|sink| sink.tell(false));
+            Err(sinks.iter().find_map(|sink| sink.failure(false)).unwrap_or(PollError::Stopped))
+        }
     }
 }
 
@@ -355,7 +359,8 @@ async fn delete(
 
 /// What is still to be told once everything is written down.
 fn conclude(sinks: &[Sink], harvest: &Harvest, report: &Report, wanted: usize) -> Result<(), PollError> {
-    if let Some(error) = sinks.iter().find_map(Sink::failure) {
+    let others_work = sinks.iter().any(Sink::is_up);
+    if let Some(error) = sinks.iter().find_map(|sink| sink.failure(others_work)) {
         return Err(error);
     }
     if let Some(first) = report.failures.values().next() {

@@ -1,6 +1,7 @@
 //! The destinations of one poll: each works until its first failure, which concerns it alone.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use super::error::{DestinationError, PollError};
 use crate::deliver::maildir::{Maildir, MaildirError};
@@ -13,7 +14,7 @@ pub(super) struct Sink {
     pub(super) outlet: Arc<Outlet>,
     pub(super) place: Place,
     /// Open, if it is a Maildir.
-    pub(super) maildir: Option<Maildir>,
+    pub(super) maildir: Option<Arc<Maildir>>,
     failure: OnceLock<Arc<DestinationError>>,
 }
 
@@ -21,10 +22,14 @@ impl Sink {
     /// Opens a destination, as far as that takes no network.  `was_there`: the state knows it.
     pub(super) fn open(outlet: Arc<Outlet>, was_there: bool) -> Self {
         let place = Place { destination: outlet.destination.name.clone(), location: outlet.destination.location() };
+        if let Some(lapse) = outlet.health.lapse(Instant::now()) {
+            let failure = OnceLock::from(Arc::new(DestinationError::Waiting(lapse)));
+            return Self { outlet, place, maildir: None, failure };
+        }
         let (maildir, failure) = match &outlet.destination.kind {
             Kind::Smtp(_) => (None, OnceLock::new()),
             Kind::Maildir(settings) => match Maildir::open(settings, was_there) {
-                Ok(maildir) => (Some(maildir), OnceLock::new()),
+                Ok(maildir) => (Some(Arc::new(maildir)), OnceLock::new()),
                 Err(error) => (None, OnceLock::from(Arc::new(DestinationError::from(error)))),
             },
         };
@@ -34,6 +39,21 @@ impl Sink {
     /// Whether it can still be used in this poll.
     pub(super) fn is_up(&self) -> bool {
         self.failure.get().is_none()
+    }
+
+    /// Whether it was left alone because it has failed before.
+    fn is_waiting(&self) -> bool {
+        self.failure.get().is_some_and(|failure| matches!(**failure, DestinationError::Waiting(_)))
+    }
+
+    /// Tells the other polls how it did; `used`: it was put to the test.
+    pub(super) fn tell(&self, used: bool) {
+        match self.failure.get() {
+            _ if self.is_waiting() => {}
+            Some(failure) => self.outlet.health.failed(&**failure, Instant::now()),
+            None if used => self.outlet.health.recovered(),
+            None => {}
+        }
     }
 
     /// Notes a failure after which nothing more is tried in this poll; the first one counts.
@@ -48,18 +68,24 @@ impl Sink {
         text
     }
 
-    /// Makes sure that a server can be reached.
+    /// Makes sure that a server can be reached, and that a Maildir can be written.
     pub(super) async fn probe(&self) {
         if let Some(pool) = &self.outlet.smtp
+            && self.is_up()
             && let Err(error) = pool.probe().await
+        {
+            self.fail(error);
+        }
+        if let Some(maildir) = self.maildir.clone().filter(|_| self.is_up())
+            && let Ok(Err(error)) = tokio::task::spawn_blocking(move || maildir.probe()).await
         {
             self.fail(error);
         }
     }
 
     /// The failure, if there was one.
-    pub(super) fn failure(&self) -> Option<PollError> {
+    pub(super) fn failure(&self, others_work: bool) -> Option<PollError> {
         let name = self.place.destination.clone();
-        self.failure.get().map(|source| PollError::Destination { name, source: Arc::clone(source) })
+        self.failure.get().map(|source| PollError::Destination { name, source: Arc::clone(source), others_work })
     }
 }

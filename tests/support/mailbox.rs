@@ -178,6 +178,8 @@ pub struct Behaviour {
     pub cut_after_octets: Option<u64>,
     /// Closes after so many octets of the answer to RETR of a message.
     pub cut_in_retr: Option<(usize, u64)>,
+    /// QUIT deletes what was retrieved.
+    pub pops: bool,
     /// Says nothing more after so many octets of the answer to RETR of a message.
     pub hang_in_retr: Option<(usize, u64)>,
     /// Only so many connections, counted from the server's start, hang, drop,
@@ -201,6 +203,7 @@ impl Default for Behaviour {
             inject_after: None,
             cut_after_octets: None,
             cut_in_retr: None,
+            pops: false,
             hang_in_retr: None,
             faulty_connections: usize::MAX,
         }

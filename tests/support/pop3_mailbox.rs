@@ -337,7 +337,10 @@ impl Session {
                 self.send(&message.top(lines.parse().unwrap_or(0)))?;
                 self.line(".")
             }
-            _ => self.retr(number, &message),
+            _ => {
+                entry.deleted |= self.behaviour.pops;
+                self.retr(number, &message)
+            }
         }
     }
 

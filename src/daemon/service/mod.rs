@@ -172,7 +172,7 @@ impl Service {
                         let _ = self.reload("SIGHUP").await;
                         Event::Tick
                     }
-                    Signal::User1 => Event::PollAll,
+                    Signal::User1 => self.poll_for(Vec::new(), None),
                 },
                 Some(ended) = self.polls.join_next() => self.ended(ended),
                 Some(Ok((name, secret))) = self.checks.join_next() => self.checked(name, secret),
@@ -253,6 +253,8 @@ impl Service {
 
     /// Polls now, for a client of the control socket.
     fn poll_for(&mut self, accounts: Vec<Name>, results: Option<mpsc::UnboundedSender<Summary>>) -> Event {
+        // Whoever asks has perhaps mended what was wrong.
+        self.context.outlets.values().for_each(|outlet| outlet.health.recovered());
         let all = accounts.is_empty();
         let wanted = if all { self.accounts.keys().cloned().collect() } else { accounts };
         for name in wanted {

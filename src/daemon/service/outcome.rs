@@ -90,7 +90,14 @@ fn tell(name: &Name, summary: &Summary, error: Option<&PollError>) {
 /// What an outcome means for the next poll.
 pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) -> Verdict {
     match error {
-        None | Some(PollError::Undelivered { .. } | PollError::Stopped | PollError::Deadline { .. }) => {
+        None
+        | Some(
+            PollError::Undelivered { .. }
+            | PollError::Stopped
+            | PollError::Deadline { .. }
+            // It has a back-off of its own.
+            | PollError::Destination { others_work: true, .. },
+        ) => {
             Verdict::Good { login_delay }
         }
         Some(PollError::Session(session)) => match session.response_code() {

@@ -1,0 +1,107 @@
+//! How a destination does: after a failure it is left alone for a while, and longer each time, so
+//! that mail for others goes on.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Class, Failure, describe};
+
+/// Least time before a destination that has failed is tried again.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
+/// Most.
+const LAST_WAIT: Duration = Duration::from_secs(15 * 60);
+
+/// A failure of a destination, as long as it is not tried again.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Lapse {
+    cause: String,
+    class: Class,
+    advice: Option<String>,
+    failures: u32,
+    until: Instant,
+}
+
+impl Failure for Lapse {
+    fn class(&self) -> Class {
+        self.class
+    }
+
+    fn advice(&self) -> Option<String> {
+        self.advice.clone()
+    }
+}
+
+/// The health of a destination, shared by all polls that deliver to it.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<Option<Arc<Lapse>>>);
+
+impl Health {
+    /// The last failure, if it is too early to try again.
+    pub fn lapse(&self, now: Instant) -> Option<Arc<Lapse>> {
+        self.lock().clone().filter(|lapse| lapse.until > now)
+    }
+
+    /// It has failed.  Several at the same time are one.
+    pub fn failed<E: Failure + 'static>(&self, error: &E, now: Instant) {
+        let mut lapse = self.lock();
+        let failures = match &*lapse {
+            Some(lapse) if lapse.until > now => return,
+            Some(lapse) => lapse.failures + 1,
+            None => 1,
+        };
+        let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10)).min(LAST_WAIT);
+        let (cause, class, advice) = (describe(error), error.class(), error.advice());
+        *lapse = Some(Arc::new(Lapse { cause, class, advice, failures, until: now + wait }));
+    }
+
+    /// It works, or somebody says so.
+    pub fn recovered(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Lapse>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("full")]
+    struct Full;
+
+    impl Failure for Full {
+        fn class(&self) -> Class {
+            Class::LocalIo
+        }
+
+        fn advice(&self) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn it_is_left_alone_for_longer_each_time_until_it_works() {
+        let (health, start) = (Health::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert!(health.lapse(start).is_none());
+        health.failed(&Full, start);
+        // Another poll, which was on its way.
+        health.failed(&Full, after(1));
+        assert!(health.lapse(after(29)).is_some_and(|lapse| lapse.to_string() == "full"));
+        assert!(health.lapse(after(30)).is_none());
+        health.failed(&Full, after(30));
+        assert!(health.lapse(after(89)).is_some() && health.lapse(after(90)).is_none());
+        for _ in 0..40 {
+            health.failed(&Full, after(90));
+        }
+        health.failed(&Full, after(100_000));
+        assert!(health.lapse(after(100_000) + LAST_WAIT).is_none());
+        health.recovered();
+        health.failed(&Full, after(200_000));
+        assert!(health.lapse(after(200_030)).is_none());
+    }
+}
