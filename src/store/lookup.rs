@@ -16,7 +16,7 @@ pub struct Known {
     pub begun: Option<UnixTime>,
     /// Its unique-ids have changed, and not all are matched yet.
     pub migrating: bool,
-    /// Messages that are remembered and not deleted.
+    /// Messages that are remembered and not deleted; not those that have long been missing.
     pub remembered: usize,
     /// As many of those are not among the ones that were asked for.
     pub missing: usize,
@@ -30,6 +30,10 @@ pub struct Known {
     /// Indexes of others that the last listing did not have.
     pub resighted: Vec<usize>,
 }
+
+/// After so many seconds a message that is missing no longer tells that its server was migrated: it
+/// was deleted elsewhere, or the answer to a QUIT was lost.
+const STALE: i64 = 7 * 24 * 3600;
 
 /// A message's row.
 struct Row {
@@ -50,11 +54,12 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
         return Ok(Known { standings: vec![None; keys.len()], ..Known::default() });
     };
     let mut known = Known { begun, migrating, ..Known::default() };
-    let (remembered, absent): (i64, i64) = connection
+    let (remembered, absent, stale): (i64, i64, i64) = connection
         .prepare_cached(
-            "SELECT count(*), coalesce(sum(absent), 0) FROM message WHERE account = ?1 AND deleted IS NULL",
+            "SELECT count(*), count(nullif(absent, 0)), count(iif(absent BETWEEN 1 AND unixepoch() - ?2, 1, NULL))
+             FROM message WHERE account = ?1 AND deleted IS NULL",
         )?
-        .query_row([account], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([account, STALE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let (mut found, mut found_absent) = (0, 0);
     known.standings.reserve(keys.len());
     for (index, key) in keys.iter().enumerate() {
@@ -75,8 +80,8 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
         known.standings.push(row.standing);
     }
     let count = |number: i64| usize::try_from(number).unwrap_or(0);
-    known.remembered = count(remembered);
-    known.missing = count(remembered - found);
+    known.remembered = count(remembered - stale);
+    known.missing = count(remembered - stale - found);
     known.newly_missing = count((remembered - absent) - (found - found_absent));
     Ok(known)
 }
@@ -93,7 +98,7 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
 
 fn find(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
     let mut find = connection.prepare_cached(
-        "SELECT id, kind, done, deleted, sha256, absent, proof, CASE absent WHEN 1 THEN message_id END, head
+        "SELECT id, kind, done, deleted, sha256, absent, proof, iif(absent, message_id, NULL), head
          FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
     )?;
     let mut rows = find.query(params![account, key.uid(), key.occurrence()])?;
@@ -113,7 +118,7 @@ fn find(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Re
         (_, None, _) => Some(Standing::Open(deliveries(connection, row.get(0)?)?)),
     };
     let (message_id, fingerprint) = (row.get(7)?, row.get(8)?);
-    Ok(Some(Row { standing, absent: row.get(5)?, present: deleted.is_none(), message_id, fingerprint }))
+    Ok(Some(Row { standing, absent: row.get::<_, i64>(5)? != 0, present: deleted.is_none(), message_id, fingerprint }))
 }
 
 fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {

@@ -18,7 +18,7 @@ pub(super) fn missing(
 ) -> rusqlite::Result<Vec<Missing>> {
     let listed: HashSet<(&[u8], u32)> = listed.iter().flatten().map(|key| (key.uid(), key.occurrence())).collect();
     let mut find = connection.prepare_cached(
-        "SELECT m.uid, m.occurrence, m.sha256, m.head, m.kind, m.absent FROM message m JOIN account a ON a.id = m.account
+        "SELECT m.uid, m.occurrence, m.sha256, m.head, m.kind, m.absent <> 0 FROM message m JOIN account a ON a.id = m.account
          WHERE a.name = ?1 AND m.deleted IS NULL",
     )?;
     let mut rows = find.query([account.as_str()])?;
@@ -53,7 +53,7 @@ pub(super) fn sight(
     keys: &[MessageKey],
     listed: bool,
 ) -> rusqlite::Result<usize> {
-    each(connection, account, keys, if listed { "absent = 0" } else { "absent = 1" })
+    each(connection, account, keys, if listed { "absent = 0" } else { "absent = unixepoch()" })
 }
 
 pub(super) fn rename(connection: &Connection, account: &Name, renamed: &[Renamed]) -> rusqlite::Result<usize> {

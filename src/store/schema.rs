@@ -72,7 +72,7 @@ CREATE TABLE message (
     head        BLOB,               -- digest of the header fields that identify it
     proof       INTEGER NOT NULL DEFAULT 0, -- 0 its content came under this unique-id, 1 its header, 2 neither
     crashes     INTEGER NOT NULL DEFAULT 0, -- so often the program has died while handling it
-    absent      INTEGER NOT NULL DEFAULT 0, -- 1 the last listing did not have it
+    absent      INTEGER NOT NULL DEFAULT 0, -- since when listings have not had it; 0: the last one had it
     UNIQUE (account, uid, occurrence)
 );
 
