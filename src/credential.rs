@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::failure::{Class, Failure};
+use crate::sasl::Proof;
 use crate::secret::Secret;
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
@@ -33,6 +34,39 @@ pub enum SecretSource {
     Command(Vec<String>),
     /// A credential that systemd has put into `$CREDENTIALS_DIRECTORY`.
     Credential(String),
+}
+
+/// What an account logs in with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Credential {
+    /// A password.
+    Password(SecretSource),
+    /// An OAuth 2.0 access token, which somebody else keeps fresh.
+    Token(SecretSource),
+    /// The client certificate of the connection.
+    Certificate,
+}
+
+impl Credential {
+    /// Where its secret comes from, if it has one.
+    pub fn source(&self) -> Option<&SecretSource> {
+        match self {
+            Credential::Password(source) | Credential::Token(source) => Some(source),
+            Credential::Certificate => None,
+        }
+    }
+
+    /// Reads the secret.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub async fn read(&self) -> Result<Proof, CredentialError> {
+        Ok(match self {
+            Credential::Password(source) => Proof::Password(source.read().await?),
+            Credential::Token(source) => Proof::Token(source.read().await?),
+            Credential::Certificate => Proof::Certificate,
+        })
+    }
 }
 
 /// A secret that cannot be had.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
 use crate::config::Config;
-use crate::credential::SecretSource;
+use crate::credential::{Credential, SecretSource};
 use crate::deliver::maildir::Maildir;
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         output::say(&format!("warning: {warning}"));
     }
     for account in &config.accounts {
-        if let SecretSource::File(path) = &account.secret
+        if let Some(SecretSource::File(path)) = account.credential.source()
             && let Err(error) = std::fs::File::open(path)
         {
             output::say(&format!("note: account {}: password file {}: {error}", account.name, path.display()));
@@ -62,11 +62,18 @@ fn tls(mode: TlsMode) -> &'static str {
 
 fn describe_account(account: &Account) -> String {
     let endpoint = &account.endpoint;
-    let password = match &account.secret {
-        SecretSource::Inline(_) => "password from the configuration".to_owned(),
-        SecretSource::File(path) => format!("password from {}", path.display()),
-        SecretSource::Command(argv) => format!("password from the command {}", argv.first().map_or("", String::as_str)),
-        SecretSource::Credential(name) => format!("password from the credential {name}"),
+    let what = match &account.credential {
+        Credential::Token(_) => "token",
+        Credential::Password(_) | Credential::Certificate => "password",
+    };
+    let password = match account.credential.source() {
+        None => "with its certificate".to_owned(),
+        Some(SecretSource::Inline(_)) => format!("{what} from the configuration"),
+        Some(SecretSource::File(path)) => format!("{what} from {}", path.display()),
+        Some(SecretSource::Command(argv)) => {
+            format!("{what} from the command {}", argv.first().map_or("", String::as_str))
+        }
+        Some(SecretSource::Credential(name)) => format!("{what} from the credential {name}"),
     };
     let retention = match account.policy.retention {
         Retention::Keep => "keeps mail on the server".to_owned(),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::credential::{Credential, SecretSource};
 use crate::message::Name;
 use crate::plan::{Initial, Oversize, Policy, Retention};
 use crate::poll::Account;
-use crate::sasl::Mechanism;
+use crate::sasl::{Mechanism, Proof};
+use crate::secret::Secret;
 
 use super::endpoint::{self, POP3};
 use super::password;
@@ -28,18 +30,13 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name) -> Option<Accou
     let endpoint = endpoint::read(reader, &POP3);
     reader.require("username");
     let username = reader.plain("username").map(|(text, _)| text.to_owned());
-    refuse_token(reader);
-    let secret = password::read(reader);
-    if reader.complete && !password::is_set(reader) && reader.entry("token-command").is_none() {
-        let message = format!("{} needs a password: one of {}", reader.what, listed(&password::KEYS));
-        reader.problems.absence(&reader.at, message);
-    }
+    let auth = auth(reader).unwrap_or_default();
+    let credential = credential(reader, &auth);
     let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1);
     let deadline = reader.duration("deadline", DEADLINE.0..=DEADLINE.1);
     let account = Account {
         name: name.clone(),
         enabled: reader.boolean("enabled").unwrap_or(true),
-        auth: auth(reader).unwrap_or_default(),
         policy: policy(reader),
         deliver: deliver(reader),
         interval: reader.duration("interval", INTERVAL.0..=INTERVAL.1).unwrap_or(INTERVAL_DEFAULT),
@@ -48,7 +45,8 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name) -> Option<Accou
         received_header: reader.boolean("received-header").unwrap_or(true),
         endpoint: endpoint?,
         username: username?,
-        secret: secret?,
+        credential: credential?,
+        auth,
     };
     if account.timeout > account.deadline
         && let Some(entry) = reader.entry("deadline").or_else(|| reader.entry("timeout"))
@@ -102,12 +100,51 @@ fn auth(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<Mechanism>> {
     Some(mechanisms)
 }
 
-/// The key has its place in the design, and a clear word is better than "unknown key".
-fn refuse_token(reader: &mut Reader<'_, '_, '_>) {
-    if let Some(entry) = reader.entry("token-command") {
-        let message = "`token-command` needs a mechanism that this version does not have yet (OAuth 2.0)";
-        reader.problems.error(&entry.key_at(), message);
+/// A password, a token, or the certificate alone.  What is nearer, the account's own key or the
+/// mechanism that it names, decides.
+fn credential(reader: &mut Reader<'_, '_, '_>, auth: &[Mechanism]) -> Option<Credential> {
+    let takes = |mechanism: Mechanism| auth.contains(&mechanism);
+    if takes(Mechanism::External) {
+        if reader.complete && reader.entry("tls-client-cert").is_none() {
+            let message = "`external` needs `tls-client-cert`, which is what it logs in with".to_owned();
+            reader.problems.absence(&reader.at, message);
+        }
+        if auth.iter().any(|&mechanism| mechanism != Mechanism::External) {
+            report(reader, "`external` stands alone: it needs neither password nor token");
+        }
+        return Some(Credential::Certificate);
     }
+    let (is_token, is_password) =
+        (takes(Mechanism::OAuthBearer) || takes(Mechanism::XOAuth2), password::is_set(reader));
+    let own_password = password::KEYS.into_iter().any(|name| reader.own_entry(name).is_some());
+    let own_token = reader.own_entry("token-command").is_some();
+    if own_password && own_token {
+        report(reader, "a password and `token-command` are both set; one is enough");
+    }
+    if reader.entry("token-command").is_some() && (own_token || is_token || !is_password) {
+        let wrong = auth.iter().find(|&&mechanism| !mechanism.takes(&Proof::Token(Secret::new(Vec::new()))));
+        if let Some(wrong) = wrong {
+            report(reader, &format!("`{}` needs a password, and there is `token-command`", wrong.name()));
+        }
+        return password::command(reader, "token-command").map(|argv| Credential::Token(SecretSource::Command(argv)));
+    }
+    if is_token {
+        report(reader, "`oauthbearer` and `xoauth2` need `token-command`");
+    }
+    if reader.complete && !is_password {
+        let message = format!("{} needs a password: one of {}", reader.what, listed(&password::KEYS));
+        reader.problems.absence(&reader.at, message);
+    }
+    password::read(reader).map(Credential::Password)
+}
+
+/// A problem of the mechanisms, told where they are named.
+fn report(reader: &mut Reader<'_, '_, '_>, message: &str) {
+    let at = match reader.entry("auth").or_else(|| reader.entry("token-command")) {
+        Some(entry) => entry.key_at(),
+        None => return reader.problems.absence(&reader.at, message.to_owned()),
+    };
+    reader.problems.error(&at, message);
 }
 
 /// The names; that there are such destinations is checked once all are known.

@@ -58,7 +58,7 @@ impl Config {
     pub fn watched(&self) -> BTreeSet<PathBuf> {
         let mut watched: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
         for account in &self.accounts {
-            watch(&mut watched, Some(&account.secret), &account.endpoint.trust);
+            watch(&mut watched, account.credential.source(), &account.endpoint.trust);
         }
         for destination in &self.destinations {
             if let Kind::Smtp(settings) = &destination.kind {

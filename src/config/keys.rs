@@ -88,7 +88,7 @@ pub const KEYS: &[Key] = &[
     key(Account, "password-file", PATH, Text("one of the password keys is required")),
     key(Account, "password-command", "an array of strings", Text("one of the password keys is required")),
     key(Account, "password-credential", "the name of a credential", Text("one of the password keys is required")),
-    key(Account, "token-command", "an array of strings", Text("not supported yet")),
+    key(Account, "token-command", "an array of strings", Text("none")),
     key(Account, "auth", "\"auto\", or mechanisms in order", Value("\"auto\"")),
     key(Account, "interval", DURATION, Value("\"5m\"")),
     key(Account, "retention", "\"keep\", \"delete\" or a duration such as \"14d\"", Value("\"keep\"")),

@@ -50,7 +50,8 @@ fn inline(reader: &mut Reader<'_, '_, '_>) -> Option<Secret> {
     None
 }
 
-fn command(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
+/// An argument list: a program and what it is called with.
+pub(super) fn command(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
     let argv = reader.array(name)?;
     for (n, (word, at)) in argv.iter().enumerate() {
         let fault = match n {

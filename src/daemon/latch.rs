@@ -15,11 +15,14 @@ const ROUNDS: usize = 200_000;
 /// A digest of everything that a login depends on: server, user name, mechanism, secret; salted by
 /// a word of this state directory.  `None` if the secret cannot be had.
 pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32]> {
-    let secret = account.secret.read().await.ok()?;
+    let secret = match account.credential.source() {
+        Some(source) => source.read().await.ok()?.fingerprint(),
+        None => [0; 32],
+    };
     let mut settings = String::new();
     let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
     let stretch = move || {
-        let mut digest = secret.fingerprint();
+        let mut digest = secret;
         for _ in 0..ROUNDS {
             digest = Sha256::new().chain_update(settings.as_bytes()).chain_update(digest).finalize().into();
         }

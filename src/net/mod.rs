@@ -94,6 +94,15 @@ pub fn is_loopback(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether an address is of this machine or of a private network (RFC 1918, RFC 4193, link-local),
+/// so that what is sent there in clear does not cross the Internet.
+pub fn is_own_network(address: std::net::IpAddr) -> bool {
+    match address.to_canonical() {
+        std::net::IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        std::net::IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
 /// Time for one address to accept a connection, so that a dead one does not use up the time of
 /// those that come after it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -36,13 +36,13 @@ pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
 pub use report::{Outcome, Report, Summary};
 
-use crate::credential::SecretSource;
+use crate::credential::Credential;
 use crate::deliver::Outlet;
 use crate::message::{Name, UnixTime};
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::plan::Policy;
 use crate::pop3::session::{Client, Login, Session, SessionError};
-use crate::sasl::Mechanism;
+use crate::sasl::{Identity, Mechanism};
 use crate::store::Store;
 
 /// A mailbox to poll, and what to do with its mail.
@@ -56,8 +56,8 @@ pub struct Account {
     pub endpoint: Endpoint,
     /// The user's name there.
     pub username: String,
-    /// Where the password comes from.
-    pub secret: SecretSource,
+    /// What it logs in with.
+    pub credential: Credential,
     /// Mechanisms to choose from, in this order; empty: automatic.
     pub auth: Vec<Mechanism>,
     /// What to do with its messages.
@@ -111,8 +111,16 @@ pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> 
 /// # Errors
 /// The password cannot be had, or the server refuses.
 pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
-    let secret = account.secret.read().await?;
-    let login = Login { username: &account.username, secret: &secret, mechanisms: &account.auth };
+    let proof = account.credential.read().await?;
+    let Endpoint { host, port, .. } = &account.endpoint;
+    let is_encrypted = client.stream().tls_version().is_some();
+    let login = Login {
+        identity: Identity { username: &account.username, host, port: *port },
+        proof: &proof,
+        mechanisms: &account.auth,
+        is_encrypted,
+        is_private: is_encrypted || client.stream().peer_addr().is_ok_and(|peer| net::is_own_network(peer.ip())),
+    };
     Ok(client.login(&login).await?)
 }
 

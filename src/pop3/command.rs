@@ -82,6 +82,17 @@ pub fn encode_pass(password: &[u8], out: &mut Vec<u8>) -> Result<(), CommandErro
     encode_line(b"PASS ", password, "password", out)
 }
 
+/// Appends `APOP name digest`.
+///
+/// # Errors
+/// The name cannot be sent; `out` is unchanged.
+pub fn encode_apop(username: &str, digest: &str, out: &mut Vec<u8>) -> Result<(), CommandError> {
+    if username.contains(' ') {
+        return Err(CommandError::ControlOctet("user name"));
+    }
+    encode_line(b"APOP ", format!("{username} {digest}").as_bytes(), "user name", out)
+}
+
 /// Appends a verb and its argument as a line.
 fn encode_line(verb: &[u8], argument: &[u8], what: &'static str, out: &mut Vec<u8>) -> Result<(), CommandError> {
     if memchr::memchr3(b'\r', b'\n', 0, argument).is_some() {

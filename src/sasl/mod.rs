@@ -1,22 +1,55 @@
 //! How a client proves who it is: the choice of a mechanism, and its messages.
 //!
-//! A mechanism is one variant of [`Mechanism`] and one function for its messages.  Exactly one is
-//! tried in a login: every refused attempt may count towards a lock-out.
+//! Exactly one mechanism is tried in a login: every refused attempt may count towards a lock-out.
+//! [`choose`] takes the strongest that the server offers and the proof at hand allows; an
+//! [`Exchange`] makes its messages.  What the server says in it is hostile input.  Pure.
 
-mod plain;
+mod apop;
+mod exchange;
+mod scram;
 
-pub use plain::initial_response;
+pub use apop::{challenge as apop_challenge, digest as apop_digest};
+pub use exchange::{Exchange, ExchangeError, Identity};
+
+use crate::secret::Secret;
+
+/// What a login is proven by.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A password.
+    Password(Secret),
+    /// An OAuth 2.0 access token.
+    Token(Secret),
+    /// The certificate of the TLS connection, and nothing else.
+    Certificate,
+}
 
 /// A way to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mechanism {
+    /// SCRAM-SHA-256 (RFC 7677): the password is not sent, and the server proves that it knows it.
+    ScramSha256,
+    /// SCRAM-SHA-1 (RFC 5802): the same.
+    ScramSha1,
+    /// CRAM-MD5 (RFC 2195): the password is not sent.
+    CramMd5,
     /// SASL PLAIN (RFC 4616): name and password in one message.
     Plain,
+    /// LOGIN (draft-murchison-sasl-login): name and password in two messages.
+    Login,
     /// The USER and PASS commands (RFC 1939 §7).
     UserPass,
+    /// OAUTHBEARER (RFC 7628): an access token.
+    OAuthBearer,
+    /// XOAUTH2, the older form of it.
+    XOAuth2,
+    /// EXTERNAL (RFC 4422): the client certificate of the connection.
+    External,
+    /// APOP (RFC 1939 §7): MD5 of a challenge and the password, which is no protection any more.
+    Apop,
 }
 
-/// What a server offers before the login.
+/// What a server offers before the login, and how it is connected.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
     /// Whether it said anything; a server without CAPA may know any of them.
@@ -25,37 +58,106 @@ pub struct Offer<'a> {
     pub user: bool,
     /// The SASL mechanisms that it announced, in capitals.
     pub sasl: &'a [String],
+    /// Nobody on the way can read what is sent: TLS, or a network of one's own.
+    pub is_private: bool,
 }
 
+use Mechanism::{Apop, CramMd5, External, Login, OAuthBearer, Plain, ScramSha1, ScramSha256, UserPass, XOAuth2};
+
 impl Mechanism {
-    /// Every mechanism, the preferred ones first.
-    pub const ALL: [Mechanism; 2] = [Mechanism::Plain, Mechanism::UserPass];
+    /// Every mechanism.
+    pub const ALL: [Mechanism; 10] =
+        [ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass, OAuthBearer, XOAuth2, External, Apop];
+
+    /// What is chosen from by itself, the preferred ones first.
+    fn automatic(proof: &Proof) -> &'static [Mechanism] {
+        match proof {
+            Proof::Password(_) => &[ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass],
+            Proof::Token(_) => &[OAuthBearer, XOAuth2],
+            Proof::Certificate => &[External],
+        }
+    }
 
     /// The name in the configuration, as `plain`.
     pub fn name(self) -> &'static str {
         match self {
-            Mechanism::Plain => "plain",
-            Mechanism::UserPass => "user",
+            ScramSha256 => "scram-sha-256",
+            ScramSha1 => "scram-sha-1",
+            CramMd5 => "cram-md5",
+            Plain => "plain",
+            Login => "login",
+            UserPass => "user",
+            OAuthBearer => "oauthbearer",
+            XOAuth2 => "xoauth2",
+            External => "external",
+            Apop => "apop",
+        }
+    }
+
+    /// The name in SASL, for those that are of it.
+    pub fn sasl_name(self) -> &'static str {
+        match self {
+            ScramSha256 => "SCRAM-SHA-256",
+            ScramSha1 => "SCRAM-SHA-1",
+            CramMd5 => "CRAM-MD5",
+            Plain => "PLAIN",
+            Login => "LOGIN",
+            UserPass => "USER",
+            OAuthBearer => "OAUTHBEARER",
+            XOAuth2 => "XOAUTH2",
+            External => "EXTERNAL",
+            Apop => "APOP",
+        }
+    }
+
+    /// Whether whoever reads along learns what he can log in with.
+    pub fn is_clear_text(self) -> bool {
+        matches!(self, Plain | Login | UserPass | OAuthBearer | XOAuth2)
+    }
+
+    /// Whether this is what it works with.
+    pub fn takes(self, proof: &Proof) -> bool {
+        match self {
+            OAuthBearer | XOAuth2 => matches!(proof, Proof::Token(_)),
+            External => matches!(proof, Proof::Certificate),
+            _ => matches!(proof, Proof::Password(_)),
         }
     }
 
     fn is_offered(self, offer: &Offer<'_>) -> bool {
         match self {
-            Mechanism::Plain => offer.sasl.iter().any(|name| name == "PLAIN"),
             // A server without CAPA is an old one, and those know USER and PASS.  Some announce
             // SASL alone or nothing of the two, and take it all the same.
-            Mechanism::UserPass => offer.user || !offer.announced || offer.sasl.is_empty(),
+            UserPass => offer.user || !offer.announced || offer.sasl.is_empty(),
+            // It is offered by the greeting.
+            Apop => true,
+            _ => offer.sasl.iter().any(|name| name == self.sasl_name()),
+        }
+    }
+
+    /// Whether the proof can be put into its messages: all but two take text alone.
+    fn can_send(self, proof: &Proof) -> bool {
+        match (self, proof) {
+            (Plain | UserPass | Apop, _) | (_, Proof::Certificate) => true,
+            (_, Proof::Password(secret) | Proof::Token(secret)) => std::str::from_utf8(secret.expose()).is_ok(),
         }
     }
 }
 
-/// The mechanism for this login: the first of `wanted` (empty: [`Mechanism::ALL`]) that the
-/// server offers.  A single wanted one is taken at its word, offered or not.
-pub fn choose(wanted: &[Mechanism], offer: &Offer<'_>) -> Option<Mechanism> {
+/// The mechanism for this login: the first of `wanted` that the server offers and the proof
+/// allows.  A single wanted one is taken at its word, offered or not.  Without any the strongest
+/// is taken, and none that others on the way could read.
+pub fn choose(wanted: &[Mechanism], proof: &Proof, offer: &Offer<'_>) -> Option<Mechanism> {
+    let fits = |mechanism: &Mechanism| mechanism.takes(proof) && mechanism.can_send(proof);
     match wanted {
-        [only] => Some(*only),
-        [] => Mechanism::ALL.into_iter().find(|mechanism| mechanism.is_offered(offer)),
-        _ => wanted.iter().copied().find(|mechanism| mechanism.is_offered(offer)),
+        [only] => Some(*only).filter(fits),
+        [] => Mechanism::automatic(proof)
+            .iter()
+            .copied()
+            .filter(fits)
+            .filter(|mechanism| offer.is_private || !mechanism.is_clear_text())
+            .find(|mechanism| mechanism.is_offered(offer)),
+        _ => wanted.iter().copied().filter(fits).find(|mechanism| mechanism.is_offered(offer)),
     }
 }
 
@@ -63,23 +165,54 @@ pub fn choose(wanted: &[Mechanism], offer: &Offer<'_>) -> Option<Mechanism> {
 mod tests {
     use super::*;
 
+    fn password() -> Proof {
+        Proof::Password(Secret::new(b"pw".to_vec()))
+    }
+
+    fn offered(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
     #[test]
     fn the_first_offered_mechanism_is_chosen() {
-        use Mechanism::{Plain, UserPass};
-        let none: &[String] = &[];
-        let plain = &["LOGIN".to_owned(), "PLAIN".to_owned()][..];
-        let other = &["GSSAPI".to_owned()][..];
         for (wanted, announced, user, sasl, chosen) in [
-            (&[][..], true, true, plain, Some(Plain)),
-            (&[], true, true, none, Some(UserPass)),
-            (&[], false, false, none, Some(UserPass)),
-            (&[], true, false, none, Some(UserPass)),
-            (&[], true, false, other, None),
-            (&[UserPass, Plain], true, true, plain, Some(UserPass)),
-            (&[UserPass, Plain], true, false, plain, Some(Plain)),
-            (&[Plain], true, true, none, Some(Plain)),
+            (&[][..], true, true, &["LOGIN", "PLAIN"][..], Some(Plain)),
+            (&[], true, true, &["PLAIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"], Some(ScramSha256)),
+            (&[], true, true, &["PLAIN", "CRAM-MD5"], Some(CramMd5)),
+            (&[], true, true, &[], Some(UserPass)),
+            (&[], false, false, &[], Some(UserPass)),
+            (&[], true, false, &[], Some(UserPass)),
+            (&[], true, false, &["GSSAPI"], None),
+            (&[], true, false, &["XOAUTH2", "EXTERNAL"], None),
+            (&[UserPass, Plain], true, true, &["PLAIN"], Some(UserPass)),
+            (&[UserPass, Plain], true, false, &["PLAIN"], Some(Plain)),
+            (&[Plain], true, true, &[], Some(Plain)),
+            (&[XOAuth2], true, true, &["XOAUTH2"], None),
         ] {
-            assert_eq!(choose(wanted, &Offer { announced, user, sasl }), chosen, "{wanted:?} {user} {sasl:?}");
+            let sasl = &offered(sasl)[..];
+            let offer = Offer { announced, user, sasl, is_private: true };
+            assert_eq!(choose(wanted, &password(), &offer), chosen, "{wanted:?} {user} {sasl:?}");
         }
+    }
+
+    #[test]
+    fn nothing_that_can_be_read_is_chosen_by_itself_where_it_can_be_read() {
+        let all = offered(&["PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"]);
+        let offer = |sasl| Offer { announced: true, user: true, sasl, is_private: false };
+        assert_eq!(choose(&[], &password(), &offer(&all)), Some(CramMd5));
+        assert_eq!(choose(&[], &password(), &offer(&all[..2])), None);
+        assert_eq!(choose(&[], &Proof::Token(Secret::new(b"t".to_vec())), &offer(&all)), None);
+        // The operator may know better.
+        assert_eq!(choose(&[Plain], &password(), &offer(&all)), Some(Plain));
+    }
+
+    #[test]
+    fn the_proof_decides_too() {
+        let all = offered(&["PLAIN", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"]);
+        let offer = Offer { announced: true, user: true, sasl: &all, is_private: true };
+        assert_eq!(choose(&[], &Proof::Token(Secret::new(b"t".to_vec())), &offer), Some(OAuthBearer));
+        assert_eq!(choose(&[], &Proof::Certificate, &offer), Some(External));
+        // SCRAM knows text alone; PLAIN sends what it is given.
+        assert_eq!(choose(&[], &Proof::Password(Secret::new(vec![0xff])), &offer), Some(Plain));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::credential::SecretSource;
+use crate::credential::{Credential, SecretSource};
 use crate::deliver::{Kind, smtp};
 use crate::net::{TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
@@ -83,12 +83,21 @@ fn every_account_key_has_its_effect() {
         ("tls-client-cert = \"~/c\"\ntls-client-key = \"/k\"", |a| {
             a.endpoint.trust.client_certificate == Some(("/home/a/c".into(), "/k".into()))
         }),
-        ("password = \"hunter2\"", |a| a.secret == SecretSource::Inline(Secret::new(b"hunter2".to_vec()))),
-        ("password-file = \"~/p\"", |a| a.secret == SecretSource::File("/home/a/p".into())),
-        ("password-command = [\"pass\", \"x\"]", |a| {
-            a.secret == SecretSource::Command(vec!["pass".into(), "x".into()])
+        ("password = \"hunter2\"", |a| {
+            a.credential == Credential::Password(SecretSource::Inline(Secret::new(b"hunter2".to_vec())))
         }),
-        ("password-credential = \"c\"", |a| a.secret == SecretSource::Credential("c".into())),
+        ("password-file = \"~/p\"", |a| a.credential == Credential::Password(SecretSource::File("/home/a/p".into()))),
+        ("password-command = [\"pass\", \"x\"]", |a| {
+            a.credential == Credential::Password(SecretSource::Command(vec!["pass".into(), "x".into()]))
+        }),
+        ("password-credential = \"c\"", |a| a.credential == Credential::Password(SecretSource::Credential("c".into()))),
+        ("token-command = [\"oauth\"]\nauth = \"xoauth2\"", |a| {
+            a.credential == Credential::Token(SecretSource::Command(vec!["oauth".into()]))
+        }),
+        ("auth = [\"scram-sha-256\", \"APOP\"]", |a| a.auth == [Mechanism::ScramSha256, Mechanism::Apop]),
+        ("auth = \"external\"\ntls-client-cert = \"/c\"\ntls-client-key = \"/k\"", |a| {
+            a.credential == Credential::Certificate
+        }),
         ("auth = \"auto\"", |a| a.auth.is_empty()),
         ("auth = \"PLAIN\"", |a| a.auth == [Mechanism::Plain]),
         ("auth = [\"user\", \"plain\"]", |a| a.auth == [Mechanism::UserPass, Mechanism::Plain]),
@@ -142,8 +151,14 @@ fn an_account_inherits_what_it_does_not_say_and_its_own_password_key_replaces_an
     );
     let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
     let [z, b] = &config.accounts[..] else { panic!("two accounts") };
-    assert_eq!((z.name.as_str(), &z.secret, z.interval), ("z", &SecretSource::File("/p".into()), secs(3600)));
-    assert_eq!((b.name.as_str(), &b.secret, b.interval), ("b", &SecretSource::Command(vec!["x".into()]), secs(7200)));
+    assert_eq!(
+        (z.name.as_str(), z.credential.source(), z.interval),
+        ("z", Some(&SecretSource::File("/p".into())), secs(3600))
+    );
+    assert_eq!(
+        (b.name.as_str(), b.credential.source(), b.interval),
+        ("b", Some(&SecretSource::Command(vec!["x".into()])), secs(7200))
+    );
 }
 
 #[test]

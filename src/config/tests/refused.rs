@@ -47,11 +47,15 @@ fn a_bad_account_key_is_one_problem_that_says_what_is_wanted() {
             "password-credential = \"a/b\"",
             "`password-credential`: takes the name of a systemd credential, not a path; for a path there is `password-file`",
         ),
+        ("token-command = [\"x\"]\npassword = \"y\"", "a password and `token-command` are both set; one is enough"),
+        ("token-command = []", "`token-command` is empty"),
+        ("auth = \"oauthbearer\"", "`oauthbearer` and `xoauth2` need `token-command`"),
+        ("auth = \"external\"", "`external` needs `tls-client-cert`, which is what it logs in with"),
         (
-            "token-command = [\"x\"]",
-            "`token-command` needs a mechanism that this version does not have yet (OAuth 2.0)",
+            "auth = \"digest-md5\"",
+            "`auth`: `digest-md5` is not known; known are `auto`, `scram-sha-256`, `scram-sha-1`, `cram-md5`, `plain`, \
+             `login`, `user`, `oauthbearer`, `xoauth2`, `external` or `apop`",
         ),
-        ("auth = \"cram-md5\"", "`auth`: `cram-md5` is not known; known are `auto`, `plain` or `user`"),
         ("auth = [\"plain\", \"auto\"]", "`auto` stands alone, without other mechanisms"),
         ("interval = \"5s\"", "`interval` must be from 10s to 31d"),
         ("interval = 300", "`interval`: a bare number has no unit: write \"300s\" or the like"),

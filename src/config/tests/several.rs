@@ -34,7 +34,7 @@ fn the_files_make_one_configuration_and_the_main_files_defaults_hold_for_all() {
     let intervals: Vec<u64> = config.accounts.iter().map(|account| account.interval.as_secs()).collect();
     assert_eq!((intervals, config.log_level), (vec![3600, 7200], tracing::Level::WARN));
     let secret = crate::credential::SecretSource::File("/etc/postrider/pw".into());
-    assert!(config.accounts.iter().all(|account| account.secret == secret));
+    assert!(config.accounts.iter().all(|account| account.credential.source() == Some(&secret)));
     assert_eq!(config.file, Path::new("config.toml"));
     assert_eq!(config.folder, Path::new("/etc/postrider/conf.d"));
     let read = ["config.toml", "conf.d/10.toml", "conf.d/20.toml"];

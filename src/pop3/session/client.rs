@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::wire::Wire;
@@ -9,7 +11,7 @@ use super::{Session, SessionError};
 use crate::net::{Endpoint, Stream, within};
 use crate::pop3::command::{self, Command};
 use crate::pop3::reply::{Capabilities, Status};
-use crate::sasl::{self, Mechanism, Offer};
+use crate::sasl::{self, Exchange, ExchangeError, Identity, Mechanism, Offer, Proof};
 use crate::secret::Secret;
 
 /// Lines that an answer to CAPA may have.
@@ -19,17 +21,23 @@ const CAPABILITY_LIMIT: usize = 200;
 pub struct Client<S> {
     wire: Wire<S>,
     capabilities: Capabilities,
+    /// The text of the greeting; APOP finds its challenge there.
+    greeting: String,
 }
 
 /// Who logs in, and how.
 #[derive(Debug)]
 pub struct Login<'a> {
-    /// The user's name on the server.
-    pub username: &'a str,
-    /// The password.
-    pub secret: &'a Secret,
+    /// Who, and where.
+    pub identity: Identity<'a>,
+    /// What proves it.
+    pub proof: &'a Proof,
     /// Mechanisms to choose from, in this order; empty: automatic.
     pub mechanisms: &'a [Mechanism],
+    /// The connection is encrypted.
+    pub is_encrypted: bool,
+    /// Nobody on the way can read it: it is encrypted, or stays in a network of one's own.
+    pub is_private: bool,
 }
 
 impl Client<Stream> {
@@ -51,7 +59,9 @@ impl Client<Stream> {
         let stream = self.wire.into_stream().ok_or(SessionError::StlsInjection)?;
         let step = format!("TLS handshake with {}", endpoint.shown());
         let stream = within(silence, &step, stream.secure(endpoint)).await??;
-        let mut client = Client { wire: Wire::new(stream, silence), capabilities: Capabilities::default() };
+        let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
+        // What was said in clear is forgotten, the greeting too.
+        let mut client = Client { wire, capabilities, greeting: String::new() };
         client.ask_capabilities().await?;
         Ok(client)
     }
@@ -64,12 +74,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// # Errors
     /// No greeting, a refusing one, or one that claims to be logged in already.
     pub async fn greet(stream: S, silence: Duration) -> Result<Self, SessionError> {
-        let mut client = Self { wire: Wire::new(stream, silence), capabilities: Capabilities::default() };
+        let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
+        let mut client = Self { wire, capabilities, greeting: String::new() };
         let step = || "greeting".to_owned();
         let status = client.wire.status(&step).await?;
         if !status.ok {
             return Err(SessionError::Refused { step: step(), status });
         }
+        client.greeting = status.text;
         client.ask_capabilities().await?;
         Ok(client)
     }
@@ -90,60 +102,105 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// [`SessionError::LoginRefused`] if the server said no; that may count towards a lock-out.
     pub async fn login(mut self, login: &Login<'_>) -> Result<Session<S>, SessionError> {
         let Capabilities { announced, user, ref sasl, .. } = self.capabilities;
-        let mechanism = sasl::choose(login.mechanisms, &Offer { announced, user, sasl })
-            .ok_or_else(|| SessionError::NoMechanism { offered: sasl.join(" ") })?;
-        let status = match mechanism {
-            Mechanism::Plain => self.auth_plain(login).await?,
-            Mechanism::UserPass => self.user_pass(login).await?,
+        let offer = Offer { announced, user, sasl, is_private: login.is_private };
+        let mechanism = sasl::choose(login.mechanisms, login.proof, &offer).ok_or_else(|| {
+            let offered = sasl.join(" ");
+            match sasl::choose(login.mechanisms, login.proof, &Offer { is_private: true, ..offer }) {
+                Some(clear) => SessionError::ClearText { mechanism: clear.name(), offered },
+                None => SessionError::NoMechanism { offered },
+            }
+        })?;
+        let status = match (mechanism, login.proof) {
+            (Mechanism::UserPass, Proof::Password(password)) => {
+                self.user_pass(login.identity.username, password).await?
+            }
+            (Mechanism::Apop, Proof::Password(password)) => self.apop(login, password).await?,
+            _ => self.auth(mechanism, login).await?,
         };
         if !status.ok {
-            let (username, mechanism) = (login.username.to_owned(), mechanism.name());
+            let (username, mechanism) = (login.identity.username.to_owned(), mechanism.name());
             return Err(SessionError::LoginRefused { username, mechanism, status });
         }
         Ok(Session::new(self.wire, self.capabilities))
     }
 
-    async fn user_pass(&mut self, login: &Login<'_>) -> Result<Status, SessionError> {
-        let status = self.command(Command::User(login.username)).await?;
+    async fn user_pass(&mut self, username: &str, password: &Secret) -> Result<Status, SessionError> {
+        let status = self.command(Command::User(username)).await?;
         if !status.ok {
             return Ok(status);
         }
-        command::encode_pass(login.secret.expose(), self.wire.output())?;
+        command::encode_pass(password.expose(), self.wire.output())?;
         self.round_trip("PASS").await
     }
 
-    /// AUTH PLAIN with an initial response where the line has room for it (RFC 5034 §4).
-    async fn auth_plain(&mut self, login: &Login<'_>) -> Result<Status, SessionError> {
-        let response = sasl::initial_response(login.username, login.secret).ok_or(SessionError::NulInCredentials)?;
-        let inline = b"AUTH PLAIN ".len() + response.expose().len() + 2 <= command::LINE_LIMIT;
+    /// APOP (RFC 1939 §7), only where nobody can meddle with the challenge.
+    async fn apop(&mut self, login: &Login<'_>, password: &Secret) -> Result<Status, SessionError> {
+        let challenge = sasl::apop_challenge(&self.greeting).filter(|_| login.is_encrypted);
+        let challenge = challenge.ok_or(SessionError::NoChallenge)?;
+        let digest = sasl::apop_digest(challenge, password);
+        command::encode_apop(login.identity.username, &digest, self.wire.output())?;
+        self.round_trip("APOP").await
+    }
+
+    /// AUTH (RFC 5034).
+    async fn auth(&mut self, mechanism: Mechanism, login: &Login<'_>) -> Result<Status, SessionError> {
+        let name = mechanism.sasl_name();
+        let step = || format!("AUTH {name}");
+        let mut exchange = Exchange::new(mechanism, &login.identity, login.proof, nonce())?;
+        let mut initial = exchange.initial()?.map(|message| encoded(&message));
+        self.check_in_step(&step)?;
         let output = self.wire.output();
-        output.extend_from_slice(b"AUTH PLAIN");
-        if inline {
+        output.extend_from_slice(step().as_bytes());
+        // Microsoft takes the token on a line of its own only.
+        let inline = |message: &Secret| {
+            mechanism != Mechanism::XOAuth2 && output.len() + 1 + message.expose().len() + 2 <= command::LINE_LIMIT
+        };
+        if let Some(message) = initial.take_if(|message| inline(message)) {
             output.push(b' ');
-            output.extend_from_slice(response.expose());
+            // An empty message would be none (RFC 5034 §4).
+            output.extend_from_slice(if message.expose().is_empty() { b"=" } else { message.expose() });
         }
         output.extend_from_slice(b"\r\n");
-        if !inline {
-            let step = || "AUTH PLAIN".to_owned();
+        loop {
             self.wire.flush(&step).await?;
-            // A continuation is a plus sign, with or without a space and a text.
-            let refused = self
-                .wire
-                .line(&step, |line| match line {
-                    [b'+'] | [b'+', b' ', ..] => None,
-                    _ => Some(Status::parse(line).ok_or_else(|| crate::text::shown(line))),
-                })
-                .await?;
-            match refused {
-                Some(Ok(status)) if !status.ok => return Ok(status),
-                Some(Ok(status)) => return Err(SessionError::OutOfStep { step: step(), line: status.text }),
-                Some(Err(line)) => return Err(SessionError::OutOfStep { step: step(), line }),
-                None => {}
+            // A challenge is a plus sign, with or without a space and a text.
+            let said = self.wire.line(&step, |line| match line {
+                [b'+'] => Ok(Vec::new()),
+                [b'+', b' ', text @ ..] => Ok(text.to_vec()),
+                _ => Err(Status::parse(line).ok_or_else(|| crate::text::shown(line))),
+            });
+            let challenge = match said.await? {
+                Ok(challenge) => challenge,
+                Err(Ok(status)) => {
+                    if status.ok {
+                        exchange.finish()?;
+                    }
+                    return Ok(status);
+                }
+                Err(Err(line)) => return Err(SessionError::OutOfStep { step: step(), line }),
+            };
+            self.check_in_step(&step)?;
+            let answer = match initial.take() {
+                // Its first line only says that it listens.
+                Some(message) => Ok(message),
+                None => {
+                    let answer;
+                    (exchange, answer) = answered(exchange, challenge).await?;
+                    answer
+                }
+            };
+            match answer {
+                Ok(message) => self.wire.output().extend_from_slice(message.expose()),
+                Err(error) => {
+                    // Cancelled, as well as it goes.
+                    self.wire.output().push(b'*');
+                    self.wire.output().extend_from_slice(b"\r\n");
+                    let _ = self.wire.flush(&step).await;
+                    return Err(error.into());
+                }
             }
-            self.wire.output().extend_from_slice(response.expose());
             self.wire.output().extend_from_slice(b"\r\n");
         }
-        self.round_trip("AUTH PLAIN").await
     }
 
     /// CAPA (RFC 2449 §5); a server that refuses it is an old one, and is probed by use.
@@ -166,11 +223,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends what is in the output and reads the status line that answers it.
     async fn round_trip(&mut self, step: &str) -> Result<Status, SessionError> {
         let step = || step.to_owned();
-        if !self.wire.unread().is_empty() {
-            let line = crate::text::shown(self.wire.unread());
-            return Err(SessionError::OutOfStep { step: step(), line });
-        }
+        self.check_in_step(&step)?;
         self.wire.flush(&step).await?;
         self.wire.status(&step).await
+    }
+
+    /// Fails if octets have come that nothing asked for.
+    fn check_in_step(&self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
+        match self.wire.unread() {
+            [] => Ok(()),
+            unread => Err(SessionError::OutOfStep { step: step(), line: crate::text::shown(unread) }),
+        }
+    }
+}
+
+/// Octets of chance that nobody can guess, as text.
+fn nonce() -> String {
+    let mut octets = [0_u8; 24];
+    // Fails only where there is no such call; a nonce that is known weakens, and breaks nothing.
+    let _ = rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty());
+    STANDARD.encode(octets)
+}
+
+/// A message as it goes over the wire.
+fn encoded(message: &Secret) -> Secret {
+    Secret::new(STANDARD.encode(message.expose()).into_bytes())
+}
+
+type Answer = Result<Secret, ExchangeError>;
+
+/// The answer to a challenge, both as they go over the wire.  SCRAM computes on a thread of its own.
+async fn answered(mut exchange: Exchange, challenge: Vec<u8>) -> Result<(Exchange, Answer), SessionError> {
+    let costly = exchange.is_costly();
+    let work = move || {
+        let answer = match STANDARD.decode(&challenge) {
+            Ok(challenge) => exchange.answer(&challenge).map(|message| encoded(&message)),
+            Err(_) => Err(exchange.fault("its message is not in base64".to_owned())),
+        };
+        (exchange, answer)
+    };
+    match costly {
+        false => Ok(work()),
+        true => tokio::task::spawn_blocking(work).await.map_err(|error| SessionError::Computation(error.to_string())),
     }
 }

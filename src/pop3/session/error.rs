@@ -7,6 +7,7 @@ use crate::failure::{Class, Failure};
 use crate::net::NetError;
 use crate::pop3::command::CommandError;
 use crate::pop3::reply::{ResponseCode, Status};
+use crate::sasl::ExchangeError;
 
 /// A session that ended early.  Nothing was deleted in it.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,17 @@ pub enum SessionError {
     NoMechanism { offered: String },
     #[error("the server has neither UIDL nor LIST")]
     NoListing,
+    #[error(
+        "the connection is not encrypted and leaves this network, and the server offers only logins that anybody could \
+         read on the way (it offers: {offered}; {mechanism} would be taken)"
+    )]
+    ClearText { mechanism: &'static str, offered: String },
+    #[error("APOP: the greeting has no challenge, or the connection is not encrypted")]
+    NoChallenge,
+    #[error("login: {0}")]
+    Exchange(#[from] ExchangeError),
+    #[error("login: {0}")]
+    Computation(String),
     #[error("STLS: the server does not offer it")]
     NoStls,
     #[error("STLS: the server refused: {}", status.text)]
@@ -44,8 +56,6 @@ pub enum SessionError {
     Net(#[from] NetError),
     #[error(transparent)]
     Command(#[from] CommandError),
-    #[error("the password or user name holds a NUL")]
-    NulInCredentials,
 }
 
 impl SessionError {
@@ -83,12 +93,18 @@ impl Failure for SessionError {
             | SessionError::LongListing { .. }
             | SessionError::LargeListing { .. } => Class::Protocol,
             _ if matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
-            SessionError::LoginRefused { .. } | SessionError::NoMechanism { .. } => Class::LoginRefused,
+            SessionError::LoginRefused { .. }
+            | SessionError::NoMechanism { .. }
+            | SessionError::ClearText { .. }
+            | SessionError::NoChallenge
+            | SessionError::Exchange(ExchangeError::Unproven(_)) => Class::LoginRefused,
+            SessionError::Exchange(ExchangeError::Challenge { .. }) => Class::Protocol,
+            SessionError::Computation(_) => Class::TryLater,
             SessionError::Refused { .. } | SessionError::StlsInjection | SessionError::StlsRefused { .. } => {
                 Class::Protocol
             }
             SessionError::NoListing | SessionError::NoStls => Class::Protocol,
-            SessionError::Command(_) | SessionError::NulInCredentials => Class::Configuration,
+            SessionError::Command(_) | SessionError::Exchange(_) => Class::Configuration,
         }
     }
 
@@ -129,7 +145,22 @@ impl Failure for SessionError {
                  that `port` and `tls` go together."
             }
             (SessionError::Refused { .. }, _) => "Nothing was deleted or lost; it is tried again later.",
-            (SessionError::Command(_) | SessionError::NulInCredentials, _) => {
+            (SessionError::ClearText { .. }, _) => {
+                "No password was sent.  Use `tls`, or name the mechanism in `auth` if the connection is safe."
+            }
+            (SessionError::NoChallenge, _) => "No password was sent.  Use `tls`, and another mechanism in `auth`.",
+            (SessionError::Exchange(ExchangeError::Unproven(_)), _) => {
+                "Perhaps it is not the server that it should be.  Nothing was fetched or deleted; the password was not \
+                 sent."
+            }
+            (SessionError::Exchange(ExchangeError::Challenge { .. }), _) => {
+                "The login was broken off; if it stays so, name another mechanism in `auth`."
+            }
+            (SessionError::Exchange(ExchangeError::Proof(_)), _) => {
+                "Name a mechanism in `auth` that goes with the password, the token or the certificate."
+            }
+            (SessionError::Computation(_), _) => "It is tried again later.",
+            (SessionError::Command(_) | SessionError::Exchange(ExchangeError::Unsendable(_)), _) => {
                 "Check `username` and the password for stray characters."
             }
         };

@@ -1,0 +1,383 @@
+//! The messages of one SASL mechanism, without their encoding on the wire.
+
+use io_sasl::coroutine::{SaslArg, SaslCoroutine, SaslCoroutineState, SaslYield};
+use io_sasl::login::{SaslLogin, SaslLoginCreds};
+use io_sasl::rfc2195::cram_md5::{SaslCramMd5, SaslCramMd5Creds};
+use io_sasl::rfc5801::SaslGs2ChannelBinding;
+use io_sasl::rfc5802::SaslScramCreds;
+use io_sasl::rfc5802::scram_sha_1::SaslScramSha1;
+use io_sasl::rfc7628::oauthbearer::{SaslOauthbearer, SaslOauthbearerCreds};
+use io_sasl::rfc7677::scram_sha_256::SaslScramSha256;
+use io_sasl::xoauth2::{SaslXoauth2, SaslXoauth2Creds};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::{Mechanism, Proof, scram};
+use crate::secret::Secret;
+
+/// Octets that a challenge may have.
+const CHALLENGE_LIMIT: usize = 4096;
+/// Messages that a server may send before it says how it ended.
+const CHALLENGES: usize = 4;
+
+/// Who logs in where.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// The user's name.
+    pub username: &'a str,
+    /// The server's name, as OAUTHBEARER wants it.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+}
+
+/// Why an exchange cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// The user name or the secret cannot be sent by this mechanism.
+    #[error("the user name or the password holds what {0} cannot send")]
+    Unsendable(&'static str),
+    /// The mechanism is not for this kind of proof, or is none of SASL.
+    #[error("{0} does not go with what there is to log in with")]
+    Proof(&'static str),
+    /// The server breaks the mechanism's rules.
+    #[error("the server breaks the rules of {mechanism}: {fault}")]
+    Challenge {
+        /// The mechanism.
+        mechanism: &'static str,
+        /// How.
+        fault: String,
+    },
+    /// The server accepts a login and has not shown that it knows the password: it is another.
+    #[error("the server did not prove by {0} that it knows the password")]
+    Unproven(&'static str),
+}
+
+/// One run of one mechanism.
+pub struct Exchange {
+    mechanism: Mechanism,
+    state: State,
+    challenges: usize,
+    nonce: String,
+}
+
+enum State {
+    Plain(Option<Secret>),
+    External(Option<Secret>),
+    Login(SaslLogin),
+    CramMd5(SaslCramMd5),
+    ScramSha1(Box<SaslScramSha1>),
+    ScramSha256(Box<SaslScramSha256>),
+    OAuthBearer(SaslOauthbearer),
+    XOAuth2(SaslXoauth2),
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Exchange({})", self.mechanism.sasl_name())
+    }
+}
+
+impl Exchange {
+    /// Begins.  `nonce` is at least 18 octets of chance, in printable ASCII without commas.
+    ///
+    /// # Errors
+    /// The mechanism cannot be used with this proof or this user name.
+    pub fn new(
+        mechanism: Mechanism,
+        identity: &Identity<'_>,
+        proof: &Proof,
+        nonce: String,
+    ) -> Result<Self, ExchangeError> {
+        let name = mechanism.sasl_name();
+        let username = identity.username.to_owned();
+        if username.contains('\0') {
+            return Err(ExchangeError::Unsendable(name));
+        }
+        let text = |secret: &Secret| match std::str::from_utf8(secret.expose()) {
+            Ok(text) if !text.contains('\0') => Ok(SecretString::from(text)),
+            _ => Err(ExchangeError::Unsendable(name)),
+        };
+        let scram = |secret| {
+            let (nonce, channel_binding) = (nonce.clone().into_bytes(), SaslGs2ChannelBinding::Unsupported);
+            Ok(SaslScramCreds { username: username.clone(), password: text(secret)?, nonce, channel_binding })
+        };
+        // No octet of a field may end it.
+        let token = |secret: &Secret| match (secret.expose().contains(&1), username.contains('\x01')) {
+            (false, false) => text(secret),
+            _ => Err(ExchangeError::Unsendable(name)),
+        };
+        let state = match (mechanism, proof) {
+            (Mechanism::Plain, Proof::Password(secret)) => {
+                State::Plain(Some(plain(&username, secret).ok_or(ExchangeError::Unsendable(name))?))
+            }
+            (Mechanism::Login, Proof::Password(secret)) => {
+                State::Login(SaslLogin::new(SaslLoginCreds { username, password: text(secret)? }))
+            }
+            (Mechanism::CramMd5, Proof::Password(secret)) => {
+                State::CramMd5(SaslCramMd5::new(SaslCramMd5Creds { username, secret: text(secret)? }))
+            }
+            (Mechanism::ScramSha1, Proof::Password(secret)) => {
+                State::ScramSha1(Box::new(SaslScramSha1::new(scram(secret)?)))
+            }
+            (Mechanism::ScramSha256, Proof::Password(secret)) => {
+                State::ScramSha256(Box::new(SaslScramSha256::new(scram(secret)?)))
+            }
+            (Mechanism::OAuthBearer, Proof::Token(secret)) => {
+                let token = token(secret)?;
+                // RFC 5801 §4: these two would end the name.
+                let username = username.replace('=', "=3D").replace(',', "=2C");
+                let (host, port) = (identity.host.to_owned(), identity.port);
+                State::OAuthBearer(SaslOauthbearer::new(SaslOauthbearerCreds { username, host, port, token }))
+            }
+            (Mechanism::XOAuth2, Proof::Token(secret)) => {
+                let token = token(secret)?;
+                State::XOAuth2(SaslXoauth2::new(SaslXoauth2Creds { username, token }))
+            }
+            (Mechanism::External, Proof::Certificate) => State::External(Some(Secret::new(username.into_bytes()))),
+            _ => return Err(ExchangeError::Proof(name)),
+        };
+        Ok(Self { mechanism, state, challenges: 0, nonce })
+    }
+
+    /// The mechanism.
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// The first message, if the client has it.
+    ///
+    /// # Errors
+    /// The user name or the password cannot be prepared (RFC 4013).
+    pub fn initial(&mut self) -> Result<Option<Secret>, ExchangeError> {
+        match &mut self.state {
+            State::Plain(message) | State::External(message) => Ok(message.take()),
+            // It waits for the server's two questions, as every server understands it.
+            State::Login(_) => Ok(None),
+            _ => self.resume(SaslArg::None),
+        }
+    }
+
+    /// Whether an answer takes computing time: it does not belong on a thread of others.
+    pub fn is_costly(&self) -> bool {
+        matches!(self.state, State::ScramSha1(_) | State::ScramSha256(_))
+    }
+
+    /// The answer to a message of the server.
+    ///
+    /// # Errors
+    /// It is none that the mechanism allows; the exchange is to be cancelled.
+    pub fn answer(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
+        self.challenges += 1;
+        if challenge.len() > CHALLENGE_LIMIT || self.challenges > CHALLENGES {
+            return Err(self.fault("it says too much".to_owned()));
+        }
+        if self.is_costly() && self.challenges == 1 {
+            scram::check(challenge, &self.nonce).map_err(|fault| self.fault(fault.to_owned()))?;
+        }
+        let empty = || Secret::new(Vec::new());
+        match &mut self.state {
+            // A server that wants the message once more, or something else, gets nothing.
+            State::Plain(_) | State::External(_) => Err(self.fault("it has questions".to_owned())),
+            State::Login(_) if self.challenges == 1 => {
+                let name = self.resume(SaslArg::None)?;
+                match name {
+                    Some(name) => Ok(name),
+                    // Its first message may already be an answer.
+                    None => Ok(self.resume(SaslArg::Input(challenge))?.unwrap_or_else(empty)),
+                }
+            }
+            _ => Ok(self.resume(SaslArg::Input(challenge))?.unwrap_or_else(empty)),
+        }
+    }
+
+    /// The server accepts the login.
+    ///
+    /// # Errors
+    /// It has not proven itself, where the mechanism makes it.
+    pub fn finish(mut self) -> Result<(), ExchangeError> {
+        match &self.state {
+            State::ScramSha1(_) | State::ScramSha256(_) => {
+                let name = self.mechanism.sasl_name();
+                self.resume(SaslArg::Done).map(drop).map_err(|_| ExchangeError::Unproven(name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The server has broken the mechanism's rules.
+    pub fn fault(&self, fault: String) -> ExchangeError {
+        ExchangeError::Challenge { mechanism: self.mechanism.sasl_name(), fault }
+    }
+
+    fn resume(&mut self, argument: SaslArg<'_>) -> Result<Option<Secret>, ExchangeError> {
+        let resumed = match &mut self.state {
+            State::Plain(_) | State::External(_) => return Ok(None),
+            State::Login(one) => step(one, argument),
+            State::CramMd5(one) => step(one, argument),
+            State::ScramSha1(one) => step(&mut **one, argument),
+            State::ScramSha256(one) => step(&mut **one, argument),
+            State::OAuthBearer(one) => step(one, argument),
+            State::XOAuth2(one) => step(one, argument),
+        };
+        resumed.map_err(|fault| self.fault(crate::text::shown(fault.as_bytes())))
+    }
+}
+
+/// One step; an error as its text.
+fn step<M: SaslCoroutine>(mechanism: &mut M, argument: SaslArg<'_>) -> Result<Option<Secret>, String>
+where
+    M::Error: std::fmt::Display,
+{
+    match mechanism.resume(argument) {
+        SaslCoroutineState::Yielded(SaslYield::WantsWrite(message)) => Ok(Some(Secret::new(message))),
+        SaslCoroutineState::Yielded(SaslYield::WantsRead) | SaslCoroutineState::Complete(Ok(())) => Ok(None),
+        SaslCoroutineState::Complete(Err(error)) => Err(error.to_string()),
+    }
+}
+
+/// PLAIN (RFC 4616): authorization identity (none), name, password, as octets.  `None` if one of
+/// them holds a NUL, which would change their meaning.
+fn plain(username: &str, password: &Secret) -> Option<Secret> {
+    if username.contains('\0') || password.expose().contains(&0) {
+        return None;
+    }
+    let mut message = Zeroizing::new(Vec::with_capacity(username.len() + password.expose().len() + 2));
+    message.push(0);
+    message.extend_from_slice(username.as_bytes());
+    message.push(0);
+    message.extend_from_slice(password.expose());
+    Some(Secret::new(message.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Proof {
+        Proof::Password(Secret::new(text.as_bytes().to_vec()))
+    }
+
+    fn token(text: &str) -> Proof {
+        Proof::Token(Secret::new(text.as_bytes().to_vec()))
+    }
+
+    fn begin(mechanism: Mechanism, username: &str, proof: &Proof, nonce: &str) -> Result<Exchange, ExchangeError> {
+        let identity = Identity { username, host: "server.example.com", port: 995 };
+        Exchange::new(mechanism, &identity, proof, nonce.to_owned())
+    }
+
+    fn text(secret: &Secret) -> String {
+        String::from_utf8(secret.expose().to_vec()).expect("text")
+    }
+
+    /// The client's messages, given the server's.
+    #[track_caller]
+    fn run(mechanism: Mechanism, username: &str, proof: &Proof, nonce: &str, server: &[&str]) -> Vec<String> {
+        let mut exchange = begin(mechanism, username, proof, nonce).expect("begun");
+        let mut said: Vec<String> = exchange.initial().expect("prepared").iter().map(text).collect();
+        said.extend(server.iter().map(|line| text(&exchange.answer(line.as_bytes()).expect("answered"))));
+        exchange.finish().expect("proven");
+        said
+    }
+
+    #[test]
+    fn messages_are_those_of_the_rfcs() {
+        let said = run(Mechanism::Plain, "tim", &password("tanstaaftanstaaf"), "", &[]);
+        assert_eq!(said, ["\0tim\0tanstaaftanstaaf"]);
+        let challenge = "<1896.697170952@postoffice.reston.mci.net>";
+        let said = run(Mechanism::CramMd5, "tim", &password("tanstaaftanstaaf"), "", &[challenge]);
+        assert_eq!(said, ["tim b913a602c7eda7a495b4e6e7334d3890"]);
+        let said = run(Mechanism::Login, "tim", &password("secret"), "", &["Username:", "Password:"]);
+        assert_eq!(said, ["tim", "secret"]);
+        let said = run(
+            Mechanism::ScramSha1,
+            "user",
+            &password("pencil"),
+            "fyko+d2lbbFgONRv9qkxdawL",
+            &[
+                "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",
+                "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=",
+            ],
+        );
+        assert_eq!(
+            said,
+            [
+                "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL",
+                "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=",
+                ""
+            ]
+        );
+        let said = run(
+            Mechanism::ScramSha256,
+            "user",
+            &password("pencil"),
+            "rOprNGfwEbeRWgbNEkqO",
+            &[
+                "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+                "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+            ],
+        );
+        assert!(said[1].ends_with(",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="), "{said:?}");
+        let said = run(Mechanism::XOAuth2, "someuser@example.com", &token("vF9dft4qmT"), "", &[]);
+        assert_eq!(said, ["user=someuser@example.com\x01auth=Bearer vF9dft4qmT\x01\x01"]);
+        let said = run(Mechanism::OAuthBearer, "a=b,c", &token("vF9dft4qmT"), "", &[]);
+        let want = "n,a=a=3Db=2Cc,\x01host=server.example.com\x01port=995\x01auth=Bearer vF9dft4qmT\x01\x01";
+        assert_eq!(said, [want]);
+        assert_eq!(run(Mechanism::External, "tim", &Proof::Certificate, "", &[]), ["tim"]);
+    }
+
+    #[test]
+    fn a_refused_token_is_answered_as_each_mechanism_wants_it() {
+        for (mechanism, want) in [(Mechanism::XOAuth2, ""), (Mechanism::OAuthBearer, "\x01")] {
+            let said = run(mechanism, "a", &token("t"), "", &["{\"status\":\"401\"}"]);
+            assert_eq!(said[1], want);
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_the_password_is_not_believed() {
+        let first = "r=rOprNGfwEbeRWgbNEkqO%x,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        let begin = || {
+            let mut exchange =
+                begin(Mechanism::ScramSha256, "user", &password("pencil"), "rOprNGfwEbeRWgbNEkqO").expect("begun");
+            exchange.initial().expect("prepared");
+            exchange.answer(first.as_bytes()).expect("answered");
+            exchange
+        };
+        assert_eq!(begin().finish(), Err(ExchangeError::Unproven("SCRAM-SHA-256")));
+        for last in ["v=AAAA", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "e=invalid-proof", "", "x"] {
+            let mut exchange = begin();
+            assert!(exchange.answer(last.as_bytes()).is_err(), "{last}");
+            assert!(exchange.finish().is_err(), "{last}");
+        }
+    }
+
+    #[test]
+    fn what_would_change_the_meaning_of_a_message_is_not_sent() {
+        for (mechanism, username, proof) in [
+            (Mechanism::Plain, "a\0b", password("c")),
+            (Mechanism::Plain, "a", password("b\0c")),
+            (Mechanism::Login, "a", password("b\0c")),
+            (Mechanism::XOAuth2, "a\x01auth=Bearer x", token("t")),
+            (Mechanism::OAuthBearer, "a", token("t\x01\x01")),
+        ] {
+            assert!(
+                matches!(begin(mechanism, username, &proof, ""), Err(ExchangeError::Unsendable(_))),
+                "{username:?}"
+            );
+        }
+        assert!(matches!(begin(Mechanism::Plain, "a", &token("t"), ""), Err(ExchangeError::Proof(_))));
+    }
+
+    #[test]
+    fn a_server_cannot_go_on_asking() {
+        let mut exchange = begin(Mechanism::Login, "a", &password("b"), "").expect("begun");
+        let mut ask = || exchange.answer(b"more").is_ok();
+        assert!([ask(), ask()].iter().all(|&answered| answered));
+        assert!(!(0..10).any(|_| ask()));
+        let mut plain = begin(Mechanism::Plain, "a", &password("b"), "").expect("begun");
+        plain.initial().expect("prepared");
+        assert!(plain.answer(b"").is_err());
+    }
+}
