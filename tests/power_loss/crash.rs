@@ -1,12 +1,14 @@
 //! The worlds that a loss of power may leave, at every moment of recorded runs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use super::disk::Disk;
 use super::fates::fates;
 use super::mailbox::Mailbox;
 use super::operation::Operation;
 use super::recording::{Run, World};
+use super::support::Manifest;
 use super::trace::Moment;
 
 /// A world after a loss of power.
@@ -14,85 +16,129 @@ use super::trace::Moment;
 pub struct Crash {
     /// What is left.
     pub world: World,
+    /// What the Maildir must hold in the end.
+    pub wanted: Arc<Manifest>,
     /// When it was and what became of what was pending.
     pub story: String,
 }
 
-/// What is remembered over all recordings.
-pub struct Crashes {
-    /// Combinations of a moment at most.
-    most: usize,
-    random: fastrand::Rng,
-    /// Moments looked at.
+/// How much is tried of what may be left.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Combinations of what is pending, at each moment.
+    pub combinations: usize,
+    /// Worlds of a record; the moments share them.
+    pub worlds: usize,
+}
+
+/// What is remembered over all records.
+pub struct Memory {
+    /// Moments that have been looked at.
     pub prefixes: usize,
+    random: fastrand::Rng,
     seen: HashSet<u64>,
 }
 
-impl Crashes {
-    /// Nothing yet.  Of each moment at most so many combinations are looked at.
-    pub fn new(most: usize, random: fastrand::Rng) -> Self {
-        Self { most, random, prefixes: 0, seen: HashSet::new() }
-    }
-
-    /// The worlds that have not been seen yet, for each moment.
-    pub fn of(&mut self, start: &World, runs: &[Run]) -> Vec<Vec<Crash>> {
-        let mut disk = Disk::new(start.disk.clone());
-        let mut gone = start.gone.clone();
-        let mut all = Vec::new();
-        // An operation's number over all runs.
-        let mut first = 0;
-        for run in runs {
-            let mut mailbox = Mailbox::new(gone, run.listing.clone());
-            for (at, moment) in run.moments.iter().enumerate() {
-                let operation = match moment {
-                    Moment::Begin(index) | Moment::End(index) => &run.operations[*index],
-                };
-                match (moment, operation) {
-                    (Moment::Begin(_), Operation::Say(octets)) => mailbox.say(octets),
-                    (Moment::End(_), Operation::Hear(octets)) => mailbox.hear(octets),
-                    (Moment::Begin(index), _) => disk.begin(first + index, operation),
-                    (Moment::End(index), _) => disk.end(first + index),
-                }
-                self.prefixes += 1;
-                if is_nothing_new(*moment, operation) {
-                    continue;
-                }
-                let what = format!("run with {} messages, moment {at}, {moment:?} {}", run.arrived, short(operation));
-                let world = World { arrived: run.arrived, ..start.clone() };
-                all.push(self.at(&disk, &mailbox, &world, &what));
-            }
-            gone = mailbox.possible().pop().expect("one at least");
-            first += run.operations.len();
-        }
-        all
-    }
-
-    /// The new worlds at one moment.
-    fn at(&mut self, disk: &Disk, mailbox: &Mailbox, world: &World, what: &str) -> Vec<Crash> {
-        let mut crashes = Vec::new();
-        for fates in fates(&disk.pending(), self.most, &mut self.random) {
-            let image = disk.after(&fates);
-            for gone in mailbox.possible() {
-                let world = World { disk: image.clone(), gone, ..world.clone() };
-                if self.seen.insert(world.digest()) {
-                    crashes.push(Crash { story: format!("{what}\n  gone {:?}, fates {fates:?}", world.gone), world });
-                }
-            }
-        }
-        crashes
+impl Memory {
+    /// Nothing yet.
+    pub fn new(random: fastrand::Rng) -> Self {
+        Self { prefixes: 0, random, seen: HashSet::new() }
     }
 }
 
-/// Whether a moment leaves the same worlds possible as the one before it.
-fn is_nothing_new(moment: Moment, operation: &Operation) -> bool {
-    match operation {
-        Operation::Sync(_) | Operation::Hear(_) => matches!(moment, Moment::Begin(_)),
-        _ => matches!(moment, Moment::End(_)),
+/// Goes through a record, and gives worlds that have not been seen yet.
+pub struct Replay<'a> {
+    memory: &'a mut Memory,
+    effort: Effort,
+    start: &'a World,
+    runs: &'a [Run],
+    disk: Disk,
+    mailbox: Mailbox,
+    /// The run, the moment in it, and the number of operations before the run.
+    place: (usize, usize, usize),
+    /// Worlds that each moment adds to those that may be given.
+    share: f64,
+    /// How many may be given now.
+    allowance: f64,
+    found: Vec<Crash>,
+}
+
+impl<'a> Replay<'a> {
+    /// At the record's beginning.
+    pub fn new(memory: &'a mut Memory, effort: Effort, start: &'a World, runs: &'a [Run]) -> Self {
+        let moments = runs.iter().flat_map(|run| &run.moments).count();
+        #[expect(clippy::cast_precision_loss, reason = "nobody tries so many")]
+        let share = effort.worlds as f64 / moments as f64;
+        let disk = Disk::new(start.disk.clone());
+        let mailbox = Mailbox::new(start.gone.clone(), runs[0].listing.clone());
+        let (place, allowance, found) = ((0, 0, 0), 0.0, Vec::new());
+        Self { memory, effort, start, runs, disk, mailbox, place, share, allowance, found }
+    }
+
+    /// Goes to the next moment; `None` at the end.
+    fn step(&mut self) -> Option<()> {
+        let (of_run, at, before) = self.place;
+        let run = self.runs.get(of_run)?;
+        let Some(moment) = run.moments.get(at) else {
+            self.place = (of_run + 1, 0, before + run.operations.len());
+            if let Some(next) = self.runs.get(of_run + 1) {
+                let gone = self.mailbox.possible().pop().expect("one at least");
+                self.mailbox = Mailbox::new(gone, next.listing.clone());
+            }
+            return Some(());
+        };
+        self.place.1 += 1;
+        self.memory.prefixes += 1;
+        self.allowance += self.share;
+        let (Moment::Begin(index) | Moment::End(index)) = *moment;
+        let operation = &run.operations[index];
+        match (moment, operation) {
+            (Moment::Begin(_), Operation::Say(octets)) => self.mailbox.say(octets),
+            (Moment::End(_), Operation::Hear(octets)) => self.mailbox.hear(octets),
+            (Moment::Begin(_), _) => self.disk.begin(before + index, operation),
+            (Moment::End(_), _) => self.disk.end(before + index),
+        }
+        let is_new = match operation {
+            Operation::Sync(_) | Operation::Hear(_) => matches!(moment, Moment::End(_)),
+            _ => matches!(moment, Moment::Begin(_)),
+        };
+        if is_new && self.allowance >= 1.0 {
+            let end = if matches!(moment, Moment::End(_)) { "after" } else { "in" };
+            self.find(run, &format!("run {}, moment {at}: {end} {operation}", of_run + 1));
+        }
+        Some(())
+    }
+
+    /// Finds what may be left at this moment.
+    fn find(&mut self, run: &Run, what: &str) {
+        let possible: Vec<BTreeSet<usize>> = self.mailbox.possible();
+        let mut fates = fates(&self.disk.pending(), self.effort.combinations, &mut self.memory.random);
+        self.memory.random.shuffle(&mut fates);
+        for fates in fates {
+            let disk = self.disk.after(&fates);
+            for gone in &possible {
+                if self.allowance < 1.0 {
+                    return;
+                }
+                let (disk, gone) = (disk.clone(), gone.clone());
+                let world = World { arrived: run.arrived, disk, gone, ..self.start.clone() };
+                if self.memory.seen.insert(world.digest()) {
+                    self.allowance -= 1.0;
+                    let story = format!("{what}\n  gone {:?}; {}", world.gone, self.disk.tell(&fates));
+                    self.found.push(Crash { world, wanted: Arc::clone(&run.wanted), story });
+                }
+            }
+        }
     }
 }
 
-fn short(operation: &Operation) -> String {
-    let mut text = format!("{operation:?}");
-    text.truncate(160);
-    text
+impl Iterator for Replay<'_> {
+    type Item = Crash;
+
+    fn next(&mut self) -> Option<Crash> {
+        while self.found.is_empty() {
+            self.step()?;
+        }
+        self.found.pop()
+    }
 }

@@ -14,6 +14,7 @@
 //!   sectors.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ use super::operation::Operation;
 
 /// Disks write a sector whole or not at all.
 const SECTOR: u64 = 512;
+
+/// So many effects are told of.
+const TOLD: usize = 8;
 
 /// One thing that is on the disk or not.
 struct Effect {
@@ -40,6 +44,17 @@ enum Change {
     Name { path: Arc<Path>, entry: Option<Entry> },
     Write { file: u64, offset: u64, data: Vec<u8> },
     Resize { file: u64, octets: u64 },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { path, entry: Some(_) } => write!(out, "the name {}", path.display()),
+            Self::Name { path, entry: None } => write!(out, "{} has no name", path.display()),
+            Self::Write { file, offset, data } => write!(out, "{} octets at {offset} of file {file}", data.len()),
+            Self::Resize { file, octets } => write!(out, "file {file} has {octets} octets"),
+        }
+    }
 }
 
 /// A disk while a program runs on it.
@@ -128,6 +143,16 @@ impl Disk {
             Change::Name { .. } | Change::Resize { .. } => Kind::Whole,
         };
         pending.map(kind).collect()
+    }
+
+    /// What becomes of the pending effects by these fates: the fewer of those that are kept or not.
+    pub fn tell(&self, fates: &[Fate]) -> String {
+        let pending = self.effects.iter().filter(|effect| !effect.durable).zip(fates);
+        let (kept, other): (Vec<_>, Vec<_>) = pending.partition(|(_, fate)| **fate == Fate::Kept);
+        let (rest, told) = if kept.len() < other.len() { ("lost", kept) } else { ("kept", other) };
+        let count = told.len();
+        let told = told.iter().take(TOLD).map(|(effect, fate)| format!("\n    {fate:?}: {}", effect.change));
+        format!("{} pending, {rest} but for {count}:{}", fates.len(), told.collect::<String>())
     }
 
     /// What the disk holds if the pending effects have these fates.

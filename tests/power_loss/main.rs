@@ -29,9 +29,9 @@ mod recovery;
 mod support;
 mod trace;
 
-use crash::{Crash, Crashes};
+use crash::{Effort, Memory, Replay};
 use operation::Operation;
-use recording::{MAILDIR, Run, World};
+use recording::{Run, World};
 use recovery::Tally;
 
 /// Messages that come before each of the recorded runs.
@@ -41,67 +41,67 @@ const ARRIVALS: [usize; 2] = [13, 5];
 const PAUSE_AT: usize = 8;
 
 /// How much is tried.
-struct Effort {
-    /// Combinations of what is pending at a moment.
-    combinations: usize,
-    /// Recoveries of each recording; the moments take turns.
-    states: usize,
-    /// Recoveries during which power fails again.
+struct Plan {
+    /// Of each record.
+    first: Effort,
+    /// So many recoveries from each record are recorded themselves.
     again: usize,
-    /// Recoveries of each of those.
-    states_again: usize,
+    /// Of each record of a recovery.
+    second: Effort,
 }
 
-const SHORT: Effort = Effort { combinations: 8, states: 300, again: 2, states_again: 60 };
+/// For every change of the code.
+const SHORT: Plan =
+    Plan { first: Effort { combinations: 8, worlds: 250 }, again: 2, second: Effort { combinations: 8, worlds: 50 } };
 
-const LONG: Effort = Effort { combinations: 256, states: usize::MAX, again: 12, states_again: usize::MAX };
+/// For a night.
+const LONG: Plan = Plan {
+    first: Effort { combinations: 64, worlds: 8000 },
+    again: 10,
+    second: Effort { combinations: 64, worlds: 400 },
+};
 
 #[test]
 fn a_loss_of_power_at_any_moment_loses_and_doubles_nothing() {
-    let effort = if std::env::var("POSTRIDER_TORTURE").is_ok_and(|how| how == "long") { LONG } else { SHORT };
+    let plan = if std::env::var("POSTRIDER_TORTURE").is_ok_and(|how| how == "long") { LONG } else { SHORT };
     let seed = std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     eprintln!("power loss: POSTRIDER_TEST_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut crashes = Crashes::new(effort.combinations, random.fork());
+    let mut memory = Memory::new(random.fork());
     let mut tally = Tally::default();
     for retention in ["keep", "delete"] {
         let start = World::new(retention);
         let runs = start.record(&ARRIVALS, PAUSE_AT);
-        assert!(batches(&runs[0]) >= 2, "the first run had {} batches", batches(&runs[0]));
-        let chosen = choose(crashes.of(&start, &runs), effort.states, &mut random);
-        tally.recover(&chosen);
-        for again in random.choose_multiple(chosen.iter().filter(|crash| is_in_part(&crash.world)), effort.again) {
-            let runs = again.world.record(&[0], usize::MAX);
-            tally.recover(&choose(crashes.of(&again.world, &runs), effort.states_again, &mut random));
+        assert!(has_two_batches(&runs[0]), "no message was begun after another was moved");
+        let mut in_part = Vec::new();
+        let crashes = Replay::new(&mut memory, plan.first, &start, &runs);
+        tally.recover(crashes.inspect(|crash| {
+            if is_in_part(&crash.world) {
+                in_part.push(crash.world.clone());
+            }
+        }));
+        for world in random.choose_multiple(in_part, if tally.is_clean() { plan.again } else { 0 }) {
+            let runs = world.record(&[0], usize::MAX);
+            tally.recover(Replay::new(&mut memory, plan.second, &world, &runs));
         }
     }
     println!(
         "torture: power loss | prefixes {}, states {} | {} lost, {} twice",
-        crashes.prefixes, tally.states, tally.lost, tally.twice
+        memory.prefixes, tally.states, tally.lost, tally.twice
     );
-    assert!(tally.is_clean(), "{tally:#?}\n{}", tally.stories.join("\n"));
+    assert!(tally.is_clean(), "{tally}");
 }
 
-/// How often deliveries were made durable.
-fn batches(run: &Run) -> usize {
-    let new = std::path::Path::new(MAILDIR).join("new");
-    run.operations.iter().filter(|operation| matches!(operation, Operation::Sync(path) if *path == new)).count()
+/// Whether a message was received after another was moved.
+fn has_two_batches(run: &Run) -> bool {
+    let is_move = |operation: &Operation| matches!(operation, Operation::Rename { .. } | Operation::Link { .. });
+    let is_draft = |operation: &Operation| matches!(operation, Operation::Create(path) if path.starts_with("home/tmp"));
+    let first = run.operations.iter().position(is_move);
+    first.is_some_and(|first| run.operations[first..].iter().any(is_draft))
 }
 
 /// Whether a recovery has drafts to move or to remove.
 fn is_in_part(world: &World) -> bool {
     world.disk.paths().iter().any(|path| path.starts_with("home/tmp"))
-}
-
-/// At most so many, from each moment in turn.
-fn choose(mut by_moment: Vec<Vec<Crash>>, most: usize, random: &mut fastrand::Rng) -> Vec<Crash> {
-    by_moment.iter_mut().for_each(|crashes| random.shuffle(crashes));
-    random.shuffle(&mut by_moment);
-    let mut chosen = Vec::new();
-    while chosen.len() < most && by_moment.iter().any(|crashes| !crashes.is_empty()) {
-        let room = most - chosen.len();
-        chosen.extend(by_moment.iter_mut().filter_map(Vec::pop).take(room));
-    }
-    chosen
 }

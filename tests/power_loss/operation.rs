@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,23 @@ pub enum Operation {
     Say(Vec<u8>),
     /// The server is heard.
     Hear(Vec<u8>),
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(path) => write!(out, "create {}", path.display()),
+            Self::MakeDirectory(path) => write!(out, "make the directory {}", path.display()),
+            Self::Write { path, offset, data } => write!(out, "write {} at {offset} of {}", data.len(), path.display()),
+            Self::Resize { path, octets } => write!(out, "cut {} to {octets}", path.display()),
+            Self::Link { to, .. } => write!(out, "link to {}", to.display()),
+            Self::Rename { to, .. } => write!(out, "rename to {}", to.display()),
+            Self::Remove(path) => write!(out, "remove {}", path.display()),
+            Self::Sync(path) => write!(out, "sync {}", path.display()),
+            Self::Say(octets) => write!(out, "say {:.40?}", String::from_utf8_lossy(octets)),
+            Self::Hear(octets) => write!(out, "hear {:.40?}", String::from_utf8_lossy(octets)),
+        }
+    }
 }
 
 /// Understands calls one after the other.

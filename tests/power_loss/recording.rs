@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::image::Image;
@@ -36,6 +37,8 @@ pub struct World {
 pub struct Run {
     /// Messages that had come before.
     pub arrived: usize,
+    /// What the Maildir must hold in the end.
+    pub wanted: Arc<Manifest>,
     /// What the server listed.
     pub listing: Vec<usize>,
     /// What was done.
@@ -64,7 +67,7 @@ impl World {
     }
 
     /// What the Maildir must hold in the end: whatever has ever come.
-    pub fn wanted(&self) -> Manifest {
+    fn wanted(&self) -> Manifest {
         let mut manifest = Manifest::default();
         for (mark, sha256) in (1..=self.arrived).filter_map(|index| message(index).expectation()) {
             manifest.add_hash(mark, sha256);
@@ -109,7 +112,8 @@ impl World {
             });
             let listing = server.remaining_uids().iter().map(|uid| index(uid)).collect();
             let (operations, moments) = interpret(&trace(&program), &mut interpreter);
-            runs.push(Run { arrived, listing, operations, moments });
+            let wanted = Arc::new(World { arrived, ..self.clone() }.wanted());
+            runs.push(Run { arrived, wanted, listing, operations, moments });
         }
         runs
     }

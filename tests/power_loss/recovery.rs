@@ -1,6 +1,7 @@
 //! After the loss of power: a plain fetch, and what it has come to.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Mutex;
 use std::thread;
 
@@ -40,20 +41,15 @@ impl Tally {
     }
 
     /// Adds the recoveries from all of these.
-    pub fn recover(&mut self, crashes: &[Crash]) {
-        let mut wanted: BTreeMap<usize, Manifest> = BTreeMap::new();
-        for world in crashes.iter().map(|crash| &crash.world) {
-            wanted.entry(world.arrived).or_insert_with(|| world.wanted());
-        }
-        let (next, tally) = (Mutex::new(crashes.iter()), Mutex::new(self));
+    pub fn recover(&mut self, crashes: impl Iterator<Item = Crash> + Send) {
+        let (crashes, tally) = (Mutex::new(crashes), Mutex::new(self));
+        let next = || crashes.lock().expect("no panic while locked").next();
         thread::scope(|scope| {
             for _ in 0..SIDE_BY_SIDE {
                 scope.spawn(|| {
-                    loop {
-                        let crash = next.lock().expect("no panic while locked").next();
-                        let Some(crash) = crash else { return };
-                        let verdict = recover(&crash.world, &wanted[&crash.world.arrived]);
-                        tally.lock().expect("no panic while locked").add(crash, verdict);
+                    while let Some(crash) = next() {
+                        let verdict = recover(&crash.world, &crash.wanted);
+                        tally.lock().expect("no panic while locked").add(&crash, verdict);
                     }
                 });
             }
@@ -72,6 +68,14 @@ impl Tally {
         if !verdict.story.is_empty() && self.stories.len() < STORIES {
             self.stories.push(format!("{}\n{}", crash.story, verdict.story));
         }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { states, lost, twice, wrong, stuck, refused, stories } = self;
+        write!(out, "of {states}: {lost} lost, {twice} twice, {wrong} wrong, {stuck} stuck, first exits {refused:?}")?;
+        stories.iter().try_for_each(|story| write!(out, "\n\n{story}"))
     }
 }
 
@@ -105,7 +109,7 @@ fn recover(world: &World, wanted: &Manifest) -> Verdict {
     let story = match is_right {
         true => String::new(),
         false => {
-            format!("  exit {refused:?}, {left} on the server, {found}  disk {:?}\n{said}", world.disk.names.keys())
+            format!("  exit {refused:?}, {left} on the server, {found}  disk {:?}\n{said}", world.disk.paths())
         }
     };
     Verdict { lost, twice, wrong, stuck, refused, story }
