@@ -18,6 +18,8 @@ pub struct Crash {
     pub world: World,
     /// What the Maildir must hold in the end.
     pub wanted: Arc<Manifest>,
+    /// Whether it was while drafts were moved, and some were not yet.
+    pub in_a_move: bool,
     /// When it was and what became of what was pending.
     pub story: String,
 }
@@ -104,13 +106,13 @@ impl<'a> Replay<'a> {
         };
         if is_new && self.allowance >= 1.0 {
             let end = if matches!(moment, Moment::End(_)) { "after" } else { "in" };
-            self.find(run, &format!("run {}, moment {at}: {end} {operation}", of_run + 1));
+            self.find(run, operation, &format!("run {}, moment {at}: {end} {operation}", of_run + 1));
         }
         Some(())
     }
 
     /// Finds what may be left at this moment.
-    fn find(&mut self, run: &Run, what: &str) {
+    fn find(&mut self, run: &Run, operation: &Operation, what: &str) {
         let possible: Vec<BTreeSet<usize>> = self.mailbox.possible();
         let mut fates = fates(&self.disk.pending(), self.effort.combinations, &mut self.memory.random);
         self.memory.random.shuffle(&mut fates);
@@ -125,7 +127,9 @@ impl<'a> Replay<'a> {
                 if self.memory.seen.insert(world.digest()) {
                     self.allowance -= 1.0;
                     let story = format!("{what}\n  gone {:?}; {}", world.gone, self.disk.tell(&fates));
-                    self.found.push(Crash { world, wanted: Arc::clone(&run.wanted), story });
+                    let in_a_move = matches!(operation, Operation::Rename { .. } | Operation::Link { .. })
+                        && world.drafts().iter().any(|name| !world.has_moved(name));
+                    self.found.push(Crash { world, wanted: Arc::clone(&run.wanted), in_a_move, story });
                 }
             }
         }

@@ -1,7 +1,10 @@
 //! A real fetch by the real program, recorded call by call.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +17,12 @@ use super::trace::{self, Moment};
 /// The Maildir's name in the program's home.
 pub const MAILDIR: &str = "home";
 
-/// The server is silent for so long in the middle of a fetch: longer than a batch stays open.
-const PAUSE: Duration = Duration::from_millis(400);
+/// The server is silent for so long in the middle of a fetch: until a batch is about to close.
+const PAUSE: Duration = Duration::from_millis(240);
+
+/// It is so slow from there on: the program gets turns to say something while it makes the batch
+/// durable.
+const PACE: Duration = Duration::from_millis(3);
 
 /// The first messages are peculiar, one of them so large that it is written in pieces.
 const PECULIAR: usize = 8;
@@ -66,6 +73,18 @@ impl World {
         (1..=self.arrived).filter(|index| !self.gone.contains(index)).map(message).collect()
     }
 
+    /// The names in `tmp/`.
+    pub fn drafts(&self) -> Vec<OsString> {
+        let tmp = Path::new(MAILDIR).join("tmp");
+        let drafts = self.disk.paths().into_iter().filter(|path| path.parent() == Some(&tmp));
+        drafts.filter_map(|path| path.file_name().map(OsString::from)).collect()
+    }
+
+    /// Whether a name is in `new/`.
+    pub fn has_moved(&self, name: &OsStr) -> bool {
+        self.disk.names.contains_key(&*Path::new(MAILDIR).join("new").join(name))
+    }
+
     /// What the Maildir must hold in the end: whatever has ever come.
     fn wanted(&self) -> Manifest {
         let mut manifest = Manifest::default();
@@ -77,14 +96,14 @@ impl World {
 
     /// A home in which the program finds this world, and the server of it.
     ///
-    /// All paths lead through the working directory, so that the state's absolute paths are right
+    /// The state's directory is to be made with the one above it.  All paths lead through the working directory, so that the state's absolute paths are right
     /// in another home too.
     pub fn home(&self) -> (Postrider, MailboxServer) {
         let server = MailboxServer::start(self.mail());
         let lines = format!("deliver = \"home\"\nretention = \"{}\"", self.retention);
         let program = Postrider::new();
         let config = format!(
-            "state-dir = \"/proc/self/cwd/state\"\nruntime-dir = \"/proc/self/cwd/run\"\n{}\
+            "state-dir = \"/proc/self/cwd/state/postrider\"\nruntime-dir = \"/proc/self/cwd/run\"\n{}\
              [destinations.home]\ntype = \"maildir\"\npath = \"/proc/self/cwd/{MAILDIR}\"\n",
             mailbox(server.port(), "a", &lines)
         );
@@ -93,23 +112,24 @@ impl World {
         (program, server)
     }
 
-    /// Records one run for each number of messages that come before it.  The first run's server
-    /// pauses before it hands out its `pause_at`th message.
-    pub fn record(&self, arrivals: &[usize], pause_at: usize) -> Vec<Run> {
+    /// Records one run for each number of messages that come before it.  From the `slow_from`th
+    /// message of a run on the server is slow.
+    pub fn record(&self, arrivals: &[usize], slow_from: usize) -> Vec<Run> {
         let (program, server) = self.home();
+        server.watch(move |command| {
+            let number = command.strip_prefix("RETR ").and_then(|number| number.parse().ok()).unwrap_or(0);
+            match number.cmp(&slow_from) {
+                Ordering::Less => {}
+                Ordering::Equal => std::thread::sleep(PAUSE),
+                Ordering::Greater => std::thread::sleep(PACE),
+            }
+        });
         let mut interpreter = Interpreter::new(program.home(), self.disk.paths());
         let mut arrived = self.arrived;
         let mut runs = Vec::new();
         for more in arrivals {
             (arrived + 1..=arrived + more).for_each(|index| server.add(message(index)));
             arrived += more;
-            let pause = if runs.is_empty() { format!("RETR {pause_at}") } else { String::new() };
-            server.watch(move |command| {
-                if command == pause {
-                    // Not to wait for anything: the silence is what the server does.
-                    std::thread::sleep(PAUSE);
-                }
-            });
             let listing = server.remaining_uids().iter().map(|uid| index(uid)).collect();
             let (operations, moments) = interpret(&trace(&program), &mut interpreter);
             let wanted = Arc::new(World { arrived, ..self.clone() }.wanted());
