@@ -2,11 +2,12 @@
 //! and nothing comes twice.
 //!
 //! A real fetch is recorded call by call.  Every prefix of the record is replayed onto a disk that
-//! forgets what was not synced (`disk`), in every way that it may, and the program recovers from
-//! what is left, for real.  Then power fails once more during such recoveries.
+//! forgets what was not synced (`disk`), and the program recovers from what is left, for real.
+//! Then power fails once more during such recoveries.
 //!
-//! The combinations are random where not all can be tried; the seed is printed, and
-//! `POSTRIDER_TEST_SEED` repeats a run.  `POSTRIDER_TORTURE=long` tries all of them.
+//! What may be left is far more than can be tried.  It is chosen at random, evenly over the
+//! prefixes; the seed is printed, and `POSTRIDER_TEST_SEED` chooses the same of the same record.
+//! `POSTRIDER_TORTURE=long` tries much more.
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,
@@ -22,6 +23,7 @@ mod disk;
 mod fates;
 mod image;
 mod mailbox;
+mod model;
 mod operation;
 mod recording;
 mod recovery;

@@ -18,11 +18,11 @@ use super::trace::{self, Moment};
 pub const MAILDIR: &str = "home";
 
 /// The server is silent for so long in the middle of a fetch: until a batch is about to close.
-const PAUSE: Duration = Duration::from_millis(240);
+const PAUSE: Duration = Duration::from_millis(235);
 
 /// It is so slow from there on: the program gets turns to say something while it makes the batch
 /// durable.
-const PACE: Duration = Duration::from_millis(3);
+const PACE: Duration = Duration::from_millis(8);
 
 /// The first messages are peculiar, one of them so large that it is written in pieces.
 const PECULIAR: usize = 8;
