@@ -54,12 +54,12 @@ struct Plan {
 
 /// For every change of the code.
 const SHORT: Plan =
-    Plan { first: Effort { combinations: 8, worlds: 250 }, again: 1, second: Effort { combinations: 8, worlds: 50 } };
+    Plan { first: Effort { combinations: 8, worlds: 200 }, again: 1, second: Effort { combinations: 8, worlds: 40 } };
 
-/// For a night.
+/// For some ten minutes.
 const LONG: Plan = Plan {
-    first: Effort { combinations: 64, worlds: 8000 },
-    again: 5,
+    first: Effort { combinations: 64, worlds: 4000 },
+    again: 3,
     second: Effort { combinations: 64, worlds: 400 },
 };
 
