@@ -26,6 +26,9 @@ pub use name::{file_name, token};
 
 use crate::failure::{Class, Failure};
 
+/// How the unique part of a probe's name begins, as that of no message does.
+const PROBE: &str = "postrider-probe";
+
 /// Settings of a Maildir destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -144,7 +147,7 @@ impl Maildir {
     /// # Errors
     /// It cannot.
     pub fn probe(&self) -> Result<(), MaildirError> {
-        let mut draft = self.create(format!("{}.probe{}", name::now().0, std::process::id()))?;
+        let mut draft = self.create(format!("{}.{PROBE}{}", name::now().0, std::process::id()))?;
         draft.write(b"x").map_err(|error| failure(&self.path, "cannot be written", &error))
     }
 
@@ -259,7 +262,8 @@ impl Maildir {
     }
 
     /// Removes drafts of this state directory that no record knows: a crash came between their
-    /// writing and their record.  `is_known` tells the others.  Gives the number removed.
+    /// writing and their record.  `is_known` tells the others.  A probe is removed whoever made it:
+    /// nobody looks for it again.  Gives the number removed.
     ///
     /// # Errors
     /// `tmp/` cannot be read.
@@ -270,9 +274,13 @@ impl Maildir {
         for entry in std::fs::read_dir(self.path.join("tmp")).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             let Some(name) = name.to_str() else { continue };
-            let ours = name.split('.').nth(1).is_some_and(|unique| unique.contains(&mark));
+            let ours = name.split('.').nth(1).is_some_and(|unique| unique.contains(&mark) || unique.starts_with(PROBE));
             if ours && !is_known(name) {
-                rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty()).map_err(|error| failed(error.into()))?;
+                match rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty()) {
+                    // Another process has done with its probe.
+                    Err(Errno::NOENT) => continue,
+                    result => result.map_err(|error| failed(error.into()))?,
+                }
                 removed += 1;
             }
         }
@@ -408,6 +416,15 @@ mod tests {
         assert_eq!(maildir.remove_strays("mine", |name| name == known).expect("read"), 1);
         assert_eq!(names(&maildir, "tmp").len(), 3);
         assert!(!maildir.has_draft(&stray).expect("read"));
+    }
+
+    #[test]
+    fn a_probe_that_a_crash_has_left_is_removed() {
+        let (_dir, maildir) = maildir();
+        maildir.create(format!("1.{PROBE}7")).expect("made").keep();
+        maildir.create("1.probe7".to_owned()).expect("made").keep();
+        assert_eq!(maildir.remove_strays("mine", |_| false).expect("read"), 1);
+        assert_eq!(names(&maildir, "tmp"), ["1.probe7"]);
     }
 
     #[test]
