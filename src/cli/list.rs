@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::log;
 use crate::plan::{Action, Listed, Step};
 use crate::poll::{self, Account, Inventory, PollError};
-use crate::store::Reader;
+use crate::store::{Lost, Reader};
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,17 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
     let reader = Reader::open(&config.state_dir)?;
     let client = poll::connect(account).await?;
     let mut session = poll::log_in(account, client).await?;
-    let known = |keys: Vec<_>| std::future::ready(reader.known(&account.name, &keys));
+    let known = |keys: Vec<_>| {
+        let known = reader.known(&account.name, &keys);
+        if known.as_ref().is_ok_and(|known| known.lost != Lost::No) {
+            output::say(&format!(
+                "postrider: the state of account {} was lost; its next poll looks for its messages in the Maildirs, and \
+                 what it finds is shown as new here",
+                account.name
+            ));
+        }
+        std::future::ready(known.map_err(PollError::from))
+    };
     let inventory = poll::inventory(account, &mut session, known).await?;
     session.quit().await;
     Ok(inventory)

@@ -25,6 +25,10 @@ pub enum PollError {
     Destination { name: Name, source: Arc<DestinationError> },
     #[error("the server has no UIDL, by which messages are known again")]
     NoUniqueIds,
+    #[error(
+        "its state was lost, and of the {total} messages on the server only {found} are known or were found in a Maildir"
+    )]
+    Lost { account: Name, found: usize, total: usize },
     #[error("the poll took longer than {} s (deadline)", limit.as_secs())]
     Deadline { limit: Duration },
     #[error("{} of {total} messages could not be delivered: {first}", count)]
@@ -73,6 +77,7 @@ impl Failure for PollError {
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
             PollError::NoUniqueIds => Class::Protocol,
+            PollError::Lost { .. } => Class::LocalIo,
             PollError::Deadline { .. } | PollError::Undelivered { .. } | PollError::Stopped | PollError::Panic(_) => {
                 Class::TryLater
             }
@@ -87,6 +92,13 @@ impl Failure for PollError {
             PollError::Destination { source, .. } => return source.advice(),
             PollError::NoUniqueIds => {
                 "Without unique-ids postrider cannot tell new mail from old; this server is not supported."
+            }
+            PollError::Lost { account, .. } => {
+                return Some(format!(
+                    "Nothing was fetched or deleted.  If the others were delivered before, or are not wanted: `postrider \
+                     state rebuild --seen {account}`; to fetch them, even if they come a second time: `postrider state \
+                     rebuild --fetch-again {account}`."
+                ));
             }
             PollError::Deadline { .. } => "What was received is delivered; the rest comes with the next poll.",
             PollError::Undelivered { .. } => {

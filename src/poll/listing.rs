@@ -39,7 +39,7 @@ pub async fn inventory<S, F>(
 ) -> Result<Inventory, PollError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    F: Future<Output = Result<Known, crate::store::StoreError>>,
+    F: Future<Output = Result<Known, PollError>>,
 {
     let mut entries = session.uidl().await?.ok_or(PollError::NoUniqueIds)?;
     // Sizes are found by number; servers list in order, but need not.

@@ -7,6 +7,7 @@ mod commit;
 mod error;
 mod fetch;
 mod listing;
+mod lost;
 mod moving;
 mod progress;
 mod receive;

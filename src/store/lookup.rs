@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::lost::Lost;
 use super::schema::{kind, state};
 use crate::message::{MessageKey, Name};
 use crate::plan::{Delivery, Progress, Standing};
@@ -14,20 +15,23 @@ use crate::plan::{Delivery, Progress, Standing};
 pub struct Known {
     /// Whether the account's first poll is over.
     pub begun: bool,
+    /// Whether its state was lost, and is still to be made out from its listing.
+    pub lost: Lost,
     /// For each message that was asked for, in that order: what is known.
     pub standings: Vec<Option<Standing>>,
 }
 
 pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
-    let row: Option<(i64, Option<i64>)> = connection
-        .prepare_cached("SELECT id, first_poll FROM account WHERE name = ?1")?
-        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+    let row: Option<(i64, Option<i64>, i64)> = connection
+        .prepare_cached("SELECT id, first_poll, lost FROM account WHERE name = ?1")?
+        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((account, first_poll)) = row else {
-        return Ok(Known { begun: false, standings: vec![None; keys.len()] });
+    let Some((account, first_poll, lost)) = row else {
+        return Ok(Known { standings: vec![None; keys.len()], ..Known::default() });
     };
     let standings = keys.iter().map(|key| key.as_ref().map_or(Ok(None), |key| standing(connection, account, key)));
-    Ok(Known { begun: first_poll.is_some(), standings: standings.collect::<rusqlite::Result<_>>()? })
+    let standings = standings.collect::<rusqlite::Result<_>>()?;
+    Ok(Known { begun: first_poll.is_some(), lost: Lost::of_number(lost), standings })
 }
 
 /// Whether a message has ever come to this location, whatever its destination was called.

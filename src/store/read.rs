@@ -78,7 +78,7 @@ pub struct QuarantinedMessage {
     pub message_id: Option<String>,
 }
 
-fn state_name(number: i64) -> &'static str {
+pub(super) fn state_name(number: i64) -> &'static str {
     match number {
         state::STAGED => "staged",
         state::SENDING => "sending",
@@ -103,7 +103,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn known(&self, account: &Name, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
-        let nothing = || Known { begun: false, standings: vec![None; keys.len()] };
+        let nothing = || Known { standings: vec![None; keys.len()], ..Known::default() };
         self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
     }
 
@@ -141,7 +141,10 @@ impl Reader {
         Ok(keys.into_iter().filter(wanted).map(Some).collect())
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
         let Some(connection) = &self.connection else { return Ok(None) };
         read(connection).map(Some).map_err(|error| open::database_error(&self.path, &error))
     }
