@@ -149,7 +149,7 @@ fn a_message_in_one_of_two_destinations_is_neither_sent_again_nor_deleted() {
     };
     std::fs::remove_file(first("archive")).expect("removed");
     lose_database(&program);
-    program.config(&[mailbox(server.port(), "a", &keys), destinations].concat());
+    program.config(&[mailbox(server.port(), "a", keys), destinations].concat());
     program.run(&["fetch"]).assert_success();
     program.run(&["fetch"]).assert_success();
     assert_eq!((server.count("RETR"), server.remaining()), (4, 1));

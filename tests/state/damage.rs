@@ -7,6 +7,9 @@ use super::*;
 /// Bits that are changed, each in a database of its own.
 const FLIPS: usize = 100;
 
+/// Rebuilds that are killed.
+const KILLS: usize = 20;
+
 /// Messages in such a database.
 const MESSAGES: usize = 60;
 
@@ -40,6 +43,7 @@ impl Sample {
             std::fs::remove_file(state_file(&self.program, &name)).expect("removed");
         }
         lose_database(&self.program);
+        let _ = std::fs::remove_file(state_file(&self.program, "rebuilding"));
         let mut database = self.database.clone();
         change(&mut database);
         std::fs::write(state_file(&self.program, "state.db"), database).expect("written");
@@ -218,6 +222,60 @@ fn a_rebuild_that_was_interrupted_goes_on() {
         assert_eq!(set_aside(&sample.program), [aside], "step {step}");
         assert!(!path("rebuilding").exists() && !path("state.db.new").exists());
     }
+}
+
+#[test]
+fn a_rebuild_that_is_killed_at_any_moment_goes_on() {
+    let mut random = random("kills");
+    let sample = Sample::new("");
+    let (mut whole, mut killed, mut noted) = (std::time::Duration::from_millis(150), 0, 0);
+    for round in 0..KILLS {
+        sample.restore(|database| database.truncate(20_000));
+        let moment = std::time::Instant::now() + whole.mul_f64(random.f64());
+        let mut running = sample.program.spawn(&["state", "rebuild"]);
+        while running.is_running() && std::time::Instant::now() < moment {
+            // Nothing is waited for: the moment itself is the fault.
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+        let output = running.kill();
+        killed += usize::from(output.signal.is_some());
+        noted += usize::from(state_file(&sample.program, "rebuilding").exists());
+        if output.signal.is_none() {
+            whole = output.elapsed;
+        }
+        sample.assert_harmless(&format!("kill {round}"));
+        let aside = set_aside(&sample.program);
+        assert!((1..=2).contains(&aside.len()), "{aside:?}");
+        let size = |name: &String| state_file(&sample.program, name).metadata().expect("there").len();
+        assert!(aside.iter().any(|name| size(name) == 20_000), "the damaged one is kept: {aside:?}");
+    }
+    eprintln!("{killed} of {KILLS} were killed, {noted} in the middle");
+}
+
+#[test]
+fn a_write_ahead_log_is_set_aside_with_its_database() {
+    let server = MailboxServer::start(Message::several(20, Mix::Tiny));
+    let program = program(&server, "interval = \"1h\"");
+    program.run(&["fetch"]).assert_success();
+    server.add(Message::generated(2, 1, Mix::Tiny));
+    let wanted = server.manifest();
+    let mut service = program.spawn(&["run"]);
+    service.wait_until("the next poll", std::time::Duration::from_secs(30), |service| {
+        service.stderr().contains("polled: 1 delivered")
+    });
+    drop(service.kill());
+    let log = std::fs::read(state_file(&program, "state.db-wal")).expect("the log");
+    // The log lays its own pages over what is changed here.
+    let mut database = std::fs::read(state_file(&program, "state.db")).expect("the database");
+    database[..100].fill(0xff);
+    std::fs::write(state_file(&program, "state.db"), &database).expect("written");
+    std::fs::write(state_file(&program, "state.db-wal"), &log[..log.len() / 2]).expect("written");
+    program.run(&["fetch"]).assert_success();
+    let aside = set_aside(&program);
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    let kept = std::fs::read(state_file(&program, &format!("{}-wal", aside[0]))).expect("the log is kept");
+    assert!(kept == log[..log.len() / 2] && server.count("RETR") == 21);
+    wanted.verify(&program.path("home")).assert_exactly_once();
 }
 
 #[test]
