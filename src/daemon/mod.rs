@@ -60,7 +60,7 @@ pub fn scope(config: &Config) -> Scope {
 /// Leaves the state in order, so that the next start need not check it.
 pub async fn leave(context: &Context) {
     if let Err(error) = context.store.close().await {
-        warn!("{error}");
+        warn!("the next start has to check the state: {error}");
     }
 }
 

@@ -100,9 +100,7 @@ impl Transfer<'_> {
 fn spool_dir(context: &Context) -> Result<PathBuf, StoreError> {
     let dir = context.store.dir().join("spool");
     match std::fs::create_dir(&dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(StoreError::Directory { path: dir, cause: error.to_string() })
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(StoreError::directory(&dir, &error)),
         _ => Ok(dir),
     }
 }

@@ -8,11 +8,14 @@ use std::path::Path;
 /// Writes a file under a name of its own, syncs it, and puts it in the place of the one before.
 pub(super) fn write(dir: &Path, name: &str, text: &str) -> io::Result<()> {
     let made = dir.join(format!("{name}.new"));
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&made)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&made, dir.join(name))?;
+    let place = || {
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&made)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&made, dir.join(name))
+    };
+    place().inspect_err(|_| drop(std::fs::remove_file(&made)))?;
     sync(dir)
 }
 

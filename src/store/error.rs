@@ -11,7 +11,7 @@ use crate::failure::{Class, Failure};
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum StoreError {
     #[error("state directory {}: {cause}", path.display())]
-    Directory { path: PathBuf, cause: String },
+    Directory { path: PathBuf, cause: String, full: bool },
     #[error("state directory {}: in use by another postrider{}", path.display(), process(*pid))]
     Locked { path: PathBuf, pid: Option<u32> },
     #[error("state directory {}: is on a network file system ({kind}), where SQLite cannot keep its promises", path.display())]
@@ -39,8 +39,9 @@ fn process(pid: Option<u32>) -> String {
 }
 
 impl StoreError {
-    pub(super) fn directory(path: &std::path::Path, error: &io::Error) -> Self {
-        StoreError::Directory { path: path.to_owned(), cause: error.to_string() }
+    pub(crate) fn directory(path: &std::path::Path, error: &io::Error) -> Self {
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        StoreError::Directory { path: path.to_owned(), cause: error.to_string(), full }
     }
 }
 
@@ -55,12 +56,14 @@ impl Failure for StoreError {
 
     fn advice(&self) -> Option<String> {
         let text = match self {
+            StoreError::Directory { full: true, .. } | StoreError::Database { full: true, .. } => {
+                "Make room on the disk.  Nothing was lost or deleted."
+            }
             StoreError::Directory { .. } => {
                 "The user that runs postrider must be able to write there; `state-dir` names another place."
             }
             StoreError::Locked { .. } => "Wait until it is done, or end it; two must not fetch the same mail.",
             StoreError::NetworkFileSystem { .. } => "Set `state-dir` to a directory on a local disk.",
-            StoreError::Database { full: true, .. } => "Make room on the disk.  Nothing was lost or deleted.",
             StoreError::Database { .. } => {
                 "Nothing was lost or deleted.  Check whether the disk is full, and the kernel's log."
             }

@@ -55,10 +55,8 @@ impl Source {
         let transaction = super::begin(to)?;
         for (table, key) in TABLES {
             let columns = self.columns(table, &transaction);
-            if !columns.is_empty() {
-                for descending in [false, true] {
-                    self.copy(table, key, &columns, descending, &transaction)?;
-                }
+            if !columns.is_empty() && !self.copy(table, key, &columns, false, &transaction)? {
+                self.copy(table, key, &columns, true, &transaction)?;
             }
             if let Some((_, sane)) = SANE.iter().find(|(name, _)| *name == table) {
                 transaction.execute(&format!("DELETE FROM {table} WHERE NOT coalesce({sane}, 0)"), [])?;
@@ -95,7 +93,8 @@ impl Source {
         ours.into_iter().filter(|column| theirs.contains(column)).collect()
     }
 
-    /// Copies the rows of a table in one direction, over parts that cannot be read.
+    /// Copies the rows of a table in one direction, over parts that cannot be read.  Gives whether
+    /// there were none of these.
     fn copy(
         &self,
         table: &str,
@@ -103,16 +102,17 @@ impl Source {
         columns: &[String],
         descending: bool,
         to: &Connection,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
         let (list, marks) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
         let (is, order) = if descending { ("<", "DESC") } else { (">", "ASC") };
         let select = format!("SELECT {key}, {list} FROM {table} WHERE {key} {is} ?1 ORDER BY {key} {order}");
         let mut insert = to.prepare(&format!("INSERT OR IGNORE INTO {table} ({list}) VALUES ({marks})"))?;
         let (mut from, mut step) = (if descending { i64::MAX } else { -1 }, 0);
+        let mut whole = true;
         while step < LONGEST_STEP {
-            let Ok(mut find) = self.0.prepare(&select) else { return Ok(()) };
+            let Ok(mut find) = self.0.prepare(&select) else { return Ok(false) };
             let start = if descending { from.saturating_sub(step) } else { from.saturating_add(step) };
-            let Ok(mut rows) = find.query([start]) else { return Ok(()) };
+            let Ok(mut rows) = find.query([start]) else { return Ok(false) };
             let ended = loop {
                 let row = match rows.next() {
                     Ok(Some(row)) => row,
@@ -135,15 +135,16 @@ impl Source {
                 }
             };
             if ended {
-                return Ok(());
+                return Ok(whole);
             }
+            whole = false;
             step = if step == 0 { 1 } else { step * 2 };
             if descending && from == i64::MAX {
                 // Nothing was read from this end: there is no place to step from.
-                return Ok(());
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 
