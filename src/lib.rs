@@ -39,7 +39,7 @@
 //! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`filesystem`], [`attempt`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
-//! | 3 use cases | [`poll`], [`config`] | a poll reads as the journey of a message |
+//! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
 //! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
 //! | 6 | [`daemon`] | the service's loop |
@@ -56,6 +56,12 @@
 //! The **state** is an SQLite database that one thread owns; writes that wait at the same time
 //! share a transaction.  `history`, `list` and `quarantine` read it beside a running service,
 //! so it does not use SQLite's exclusive locking: a kernel lock keeps other writers away.
+//!
+//! Whether the state can be trusted is looked at when it is opened ([`rebuild`]): after an orderly
+//! end a checksum tells, otherwise the whole database is checked and compared with the Maildirs.
+//! One that is damaged or gone is set aside and made anew from both; each account is then *lost*
+//! until its next listing, in which every message that a Maildir holds is known by the token in
+//! its file's name, and what nobody can know is left to the operator.
 //!
 //! The **service** ([`daemon`]) is one loop: whatever happens becomes an event of [`schedule`],
 //! which answers with the polls to begin.  A poll keeps the configuration that it began with.
@@ -95,6 +101,7 @@ pub mod notify;
 pub mod plan;
 pub mod poll;
 pub mod pop3;
+pub mod rebuild;
 pub mod reload;
 pub mod sasl;
 pub mod schedule;

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
     &["attempt", "credential", "deliver", "filesystem", "net", "pop3::session", "spool", "store"],
-    &["config", "poll"],
+    &["config", "poll", "rebuild"],
     &["confine", "log", "notify", "reload", "status"],
     &["control"],
     &["daemon"],

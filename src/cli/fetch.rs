@@ -114,6 +114,7 @@ async fn fetch_all(
     }
     stopping.abort();
     daemon::close(&context).await;
+    daemon::leave(&context).await;
     ended.sort_by_key(|(index, _)| *index);
     Ok(ended.into_iter().map(|(_, summary)| summary).collect())
 }

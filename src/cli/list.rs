@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::log;
 use crate::plan::{Action, Listed, Step};
 use crate::poll::{self, Account, Inventory, Memory, PollError};
-use crate::store::Reader;
+use crate::store::{Lost, Reader};
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -56,6 +56,13 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
     let reader = Reader::open(&config.state_dir)?;
     let client = poll::connect(account).await?;
     let mut session = poll::log_in(account, client).await?;
+    if reader.known(&account.name, &[])?.lost != Lost::No {
+        output::say(&format!(
+            "postrider: the state of account {} was lost; its next poll looks for its messages in the Maildirs, and \
+             what it finds is shown as new here",
+            account.name
+        ));
+    }
     let inventory = poll::inventory(account, &mut session, Memory::Reader(&reader, &account.name)).await?;
     session.quit().await;
     Ok(inventory)

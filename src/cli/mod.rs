@@ -14,6 +14,7 @@ mod progress;
 mod quarantine;
 mod run;
 mod service;
+mod state;
 mod status;
 
 use std::ffi::OsString;
@@ -70,6 +71,8 @@ enum Command {
     History(history::Arguments),
     /// See to messages that could not be delivered
     Quarantine(quarantine::Arguments),
+    /// Check, rebuild or export the record of what was fetched
+    State(state::Arguments),
     /// Write a completion script for a shell
     #[command(hide = true)]
     Completions {
@@ -106,6 +109,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Completions { .. } => 0,
         Command::History(arguments) => history::run(&arguments, &config),
         Command::Quarantine(arguments) => quarantine::run(&arguments, &config),
+        Command::State(arguments) => state::run(&arguments, &config),
     };
     ExitCode::from(code)
 }

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 pub use service::{Options, ServiceError, run};
 pub use signals::{Signal, Signals};
@@ -19,18 +20,23 @@ pub use signals::{Signal, Signals};
 use crate::config::Config;
 use crate::deliver::{Destination, Outlet};
 use crate::message::Name;
-use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report};
-use crate::store::{Store, StoreError};
+use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report, unix_now};
+use crate::rebuild::{self, Scope};
+use crate::store::StoreError;
 
 /// Destinations in use, by name.
 type Outlets = HashMap<Name, Arc<Outlet>>;
 
-/// Takes the state directory's lock, opens what polls share, and finishes what a crash has left.
+/// Takes the state directory's lock, opens what polls share, and finishes what a crash has left;
+/// a state that is lost or damaged is rebuilt, which is told in the log.
 ///
 /// # Errors
 /// The state cannot be used.
 pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Context, StoreError> {
-    let store = Store::open(&config.state_dir)?;
+    let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
+    for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
+        warn!("{}", line.trim_start());
+    }
     poll::recover(&store, None).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
     Ok(Context { store, outlets: Arc::new(outlets(&config.destinations, &Outlets::new())), cancel })
@@ -43,6 +49,19 @@ fn outlets(destinations: &[Arc<Destination>], before: &Outlets) -> Outlets {
         _ => Arc::new(Outlet::new(Arc::clone(destination))),
     };
     destinations.iter().map(|destination| (destination.name.clone(), outlet(destination))).collect()
+}
+
+/// What a rebuild of the state needs to know of a configuration.
+pub fn scope(config: &Config) -> Scope {
+    let accounts = config.accounts.iter().map(|account| &account.name);
+    Scope::new(accounts, config.destinations.iter().map(AsRef::as_ref))
+}
+
+/// Leaves the state in order, so that the next start need not check it.
+pub async fn leave(context: &Context) {
+    if let Err(error) = context.store.close().await {
+        warn!("the next start has to check the state: {error}");
+    }
 }
 
 /// Says farewell to servers that mail was sent to.

@@ -183,7 +183,7 @@ impl Committer<'_> {
             self.moved = outcomes;
             // After another failure the transaction may be found whole at the next start; then
             // the files are looked for, and are removed if it is not.
-            if matches!(error, StoreError::Database { full: true, .. }) {
+            if matches!(error, StoreError::Database { full: true, .. } | StoreError::Busy { .. }) {
                 self.discard(&staged);
             }
             return Err(error);

@@ -26,6 +26,10 @@ pub enum PollError {
     Destination { name: Name, source: Arc<DestinationError>, others_work: bool },
     #[error("the server has no UIDL, by which mail that stays there is known again")]
     NoUniqueIds,
+    #[error(
+        "its state was lost, and of the {total} messages on the server only {found} are known or were found in a Maildir"
+    )]
+    Lost { account: Name, found: usize, total: usize },
     #[error("the poll took longer than {} s (deadline)", limit.as_secs())]
     Deadline { limit: Duration },
     #[error("{} of {total} messages could not be delivered: {first}", count)]
@@ -80,7 +84,7 @@ impl Failure for PollError {
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
             PollError::NoUniqueIds => Class::Protocol,
-            PollError::Export(_) => Class::LocalIo,
+            PollError::Export(_) | PollError::Lost { .. } => Class::LocalIo,
             PollError::Deadline { .. } | PollError::Undelivered { .. } | PollError::Stopped | PollError::Panic(_) => {
                 Class::TryLater
             }
@@ -97,6 +101,13 @@ impl Failure for PollError {
                 "Without unique-ids new mail cannot be told from mail that was left there.  With `retention = \
                  \"delete\"` and without `initial` messages are known by their content: each is retrieved, \
                  delivered and deleted."
+            }
+            PollError::Lost { account, .. } => {
+                return Some(format!(
+                    "Nothing was fetched or deleted.  If the others were delivered before, or are not wanted: `postrider \
+                     state rebuild --seen {account}`; to fetch them, even if they come a second time: `postrider state \
+                     rebuild --fetch-again {account}`."
+                ));
             }
             PollError::Deadline { .. } => "What was received is delivered; the rest comes with the next poll.",
             PollError::Undelivered { .. } => {

@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use super::error::PollError;
 use super::listing::{Inventory, inventory};
+use super::lost;
 use super::memory::Memory;
 use super::progress::{Phase, Progress};
 use super::receive::Harvest;
@@ -49,7 +50,7 @@ pub(super) async fn run(
 
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
-    let memory = Memory::Store(&context.store, &account.name);
+    let memory = Memory::Poll { account, context, sinks: &sinks };
     let work = timeout_at(deadline, inventory(account, &mut session, memory));
     let mut inventory = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await?;
     let decided = decided(account, &mut inventory);
@@ -135,8 +136,9 @@ pub(super) async fn run(
 async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>, PollError> {
     let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
     let mut known = Vec::with_capacity(outlets.len());
+    let expected = lost::expects_maildirs(account, context).await?;
     for outlet in &outlets {
-        known.push(context.store.knows(outlet.destination.location()).await?);
+        known.push(expected || context.store.knows(outlet.destination.location()).await?);
     }
     let open = move || outlets.into_iter().zip(known).map(|(outlet, known)| Sink::open(outlet, known)).collect();
     let opening = tokio::task::spawn_blocking::<_, Vec<_>>(open);

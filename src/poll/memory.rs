@@ -1,31 +1,42 @@
-//! What the state is asked while a listing is taken: by a poll through the [`Store`], by a look
-//! at the mailbox through a [`Reader`] beside it.
+//! What the state is asked while a listing is taken: by a poll, which may write, or by a look at
+//! the mailbox beside it.
 
+use super::error::PollError;
+use super::sink::Sink;
+use super::{Account, Context, lost};
 use crate::message::{MessageKey, Name};
 use crate::plan::Missing;
-use crate::store::{Known, Reader, Store, StoreError};
+use crate::store::{Known, Reader};
 
 /// An account's part of the state.
 #[derive(Clone, Copy, Debug)]
 pub enum Memory<'a> {
-    /// Of a process that may write.
-    Store(&'a Store, &'a Name),
+    /// Of a poll with its destinations.
+    #[expect(private_interfaces, reason = "only a poll makes it")]
+    Poll {
+        /// The account.
+        account: &'a Account,
+        /// The state.
+        context: &'a Context,
+        /// Its destinations, where mail is looked for after the loss of a state.
+        sinks: &'a [Sink],
+    },
     /// Of one that only looks.
     Reader(&'a Reader, &'a Name),
 }
 
 impl Memory<'_> {
-    pub(super) async fn known(self, keys: Vec<Option<MessageKey>>) -> Result<Known, StoreError> {
+    pub(super) async fn known(self, keys: Vec<Option<MessageKey>>) -> Result<Known, PollError> {
         match self {
-            Memory::Store(store, account) => store.known(account, keys).await,
-            Memory::Reader(reader, account) => reader.known(account, &keys),
+            Memory::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
+            Memory::Reader(reader, account) => Ok(reader.known(account, &keys)?),
         }
     }
 
-    pub(super) async fn missing(self, keys: Vec<Option<MessageKey>>) -> Result<Vec<Missing>, StoreError> {
-        match self {
-            Memory::Store(store, account) => store.missing(account, keys).await,
-            Memory::Reader(reader, account) => reader.missing(account, &keys),
-        }
+    pub(super) async fn missing(self, keys: Vec<Option<MessageKey>>) -> Result<Vec<Missing>, PollError> {
+        Ok(match self {
+            Memory::Poll { account, context, .. } => context.store.missing(&account.name, keys).await?,
+            Memory::Reader(reader, account) => reader.missing(account, &keys)?,
+        })
     }
 }

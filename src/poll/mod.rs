@@ -9,6 +9,7 @@ mod export;
 mod fetch;
 mod heads;
 mod listing;
+mod lost;
 mod memory;
 mod moving;
 mod progress;

@@ -36,6 +36,11 @@ impl Sink {
         Self { outlet, place, maildir, failure }
     }
 
+    /// Whether it is a Maildir, open or not.
+    pub(super) fn is_maildir(&self) -> bool {
+        matches!(self.outlet.destination.kind, Kind::Maildir(_))
+    }
+
     /// Whether it can still be used in this poll.
     pub(super) fn is_up(&self) -> bool {
         self.failure.get().is_none()

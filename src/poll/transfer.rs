@@ -71,8 +71,7 @@ impl Transfer<'_> {
     ) -> Result<Transferred, PollError> {
         let Self { account, context, progress, sinks, trace, deadline } = self;
         let dir = context.store.dir();
-        let attempts = Attempts::begin(dir, &account.name)
-            .map_err(|error| StoreError::Directory { path: dir.to_owned(), cause: error.to_string() })?;
+        let attempts = Attempts::begin(dir, &account.name).map_err(|error| StoreError::directory(dir, &error))?;
         let attempts = Arc::new(attempts);
         let (pieces, inbox) = mpsc::channel(PIECES);
         let (outbox, batches) = mpsc::channel(BATCHES);
@@ -121,9 +120,7 @@ impl Transfer<'_> {
 fn spool_dir(context: &Context) -> Result<PathBuf, StoreError> {
     let dir = context.store.dir().join("spool");
     match std::fs::create_dir(&dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(StoreError::Directory { path: dir, cause: error.to_string() })
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(StoreError::directory(&dir, &error)),
         _ => Ok(dir),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::account::AccountMemory;
+use super::lost::LostChange;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 
 /// A destination as it is now: its name, and where it leads.
@@ -119,6 +120,8 @@ pub enum Change {
         /// What to remember.
         memory: AccountMemory,
     },
+    /// What is done about lost states.
+    Lost(LostChange),
     /// Quarantined messages are tried again or given up.
     Release {
         /// The account.

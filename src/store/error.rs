@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::failure::{Class, Failure};
 
@@ -10,13 +11,17 @@ use crate::failure::{Class, Failure};
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum StoreError {
     #[error("state directory {}: {cause}", path.display())]
-    Directory { path: PathBuf, cause: String },
+    Directory { path: PathBuf, cause: String, full: bool },
     #[error("state directory {}: in use by another postrider{}", path.display(), process(*pid))]
     Locked { path: PathBuf, pid: Option<u32> },
     #[error("state directory {}: is on a network file system ({kind}), where SQLite cannot keep its promises", path.display())]
     NetworkFileSystem { path: PathBuf, kind: &'static str },
     #[error("state database {}: {cause}", path.display())]
     Database { path: PathBuf, cause: String, full: bool },
+    #[error("state database {}: another program has kept it locked for {} s", path.display(), limit.as_secs())]
+    Busy { path: PathBuf, limit: Duration },
+    #[error("state database {}: {cause}", path.display())]
+    Inaccessible { path: PathBuf, cause: String },
     #[error("state database {}: is missing, although this directory has had one", path.display())]
     Missing { path: PathBuf },
     #[error("state database {}: is damaged ({cause})", path.display())]
@@ -34,15 +39,16 @@ fn process(pid: Option<u32>) -> String {
 }
 
 impl StoreError {
-    pub(super) fn directory(path: &std::path::Path, error: &io::Error) -> Self {
-        StoreError::Directory { path: path.to_owned(), cause: error.to_string() }
+    pub(crate) fn directory(path: &std::path::Path, error: &io::Error) -> Self {
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        StoreError::Directory { path: path.to_owned(), cause: error.to_string(), full }
     }
 }
 
 impl Failure for StoreError {
     fn class(&self) -> Class {
         match self {
-            StoreError::Locked { .. } => Class::TryLater,
+            StoreError::Locked { .. } | StoreError::Busy { .. } => Class::TryLater,
             StoreError::NetworkFileSystem { .. } => Class::Configuration,
             _ => Class::LocalIo,
         }
@@ -50,21 +56,31 @@ impl Failure for StoreError {
 
     fn advice(&self) -> Option<String> {
         let text = match self {
+            StoreError::Directory { full: true, .. } | StoreError::Database { full: true, .. } => {
+                "Make room on the disk.  Nothing was lost or deleted."
+            }
             StoreError::Directory { .. } => {
                 "The user that runs postrider must be able to write there; `state-dir` names another place."
             }
             StoreError::Locked { .. } => "Wait until it is done, or end it; two must not fetch the same mail.",
             StoreError::NetworkFileSystem { .. } => "Set `state-dir` to a directory on a local disk.",
-            StoreError::Database { full: true, .. } => "Make room on the disk.  Nothing was lost or deleted.",
             StoreError::Database { .. } => {
                 "Nothing was lost or deleted.  Check whether the disk is full, and the kernel's log."
             }
+            StoreError::Busy { .. } => {
+                "Nothing was lost or deleted.  End the other program (a backup, an sqlite3 that is left open?)."
+            }
+            StoreError::Inaccessible { .. } => {
+                "Nothing was lost or deleted.  The user that runs postrider must be able to write the state directory \
+                 and every file in it."
+            }
             StoreError::Missing { .. } => {
-                "Without it everything on the servers would be fetched again.  Restore it from a backup; or, if \
-                 fetching everything again is wanted, remove the file `initialized` beside it."
+                "`postrider state rebuild` makes a new one from what the Maildirs tell, and so does the next start of \
+                 `postrider run` or `fetch`; see postrider(8)."
             }
             StoreError::Damaged { .. } => {
-                "Restore it from a backup.  Keep the damaged file: it tells what was delivered."
+                "Nothing was lost or deleted.  The next start of `postrider run` or `fetch`, or `postrider state \
+                 rebuild`, sets it aside and makes a new one from what it and the Maildirs tell; see postrider(8)."
             }
             StoreError::Newer { .. } => "Install the newer postrider again.",
             StoreError::Foreign { .. } => "Set `state-dir` to a directory of postrider's own.",

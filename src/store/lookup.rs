@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::lost::Lost;
 use super::schema::{kind, proof, state};
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 use crate::plan::{Delivery, Progress, Standing};
@@ -22,6 +23,8 @@ pub struct Known {
     pub missing: usize,
     /// As many of those the last listing did have.
     pub newly_missing: usize,
+    /// Whether its state was lost, and is still to be made out from its listing.
+    pub lost: Lost,
     /// For each message that was asked for, in that order: what is known.
     pub standings: Vec<Option<Standing>>,
     /// Indexes of delivered ones that the last listing did not have, with their Message-ID and
@@ -46,14 +49,14 @@ struct Row {
 }
 
 pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
-    let row: Option<(i64, Option<i64>, bool)> = connection
-        .prepare_cached("SELECT id, first_poll, migrating FROM account WHERE name = ?1")?
-        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let row: Option<(i64, Option<i64>, bool, i64)> = connection
+        .prepare_cached("SELECT id, first_poll, migrating, lost FROM account WHERE name = ?1")?
+        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
-    let Some((account, begun, migrating)) = row else {
+    let Some((account, begun, migrating, lost)) = row else {
         return Ok(Known { standings: vec![None; keys.len()], ..Known::default() });
     };
-    let mut known = Known { begun, migrating, ..Known::default() };
+    let mut known = Known { begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
     let (remembered, absent, stale): (i64, i64, i64) = connection
         .prepare_cached(
             "SELECT count(*), count(nullif(absent, 0)), count(iif(absent BETWEEN 1 AND unixepoch() - ?2, 1, NULL))

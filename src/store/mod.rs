@@ -5,18 +5,30 @@
 //! `synchronous=FULL`).  Writes that wait at the same time share one transaction, so that many
 //! polls cost one sync.
 //!
-//! One process at a time: a kernel lock on `STATE-DIR/lock` is held for life.  Reading
+//! One process at a time: a kernel lock on `STATE-DIR/lock` ([`Claim`]) is held for life.  Reading
 //! ([`Reader`]) needs no lock, which is why the database does not use exclusive locking.
+//!
+//! Trouble with the file itself: `seal` tells at the next start whether it is as it was left,
+//! `open` checks it if not, `renew` and `salvage` make a new one in its place, and `lost` holds
+//! what the Maildirs tell until each account is listed again.
 
 mod account;
 mod change;
+mod claim;
+mod durable;
 mod error;
+mod inspect;
 mod lock;
 mod lookup;
+mod lost;
 mod migrate;
 mod open;
 mod read;
+mod renew;
+mod salvage;
 mod schema;
+mod seal;
+mod sound;
 mod thread;
 mod write;
 
@@ -26,9 +38,15 @@ pub use account::AccountMemory;
 pub use change::{
     Change, Ending, Outcome, Place, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState,
 };
+pub use claim::Claim;
 pub use error::StoreError;
+pub use inspect::{Inspection, Record};
 pub use lookup::Known;
+pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts, decide};
+pub use open::Condition;
 pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Reader, release};
+pub use renew::Renewal;
+pub use salvage::Salvaged;
 pub use thread::Store;
 
 /// Begins a transaction that is going to write: it waits for another process now, since one that

@@ -1,19 +1,47 @@
 //! Opening the database: settings that the promise rests on, verified; never a silent fresh start.
+//!
+//! What an orderly end has left (`seal`) is taken as it is.  Everything else is checked whole, and
+//! found sound, damaged, or older than it once was.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{StoreError, schema};
+use super::seal::{self, Fit, Seal};
+use super::{StoreError, durable, renew, schema, sound};
 
 /// How long a statement waits for a reader that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Marks a directory that has had a database: one that is missing then is no first run.
+/// Marks a directory that has had a database: one that is missing then is no first run.  Holds
+/// the instance, which outlives the database so.
 const MARKER: &str = "initialized";
+
+/// How a database was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// This directory never had one.
+    New,
+    /// As the last orderly end has left it.
+    Sound,
+    /// Whole, but left in disorder or changed since; the Maildirs may know of more.
+    Unsealed,
+    /// Whole, but certainly older than it once was.
+    Outdated {
+        /// What shows it.
+        cause: String,
+    },
+}
+
+/// An open database.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) condition: Condition,
+}
 
 /// Turns an error of SQLite into one that names the file.
 pub(super) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
@@ -23,6 +51,10 @@ pub(super) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError
     let cause = error.to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { path, cause },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path, limit: BUSY_TIMEOUT },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::Inaccessible { path, cause }
+        }
         code => StoreError::Database { path, cause, full: code == Some(ErrorCode::DiskFull) },
     }
 }
@@ -32,26 +64,72 @@ pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("state.db")
 }
 
+/// A companion of the database: `-wal`, `-shm`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The instance as it stands beside the database; `None` where an older version has left no word.
+pub(super) fn marked_instance(dir: &Path) -> Option<String> {
+    let word = std::fs::read_to_string(dir.join(MARKER)).ok()?;
+    let word = word.trim();
+    (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_alphanumeric())).then(|| word.to_owned())
+}
+
 /// Opens the database for writing; makes it if this directory never had one.  The lock must be
 /// held.
-pub(super) fn open(dir: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
     let path = path(dir);
     let failed = |error: rusqlite::Error| database_error(&path, &error);
-    let marker = dir.join(MARKER);
-    let is_new = !path.exists();
-    if is_new {
-        if marker.exists() {
-            return Err(StoreError::Missing { path });
-        }
+    let unreadable = |error: std::io::Error| StoreError::directory(dir, &error);
+    renew::resume(dir)?;
+    let was_there = dir.join(MARKER).exists();
+    let size = durable::size(&path).map_err(unreadable)?;
+    match size {
+        None if was_there => return Err(StoreError::Missing { path }),
         // SQLite would create it with the umask's mode.
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        made.map_err(|error| StoreError::directory(dir, &error))?;
+        None => {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            made.map_err(unreadable)?;
+        }
+        // SQLite takes it for a new one, and throws its write-ahead log away.
+        Some(0) if was_there => return Err(StoreError::Damaged { path, cause: "it is empty".into() }),
+        Some(_) => {}
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    check_owner(&connection, &path)?;
+    // Before SQLite has the file open, see `seal`.
+    let log = durable::size(&beside(&path, "-wal")).map_err(unreadable)?;
+    let seal = Seal::read(dir);
+    let fit = seal.as_ref().map(|seal| seal.fit(&path, log.unwrap_or(0) > 0)).transpose().map_err(unreadable)?;
+    let connection = connect(&path).map_err(failed)?;
+    match check_owner(&connection, &path) {
+        // We have left it otherwise: a bit of its header has changed.
+        Err(StoreError::Newer { .. } | StoreError::Foreign { .. }) if fit == Some(Fit::Changed) => {
+            return Err(StoreError::Damaged { path, cause: "its header was changed".into() });
+        }
+        result => result?,
+    }
+    let is_new = version(&connection).map_err(failed)? == 0;
+    let mut condition = match (is_new, fit) {
+        (true, _) if was_there => return Err(StoreError::Damaged { path, cause: "it holds nothing".into() }),
+        (true, _) => Condition::New,
+        (false, Some(Fit::Whole)) => Condition::Sound,
+        (false, fit) => {
+            let is_read_only = connection.is_readonly("main").map_err(failed)?;
+            if is_read_only && fit == Some(Fit::Changed) {
+                return Err(StoreError::Damaged { path, cause: "its header forbids to write".into() });
+            }
+            // Pages have 512 octets or a multiple.  The log could have the rest of the last one.
+            if log.unwrap_or(0) == 0 && size.is_some_and(|octets| octets % 512 != 0) {
+                return Err(StoreError::Damaged { path, cause: "its end is cut off".into() });
+            }
+            if let Some(cause) = sound::faults(&connection).map_err(failed)?.into_iter().next() {
+                return Err(StoreError::Damaged { path, cause });
+            }
+            age(&connection, seal.as_ref(), log.is_none()).map_err(failed)?
+        }
+    };
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
         let cause = format!("SQLite cannot use its write-ahead log here (journal mode {mode})");
@@ -60,34 +138,68 @@ pub(super) fn open(dir: &Path) -> Result<Connection, StoreError> {
     connection
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;")
         .map_err(failed)?;
-    create(&connection).map_err(failed)?;
-    if !marker.exists() {
-        let made = File::create(&marker).and_then(|file| file.sync_all());
-        made.and_then(|()| File::open(dir)?.sync_all()).map_err(|error| StoreError::directory(dir, &error))?;
+    if create(&connection, marked_instance(dir)).map_err(failed)? {
+        seal::break_seal(dir).map_err(unreadable)?;
+        if condition == Condition::Sound {
+            condition = Condition::Unsealed;
+        }
     }
+    let instance = instance(&connection).map_err(failed)?;
+    if marked_instance(dir).as_ref() != Some(&instance) {
+        durable::write(dir, MARKER, &instance).map_err(unreadable)?;
+    }
+    Ok(Opened { connection, condition })
+}
+
+/// Opens the file as every part of this program does.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // The write-ahead log stays where it is, be it empty: one that is missing has been taken away.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// Whether a whole database that was not left in order is one from before.
+fn age(connection: &Connection, seal: Option<&Seal>, without_log: bool) -> rusqlite::Result<Condition> {
+    let outdated = |cause: &str| Ok(Condition::Outdated { cause: cause.to_owned() });
+    match (generation(connection)?, seal) {
+        (Some(found), Some(seal)) if found < seal.generation => outdated("it is an older copy of itself"),
+        // A database that no version with seals has written to may be without.
+        (Some(_), None) if without_log => outdated("its write-ahead log (state.db-wal) is gone"),
+        _ => Ok(Condition::Unsealed),
+    }
+}
+
+/// The ends in order that the database has seen; `None` before there were seals.
+pub(super) fn generation(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let value: Option<String> =
+        connection.query_row("SELECT value FROM meta WHERE name = 'generation'", [], |row| row.get(0)).optional()?;
+    Ok(value.and_then(|value| value.parse().ok()))
 }
 
 /// Opens the database for reading, beside a process that writes.
 pub(super) fn open_for_reading(dir: &Path) -> Result<Option<Connection>, StoreError> {
     let path = path(dir);
-    if !path.exists() {
-        return match dir.join(MARKER).exists() {
-            true => Err(StoreError::Missing { path }),
-            false => Ok(None),
-        };
+    renew::refuse_unfinished(dir)?;
+    let unreadable = |error: std::io::Error| StoreError::directory(dir, &error);
+    match (durable::size(&path).map_err(unreadable)?, dir.join(MARKER).exists()) {
+        (None, true) => return Err(StoreError::Missing { path }),
+        (None, false) => return Ok(None),
+        (Some(0), true) => return Err(StoreError::Damaged { path, cause: "it is empty".into() }),
+        _ => {}
     }
     let failed = |error: rusqlite::Error| database_error(&path, &error);
     // Not read-only: the write-ahead log of a process that was killed must be taken in.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    let connection = connect(&path).map_err(failed)?;
     check_owner(&connection, &path)?;
     match version(&connection).map_err(failed)? {
         0 => return Ok(None),
         // Beside a service of this version it is none; before its first start it may be.
-        _ => create(&connection).map_err(failed)?,
-    }
+        _ => create(&connection, None).map_err(failed)?,
+    };
     Ok(Some(connection))
 }
 
@@ -112,23 +224,27 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes the tables of a new database, or brings an older one up to this format; all or nothing.
-fn create(connection: &Connection) -> rusqlite::Result<()> {
+/// Gives whether anything had to be done.
+pub(super) fn create(connection: &Connection, instance: Option<String>) -> rusqlite::Result<bool> {
     if version(connection)? == schema::VERSION {
-        return Ok(());
+        return Ok(false);
     }
     let transaction = super::begin(connection)?;
     // Another process may have been faster.
     match usize::try_from(version(&transaction)?).unwrap_or(0) {
         0 => {
             transaction.execute_batch(schema::CREATE)?;
-            let instance: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
-            transaction.execute("INSERT INTO meta (name, value) VALUES ('instance', ?1)", [instance])?;
+            let drawn = || std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
+            let instance: String = instance.unwrap_or_else(drawn);
+            transaction
+                .execute("INSERT INTO meta (name, value) VALUES ('instance', ?1), ('generation', '0')", [instance])?;
             transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
         }
         older => schema::UPGRADES.iter().skip(older - 1).try_for_each(|upgrade| transaction.execute_batch(upgrade))?,
     }
     transaction.pragma_update(None, "user_version", schema::VERSION)?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(true)
 }
 
 /// A word that tells this state directory's Maildir names from another's.
@@ -140,21 +256,9 @@ pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
 mod tests {
     use super::*;
 
-    /// Tables and their columns, in their order.
-    fn shape(connection: &Connection) -> Vec<(String, String)> {
-        let mut find = connection
-            .prepare(
-                "SELECT t.name, group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || c.pk, ', ')
-                 FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' GROUP BY t.name ORDER BY 1",
-            )
-            .expect("a statement");
-        let rows = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
-        rows.collect::<rusqlite::Result<_>>().expect("read")
-    }
-
     /// Format 1 is this one without what came later.
     fn make_format_1(dir: &Path) {
-        let connection = open(dir).expect("made");
+        let connection = open(dir).expect("made").connection;
         connection
             .execute_batch(
                 "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
@@ -169,8 +273,9 @@ mod tests {
     fn an_older_database_is_brought_up_to_date_with_what_is_in_it() {
         let (old, new) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         make_format_1(old.path());
-        let connection = open(old.path()).expect("opened");
-        assert_eq!(shape(&connection), shape(&open(new.path()).expect("made")));
+        let connection = open(old.path()).expect("opened").connection;
+        let new = open(new.path()).expect("made").connection;
+        assert_eq!(sound::shape(&connection).expect("read"), sound::shape(&new).expect("read"));
         assert_eq!(version(&connection).expect("read"), schema::VERSION);
         let first_poll: i64 = connection.query_row("SELECT first_poll FROM account", [], |row| row.get(0)).expect("it");
         assert_eq!(first_poll, 7);

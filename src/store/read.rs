@@ -97,7 +97,7 @@ pub struct QuarantinedMessage {
     pub message_id: Option<String>,
 }
 
-fn state_name(number: i64) -> &'static str {
+pub(super) fn state_name(number: i64) -> &'static str {
     match number {
         state::STAGED => "staged",
         state::SENDING => "sending",
@@ -181,7 +181,10 @@ impl Reader {
         self.read(|connection| quarantined_deliveries(connection, account, key)).map(Option::unwrap_or_default)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
         let Some(connection) = &self.connection else { return Ok(None) };
         let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
         read(&connection).map(Some).map_err(|error| open::database_error(&self.path, &error))

@@ -46,7 +46,7 @@ CREATE TABLE account (
     exit_code    INTEGER NOT NULL DEFAULT 0,
     refused      BLOB,              -- tells settings and secret of a refused login from others
     migrating    INTEGER NOT NULL DEFAULT 0, -- its unique-ids have changed, and not all are matched yet
-    lost         INTEGER NOT NULL DEFAULT 0  -- 1 its state was lost, and is rebuilt by its next listing
+    lost         INTEGER NOT NULL DEFAULT 0  -- not 0: its state is made out by its next listing (lost.rs)
 );
 
 -- A destination as it was at the time: a later change of its path must not confuse what is open.
@@ -87,7 +87,8 @@ CREATE TABLE delivery (
     PRIMARY KEY (message, place)
 ) WITHOUT ROWID;
 
--- What a Maildir's file names tell after the loss of this database (deliver::maildir::token).
+-- What a Maildir's file names tell after the loss of this database (deliver::maildir::token).  A row
+-- without a token: that Maildir could not be read yet.
 CREATE TABLE salvaged (
     token    TEXT NOT NULL,
     location BLOB NOT NULL,

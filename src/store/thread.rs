@@ -1,5 +1,6 @@
 //! The thread that owns the database, and the handle to it.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -10,8 +11,11 @@ use tokio::sync::oneshot;
 use super::account::{self, AccountMemory};
 use super::change::{Change, StagedDelivery};
 use super::lookup::{self, Known};
+use super::lost::{self, FoundFile};
+use super::open::{Condition, Opened};
+use super::seal::{Seal, break_seal};
 use super::write;
-use super::{StoreError, lock, migrate, open};
+use super::{Claim, StoreError, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::Missing;
 
@@ -20,7 +24,8 @@ const GROUP_LIMIT: usize = 256;
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-type Reading = Box<dyn FnOnce(&Connection, &Path) + Send>;
+/// Replies by itself; gives whether the database was found damaged.
+type Reading = Box<dyn FnOnce(&Connection, &Path) -> bool + Send>;
 
 enum Request {
     Apply {
@@ -28,8 +33,9 @@ enum Request {
         now: UnixTime,
         reply: Reply<usize>,
     },
-    /// Reads, and replies by itself.
     Read(Reading),
+    /// Ends the thread, and leaves the database in order.
+    Close(Reply<()>),
 }
 
 /// A handle to the state.  Clones share it; the last one to go ends its thread.
@@ -47,16 +53,31 @@ impl Store {
     /// # Errors
     /// Another process holds the lock; the directory or the database cannot be used.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let lock = lock::acquire(dir)?;
-        let connection = open::open(dir)?;
+        Claim::take(dir)?.open().map(|(store, _)| store)
+    }
+
+    /// Gives an open database to a thread of its own.
+    pub(super) fn serve(dir: &Path, opened: Opened, lock: Arc<File>) -> Result<Self, StoreError> {
+        let Opened { connection, condition } = opened;
         let path = open::path(dir);
         let instance = open::instance(&connection).map_err(|error| open::database_error(&path, &error))?;
         let (requests, inbox) = mpsc::channel();
+        let is_sealed = condition == Condition::Sound;
+        let keeper = Keeper { connection, dir: dir.into(), path, is_sealed, has_written: false, is_damaged: false };
         std::thread::Builder::new()
             .name("state".into())
-            .spawn(move || serve(&connection, &path, &inbox))
+            .spawn(move || keeper.run(&inbox))
             .map_err(|error| StoreError::directory(dir, &error))?;
-        Ok(Self { requests, dir: dir.into(), instance: instance.into(), _lock: Arc::new(lock) })
+        Ok(Self { requests, dir: dir.into(), instance: instance.into(), _lock: lock })
+    }
+
+    /// Ends the thread and leaves the database so that the next start need not check it.  Whoever
+    /// asks for anything afterwards is told that it has ended.
+    ///
+    /// # Errors
+    /// The database is not in order, and is checked by the next start.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.ask(Request::Close).await
     }
 
     /// A word that tells this state directory's Maildir names from another's.
@@ -121,13 +142,52 @@ impl Store {
         self.read(move |connection| write::staged(connection, account.as_ref())).await
     }
 
+    /// Tokens of everything on record, by these rules.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn tokens(
+        &self,
+        of_message: fn(&Name, &MessageKey) -> String,
+        of_file: fn(&str) -> Option<String>,
+    ) -> Result<HashSet<String>, StoreError> {
+        self.read(move |connection| lost::tokens(connection, of_message, of_file)).await
+    }
+
+    /// Files that were found in Maildirs, by their tokens.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn files(&self, tokens: Vec<String>) -> Result<HashMap<String, Vec<(PathBuf, FoundFile)>>, StoreError> {
+        self.read(move |connection| lost::files(connection, &tokens)).await
+    }
+
+    /// Maildirs that mail was delivered to.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn maildirs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.read(lost::maildirs).await
+    }
+
+    /// Whether a Maildir could not be read when the state was rebuilt.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn is_unread(&self, maildir: PathBuf) -> Result<bool, StoreError> {
+        self.read(move |connection| lost::is_unread(connection, &maildir)).await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.ask(|reply| {
             Request::Read(Box::new(move |connection, path| {
-                let _ = reply.send(read(connection).map_err(|error| open::database_error(path, &error)));
+                let result = read(connection).map_err(|error| open::database_error(path, &error));
+                let is_damaged = matches!(result, Err(StoreError::Damaged { .. }));
+                let _ = reply.send(result);
+                is_damaged
             }))
         })
         .await
@@ -147,42 +207,103 @@ struct Waiting {
     reply: Reply<usize>,
 }
 
-fn serve(connection: &Connection, path: &Path, inbox: &mpsc::Receiver<Request>) {
-    while let Ok(first) = inbox.recv() {
-        let mut waiting = Vec::new();
-        let mut next = Some(first);
-        while let Some(request) = next {
-            match request {
-                Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
-                Request::Read(read) => {
-                    // What was asked to be written before is read.
-                    commit(connection, path, std::mem::take(&mut waiting));
-                    read(connection, path);
-                }
-            }
-            next = if waiting.len() < GROUP_LIMIT { inbox.try_recv().ok() } else { None };
-        }
-        commit(connection, path, waiting);
-    }
+/// The database and what this process has done with it.
+struct Keeper {
+    connection: Connection,
+    dir: PathBuf,
+    path: PathBuf,
+    /// A seal lies beside it that fits.
+    is_sealed: bool,
+    /// Something was committed.
+    has_written: bool,
+    /// SQLite has found it damaged.
+    is_damaged: bool,
 }
 
-/// One transaction for all that wait; if it fails, one for each, so that only the culprit fails.
-fn commit(connection: &Connection, path: &Path, waiting: Vec<Waiting>) {
-    if waiting.is_empty() {
-        return;
+impl Keeper {
+    fn run(mut self, inbox: &mpsc::Receiver<Request>) {
+        while let Ok(first) = inbox.recv() {
+            let mut waiting = Vec::new();
+            let mut next = Some(first);
+            while let Some(request) = next {
+                match request {
+                    Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
+                    Request::Read(read) => {
+                        // What was asked to be written before is read.
+                        self.commit(std::mem::take(&mut waiting));
+                        let is_damaged = read(&self.connection, &self.path);
+                        self.note_damage(is_damaged);
+                    }
+                    Request::Close(reply) => {
+                        self.commit(waiting);
+                        let _ = reply.send(self.close());
+                        return;
+                    }
+                }
+                next = if waiting.len() < GROUP_LIMIT { inbox.try_recv().ok() } else { None };
+            }
+            self.commit(waiting);
+        }
     }
-    match transact(connection, &waiting) {
-        Ok(rows) => {
-            for (waiting, rows) in waiting.into_iter().zip(rows) {
-                let _ = waiting.reply.send(Ok(rows));
-            }
+
+    /// One transaction for all that wait; if it fails, one for each, so that only the culprit fails.
+    fn commit(&mut self, waiting: Vec<Waiting>) {
+        if waiting.is_empty() {
+            return;
         }
-        Err(error) if waiting.len() == 1 => {
-            for waiting in waiting {
-                let _ = waiting.reply.send(Err(open::database_error(path, &error)));
+        match transact(&self.connection, &waiting) {
+            Ok(rows) => {
+                let broken = self.break_seal();
+                for (waiting, rows) in waiting.into_iter().zip(rows) {
+                    let _ = waiting.reply.send(broken.clone().map(|()| rows));
+                }
             }
+            Err(error) if waiting.len() == 1 => {
+                let error = open::database_error(&self.path, &error);
+                self.note_damage(matches!(error, StoreError::Damaged { .. }));
+                for waiting in waiting {
+                    let _ = waiting.reply.send(Err(error.clone()));
+                }
+            }
+            Err(_) => waiting.into_iter().for_each(|one| self.commit(vec![one])),
         }
-        Err(_) => waiting.into_iter().for_each(|one| commit(connection, path, vec![one])),
+    }
+
+    /// After the first commit and before anybody hears of it: what nobody knows of may be lost.
+    fn break_seal(&mut self) -> Result<(), StoreError> {
+        if !self.has_written {
+            break_seal(&self.dir).map_err(|error| StoreError::directory(&self.dir, &error))?;
+            (self.has_written, self.is_sealed) = (true, false);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the next start looks at the whole of it.
+    fn note_damage(&mut self, is_damaged: bool) {
+        if is_damaged {
+            self.is_damaged = true;
+            // Without write access nothing else can be done, and nothing is written either.
+            let _ = break_seal(&self.dir);
+        }
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        if self.is_sealed || self.is_damaged {
+            return Ok(());
+        }
+        let failed = |error: rusqlite::Error| open::database_error(&self.path, &error);
+        let generation = open::generation(&self.connection).map_err(failed)?.unwrap_or(0) + 1;
+        let raise = "INSERT OR REPLACE INTO meta (name, value) VALUES ('generation', ?1)";
+        self.connection.execute(raise, [generation.to_string()]).map_err(failed)?;
+        let busy: bool =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
+        drop(self.connection);
+        if busy {
+            // Somebody reads it; the next start takes the write-ahead log in.
+            return Ok(());
+        }
+        let sealed = Seal::of(&self.path, generation).and_then(|seal| seal.write(&self.dir));
+        sealed.map_err(|error| StoreError::directory(&self.dir, &error))
     }
 }
 

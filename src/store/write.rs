@@ -10,6 +10,7 @@ use super::change::{
     CRASHES, Change, Ending, Outcome, Place, RETRIEVAL_ATTEMPTS, Release, Resolution, Stage, StagedDelivery,
     TargetState,
 };
+use super::lost;
 use super::migrate;
 use super::schema::{kind, state};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -24,6 +25,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
+        Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),
         Change::Sight { account, keys, listed } => migrate::sight(connection, account, keys, *listed),
@@ -45,7 +47,7 @@ pub(super) fn account_id(connection: &Connection, account: &Name) -> rusqlite::R
     connection.prepare_cached("INSERT INTO account (name) VALUES (?1)")?.insert([account.as_str()])
 }
 
-fn place_id(connection: &Connection, place: &Place) -> rusqlite::Result<i64> {
+pub(super) fn place_id(connection: &Connection, place: &Place) -> rusqlite::Result<i64> {
     let key = params![place.destination.as_str(), place.location.as_os_str().as_bytes()];
     let mut find = connection.prepare_cached("SELECT id FROM place WHERE destination = ?1 AND location = ?2")?;
     if let Some(id) = find.query_row(key, |row| row.get(0)).optional()? {
@@ -188,7 +190,7 @@ fn settle(connection: &Connection, account: &Name, outcomes: &[Outcome], now: Un
 }
 
 /// Marks a message as done if no delivery of it is open.
-fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Result<()> {
+pub(super) fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "UPDATE message SET done = ?2 WHERE id = ?1 AND done IS NULL AND kind = ?3

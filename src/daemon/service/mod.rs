@@ -18,7 +18,7 @@ use outcome::verdict;
 
 use super::latch::fingerprint;
 use super::signals::{Signal, Signals};
-use super::{close, poll_guarded, prepare};
+use super::{close, leave, poll_guarded, prepare};
 use crate::config::Config;
 use crate::control::{self, Note};
 use crate::failure::{Class, Failure};
@@ -321,6 +321,7 @@ impl Service {
             .collect();
         write_down(&self.context.store, changes).await;
         let _ = timeout(Duration::from_millis(500), close(&self.context)).await;
+        leave(&self.context).await;
         let _ = std::fs::remove_file(control::socket_path(&self.config.runtime_dir));
         info!("postrider has ended");
         Ok(())

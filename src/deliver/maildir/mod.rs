@@ -10,6 +10,7 @@
 //! given up: Linux reports the error once, and success afterwards would be a lie.
 
 mod name;
+mod scan;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,7 +23,8 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-pub use name::{file_name, token};
+pub use name::{Telling, file_name, token};
+pub use scan::{Found, Held, hold, scan, scan_failure};
 
 use crate::failure::{Class, Failure};
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use crate::message::{MessageKey, Name};
+use crate::message::{MessageKey, Name, UnixTime};
 
 /// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time,
 /// process and count; INSTANCE tells which state directory it is of; TOKEN is made of account,
@@ -34,6 +34,34 @@ pub fn token(account: &Name, key: &MessageKey) -> String {
     })
 }
 
+/// What a file's name tells that [`file_name`] has made, whatever sizes and flags others have
+/// added to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Telling<'n> {
+    /// When the file was made.
+    pub at: UnixTime,
+    /// The state directory that it is of.
+    pub instance: &'n str,
+    /// The message.
+    pub token: &'n str,
+}
+
+impl<'n> Telling<'n> {
+    /// Reads a name; `None` if it is none of ours.
+    pub fn of(name: &'n str) -> Option<Self> {
+        let mut parts = name.split('.');
+        let at = parts.next()?.parse().ok()?;
+        let mut rest = parts.next()?;
+        for mark in ['M', 'P', 'Q'] {
+            rest = rest.strip_prefix(mark)?.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+        // An instance may hold a T, a token none.
+        let (instance, token) = rest.strip_prefix('I')?.rsplit_once('T')?;
+        let is_token = token.len() == 32 && token.bytes().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
+        (is_token && !instance.is_empty()).then_some(Self { at, instance, token })
+    }
+}
+
 /// Seconds and microseconds of the clock on the wall.
 pub(super) fn now() -> (u64, u32) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -52,6 +80,23 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_tells_its_message_whatever_others_have_added() {
+        let account = Name::new("a").expect("a name");
+        let key = MessageKey::new(b"uid", 0).expect("a key");
+        let token = token(&account, &key);
+        let name = file_name("TI3mT9xI", &account, &key);
+        for added in ["", ":2,S", ",S=512,W=530:2,FS", ",U=7:2,"] {
+            let name = format!("{name}{added}");
+            let told = Telling::of(&name).expect("one of ours");
+            assert_eq!((told.instance, told.token), ("TI3mT9xI", token.as_str()), "{name}");
+            assert!(told.at > 1_700_000_000);
+        }
+        for other in ["1700000000.M1P2.host", "1.M1P2Q3Imine.host", "dovecot.index", "1.M1P2Q3ImineTshort.host", ""] {
+            assert_eq!(Telling::of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_token_tells_account_unique_id_and_occurrence_apart() {

@@ -1,0 +1,139 @@
+//! `postrider state`: is it whole, make it anew, write it out.
+
+use std::collections::BTreeSet;
+
+use super::output::{self, count};
+use crate::config::Config;
+use crate::daemon::scope;
+use crate::failure::Class;
+use crate::message::Name;
+use crate::poll::unix_now;
+use crate::rebuild;
+use crate::store::{Lost, Reader, Store, StoreError, decide};
+
+/// Arguments of `state`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Read the whole state and say whether it is in order
+    Check,
+    /// Make the state anew from what can be read of it and from the Maildirs
+    Rebuild(Decisions),
+    /// Write everything that is on record, one JSON object a line
+    Export,
+}
+
+/// What the operator decides about accounts whose state was lost.
+#[derive(Debug, clap::Args)]
+struct Decisions {
+    /// What is on the server of this account now was delivered before, or is not wanted
+    #[arg(long, value_name = "ACCOUNT", value_parser = super::name_of)]
+    seen: Vec<Name>,
+    /// What is on the server of this account and in none of its Maildirs is fetched
+    #[arg(long, value_name = "ACCOUNT", value_parser = super::name_of)]
+    fetch_again: Vec<Name>,
+}
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
+    let result = match &arguments.command {
+        Command::Check => check(config),
+        Command::Rebuild(Decisions { seen, fetch_again }) if seen.is_empty() && fetch_again.is_empty() => {
+            super::block_on(again(config))
+        }
+        Command::Rebuild(decisions) => super::block_on(decide_all(decisions, config)),
+        Command::Export => return export(config),
+    };
+    result.unwrap_or_else(|error| output::complain_code(None, &error))
+}
+
+fn check(config: &Config) -> Result<u8, StoreError> {
+    let Some(inspection) = Reader::open(&config.state_dir)?.inspect()? else {
+        output::print("ok: there is no state yet");
+        return Ok(0);
+    };
+    let mut faults = inspection.faults;
+    let maildirs: BTreeSet<_> = inspection.staged.iter().map(|delivery| &delivery.maildir).collect();
+    for maildir in maildirs.into_iter().filter(|maildir| !maildir.join("tmp").is_dir()) {
+        let open = inspection.staged.iter().filter(|delivery| delivery.maildir == *maildir).count();
+        faults.push(format!(
+            "Maildir {} is not there; {} to it wait for it",
+            maildir.display(),
+            deliveries(open as u64)
+        ));
+    }
+    for (account, lost) in inspection.lost {
+        let what = match lost {
+            Lost::Seen => "what is on the server will count as delivered",
+            Lost::FetchAgain => "what is in no Maildir will be fetched",
+            _ => "what is in its Maildirs will count as delivered",
+        };
+        output::say(&format!("note: account {account}: its state was lost; with its next poll {what}"));
+    }
+    for fault in &faults {
+        output::print(fault);
+    }
+    if !faults.is_empty() {
+        return Ok(Class::LocalIo.exit_code());
+    }
+    let (accounts, messages) = (count(inspection.accounts, "account"), count(inspection.messages, "message"));
+    output::print(&format!("ok: {accounts}, {messages}, {}", deliveries(inspection.deliveries)));
+    Ok(0)
+}
+
+fn deliveries(number: u64) -> String {
+    match number {
+        1 => "1 delivery".to_owned(),
+        many => format!("{many} deliveries"),
+    }
+}
+
+async fn again(config: &Config) -> Result<u8, StoreError> {
+    let (store, report) = rebuild::again(&config.state_dir, &scope(config))?;
+    store.close().await?;
+    output::say(&format!("postrider: {report}"));
+    Ok(0)
+}
+
+async fn decide_all(decisions: &Decisions, config: &Config) -> Result<u8, StoreError> {
+    match open(config).await {
+        Ok(store) => store.close().await?,
+        // The service has seen to the database; a decision can be written beside it.
+        Err(StoreError::Locked { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let seen = decisions.seen.iter().map(|name| (name, Lost::Seen));
+    let again = decisions.fetch_again.iter().map(|name| (name, Lost::FetchAgain));
+    let mut code = 0;
+    for (account, decision) in seen.chain(again) {
+        if !decide(&config.state_dir, account, decision)? {
+            output::say(&format!("postrider: the state of account {account} is not lost: there is nothing to decide"));
+            code = super::USAGE;
+        }
+    }
+    Ok(code)
+}
+
+/// A state that is missing or damaged is rebuilt before anything is decided about it.
+async fn open(config: &Config) -> Result<Store, StoreError> {
+    let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
+    if let Some(report) = report {
+        output::say(&format!("postrider: {report}"));
+    }
+    Ok(store)
+}
+
+fn export(config: &Config) -> u8 {
+    let each = |record: &_| match serde_json::to_string(record) {
+        Ok(line) => output::print(&line),
+        Err(_) => true,
+    };
+    match Reader::open(&config.state_dir).and_then(|reader| reader.export(each)) {
+        Ok(()) => 0,
+        Err(error) => output::complain_code(None, &error),
+    }
+}

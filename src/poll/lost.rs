@@ -1,0 +1,237 @@
+//! The first listing after the state was lost: what the Maildirs hold counts as delivered there,
+//! and nothing is fetched by a guess.
+//!
+//! The listing names the messages, the names of the files tell which of them are in a Maildir
+//! (`deliver::maildir::token`).  What is found nowhere is new, or was delivered to where nobody can
+//! look; [`judge`] says when that is no longer for a program to decide.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+
+use super::error::PollError;
+use super::sink::Sink;
+use super::{Account, Context, unix_now};
+use crate::deliver::maildir::{self, Held};
+use crate::message::{MessageKey, Name};
+use crate::plan::{Initial, Oversize, Policy, Retention, Standing};
+use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, Place, StoreError, Whereabouts};
+
+/// Files by the tokens of their messages, with their Maildirs.
+type Files = HashMap<String, Vec<(PathBuf, FoundFile)>>;
+
+/// Whether a Maildir of the account must be there: it was before the state was lost.
+pub(super) async fn expects_maildirs(account: &Account, context: &Context) -> Result<bool, StoreError> {
+    let known = context.store.known(&account.name, Vec::new()).await?;
+    Ok(!matches!(known.lost, Lost::No | Lost::Unknown))
+}
+
+/// What the state knows of a listing, once it knows again what the Maildirs tell.
+pub(super) async fn known(
+    account: &Account,
+    context: &Context,
+    sinks: &[Sink],
+    keys: Vec<Option<MessageKey>>,
+) -> Result<Known, PollError> {
+    let store = &context.store;
+    let known = store.known(&account.name, keys.clone()).await?;
+    if known.lost == Lost::No {
+        return Ok(known);
+    }
+    for sink in sinks {
+        read_late(context, sink).await?;
+    }
+    let tokens = keys.iter().flatten().map(|key| maildir::token(&account.name, key)).collect();
+    let files = store.files(tokens).await?;
+    let (files, held) = tokio::task::spawn_blocking(move || {
+        let held = look_into(&files);
+        (files, held)
+    })
+    .await
+    .map_err(|error| PollError::Panic(error.to_string()))?;
+    let places: Vec<_> = sinks.iter().map(|sink| (sink.place.clone(), sink.is_maildir())).collect();
+    let case = Case {
+        account: &account.name,
+        policy: &account.policy,
+        lost: known.lost,
+        places: &places,
+        files: &files,
+        held: &held,
+    };
+    let (adoption, count) = judge(&case, &keys, &known.standings)?;
+    let Count { found, total } = count;
+    let unclear = adoption.messages.iter().filter(|message| message.is_unclear()).count();
+    store.apply(vec![Change::Lost(LostChange::Adopt(adoption))], unix_now()).await?;
+    info!(account = %account.name, "the lost state is made out: of {total} messages {found} are known again");
+    if unclear > 0 {
+        warn!(
+            account = %account.name,
+            "{unclear} messages are in one of its destinations and perhaps not in another; they are in quarantine"
+        );
+    }
+    Ok(store.known(&account.name, keys).await?)
+}
+
+/// Reads a Maildir that could not be read when the state was rebuilt.
+async fn read_late(context: &Context, sink: &Sink) -> Result<(), PollError> {
+    if !sink.is_maildir() || !context.store.is_unread(sink.place.location.clone()).await? {
+        return Ok(());
+    }
+    if let Some(failure) = sink.failure(false) {
+        return Err(failure);
+    }
+    let maildir = sink.place.location.clone();
+    let path = maildir.clone();
+    let scanned = tokio::task::spawn_blocking(move || maildir::scan(&path, None)).await;
+    let found = match scanned.map_err(|error| PollError::Panic(error.to_string()))? {
+        Ok(found) => found,
+        Err(error) => {
+            sink.fail(maildir::scan_failure(&maildir, &error));
+            return sink.failure(false).map_or(Ok(()), Err);
+        }
+    };
+    let files = found.into_iter().map(|found| FoundFile { token: found.token, name: found.path, at: found.at });
+    let change = LostChange::Files { maildir, files: Some(files.collect()) };
+    context.store.apply(vec![Change::Lost(change)], unix_now()).await?;
+    Ok(())
+}
+
+/// What the files hold; those that cannot be read are left out.
+fn look_into(files: &Files) -> HashMap<PathBuf, Held> {
+    let paths = files.values().flatten().map(|(maildir, file)| maildir.join(&file.name));
+    paths.filter_map(|path| maildir::hold(&path).ok().map(|held| (path, held))).collect()
+}
+
+/// An account with what was found of its mail.
+struct Case<'a> {
+    account: &'a Name,
+    policy: &'a Policy,
+    lost: Lost,
+    /// Its destinations, and whether they are Maildirs.
+    places: &'a [(Place, bool)],
+    files: &'a Files,
+    held: &'a HashMap<PathBuf, Held>,
+}
+
+/// How much of a listing is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    found: usize,
+    total: usize,
+}
+
+/// Decides what becomes of each message of the listing.
+///
+/// # Errors
+/// Too little was found: the operator has to say what the rest is.
+fn judge(
+    case: &Case<'_>,
+    keys: &[Option<MessageKey>],
+    standings: &[Option<Standing>],
+) -> Result<(Adoption, Count), PollError> {
+    let (mut messages, mut missing, mut count) = (Vec::new(), Vec::new(), Count::default());
+    for (key, standing) in keys.iter().zip(standings) {
+        let Some(key) = key else { continue };
+        count.total += 1;
+        let files = case.files.get(&maildir::token(case.account, key)).map_or(&[][..], Vec::as_slice);
+        match standing {
+            Some(
+                Standing::Ignored
+                | Standing::Done(_)
+                | Standing::Matched { .. }
+                | Standing::Reused
+                | Standing::Deleted(_),
+            ) => {}
+            None if files.is_empty() => {
+                missing.push(key.clone());
+                continue;
+            }
+            standing => messages.extend(case.adopt(key, standing.as_ref(), files)),
+        }
+        count.found += 1;
+    }
+    let must_ask = !missing.is_empty() && must_ask(case, count);
+    if case.lost == Lost::Lost && must_ask {
+        let Count { found, total } = count;
+        return Err(PollError::Lost { account: case.account.clone(), found, total });
+    }
+    let ignored = if case.lost == Lost::Seen { missing } else { Vec::new() };
+    let begun = case.lost != Lost::Unknown;
+    Ok((Adoption { account: case.account.clone(), messages, ignored, begun }, count))
+}
+
+/// Whether it is for the operator to say what the messages are that were found nowhere.
+fn must_ask(case: &Case<'_>, count: Count) -> bool {
+    let Policy { retention, initial, .. } = case.policy;
+    // Nobody can look into a mail server: each of them may have been sent.
+    let is_blind = !case.places.iter().any(|(_, is_maildir)| *is_maildir);
+    // What `initial` has left alone must not be fetched, because then it would be deleted.
+    let would_delete_old = *initial != Initial::All && *retention != Retention::Keep;
+    // Never everything again.  Where mail is deleted after its delivery, what is there is new.
+    let is_strange = *retention != Retention::Delete && count.found * 2 < count.total;
+    is_blind || would_delete_old || is_strange
+}
+
+impl Case<'_> {
+    /// What is known of a message that was found, or is on record and not delivered everywhere.
+    fn adopt(&self, key: &MessageKey, standing: Option<&Standing>, files: &[(PathBuf, FoundFile)]) -> Option<Adopted> {
+        let on_record = match standing {
+            Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => &deliveries[..],
+            _ => &[],
+        };
+        let first = files.first().and_then(|(maildir, file)| self.held.get(&maildir.join(&file.name)));
+        let mut places = Vec::new();
+        for (place, is_maildir) in self.places {
+            let progress: Vec<_> =
+                on_record.iter().filter(|delivery| delivery.destination == place.destination).collect();
+            if progress.iter().any(|delivery| crate::plan::is_over(&delivery.progress)) {
+                continue;
+            }
+            let found = files.iter().find(|(maildir, _)| *is_maildir && self.is_at(maildir, place));
+            match found {
+                Some((maildir, file)) => places.push((place.clone(), self.delivered(maildir, file))),
+                // On record, or the operator wants it: it goes its way.
+                None if !progress.is_empty() || self.lost == Lost::FetchAgain => {}
+                None => {
+                    let why = "the state was lost: nobody knows whether it was delivered here";
+                    places.push((place.clone(), Whereabouts::Unclear(why.to_owned())));
+                }
+            }
+        }
+        let header_only = first.is_some_and(|held| held.header_only && self.takes_headers());
+        let content = first.filter(|held| !held.header_only).map(|held| (held.octets, held.sha256));
+        let is_news = standing.is_none() || !places.is_empty();
+        is_news.then(|| Adopted { key: key.clone(), content, header_only, places })
+    }
+
+    /// Whether a file there is a delivery to this place.  With one destination it is wherever it
+    /// was found: its owner may have filed it in another Maildir of ours.
+    fn is_at(&self, maildir: &Path, place: &Place) -> bool {
+        self.places.len() == 1 || place.location == maildir
+    }
+
+    fn delivered(&self, maildir: &Path, file: &FoundFile) -> Whereabouts {
+        let unclear = |why: &str| Whereabouts::Unclear(format!("the state was lost, and {why}"));
+        let keeps = self.policy.retention == Retention::Keep;
+        match self.held.get(&maildir.join(&file.name)) {
+            None if !keeps => unclear("its file could not be read to see whether it is whole"),
+            // Its server's copy must not be deleted for a header.
+            Some(held) if held.header_only && !keeps && !self.takes_headers() => {
+                unclear("its file holds a header and nothing else")
+            }
+            _ => {
+                let name = file.name.rsplit('/').next().unwrap_or(&file.name);
+                let name = name.split(':').next().unwrap_or(name);
+                Whereabouts::Delivered(name.to_owned(), file.at)
+            }
+        }
+    }
+
+    fn takes_headers(&self) -> bool {
+        self.policy.max_size.is_some() && self.policy.oversize == Oversize::Headers
+    }
+}
+
+#[cfg(test)]
+mod tests;

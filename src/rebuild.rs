@@ -1,0 +1,138 @@
+//! A state that can be used, whatever has become of its database.
+//!
+//! One that is missing or damaged is set aside and made anew from what can be read of it and from
+//! the names in the Maildirs.  One that is whole but older than it was, which the Maildirs show by
+//! messages that it does not know, is kept and completed from them.  Either way each account
+//! is taken for lost until its next listing (`poll::lost`), and nothing is fetched by a guess.
+
+mod report;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::deliver::maildir::{self, Telling};
+use crate::deliver::{Destination, Kind};
+use crate::message::{Name, UnixTime};
+use crate::store::{Change, Claim, Condition, FoundFile, Lost, LostChange, Store, StoreError};
+
+pub use report::{Cause, Report, Scanned};
+
+/// What of the configuration a rebuild needs.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The accounts, enabled or not.
+    pub accounts: Vec<Name>,
+    /// The Maildirs.
+    pub maildirs: Vec<PathBuf>,
+}
+
+impl Scope {
+    /// The scope of these accounts and destinations.
+    pub fn new<'a>(
+        accounts: impl IntoIterator<Item = &'a Name>,
+        destinations: impl IntoIterator<Item = &'a Destination>,
+    ) -> Self {
+        let maildir = |destination: &Destination| match &destination.kind {
+            Kind::Maildir(settings) => Some(settings.path.clone()),
+            Kind::Smtp(_) => None,
+        };
+        Self {
+            accounts: accounts.into_iter().cloned().collect(),
+            maildirs: destinations.into_iter().filter_map(maildir).collect(),
+        }
+    }
+}
+
+/// Takes the state directory's lock and opens its database, set right first if that is needed.
+/// Blocks; the report is of what had to be done.
+///
+/// # Errors
+/// Another process holds the lock, or the disk does not let it be mended.
+pub async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Option<Report>), StoreError> {
+    let claim = Claim::take(dir)?;
+    let (store, condition) = match claim.open() {
+        Ok(opened) => opened,
+        Err(error) => {
+            let cause = match &error {
+                StoreError::Missing { .. } => Cause::Missing,
+                StoreError::Damaged { cause, .. } => Cause::Damaged(cause.clone()),
+                _ => return Err(error),
+            };
+            return renew(&claim, scope, cause).map(|(store, report)| (store, Some(report)));
+        }
+    };
+    let report = match condition {
+        Condition::Sound => None,
+        Condition::New => complete(&store, scope, Lost::Unknown, None, now).await?,
+        Condition::Unsealed => complete(&store, scope, Lost::Lost, None, now).await?,
+        Condition::Outdated { cause } => complete(&store, scope, Lost::Lost, Some(cause), now).await?,
+    };
+    Ok((store, report))
+}
+
+/// Makes a new database although the old one may be whole.
+///
+/// # Errors
+/// As [`open`].
+pub fn again(dir: &Path, scope: &Scope) -> Result<(Store, Report), StoreError> {
+    let claim = Claim::take(dir)?;
+    renew(&claim, scope, Cause::Asked)
+}
+
+fn renew(claim: &Claim, scope: &Scope, cause: Cause) -> Result<(Store, Report), StoreError> {
+    let label = if cause == Cause::Asked { "replaced" } else { "damaged" };
+    let renewal = claim.renew(label)?;
+    let instance = renewal.instance.clone();
+    let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(renewal.maildirs()?).collect();
+    let mut scanned = Vec::new();
+    for maildir in maildirs {
+        let files = scan(&maildir, instance.as_deref());
+        renewal.note(&maildir, files.as_deref().ok())?;
+        scanned.push(Scanned::new(maildir, &files));
+    }
+    let (aside, salvaged) = (renewal.aside.clone(), renewal.salvaged);
+    renewal.finish(&scope.accounts)?;
+    let (store, _) = claim.open()?;
+    Ok((store, Report { cause, aside, salvaged: Some(salvaged), scanned }))
+}
+
+/// Looks whether the Maildirs know of mail that the database does not, and takes that down.
+async fn complete(
+    store: &Store,
+    scope: &Scope,
+    lost: Lost,
+    outdated: Option<String>,
+    now: UnixTime,
+) -> Result<Option<Report>, StoreError> {
+    // A directory that never had a state takes the word of any; no other may be asked.
+    let instance = (lost != Lost::Unknown).then(|| store.instance().to_owned());
+    let known = store.tokens(maildir::token, |name| Telling::of(name).map(|told| told.token.to_owned())).await?;
+    let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(store.maildirs().await?).collect();
+    let (mut changes, mut scanned, mut unknown) = (Vec::new(), Vec::new(), 0);
+    for maildir in maildirs {
+        let mut files = scan(&maildir, instance.as_deref());
+        if let Ok(files) = &mut files {
+            files.retain(|file| !known.contains(&file.token));
+            unknown += files.len();
+        } else if lost == Lost::Unknown {
+            // It is going to be made.
+            continue;
+        }
+        scanned.push(Scanned::new(maildir.clone(), &files));
+        changes.push(Change::Lost(LostChange::Files { maildir, files: files.ok() }));
+    }
+    let cause = match (outdated, lost, unknown) {
+        (Some(cause), ..) => Cause::Outdated(cause),
+        (None, _, 0) => return Ok(None),
+        (None, Lost::Unknown, _) => Cause::Unknown,
+        (None, ..) => Cause::Outdated("Maildirs hold messages that it does not know".to_owned()),
+    };
+    changes.push(Change::Lost(LostChange::Mark { accounts: scope.accounts.clone(), lost }));
+    store.apply(changes, now).await?;
+    Ok(Some(Report { cause, aside: None, salvaged: None, scanned }))
+}
+
+fn scan(maildir: &Path, instance: Option<&str>) -> std::io::Result<Vec<FoundFile>> {
+    let found = maildir::scan(maildir, instance)?.into_iter();
+    Ok(found.map(|found| FoundFile { token: found.token, name: found.path, at: found.at }).collect())
+}

@@ -1,0 +1,207 @@
+//! Looking at the whole state beside the process that writes it: is it whole, and what is in it.
+
+use rusqlite::Connection;
+
+use super::lost::{self, Lost};
+use super::read::{Reader, state_name};
+use super::schema::kind;
+use super::write::{self, shown_location};
+use super::{StagedDelivery, StoreError, sound};
+use crate::message::UnixTime;
+use crate::text;
+
+/// What a look at the whole state has shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// What is wrong with the database; nothing, if it is whole.
+    pub faults: Vec<String>,
+    /// Accounts on record.
+    pub accounts: u64,
+    /// Messages on record.
+    pub messages: u64,
+    /// Deliveries on record.
+    pub deliveries: u64,
+    /// Deliveries whose end only their Maildir can tell.
+    pub staged: Vec<StagedDelivery>,
+    /// Accounts that are lost until their next listing.
+    pub lost: Vec<(String, Lost)>,
+}
+
+/// A row of the state.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Record {
+    /// An account.
+    Account {
+        /// Its name.
+        account: String,
+        /// When `initial` was applied.
+        first_poll: Option<UnixTime>,
+        /// When its last poll ended well.
+        last_success: Option<UnixTime>,
+        /// Whether its state was lost, and is made out by its next listing.
+        lost: bool,
+    },
+    /// A message.
+    Message {
+        /// Its account.
+        account: String,
+        /// The unique-id, escaped.
+        uid: String,
+        /// 0 unless several messages share the unique-id.
+        occurrence: u32,
+        /// `whole`, `ignored` (left alone at the first poll) or `header`.
+        kind: &'static str,
+        /// Size as stored.
+        octets: Option<u64>,
+        /// SHA-256 of the same, in hexadecimal.
+        sha256: Option<String>,
+        /// The Message-ID, escaped.
+        message_id: Option<String>,
+        /// When it came on record.
+        seen: UnixTime,
+        /// When it was delivered everywhere.
+        done: Option<UnixTime>,
+        /// When the server confirmed its deletion.
+        deleted_at: Option<UnixTime>,
+    },
+    /// A delivery of a message.
+    Delivery {
+        /// The account.
+        account: String,
+        /// The message's unique-id, escaped.
+        uid: String,
+        /// 0 unless several messages share the unique-id.
+        occurrence: u32,
+        /// The destination.
+        destination: String,
+        /// A Maildir's path, a server's address.
+        location: String,
+        /// As in [`super::Event`].
+        state: &'static str,
+        /// When it came into this state.
+        at: UnixTime,
+        /// How often it was tried.
+        attempts: u32,
+        /// Not tried again before.
+        until: Option<UnixTime>,
+        /// The file's name, the server's reply, the reason.
+        detail: Option<String>,
+    },
+}
+
+impl Reader {
+    /// Looks at the whole database; `None` if there never was one.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn inspect(&self) -> Result<Option<Inspection>, StoreError> {
+        self.read(inspect)
+    }
+
+    /// Hands over everything that is on record, until `each` wants no more.
+    ///
+    /// # Errors
+    /// The database cannot be read; what could be was handed over.
+    pub fn export(&self, mut each: impl FnMut(&Record) -> bool) -> Result<(), StoreError> {
+        self.read(|connection| export(connection, &mut each)).map(|_| ())
+    }
+}
+
+fn inspect(connection: &Connection) -> rusqlite::Result<Inspection> {
+    // One picture, while others write.
+    let transaction = connection.unchecked_transaction()?;
+    let count = |table: &str| -> rusqlite::Result<u64> {
+        let rows: i64 = transaction.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+        Ok(u64::try_from(rows).unwrap_or(0))
+    };
+    let mut faults = sound::faults(&transaction)?;
+    let half: i64 = transaction.query_row(
+        "SELECT count(*) FROM message m WHERE done IS NOT NULL AND deleted IS NULL
+         AND EXISTS (SELECT 1 FROM delivery d WHERE d.message = m.id AND d.state NOT IN (3, 6))",
+        [],
+        |row| row.get(0),
+    )?;
+    if half > 0 {
+        faults.push(format!("{half} messages count as delivered everywhere, and are not"));
+    }
+    Ok(Inspection {
+        faults,
+        accounts: count("account")?,
+        messages: count("message")?,
+        deliveries: count("delivery")?,
+        staged: write::staged(&transaction, None)?,
+        lost: lost::lost(&transaction)?,
+    })
+}
+
+fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> rusqlite::Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    let mut find = transaction.prepare("SELECT name, first_poll, last_success, lost <> 0 FROM account ORDER BY id")?;
+    let mut rows = find.query([])?;
+    while let Some(row) = rows.next()? {
+        let record = Record::Account {
+            account: row.get(0)?,
+            first_poll: row.get(1)?,
+            last_success: row.get(2)?,
+            lost: row.get(3)?,
+        };
+        if !each(&record) {
+            return Ok(());
+        }
+    }
+    let mut find = transaction.prepare(
+        "SELECT a.name, m.uid, m.occurrence, m.kind, m.octets, m.sha256, m.message_id, m.seen, m.done, m.deleted
+         FROM message m JOIN account a ON a.id = m.account ORDER BY m.id",
+    )?;
+    let mut rows = find.query([])?;
+    while let Some(row) = rows.next()? {
+        let record = Record::Message {
+            account: row.get(0)?,
+            uid: text::escape(&row.get::<_, Vec<u8>>(1)?, 512),
+            occurrence: row.get(2)?,
+            kind: match row.get(3)? {
+                kind::IGNORED => "ignored",
+                kind::HEADER => "header",
+                _ => "whole",
+            },
+            octets: row.get::<_, Option<i64>>(4)?.and_then(|octets| u64::try_from(octets).ok()),
+            sha256: row.get::<_, Option<Vec<u8>>>(5)?.map(|digest| hexadecimal(&digest)),
+            message_id: row.get::<_, Option<String>>(6)?.map(|id| text::shown(id.as_bytes())),
+            seen: row.get(7)?,
+            done: row.get(8)?,
+            deleted_at: row.get(9)?,
+        };
+        if !each(&record) {
+            return Ok(());
+        }
+    }
+    let mut find = transaction.prepare(
+        "SELECT a.name, m.uid, m.occurrence, p.destination, p.location, d.state, d.at, d.attempts, d.until, d.detail
+         FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
+         JOIN place p ON p.id = d.place ORDER BY d.message, d.place",
+    )?;
+    let mut rows = find.query([])?;
+    while let Some(row) = rows.next()? {
+        let record = Record::Delivery {
+            account: row.get(0)?,
+            uid: text::escape(&row.get::<_, Vec<u8>>(1)?, 512),
+            occurrence: row.get(2)?,
+            destination: row.get(3)?,
+            location: shown_location(row.get(4)?),
+            state: state_name(row.get(5)?),
+            at: row.get(6)?,
+            attempts: row.get(7)?,
+            until: row.get(8)?,
+            detail: row.get(9)?,
+        };
+        if !each(&record) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

@@ -1,0 +1,216 @@
+//! A new database in the place of one that is damaged or gone, which is set aside and kept.
+//!
+//! What is going to be done is written down first (`rebuilding`), so that a start after a kill
+//! between any two steps goes on with it:
+//!
+//! 1. The note is written.
+//! 2. The old write-ahead log and the old database get other names.
+//! 3. The new database is made and filled as `state.db.new`.
+//! 4. It is moved into its place.
+//! 5. It is sealed, and the note removed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::lost::{self, FoundFile, Lost};
+use super::open::{self, beside, database_error};
+use super::salvage::{self, Salvaged};
+use super::seal::Seal;
+use super::{Claim, StoreError, durable};
+use crate::message::Name;
+
+/// The note's name.
+const NOTE: &str = "rebuilding";
+
+/// What the note says.
+struct Note {
+    /// The name of the old database from now on.
+    aside: String,
+    /// Whether there was an old database at all.
+    had_database: bool,
+}
+
+impl Note {
+    fn read(dir: &Path) -> Result<Option<Self>, StoreError> {
+        let text = match std::fs::read_to_string(dir.join(NOTE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|error| StoreError::directory(dir, &error))?,
+        };
+        let (aside, what) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        Ok(Some(Self { aside: aside.to_owned(), had_database: what == "database" }))
+    }
+
+    fn write(&self, dir: &Path) -> io::Result<()> {
+        let what = if self.had_database { "database" } else { "nothing" };
+        durable::write(dir, NOTE, &format!("{} {what}\n", self.aside))
+    }
+
+    /// Whether the new database is in its place.
+    fn is_fulfilled(&self, dir: &Path) -> bool {
+        open::path(dir).exists() && (!self.had_database || dir.join(&self.aside).exists())
+    }
+}
+
+/// Ends a rebuild whose last steps are missing.
+///
+/// # Errors
+/// More of it is missing.
+pub(super) fn resume(dir: &Path) -> Result<(), StoreError> {
+    match Note::read(dir)? {
+        Some(note) if note.is_fulfilled(dir) => conclude(dir).map_err(|error| StoreError::directory(dir, &error)),
+        _ => refuse_unfinished(dir),
+    }
+}
+
+/// Refuses what is left of a rebuild that did not end.
+pub(super) fn refuse_unfinished(dir: &Path) -> Result<(), StoreError> {
+    match Note::read(dir)? {
+        Some(note) if !note.is_fulfilled(dir) => {
+            let cause = "its rebuild did not come to an end".to_owned();
+            Err(StoreError::Damaged { path: open::path(dir), cause })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Seals the new database, which is in its place.
+fn conclude(dir: &Path) -> io::Result<()> {
+    Seal::of(&open::path(dir), 0)?.write(dir)?;
+    durable::remove(dir, NOTE)
+}
+
+/// A new database that is being filled.
+#[derive(Debug)]
+pub struct Renewal {
+    connection: Connection,
+    dir: PathBuf,
+    path: PathBuf,
+    /// The old database, under its new name, if there was one.
+    pub aside: Option<PathBuf>,
+    /// What could be read of it.
+    pub salvaged: Salvaged,
+    /// The word in the names of this state directory's files; `None`: nobody knows it any more.
+    pub instance: Option<String>,
+}
+
+impl Renewal {
+    /// Sets the old database aside and takes over what can still be read of it.  `label` says in
+    /// its new name what it was.
+    pub(super) fn begin(claim: &Claim, label: &str) -> Result<Self, StoreError> {
+        let dir = claim.dir();
+        let failed = |error: io::Error| StoreError::directory(dir, &error);
+        let note = match Note::read(dir)? {
+            Some(note) => note,
+            None => {
+                let had_database = open::path(dir).exists();
+                let note = Note { aside: free_name(dir, label), had_database };
+                note.write(dir).map_err(failed)?;
+                note
+            }
+        };
+        let aside = dir.join(&note.aside);
+        set_aside(dir, &aside).map_err(failed)?;
+
+        let path = dir.join("state.db.new");
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let _ = std::fs::remove_file(beside(&path, suffix));
+        }
+        let database = |error: rusqlite::Error| database_error(&path, &error);
+        let connection = make(&path).map_err(failed)?;
+        let old = note.had_database.then(|| salvage::Source::open(&aside)).flatten();
+        let instance = open::marked_instance(dir).or_else(|| old.as_ref().and_then(salvage::Source::instance));
+        let mode = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+        connection.execute_batch(mode).map_err(database)?;
+        open::create(&connection, instance.clone()).map_err(database)?;
+        let salvaged = old.map(|old| old.salvage(&connection)).transpose().map_err(database)?.unwrap_or_default();
+        salvage::tidy(&aside);
+        let aside = note.had_database.then_some(aside);
+        Ok(Self { connection, dir: dir.to_owned(), path, aside, salvaged, instance })
+    }
+
+    /// Maildirs that the old database knew.
+    ///
+    /// # Errors
+    /// The new database cannot be read.
+    pub fn maildirs(&self) -> Result<Vec<PathBuf>, StoreError> {
+        lost::maildirs(&self.connection).map_err(|error| database_error(&self.path, &error))
+    }
+
+    /// Writes down what a Maildir holds; `None`: it could not be read, and must be before anything
+    /// is fetched for it.
+    ///
+    /// # Errors
+    /// The new database cannot be written.
+    pub fn note(&self, maildir: &Path, files: Option<&[FoundFile]>) -> Result<(), StoreError> {
+        let write = || {
+            let transaction = super::begin(&self.connection)?;
+            lost::note_files(&transaction, maildir, files)?;
+            transaction.commit()
+        };
+        write().map_err(|error| database_error(&self.path, &error))
+    }
+
+    /// Puts the new database into its place; these accounts, and those that the old one knew, are
+    /// lost until their next listing.
+    ///
+    /// # Errors
+    /// It cannot be written; the next start begins again.
+    pub fn finish(self, accounts: &[Name]) -> Result<(), StoreError> {
+        let fill = || {
+            let transaction = super::begin(&self.connection)?;
+            lost::mark(&transaction, accounts, Lost::Lost)?;
+            transaction.commit()?;
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        fill().map_err(|error| database_error(&self.path, &error))?;
+        drop(self.connection);
+        let place = || {
+            for suffix in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(beside(&self.path, suffix));
+            }
+            std::fs::File::open(&self.path)?.sync_all()?;
+            std::fs::rename(&self.path, open::path(&self.dir))?;
+            durable::sync(&self.dir)?;
+            conclude(&self.dir)
+        };
+        place().map_err(|error| StoreError::directory(&self.dir, &error))
+    }
+}
+
+/// The new file, private from the start.
+fn make(path: &Path) -> io::Result<Connection> {
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    open::connect(path).map_err(io::Error::other)
+}
+
+/// Gives the old files their new names.  A write-ahead log that stayed behind would be taken for
+/// the new database's, so it goes first.
+fn set_aside(dir: &Path, aside: &Path) -> io::Result<()> {
+    let old = open::path(dir);
+    for suffix in ["-wal", ""] {
+        let (from, to) = (beside(&old, suffix), beside(aside, suffix));
+        match (from.exists(), to.exists()) {
+            (true, false) => std::fs::rename(from, to)?,
+            // Made by somebody who looked while the rebuild was interrupted.
+            (true, true) => std::fs::remove_file(from)?,
+            (false, _) => {}
+        }
+        durable::sync(dir)?;
+    }
+    let _ = std::fs::remove_file(beside(&old, "-shm"));
+    Ok(())
+}
+
+/// A name that nothing in the directory has.
+fn free_name(dir: &Path, label: &str) -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let mut names = (1..).map(|count: u32| match count {
+        1 => format!("state.db.{label}-{now}"),
+        more => format!("state.db.{label}-{now}-{more}"),
+    });
+    let is_free = |name: &String| ["", "-wal"].iter().all(|suffix| !beside(&dir.join(name), suffix).exists());
+    names.find(is_free).unwrap_or_default()
+}

@@ -1,0 +1,122 @@
+//! The seal: a note beside the database, `clean`, of how an orderly end has left it.
+//!
+//! While it fits, nobody has written since, no bit of the file has changed, it was not replaced
+//! by a copy, and its write-ahead log was empty: nothing needs to be checked.  It is broken after
+//! the first commit and before anybody hears of that commit, and made anew at the next orderly end.
+//!
+//! It must be compared and made while this process has the database not open: to close any other
+//! descriptor of the file would give up SQLite's locks (fcntl(2)).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::durable;
+
+/// The note's name.
+const NAME: &str = "clean";
+
+/// How a database was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seal {
+    /// The ends in order that it has seen; in the database as well.
+    pub(super) generation: i64,
+    size_octets: u64,
+    crc32: u32,
+    /// Seconds and nanoseconds of its inode's last change, which no copy can bring along.
+    changed: (i64, i64),
+}
+
+/// What a database has become since its seal was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Nothing.
+    Whole,
+    /// It has the same octets, but was copied, or has a write-ahead log now.
+    Touched,
+    /// It has other octets.
+    Changed,
+}
+
+impl Seal {
+    /// The seal of a database as it is now.
+    pub(super) fn of(path: &Path, generation: i64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut hash = crc32fast::Hasher::new();
+        let mut piece = vec![0; 1 << 17];
+        let mut size_octets = 0;
+        loop {
+            let read = file.read(&mut piece)?;
+            if read == 0 {
+                break;
+            }
+            hash.update(&piece[..read]);
+            size_octets += read as u64;
+        }
+        let metadata = file.metadata()?;
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Ok(Self { generation, size_octets, crc32: hash.finalize(), changed })
+    }
+
+    /// The note; `None` if there is none that can be read.
+    pub(super) fn read(dir: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(dir.join(NAME)).ok()?;
+        let [generation, size, crc32, seconds, nanoseconds] = text.split_ascii_whitespace().collect::<Vec<_>>()[..]
+        else {
+            return None;
+        };
+        Some(Self {
+            generation: generation.parse().ok()?,
+            size_octets: size.parse().ok()?,
+            crc32: u32::from_str_radix(crc32, 16).ok()?,
+            changed: (seconds.parse().ok()?, nanoseconds.parse().ok()?),
+        })
+    }
+
+    /// Puts the note beside the database.
+    pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
+        let Self { generation, size_octets, crc32, changed: (seconds, nanoseconds) } = self;
+        durable::write(dir, NAME, &format!("{generation} {size_octets} {crc32:08x} {seconds} {nanoseconds}\n"))
+    }
+
+    /// Compares it with the database.
+    pub(super) fn fit(&self, path: &Path, has_log: bool) -> io::Result<Fit> {
+        let now = Self::of(path, self.generation)?;
+        Ok(match now == *self && !has_log {
+            true => Fit::Whole,
+            false if (now.size_octets, now.crc32) == (self.size_octets, self.crc32) => Fit::Touched,
+            false => Fit::Changed,
+        })
+    }
+}
+
+/// Takes the note away: the database is going to differ from it.
+pub(super) fn break_seal(dir: &Path) -> io::Result<()> {
+    durable::remove(dir, NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_tells_a_changed_bit_from_a_copy_and_both_from_the_file_it_was_made_of() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, copy) = (dir.path().join("state.db"), dir.path().join("copy"));
+        std::fs::write(&path, [7; 300_000]).expect("written");
+        Seal::of(&path, 3).expect("read").write(dir.path()).expect("written");
+        let seal = Seal::read(dir.path()).expect("a seal");
+        assert_eq!((seal.generation, seal.fit(&path, false).expect("read")), (3, Fit::Whole));
+        assert_eq!(seal.fit(&path, true).expect("read"), Fit::Touched);
+        std::fs::copy(&path, &copy).expect("copied");
+        std::fs::rename(&copy, &path).expect("restored");
+        assert_eq!(seal.fit(&path, false).expect("read"), Fit::Touched);
+        let mut octets = vec![7; 300_000];
+        octets[200_000] = 6;
+        std::fs::write(&path, octets).expect("written");
+        assert_eq!(seal.fit(&path, false).expect("read"), Fit::Changed);
+        break_seal(dir.path()).expect("removed");
+        assert_eq!(Seal::read(dir.path()), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether a database is whole: SQLite's own checks, and what every row must be like.
+
+use rusqlite::Connection;
+
+use super::schema;
+
+/// What holds for every row of a table, whatever the program did; a changed bit may break it.
+/// Only columns that every format has.
+pub(super) const SANE: [(&str, &str); 4] = [
+    (
+        "account",
+        "typeof(name) = 'text' AND length(name) BETWEEN 1 AND 64 AND typeof(first_poll) IN ('null', 'integer')
+         AND typeof(not_before) = 'integer'",
+    ),
+    ("place", "typeof(destination) = 'text' AND typeof(location) = 'blob' AND length(location) > 0"),
+    (
+        "message",
+        "typeof(uid) = 'blob' AND length(uid) BETWEEN 1 AND 512
+         AND typeof(occurrence) = 'integer' AND occurrence BETWEEN 0 AND 4294967295
+         AND typeof(octets) IN ('null', 'integer') AND typeof(seen) = 'integer' AND kind IN (0, 1, 2)
+         AND (sha256 IS NULL OR (typeof(sha256) = 'blob' AND length(sha256) = 32))
+         AND typeof(message_id) IN ('null', 'text')
+         AND typeof(done) IN ('null', 'integer') AND typeof(deleted) IN ('null', 'integer')",
+    ),
+    (
+        "delivery",
+        "state IN (1, 2, 3, 4, 5, 6) AND typeof(at) = 'integer' AND typeof(attempts) = 'integer'
+         AND typeof(until) IN ('null', 'integer') AND typeof(detail) IN ('null', 'text')",
+    ),
+];
+
+/// Complaints that are shown of a damaged database.
+const SHOWN: usize = 20;
+
+/// Tables with their columns, and indexes, in order.
+pub(super) fn shape(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut find = connection.prepare(
+        "SELECT t.name, group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || c.pk || coalesce(c.dflt_value, ''), ', ')
+         FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' GROUP BY t.name
+         UNION ALL SELECT name, tbl_name || coalesce(sql, '') FROM sqlite_schema WHERE type = 'index' ORDER BY 1",
+    )?;
+    find.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// Whether a database of this format has its tables; an older one is asked once it is brought up
+/// to it.
+fn has_our_shape(connection: &Connection) -> rusqlite::Result<bool> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version != schema::VERSION {
+        return Ok(true);
+    }
+    let model = Connection::open_in_memory()?;
+    model.execute_batch(schema::CREATE)?;
+    Ok(shape(connection)? == shape(&model)?)
+}
+
+/// What is wrong with a database; nothing, if it is whole.  Reads all of it: the quick check of
+/// SQLite does not compare tables with their indexes, and a message that the index does not find
+/// would be delivered twice.
+pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut check = connection.prepare(&format!("PRAGMA integrity_check({SHOWN})"))?;
+    let lines = check.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut faults: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
+    if !faults.is_empty() {
+        return Ok(faults);
+    }
+    if !has_our_shape(connection)? {
+        return Ok(vec!["its tables are not those of this format".to_owned()]);
+    }
+    let mut foreign = connection.prepare("PRAGMA foreign_key_check")?;
+    let rows = foreign.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(2)?)))?;
+    for row in rows.take(SHOWN) {
+        let (table, parent) = row?;
+        faults.push(format!("a row of {table} belongs to no row of {parent}"));
+    }
+    for (table, sane) in SANE {
+        let wrong: i64 = connection.query_row(
+            &format!("SELECT count(*) FROM {table} WHERE NOT coalesce({sane}, 0)"),
+            [],
+            |row| row.get(0),
+        )?;
+        if wrong > 0 {
+            faults.push(format!("{wrong} rows of {table} hold what nobody has written"));
+        }
+    }
+    Ok(faults)
+}
