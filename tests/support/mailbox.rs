@@ -167,6 +167,8 @@ pub struct Behaviour {
     pub hang_at: Option<String>,
     /// Closes instead of answering this command.
     pub drop_at: Option<String>,
+    /// Closes instead of answering the connection's so-many-th command.
+    pub drop_at_nth: Option<usize>,
     /// Sends octets that nobody asked for in one piece with the answer to this command.
     pub inject_after: Option<(String, Vec<u8>)>,
     /// Closes after so many octets of a connection.
@@ -191,6 +193,7 @@ impl Default for Behaviour {
             quit: Quit::Answer,
             hang_at: None,
             drop_at: None,
+            drop_at_nth: None,
             inject_after: None,
             cut_after_octets: None,
             cut_in_retr: None,
@@ -202,6 +205,14 @@ impl Default for Behaviour {
 impl Behaviour {
     /// The same without what only the first connections suffer.
     pub fn without_faults(self) -> Self {
-        Self { hang_at: None, drop_at: None, inject_after: None, cut_after_octets: None, cut_in_retr: None, ..self }
+        Self {
+            hang_at: None,
+            drop_at: None,
+            drop_at_nth: None,
+            inject_after: None,
+            cut_after_octets: None,
+            cut_in_retr: None,
+            ..self
+        }
     }
 }
