@@ -13,7 +13,7 @@ use super::trials::Trials;
 const MESSAGES: usize = 60;
 
 /// In the short run each so-many-th call.
-const STEP: usize = 110;
+const STEP: usize = 75;
 
 /// Kills at one call after the other, until a run ends before its kill.
 fn sweep(fault: &'static str, step: usize, mut trial: impl FnMut(usize) -> End) {

@@ -10,8 +10,8 @@
 //!
 //! * [`trials`], [`report`], [`scale`]: counting, the table, how much is tried.
 //! * [`ground`]: a mailbox, a program, and what must hold after a fault and after the rerun.
-//! * [`gate`]: strace as the hand that kills.
-//! * [`kills`], [`cuts`], [`disks`]: the faults.
+//! * [`gate`], [`inject`]: strace as the hand that kills, and the one that makes calls fail.
+//! * [`kills`], [`errors`], [`cuts`], [`disks`]: the faults.
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,
@@ -25,8 +25,10 @@ mod support;
 
 mod cuts;
 mod disks;
+mod errors;
 mod gate;
 mod ground;
+mod inject;
 mod kills;
 mod report;
 mod scale;
