@@ -84,9 +84,10 @@ doc:
 test:
 	$(CARGO) test --locked
 
-# As root, or without the disks, and not in a container that forbids strace.
+# As root, for the disks, and not in a container that forbids strace.  Several faults side by side: most
+# of the time each of them waits for a disk.
 torture: install-check
-	POSTRIDER_TORTURE=long $(CARGO) test --locked --test torture -- --nocapture
+	POSTRIDER_TORTURE=long $(CARGO) test --locked --test torture -- --nocapture --test-threads=4
 
 # The sample configuration must be one that postrider accepts.
 sample:

@@ -50,60 +50,66 @@ const LINKS: [(&str, &[&str]); 2] = [("linkat", &["EIO", "EEXIST", "EMLINK"]), (
 
 const NO_RENAME: &str = "renameat2:error=EINVAL";
 
-/// Injects every error into every call of its kind, until a run has no such call.
+/// A kind of call, and the error that one after the other comes back with.
+struct Kind {
+    call: &'static str,
+    error: &'static str,
+    /// Whether there is no rename either.
+    links: bool,
+}
+
+impl Kind {
+    fn all() -> impl Iterator<Item = Self> {
+        let faults = FAULTS.iter().map(|fault| (fault, false)).chain(LINKS.iter().map(|fault| (fault, true)));
+        faults.flat_map(|(&(call, errors), links)| errors.iter().map(move |error| Self { call, error, links }))
+    }
+
+    fn point(&self, number: usize) -> String {
+        let instead = if self.links { " for renameat2" } else { "" };
+        format!("{}{instead} {} {number}", self.call, self.error)
+    }
+
+    /// Fetches with an error from the N-th call, and checks all that must hold.  Says whether there
+    /// was such a call.
+    fn inject(&self, trial: &Trial<'_>, number: usize) -> bool {
+        let mut expressions = vec![format!("{}:error={}:when={number}", self.call, self.error)];
+        if self.links {
+            expressions.push(NO_RENAME.to_owned());
+        }
+        let run = fetch_with(&trial.program, &expressions);
+        // Without memory the loader crashes and the standard library aborts: the program had no say in it.
+        if self.error == "ENOMEM" && matches!(run.output.signal, Some(SIGSEGV | SIGABRT)) {
+            trial.check_fault();
+        } else {
+            trial.check_words(&run.output);
+        }
+        trial.check_rerun();
+        run.failed.contains_key(self.call)
+    }
+}
+
+const SIGABRT: i32 = 6;
+const SIGSEGV: i32 = 11;
+
+/// Injects every error into every call of its kind, until a run has no such call; in the short run
+/// into one of the first calls.
 fn inject_all<'a>(fault: &'static str, trial: impl Fn() -> Trial<'a>) {
     let mut trials = Trials::of(fault);
     if !can_trace() {
         return trials.give_up(CANNOT_TRACE);
     }
     let mut random = scale::random(fault);
-    let with = |before: &'static [&'static str]| move |&(call, errors)| (before, call, errors);
-    let faults = FAULTS.iter().map(with(&[])).chain(LINKS.iter().map(with(&[NO_RENAME])));
-    let mut kinds = 0;
-    for (before, call, errors) in faults {
-        for error in errors {
-            kinds += 1;
-            let one = random.usize(1..=3);
-            for number in if scale::is_long() { 1..=usize::MAX } else { one..=one } {
-                let name = if before.is_empty() { call.to_owned() } else { format!("{call} for renameat2") };
-                let failed = trials.run(format!("{name} {error} {number}"), || {
-                    let trial = trial();
-                    let mut expressions: Vec<String> = before.iter().map(|&one| one.to_owned()).collect();
-                    expressions.push(format!("{call}:error={error}:when={number}"));
-                    inject(&trial, &expressions)
-                });
-                if !failed || trials.is_single() && number > 1000 {
-                    break;
-                }
+    for kind in Kind::all() {
+        let one = random.usize(1..=3);
+        for number in scale::count(one, 1)..=scale::count(one, usize::MAX) {
+            let failed = trials.run(kind.point(number), || kind.inject(&trial(), number));
+            if !failed || trials.is_single() && number > 1000 {
+                break;
             }
         }
     }
-    eprintln!("torture: {fault}: {kinds} kinds of calls and errors");
     trials.finish();
 }
-
-/// One fetch with an error, and all that must hold after it.  Says whether the last of the calls
-/// that were to fail was made at all.
-fn inject(trial: &Trial<'_>, expressions: &[String]) -> bool {
-    let run = fetch_with(&trial.program, expressions);
-    if is_told(&run.output) {
-        trial.check_words(&run.output);
-    } else {
-        trial.check_fault();
-    }
-    trial.check_rerun();
-    let last = expressions.last().and_then(|one| one.split_once(":error=")).expect("an expression");
-    run.failed.contains_key(last.0)
-}
-
-/// Whether the program had a say in its end: without memory the loader crashes, and the standard
-/// library aborts.
-fn is_told(output: &Output) -> bool {
-    !matches!(output.signal, Some(SIGSEGV | SIGABRT))
-}
-
-const SIGABRT: i32 = 6;
-const SIGSEGV: i32 = 11;
 
 #[test]
 fn an_error_of_any_call_of_a_fetch_that_keeps_is_told_and_mended_by_a_rerun() {

@@ -28,9 +28,8 @@ pub(crate) enum End {
 pub(crate) fn can_trace() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| {
-        let mut strace = Command::new("strace");
-        let traced = strace.args(["-f", "-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
-        traced.is_ok_and(|status| status.success())
+        let traced = Command::new("strace").args(["-D", "-f", "-qq", "true"]).output();
+        traced.is_ok_and(|traced| String::from_utf8_lossy(&traced.stderr).contains("exit_group("))
     })
 }
 

@@ -69,9 +69,9 @@ fn a_kill_at_any_call_of_a_fetch_that_deletes_is_mended_by_a_rerun() {
 #[test]
 fn a_kill_at_any_call_of_the_rerun_after_a_kill_is_mended_by_another_rerun() {
     let fault = "SIGKILL at every system call of the rerun after a SIGKILL";
-    let mut random = scale::random(fault);
     sweep(fault, STEP, |point| {
         let trial = Trial::scripted(20, "delete", Behaviour::default());
+        let mut random = scale::random(&format!("{fault} {point}"));
         // In the middle of the moves: some messages are staged, some are moved and not yet recorded.
         gate::kill_at_call(&trial.program, Some("renameat2"), random.usize(1..=20));
         trial.check_fault();
@@ -101,10 +101,11 @@ fn kills_at_random(
     kills: usize,
     mut trial: impl FnMut(&mut dyn FnMut(&Trial<'_>) -> bool) -> bool,
 ) {
-    let (mut trials, mut random) = (Trials::of(fault), scale::random(fault));
+    let mut trials = Trials::of(fault);
     let mut whole = Duration::from_millis(100);
     let mut killed = 0;
     for number in 1.. {
+        let mut random = scale::random(&format!("{fault} {number}"));
         killed += usize::from(trials.run(number, || {
             trial(&mut |trial| {
                 let mut killed = kill_at_random(trial, &mut random, &mut whole);

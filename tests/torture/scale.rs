@@ -8,9 +8,14 @@ pub(crate) fn is_long() -> bool {
     var("POSTRIDER_TORTURE").is_ok_and(|scale| scale == "long")
 }
 
-/// As many as this in the short run, or in the long one.
+/// The one point that is wanted: `POSTRIDER_TORTURE_POINT`.
+pub(crate) fn single() -> Option<String> {
+    var("POSTRIDER_TORTURE_POINT").ok()
+}
+
+/// As many as this in the short run, or in the long one, and where one point of it is looked for.
 pub(crate) fn count(short: usize, long: usize) -> usize {
-    if is_long() { long } else { short }
+    if is_long() || single().is_some() { long } else { short }
 }
 
 /// The points 1, 2, 3 and so on; in the short run each `step`-th, from a random one.
@@ -23,7 +28,8 @@ pub(crate) fn points(what: &str, step: usize) -> impl Iterator<Item = usize> {
     (first..).step_by(step)
 }
 
-/// A generator of the run's seed, another one for each `what`.
+/// A generator of the run's seed, another one for each `what`, so that one point can be repeated
+/// without those before it.
 pub(crate) fn random(what: &str) -> fastrand::Rng {
     let what = what.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
     fastrand::Rng::with_seed(seed().wrapping_add(what))

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::report::{self, Row};
+use super::scale;
 
 /// So many failures say enough.
 const ENOUGH: usize = 10;
@@ -17,7 +18,7 @@ pub(crate) struct Trials {
 impl Trials {
     /// None yet, of a fault.
     pub(crate) fn of(fault: &'static str) -> Self {
-        Self { row: Row::new(fault), only: std::env::var("POSTRIDER_TORTURE_POINT").ok() }
+        Self { row: Row::new(fault), only: scale::single() }
     }
 
     /// Tries one point.  `trial` says whether the fault came about; only then it counts.  Gives
@@ -60,6 +61,6 @@ impl Trials {
     /// What cannot be tried here, and why: told in the short run, a failure in the long one.
     pub(crate) fn give_up(self, why: &str) {
         eprintln!("torture: not tried: {}: {why}", self.row.fault);
-        assert!(!super::scale::is_long(), "{}: {why}", self.row.fault);
+        assert!(!scale::is_long(), "{}: {why}", self.row.fault);
     }
 }
