@@ -1,8 +1,9 @@
 # make demo    build, then fetch mail from a throw-away POP3S mailbox into ./demo/Maildir
 # make check   everything that CI checks, against real servers
+# make torture every kill, failing call, cut connection and full disk: half an hour; writes docs/torture.md
 # make deb     a Debian package in target/debian
 #
-# These need a Rust toolchain; the first two install the system packages they need, by apt, when some
+# These need a Rust toolchain; the first three install the system packages they need, by apt, when some
 # are missing.
 #
 # make install    what `make` has built, with manual, units, sample and completions, below PREFIX
@@ -40,7 +41,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
 
 all: build
 
@@ -82,6 +83,11 @@ doc:
 
 test:
 	$(CARGO) test --locked
+
+# As root, for the disks, and not in a container that forbids strace.  Several faults side by side: most
+# of the time each of them waits for a disk.
+torture: install-check
+	POSTRIDER_TORTURE=long $(CARGO) test --locked --test torture -- --nocapture --test-threads=4
 
 # The sample configuration must be one that postrider accepts.
 sample:

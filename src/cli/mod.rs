@@ -180,7 +180,13 @@ fn hint(name: &str, known: &[&str]) -> String {
 /// A runtime for the asynchronous parts; its threads end with it.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let built = builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+    builder.enable_all().max_blocking_threads(BLOCKING_THREADS);
+    // Where a thread cannot be started tokio panics, and then waits for those that were (1.54).
+    std::panic::set_hook(Box::new(|panic| no_threads(panic.payload_as_str().unwrap_or("the cause is not known"))));
+    let built = builder.build();
+    // So does the first thread that may block; those after it are waited for without a panic.
+    let _ = built.as_ref().map(|runtime| runtime.spawn_blocking(|| ()));
+    drop(std::panic::take_hook());
     match built {
         Ok(runtime) => {
             let result = runtime.block_on(work);
@@ -188,11 +194,13 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
             runtime.shutdown_timeout(std::time::Duration::from_millis(200));
             result
         }
-        Err(error) => {
-            output::say(&format!("postrider: the system gives no threads: {error}"));
-            std::process::exit(71);
-        }
+        Err(error) => no_threads(&error.to_string()),
     }
+}
+
+fn no_threads(cause: &str) -> ! {
+    output::say(&format!("postrider: the system gives no threads: {cause}"));
+    std::process::exit(71);
 }
 
 /// What this process makes is for its user alone, and its memory, which holds passwords, goes

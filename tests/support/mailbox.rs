@@ -172,6 +172,8 @@ pub struct Behaviour {
     pub hang_at: Option<String>,
     /// Closes instead of answering this command.
     pub drop_at: Option<String>,
+    /// Closes instead of answering the connection's so-many-th command.
+    pub drop_at_nth: Option<usize>,
     /// Sends octets that nobody asked for in one piece with the answer to this command.
     pub inject_after: Option<(String, Vec<u8>)>,
     /// Closes after so many octets of a connection.
@@ -200,6 +202,7 @@ impl Default for Behaviour {
             quit: Quit::Answer,
             hang_at: None,
             drop_at: None,
+            drop_at_nth: None,
             inject_after: None,
             cut_after_octets: None,
             cut_in_retr: None,
@@ -216,6 +219,7 @@ impl Behaviour {
         Self {
             hang_at: None,
             drop_at: None,
+            drop_at_nth: None,
             inject_after: None,
             cut_after_octets: None,
             cut_in_retr: None,

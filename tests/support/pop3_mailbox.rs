@@ -164,13 +164,15 @@ impl Session {
 
     fn serve(mut self) -> io::Result<()> {
         self.line(&self.behaviour.greeting.clone())?;
-        while let Some(line) = self.connection.read_line()? {
+        for nth in 1.. {
+            let Some(line) = self.connection.read_line()? else { break };
             let line = lossy(&line);
             self.note(&line);
             if self.behaviour.hang_at.as_ref().is_some_and(|command| is(&line, command)) {
                 return self.connection.hang();
             }
-            if self.behaviour.drop_at.as_ref().is_some_and(|command| is(&line, command)) {
+            let dropped = self.behaviour.drop_at.as_ref().is_some_and(|command| is(&line, command));
+            if dropped || self.behaviour.drop_at_nth == Some(nth) {
                 return Ok(());
             }
             let injected = self.behaviour.inject_after.clone().filter(|(command, _)| is(&line, command));
