@@ -127,6 +127,10 @@ pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
             if let Some(cause) = sound::faults(&connection).map_err(failed)?.into_iter().next() {
                 return Err(StoreError::Damaged { path, cause });
             }
+            let marked = marked_instance(dir);
+            if marked.is_some() && marked != instance(&connection).optional().map_err(failed)? {
+                return Err(StoreError::Damaged { path, cause: "it is not the one of this directory".into() });
+            }
             age(&connection, seal.as_ref(), log.is_none()).map_err(failed)?
         }
     };

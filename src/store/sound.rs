@@ -1,6 +1,6 @@
 //! Whether a database is whole: SQLite's own checks, and what every row must be like.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::schema;
 
@@ -29,17 +29,28 @@ pub(super) const SANE: [(&str, &str); 4] = [
     ),
 ];
 
+/// Columns that hold text.
+const TEXT: [(&str, &str); 6] = [
+    ("account", "name"),
+    ("account", "error"),
+    ("place", "destination"),
+    ("message", "message_id"),
+    ("delivery", "detail"),
+    ("meta", "value"),
+];
+
 /// Complaints that are shown of a damaged database.
 const SHOWN: usize = 20;
 
-/// Tables with their columns, and indexes, in order.
-pub(super) fn shape(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+/// Tables with their columns, and indexes, in order; octets, since a changed bit may leave no text.
+pub(super) fn shape(connection: &Connection) -> rusqlite::Result<Vec<[Vec<u8>; 2]>> {
     let mut find = connection.prepare(
         "SELECT t.name, group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || c.pk || coalesce(c.dflt_value, ''), ', ')
          FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table' GROUP BY t.name
          UNION ALL SELECT name, tbl_name || coalesce(sql, '') FROM sqlite_schema WHERE type = 'index' ORDER BY 1",
     )?;
-    find.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    let octets = |row: &Row<'_>, index| row.get_ref(index).map(|value| value.as_bytes().unwrap_or_default().to_vec());
+    find.query_map([], |row| Ok([octets(row, 0)?, octets(row, 1)?]))?.collect()
 }
 
 /// Whether a database of this format has its tables; an older one is asked once it is brought up
@@ -72,6 +83,16 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     for row in rows.take(SHOWN) {
         let (table, parent) = row?;
         faults.push(format!("a row of {table} belongs to no row of {parent}"));
+    }
+    for (table, column) in TEXT {
+        let mut find = connection.prepare(&format!("SELECT {column} FROM {table} WHERE typeof({column}) = 'text'"))?;
+        let mut rows = find.query([])?;
+        while let Some(row) = rows.next()? {
+            if row.get_ref(0)?.as_str().is_err() {
+                faults.push(format!("{column} of {table} holds what is no text"));
+                break;
+            }
+        }
     }
     for (table, sane) in SANE {
         let wrong: i64 = connection.query_row(
