@@ -2,7 +2,9 @@
 //! process knows what the last one died of.
 //!
 //! One small file for each account that is being polled, `STATE-DIR/attempts/ACCOUNT`.  It is not
-//! synced: it has to outlive the process, not the machine.
+//! synced: it has to outlive the process, not the machine.  After a loss of power it may be an old
+//! one whose removal was lost, and no message is to blame in any case; so it names the boot that it
+//! is of, and one of another boot tells nothing.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -11,6 +13,12 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::message::{MessageKey, Name, UNIQUE_ID_LIMIT};
+
+/// Changes with every start of the machine (proc_sys_kernel(5)): a UUID of 36 characters.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Octets before the first slot.
+const BOOT_OCTETS: usize = 36;
 
 /// Octets of a slot: length and occurrence of a unique-id, and the unique-id.
 const SLOT_OCTETS: usize = 2 + 4 + UNIQUE_ID_LIMIT;
@@ -25,14 +33,24 @@ pub struct Attempts {
 /// The messages that an earlier poll of the account has died of.
 pub fn left(state_dir: &Path, account: &Name) -> Vec<MessageKey> {
     let left = std::fs::read(path(state_dir, account)).unwrap_or_default();
+    let Some((boot, slots)) = left.split_first_chunk::<BOOT_OCTETS>() else { return Vec::new() };
+    if *boot != this_boot() {
+        return Vec::new();
+    }
     // A message may be in the hands of several.
-    let keys: BTreeSet<MessageKey> = left.chunks(SLOT_OCTETS).filter_map(key).collect();
+    let keys: BTreeSet<MessageKey> = slots.chunks(SLOT_OCTETS).filter_map(key).collect();
     keys.into_iter().collect()
 }
 
 /// Forgets them.
 pub fn forget(state_dir: &Path, account: &Name) {
     let _ = std::fs::remove_file(path(state_dir, account));
+}
+
+/// Zeros where the system has none.
+fn this_boot() -> [u8; BOOT_OCTETS] {
+    let id = std::fs::read(BOOT_ID).unwrap_or_default();
+    id.first_chunk().copied().unwrap_or([0; BOOT_OCTETS])
 }
 
 fn path(state_dir: &Path, account: &Name) -> PathBuf {
@@ -51,6 +69,8 @@ impl Attempts {
             _ => {}
         }
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        // As below: without it the marks tell nothing.
+        let _ = file.write_all_at(&this_boot(), 0);
         Ok(Self { file, path })
     }
 
@@ -76,7 +96,7 @@ impl Attempts {
 
     /// A mark that cannot be made protects nobody, and holds up nobody.
     fn write(&self, slot: usize, mark: &[u8]) {
-        let _ = self.file.write_all_at(mark, (slot * SLOT_OCTETS) as u64);
+        let _ = self.file.write_all_at(mark, (BOOT_OCTETS + slot * SLOT_OCTETS) as u64);
     }
 }
 
@@ -109,6 +129,18 @@ mod tests {
         drop(marks);
         assert_eq!(left(dir.path(), &account), [key(b"2", 1), long]);
         forget(dir.path(), &account);
+        assert_eq!(left(dir.path(), &account), []);
+    }
+
+    #[test]
+    fn no_message_is_to_blame_for_a_loss_of_power() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let account = Name::new("a").expect("a name");
+        let marks = Attempts::begin(dir.path(), &account).expect("begun");
+        marks.enter(0, &MessageKey::new(b"one", 0).expect("a key"));
+        assert_eq!(left(dir.path(), &account).len(), 1);
+        let other = b"00000000-0000-4000-8000-000000000000";
+        marks.file.write_all_at(other, 0).expect("written");
         assert_eq!(left(dir.path(), &account), []);
     }
 }

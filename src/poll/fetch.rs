@@ -161,8 +161,9 @@ async fn crashed(account: &Account, context: &Context, sinks: &[Sink]) -> Result
         }
         let places = sinks.iter().map(|sink| sink.place.clone()).collect();
         let crash = Change::Crash { account: account.name.clone(), keys: keys.clone(), places };
-        context.store.apply(vec![crash], unix_now()).await?;
+        // A death that is not counted is better than one that is counted twice.
         attempt::forget(context.store.dir(), &account.name);
+        context.store.apply(vec![crash], unix_now()).await?;
     }
     Ok(keys)
 }

@@ -58,7 +58,7 @@ const SHORT: Plan =
 
 /// For some ten minutes.
 const LONG: Plan = Plan {
-    first: Effort { combinations: 64, worlds: 4000 },
+    first: Effort { combinations: 64, worlds: 2500 },
     again: 3,
     second: Effort { combinations: 64, worlds: 400 },
 };
