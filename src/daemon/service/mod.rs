@@ -110,6 +110,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
         cancels: HashMap::new(),
         waiters: HashMap::new(),
         remembered: HashMap::new(),
+        damaged: None,
         lists,
     };
     service.run(signals, notes, changes).await
@@ -141,6 +142,8 @@ struct Service {
     waiters: HashMap<Name, Vec<mpsc::UnboundedSender<Summary>>>,
     /// What the state remembers.
     remembered: HashMap<Name, AccountMemory>,
+    /// The database was found damaged: only the next start can make a new one.
+    damaged: Option<StoreError>,
     lists: watch::Sender<Watched>,
 }
 
@@ -198,8 +201,13 @@ impl Service {
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Event::Tick,
             };
             self.step(event);
+            if self.damaged.is_some() {
+                break;
+            }
         }
-        self.stop().await
+        let damaged = self.damaged.take();
+        self.stop().await?;
+        damaged.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn now(&self) -> Moment {

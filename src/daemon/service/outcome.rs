@@ -11,7 +11,7 @@ use crate::poll::{PollError, Summary, unix_now};
 use crate::pop3::reply::ResponseCode;
 use crate::pop3::session::SessionError;
 use crate::schedule::{Event, Memory, Verdict};
-use crate::store::{AccountMemory, Change};
+use crate::store::{AccountMemory, Change, StoreError};
 
 impl Service {
     pub(super) fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Event {
@@ -26,6 +26,9 @@ impl Service {
         let login_delay = outcome.report.login_delay;
         let summary = Summary::of(&name, &outcome);
         tell(&name, &summary, outcome.error.as_ref());
+        if let Some(PollError::Store(error @ StoreError::Damaged { .. })) = &outcome.error {
+            self.damaged = Some(error.clone());
+        }
         let verdict = verdict(outcome.error.as_ref(), login_delay);
         let today = today();
         self.board().ended(&name, &summary, unix_now(), today);
