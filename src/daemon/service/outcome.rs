@@ -9,7 +9,6 @@ use crate::failure::{Class, Failure, paragraph};
 use crate::message::Name;
 use crate::poll::{PollError, Summary, unix_now};
 use crate::pop3::reply::ResponseCode;
-use crate::pop3::session::SessionError;
 use crate::schedule::{Event, Memory, Verdict};
 use crate::store::{AccountMemory, Change};
 
@@ -106,7 +105,7 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
             Some(ResponseCode::SysPerm) => Verdict::ServerFault,
             Some(ResponseCode::SysTemp) => Verdict::Failed,
             Some(ResponseCode::Auth) => Verdict::LoginRefused { certain: true },
-            _ if matches!(session, SessionError::LoginRefused { .. }) => Verdict::LoginRefused { certain: false },
+            _ if session.is_login_refused() => Verdict::LoginRefused { certain: false },
             _ => Verdict::Failed,
         },
         Some(_) => Verdict::Failed,
