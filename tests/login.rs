@@ -19,7 +19,7 @@ mod tokens;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use support::{Dovecot, Fill, Mix, Output, Postrider, maildir};
+use support::{Dovecot, Fill, Mix, Output, Postrider, Scripted, maildir};
 
 const ALL: &str = "plain login apop cram-md5 scram-sha-1 scram-sha-256";
 const WRONG: &str = "wr0ng-s3cret.canary";
@@ -189,6 +189,12 @@ fn a_password_that_is_not_text_says_where_it_can_be_used() {
         assert!(!run.text().contains("s3cret"), "{}", run.text());
     }
     assert_eq!(attempts(&server), Vec::<String>::new());
+    let only = Scripted::dialogue(&["S: +OK", "C: CAPA", "S: +OK", "S: SASL SCRAM-SHA-256", "S: .", "eof"]);
+    let config = account(&server, Way::Clear, "password-file = \"password\"");
+    program.config(&config.replace(&format!("port = {}", server.port), &format!("port = {}", only.port())));
+    let run = program.run(&["fetch"]).assert_code(78);
+    assert!(run.stderr.contains("is not text in UTF-8, and SCRAM-SHA-256"), "{}", run.stderr);
+    only.assert_followed();
     for keys in ["", "auth = \"plain\"\n", "auth = \"user\"\n", "auth = \"apop\"\n"] {
         program.config(&account(&server, Way::Implicit, &format!("{keys}password-file = \"password\"")));
         program.run(&["fetch"]).assert_success();

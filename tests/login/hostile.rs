@@ -1,7 +1,6 @@
 //! Servers that break the rules of a mechanism: nothing more is said to them, and nothing fetched.
 
 use super::*;
-use support::Scripted;
 
 const PASSWORD: &str = "s3cret-pass.word";
 const GOOD: &str = "b64: r=NONCEserver,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";

@@ -1,7 +1,6 @@
 //! OAuth 2.0 tokens, by both mechanisms.
 
 use super::*;
-use support::Scripted;
 
 const NAMES: [(&str, &str); 2] = [("oauthbearer", "OAUTHBEARER"), ("xoauth2", "XOAUTH2")];
 

@@ -111,3 +111,18 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
         Some(_) => Verdict::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pop3::session::SessionError;
+    use crate::sasl::ExchangeError;
+
+    #[test]
+    fn a_server_that_proves_nothing_is_left_alone_as_one_that_refuses() {
+        let of = |error: ExchangeError| verdict(Some(&PollError::Session(SessionError::Exchange(error))), None);
+        assert_eq!(of(ExchangeError::Unproven("SCRAM-SHA-256")), Verdict::LoginRefused { certain: false });
+        let mechanism = "CRAM-MD5";
+        assert_eq!(of(ExchangeError::Challenge { mechanism, fault: String::new() }), Verdict::Failed);
+    }
+}

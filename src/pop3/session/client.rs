@@ -111,7 +111,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             let offered = sasl.join(" ");
             match sasl::choose(login.mechanisms, login.proof, &Offer { is_private: true, ..offer }) {
                 Some(clear) => SessionError::ClearText { mechanism: clear.name(), offered },
-                None => SessionError::NoMechanism { proof: login.proof.name(), offered },
+                None => match self.would_take_text(login, &offer) {
+                    Some(mechanism) => ExchangeError::NotText(mechanism.sasl_name()).into(),
+                    None => SessionError::NoMechanism { proof: login.proof.name(), offered },
+                },
             }
         })?;
         let (status, reason) = match (mechanism, login.proof) {
@@ -126,6 +129,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Err(SessionError::LoginRefused { username, mechanism, status, reason });
         }
         Ok(Session::new(self.wire, self.capabilities))
+    }
+
+    /// What would be chosen if the password were text.
+    fn would_take_text(&self, login: &Login<'_>, offer: &Offer<'_>) -> Option<Mechanism> {
+        let Proof::Password(_) = login.proof else { return None };
+        sasl::choose(login.mechanisms, &Proof::Password(Secret::new(Vec::new())), offer)
     }
 
     async fn user_pass(&mut self, username: &str, password: &Secret) -> Result<Status, SessionError> {
