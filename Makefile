@@ -1,6 +1,6 @@
 # make demo    build, then fetch mail from a throw-away POP3S mailbox into ./demo/Maildir
 # make check   everything that CI checks, against real servers
-# make torture every kill, failing call, cut connection and full disk: half an hour; writes docs/torture.md
+# make torture every kill, failing call, cut connection, full disk and loss of power: 40 minutes; writes docs/torture.md
 # make deb     a Debian package in target/debian
 #
 # These need a Rust toolchain; the first three install the system packages they need, by apt, when some
@@ -88,6 +88,7 @@ test:
 # of the time each of them waits for a disk.
 torture: install-check
 	POSTRIDER_TORTURE=long $(CARGO) test --locked --test torture -- --nocapture --test-threads=4
+	POSTRIDER_TORTURE=long $(CARGO) test --locked --test power_loss -- --nocapture
 
 # The sample configuration must be one that postrider accepts.
 sample:

@@ -1,4 +1,4 @@
-//! Where a password comes from: a file, a command, a systemd credential, the configuration.
+//! Where a password or a token comes from: a file, a command, a systemd credential, the configuration.
 //!
 //! It is read for each login, so that a changed one is used at once.  A command gets an argument
 //! list and no shell, no standard input, and a deadline; what it writes to standard error is not
@@ -63,7 +63,7 @@ impl Credential {
     pub async fn read(&self) -> Result<Proof, CredentialError> {
         Ok(match self {
             Credential::Password(source) => Proof::Password(source.read().await?),
-            Credential::Token(source) => Proof::Token(source.read().await?),
+            Credential::Token(source) => Proof::Token(source.read_as(Kind::Token).await?),
             Credential::Certificate => Proof::Certificate,
         })
     }
@@ -79,16 +79,34 @@ pub enum CredentialError {
     EmptyFile { path: PathBuf },
     #[error("password file {}: longer than {SECRET_LIMIT} octets", path.display())]
     LongFile { path: PathBuf },
-    #[error("password command {program:?}: {source}")]
-    Start { program: String, source: io::Error },
-    #[error("password command {program:?}: {}", ended(status))]
-    Failed { program: String, status: ExitStatus },
-    #[error("password command {program:?}: not done within {} s", COMMAND_LIMIT.as_secs())]
-    Slow { program: String },
-    #[error("password command {program:?}: the first line of its output is empty")]
-    Empty { program: String },
+    #[error("{kind} command {program:?}: {source}")]
+    Start { kind: Kind, program: String, source: io::Error },
+    #[error("{kind} command {program:?}: {}", ended(status))]
+    Failed { kind: Kind, program: String, status: ExitStatus },
+    #[error("{kind} command {program:?}: not done within {} s", COMMAND_LIMIT.as_secs())]
+    Slow { kind: Kind, program: String },
+    #[error("{kind} command {program:?}: the first line of its output is empty")]
+    Empty { kind: Kind, program: String },
     #[error("password-credential {name:?}: systemd has passed no credentials ($CREDENTIALS_DIRECTORY is not set)")]
     NoCredentials { name: String },
+}
+
+/// What a command is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A password.
+    Password,
+    /// An OAuth 2.0 access token.
+    Token,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Password => "password",
+            Kind::Token => "token",
+        })
+    }
 }
 
 fn ended(status: &ExitStatus) -> String {
@@ -115,11 +133,13 @@ impl Failure for CredentialError {
             CredentialError::NoCredentials { .. } => {
                 "Run it as a systemd service with LoadCredential=, or use password-file or password-command.".into()
             }
-            _ => {
-                "Run the command by hand as the user that runs postrider: it must print the password on its first line \
-                  and exit with 0.  It gets no terminal and no input."
-                    .into()
-            }
+            CredentialError::Start { kind, .. }
+            | CredentialError::Failed { kind, .. }
+            | CredentialError::Slow { kind, .. }
+            | CredentialError::Empty { kind, .. } => format!(
+                "Run the command by hand as the user that runs postrider: it must print the {kind} on its first line \
+                 and exit with 0.  It gets no terminal and no input."
+            ),
         })
     }
 }
@@ -130,10 +150,14 @@ impl SecretSource {
     /// # Errors
     /// It is not there, not readable, empty, too long, or the command failed.
     pub async fn read(&self) -> Result<Secret, CredentialError> {
+        self.read_as(Kind::Password).await
+    }
+
+    async fn read_as(&self, kind: Kind) -> Result<Secret, CredentialError> {
         match self {
             SecretSource::Inline(secret) => Ok(secret.clone()),
             SecretSource::File(path) => read_file(path).await,
-            SecretSource::Command(argv) => run(argv).await,
+            SecretSource::Command(argv) => run(kind, argv).await,
             SecretSource::Credential(name) => {
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
                     .ok_or_else(|| CredentialError::NoCredentials { name: name.clone() })?;
@@ -154,7 +178,7 @@ async fn read_file(path: &Path) -> Result<Secret, CredentialError> {
     first_line(bytes).ok_or_else(|| CredentialError::EmptyFile { path: path.to_owned() })
 }
 
-async fn run(argv: &[String]) -> Result<Secret, CredentialError> {
+async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
     let (name, arguments) = argv.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
     let program = name.to_owned();
     let mut command = Command::new(name);
@@ -165,7 +189,8 @@ async fn run(argv: &[String]) -> Result<Secret, CredentialError> {
         .stderr(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
-    let mut child = command.spawn().map_err(|source| CredentialError::Start { program: program.clone(), source })?;
+    let mut child =
+        command.spawn().map_err(|source| CredentialError::Start { kind, program: program.clone(), source })?;
     let stdout = child.stdout.take();
     let work = async {
         let mut bytes = Vec::new();
@@ -175,10 +200,10 @@ async fn run(argv: &[String]) -> Result<Secret, CredentialError> {
         Ok::<_, io::Error>((bytes, child.wait().await?))
     };
     match tokio::time::timeout(COMMAND_LIMIT, work).await {
-        Err(_) => Err(CredentialError::Slow { program }),
-        Ok(Err(source)) => Err(CredentialError::Start { program, source }),
-        Ok(Ok((_, status))) if !status.success() => Err(CredentialError::Failed { program, status }),
-        Ok(Ok((bytes, _))) => first_line(bytes).ok_or(CredentialError::Empty { program }),
+        Err(_) => Err(CredentialError::Slow { kind, program }),
+        Ok(Err(source)) => Err(CredentialError::Start { kind, program, source }),
+        Ok(Ok((_, status))) if !status.success() => Err(CredentialError::Failed { kind, program, status }),
+        Ok(Ok((bytes, _))) => first_line(bytes).ok_or(CredentialError::Empty { kind, program }),
     }
 }
 

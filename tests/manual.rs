@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use postrider::config::{Absent, KEYS, Section};
 use postrider::failure::Class;
+use postrider::sasl::Mechanism;
 use support::Postrider;
 
 const PROGRAM: &str = include_str!("../man/postrider.1");
@@ -172,6 +173,14 @@ fn every_key_is_in_the_manual_with_its_default_and_the_reverse() {
         };
         assert!(good, "{} `{}`: the manual must say {:?}", title(key.section), key.name, key.absent);
     }
+}
+
+#[test]
+fn every_mechanism_is_in_the_manual_and_the_reverse() {
+    let items = section(FILE, "ACCOUNTS").skip_while(|line| *line != ".Ss Mechanisms");
+    let items = items.filter_map(|line| line.strip_prefix(".It Ql "));
+    let manual = items.flat_map(|item| item.split(" , Ql ")).map(str::to_owned).collect();
+    assert_same("mechanisms", &Mechanism::ALL.map(|one| one.name().to_owned()).into(), &manual);
 }
 
 /// The literal blocks of a page that are whole configurations.

@@ -12,7 +12,7 @@ use io_sasl::xoauth2::{SaslXoauth2, SaslXoauth2Creds};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::{Mechanism, Proof, scram};
+use super::{Mechanism, Proof, refusal, scram};
 use crate::secret::Secret;
 
 /// Octets that a challenge may have.
@@ -37,6 +37,9 @@ pub enum ExchangeError {
     /// The user name or the secret cannot be sent by this mechanism.
     #[error("the user name or the password holds what {0} cannot send")]
     Unsendable(&'static str),
+    /// The secret is not UTF-8, in a mechanism that knows text alone.
+    #[error("the password or token is not text in UTF-8, and {0} takes nothing else")]
+    NotText(&'static str),
     /// The mechanism is not for this kind of proof, or is none of SASL.
     #[error("{0} does not go with what there is to log in with")]
     Proof(&'static str),
@@ -59,6 +62,7 @@ pub struct Exchange {
     state: State,
     challenges: usize,
     nonce: String,
+    refusal: Option<String>,
 }
 
 enum State {
@@ -96,7 +100,8 @@ impl Exchange {
         }
         let text = |secret: &Secret| match std::str::from_utf8(secret.expose()) {
             Ok(text) if !text.contains('\0') => Ok(SecretString::from(text)),
-            _ => Err(ExchangeError::Unsendable(name)),
+            Ok(_) => Err(ExchangeError::Unsendable(name)),
+            Err(_) => Err(ExchangeError::NotText(name)),
         };
         let scram = |secret| {
             let (nonce, channel_binding) = (nonce.clone().into_bytes(), SaslGs2ChannelBinding::Unsupported);
@@ -137,7 +142,7 @@ impl Exchange {
             (Mechanism::External, Proof::Certificate) => State::External(Some(Secret::new(username.into_bytes()))),
             _ => return Err(ExchangeError::Proof(name)),
         };
-        Ok(Self { mechanism, state, challenges: 0, nonce })
+        Ok(Self { mechanism, state, challenges: 0, nonce, refusal: None })
     }
 
     /// The mechanism.
@@ -172,11 +177,17 @@ impl Exchange {
         if challenge.len() > CHALLENGE_LIMIT || self.challenges > CHALLENGES {
             return Err(self.fault("it says too much".to_owned()));
         }
-        if self.is_costly() && self.challenges == 1 {
-            scram::check(challenge, &self.nonce).map_err(|fault| self.fault(fault.to_owned()))?;
-        }
         let empty = || Secret::new(Vec::new());
         match &mut self.state {
+            State::ScramSha1(_) | State::ScramSha256(_) => self.answer_scram(challenge),
+            // A fixed challenge is one that answers can be computed for beforehand.
+            State::CramMd5(_) if !challenge.iter().any(u8::is_ascii_graphic) => {
+                Err(self.fault("its challenge is empty".to_owned()))
+            }
+            State::OAuthBearer(_) | State::XOAuth2(_) => {
+                self.refusal = refusal::of_token(challenge);
+                Ok(self.resume(SaslArg::Input(challenge))?.unwrap_or_else(empty))
+            }
             // A server that wants the message once more, or something else, gets nothing.
             State::Plain(_) | State::External(_) => Err(self.fault("it has questions".to_owned())),
             State::Login(_) if self.challenges == 1 => {
@@ -189,6 +200,26 @@ impl Exchange {
             }
             _ => Ok(self.resume(SaslArg::Input(challenge))?.unwrap_or_else(empty)),
         }
+    }
+
+    fn answer_scram(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
+        let empty = || Secret::new(Vec::new());
+        // RFC 5802 §7: the server says no, and goes on to its -ERR.
+        if let Some(error) = challenge.strip_prefix(b"e=") {
+            self.refusal = Some(refusal::of_scram(error));
+            return Ok(empty());
+        }
+        let unproven = ExchangeError::Unproven(self.mechanism.sasl_name());
+        match self.challenges {
+            1 => scram::check(challenge, &self.nonce).map_err(|fault| self.fault(fault.to_owned()))?,
+            _ => return Ok(self.resume(SaslArg::Input(challenge)).map_err(|_| unproven)?.unwrap_or_else(empty)),
+        }
+        Ok(self.resume(SaslArg::Input(challenge))?.unwrap_or_else(empty))
+    }
+
+    /// Why the server refuses, in words, if it has said so within the mechanism.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
     }
 
     /// The server accepts the login.
@@ -346,11 +377,52 @@ mod tests {
             exchange
         };
         assert_eq!(begin().finish(), Err(ExchangeError::Unproven("SCRAM-SHA-256")));
-        for last in ["v=AAAA", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "e=invalid-proof", "", "x"] {
+        for last in ["v=AAAA", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "v=\u{e9}", "", "x"] {
             let mut exchange = begin();
-            assert!(exchange.answer(last.as_bytes()).is_err(), "{last}");
+            let answered = exchange.answer(last.as_bytes());
+            assert_eq!(answered, Err(ExchangeError::Unproven("SCRAM-SHA-256")), "{last}");
             assert!(exchange.finish().is_err(), "{last}");
         }
+    }
+
+    #[test]
+    fn a_refusal_within_the_mechanism_is_no_breach_of_its_rules() {
+        let first = "r=rOprNGfwEbeRWgbNEkqO%x,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        for before in [&[][..], &[first]] {
+            let mut exchange =
+                begin(Mechanism::ScramSha256, "user", &password("pencil"), "rOprNGfwEbeRWgbNEkqO").expect("begun");
+            exchange.initial().expect("prepared");
+            before.iter().for_each(|line| drop(exchange.answer(line.as_bytes()).expect("answered")));
+            assert_eq!(exchange.answer(b"e=invalid-proof").as_ref().map(text), Ok(String::new()));
+            assert_eq!(exchange.refusal(), Some("invalid-proof"));
+            // Whoever then accepts it all the same is not believed.
+            assert_eq!(exchange.finish(), Err(ExchangeError::Unproven("SCRAM-SHA-256")));
+        }
+        let mut exchange = begin(Mechanism::XOAuth2, "a", &token("t"), "").expect("begun");
+        exchange.initial().expect("prepared");
+        exchange.answer(b"{\"status\":\"401\",\"schemes\":\"t\"}").expect("answered");
+        assert_eq!(exchange.refusal(), Some("the token is invalid or has expired"));
+    }
+
+    #[test]
+    fn a_challenge_that_is_none_is_not_answered() {
+        for challenge in ["", " ", "\0\x01"] {
+            let mut exchange = begin(Mechanism::CramMd5, "a", &password("b"), "").expect("begun");
+            exchange.initial().expect("prepared");
+            let answered = exchange.answer(challenge.as_bytes());
+            assert!(matches!(answered, Err(ExchangeError::Challenge { .. })), "{challenge:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_no_text_goes_where_octets_go() {
+        let octets = Proof::Password(Secret::new(b"caf\xe9".to_vec()));
+        for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5, Mechanism::Login] {
+            let begun = begin(mechanism, "a", &octets, "").map(drop);
+            assert_eq!(begun, Err(ExchangeError::NotText(mechanism.sasl_name())));
+        }
+        let mut plain = begin(Mechanism::Plain, "a", &octets, "").expect("begun");
+        assert_eq!(plain.initial().expect("prepared").expect("first").expose(), b"\0a\0caf\xe9");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod apop;
 mod exchange;
+mod refusal;
 mod scram;
 
 pub use apop::{challenge as apop_challenge, digest as apop_digest};
@@ -22,6 +23,17 @@ pub enum Proof {
     Token(Secret),
     /// The certificate of the TLS connection, and nothing else.
     Certificate,
+}
+
+impl Proof {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Proof::Password(_) => "a password",
+            Proof::Token(_) => "a token",
+            Proof::Certificate => "a certificate",
+        }
+    }
 }
 
 /// A way to log in.
@@ -58,6 +70,8 @@ pub struct Offer<'a> {
     pub user: bool,
     /// The SASL mechanisms that it announced, in capitals.
     pub sasl: &'a [String],
+    /// Whether its greeting has a challenge for APOP that can be believed.
+    pub apop: bool,
     /// Nobody on the way can read what is sent: TLS, or a network of one's own.
     pub is_private: bool,
 }
@@ -129,13 +143,12 @@ impl Mechanism {
             // A server without CAPA is an old one, and those know USER and PASS.  Some announce
             // SASL alone or nothing of the two, and take it all the same.
             UserPass => offer.user || !offer.announced || offer.sasl.is_empty(),
-            // It is offered by the greeting.
-            Apop => true,
+            Apop => offer.apop,
             _ => offer.sasl.iter().any(|name| name == self.sasl_name()),
         }
     }
 
-    /// Whether the proof can be put into its messages: all but two take text alone.
+    /// Whether the proof can be put into its messages: most take text alone.
     fn can_send(self, proof: &Proof) -> bool {
         match (self, proof) {
             (Plain | UserPass | Apop, _) | (_, Proof::Certificate) => true,
@@ -145,12 +158,13 @@ impl Mechanism {
 }
 
 /// The mechanism for this login: the first of `wanted` that the server offers and the proof
-/// allows.  A single wanted one is taken at its word, offered or not.  Without any the strongest
-/// is taken, and none that others on the way could read.
+/// allows.  A single wanted one is taken at its word, offered or not, and whether or not it can
+/// send the secret: its exchange says so.  Without any the strongest is taken, and none that others
+/// on the way could read.
 pub fn choose(wanted: &[Mechanism], proof: &Proof, offer: &Offer<'_>) -> Option<Mechanism> {
     let fits = |mechanism: &Mechanism| mechanism.takes(proof) && mechanism.can_send(proof);
     match wanted {
-        [only] => Some(*only).filter(fits),
+        [only] => Some(*only).filter(|mechanism| mechanism.takes(proof)),
         [] => Mechanism::automatic(proof)
             .iter()
             .copied()
@@ -188,9 +202,11 @@ mod tests {
             (&[UserPass, Plain], true, false, &["PLAIN"], Some(Plain)),
             (&[Plain], true, true, &[], Some(Plain)),
             (&[XOAuth2], true, true, &["XOAUTH2"], None),
+            (&[Apop], true, true, &["PLAIN"], Some(Apop)),
+            (&[Apop, Plain], true, true, &["PLAIN"], Some(Plain)),
         ] {
             let sasl = &offered(sasl)[..];
-            let offer = Offer { announced, user, sasl, is_private: true };
+            let offer = Offer { announced, user, sasl, apop: false, is_private: true };
             assert_eq!(choose(wanted, &password(), &offer), chosen, "{wanted:?} {user} {sasl:?}");
         }
     }
@@ -198,7 +214,7 @@ mod tests {
     #[test]
     fn nothing_that_can_be_read_is_chosen_by_itself_where_it_can_be_read() {
         let all = offered(&["PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"]);
-        let offer = |sasl| Offer { announced: true, user: true, sasl, is_private: false };
+        let offer = |sasl| Offer { announced: true, user: true, sasl, apop: false, is_private: false };
         assert_eq!(choose(&[], &password(), &offer(&all)), Some(CramMd5));
         assert_eq!(choose(&[], &password(), &offer(&all[..2])), None);
         assert_eq!(choose(&[], &Proof::Token(Secret::new(b"t".to_vec())), &offer(&all)), None);
@@ -209,10 +225,13 @@ mod tests {
     #[test]
     fn the_proof_decides_too() {
         let all = offered(&["PLAIN", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"]);
-        let offer = Offer { announced: true, user: true, sasl: &all, is_private: true };
+        let offer = Offer { announced: true, user: true, sasl: &all, apop: false, is_private: true };
         assert_eq!(choose(&[], &Proof::Token(Secret::new(b"t".to_vec())), &offer), Some(OAuthBearer));
         assert_eq!(choose(&[], &Proof::Certificate, &offer), Some(External));
         // SCRAM knows text alone; PLAIN sends what it is given.
-        assert_eq!(choose(&[], &Proof::Password(Secret::new(vec![0xff])), &offer), Some(Plain));
+        let octets = Proof::Password(Secret::new(vec![0xff]));
+        assert_eq!(choose(&[], &octets, &offer), Some(Plain));
+        assert_eq!(choose(&[ScramSha256, Plain], &octets, &offer), Some(Plain));
+        assert_eq!(choose(&[ScramSha256], &octets, &offer), Some(ScramSha256));
     }
 }

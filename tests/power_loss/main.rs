@@ -65,7 +65,8 @@ const LONG: Plan = Plan {
 
 #[test]
 fn a_loss_of_power_at_any_moment_loses_and_doubles_nothing() {
-    let plan = if std::env::var("POSTRIDER_TORTURE").is_ok_and(|how| how == "long") { LONG } else { SHORT };
+    let is_long = std::env::var("POSTRIDER_TORTURE").is_ok_and(|how| how == "long");
+    let plan = if is_long { LONG } else { SHORT };
     let seed = std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     eprintln!("power loss: POSTRIDER_TEST_SEED={seed}");
@@ -96,7 +97,26 @@ fn a_loss_of_power_at_any_moment_loses_and_doubles_nothing() {
         "torture: power loss | prefixes {}, states {} | {} lost, {} twice",
         memory.prefixes, tally.states, tally.lost, tally.twice
     );
+    if is_long {
+        write_down(memory.prefixes, &tally);
+    }
     assert!(tally.is_clean(), "{tally}");
+}
+
+/// Puts the counts of the long run below the table of the other faults.
+fn write_down(prefixes: usize, tally: &Tally) {
+    const HEADING: &str = "\n## Loss of power\n";
+    let path = support::checkout("docs/torture.md");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let before = text.split(HEADING).next().unwrap_or_default();
+    let Tally { states, lost, twice, wrong, stuck, .. } = tally;
+    let text = format!(
+        "{before}{HEADING}\nA fetch, and the recovery from a crash, are recorded call by call; each of {prefixes} prefixes \
+         of these\nrecords is replayed onto a disk that forgets or keeps what was not synced.  From {states} different \
+         disks\nthe program recovered, {lost} times with a message lost, {twice} with one delivered twice,\n{wrong} with anything else left wrong, {stuck} not at all.  What a disk may forget is in\n\
+         `tests/power_loss/disk.rs`.\n"
+    );
+    std::fs::write(path, text).expect("docs/torture.md");
 }
 
 /// Whether something was recorded between two moves.

@@ -27,8 +27,8 @@ impl Dovecot {
         Self::start_with(&[])
     }
 
-    /// With more options of `tests/servers/dovecot`, as `["--cert", "expired"]`
-    /// or `["--set", "pop3_uidl_format = %g"]`.
+    /// With more options of `tests/servers/dovecot`, as `["--cert", "expired"]`,
+    /// `["--mechanisms", "apop"]` or `["--set", "pop3_uidl_format = %g"]`.
     pub fn start_with(options: &[&str]) -> Self {
         let mut complaint = String::new();
         for _ in 0..ATTEMPTS {
@@ -112,6 +112,15 @@ impl Dovecot {
                 std::fs::remove_file(entry.expect("directory entry").path()).expect("remove");
             }
         }
+    }
+
+    /// An OAuth 2.0 token for a user, good for so many seconds; of a server with `oauthbearer` or
+    /// `xoauth2` among its `--mechanisms`.
+    pub fn token(&self, user: &str, seconds: i64) -> String {
+        let output = script().arg("token").arg(self.dir.path()).args([user, &seconds.to_string()]).output();
+        let token = String::from_utf8(output.expect("run tests/servers/dovecot").stdout).expect("ASCII");
+        assert!(token.matches('.').count() == 2, "no token: {token:?}");
+        token.trim().to_owned()
     }
 
     /// What the server has logged: logins, commands, sessions.

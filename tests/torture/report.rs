@@ -97,8 +97,7 @@ it was in `new/`.
 
 const TAIL: &str = "
 \"Fewer than p\" is the upper end of the 95 % confidence interval, 3/n after n trials without a failure.  It is
-a bound for faults like those that were tried, on a machine that goes on running; what a power
-failure does to a disk is another matter.
+a bound for faults like those that were tried, on a machine that goes on running.
 
 `write` is not made to fail by strace, which cannot tell a file from the descriptor that wakes a
 thread; disks that fill up do that.  Calls are counted over all threads for SIGKILL, and for each thread for errors, as strace does.

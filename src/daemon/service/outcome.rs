@@ -9,7 +9,6 @@ use crate::failure::{Class, Failure, paragraph};
 use crate::message::Name;
 use crate::poll::{PollError, Summary, unix_now};
 use crate::pop3::reply::ResponseCode;
-use crate::pop3::session::SessionError;
 use crate::schedule::{Event, Memory, Verdict};
 use crate::store::{AccountMemory, Change, StoreError};
 
@@ -109,9 +108,24 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
             Some(ResponseCode::SysPerm) => Verdict::ServerFault,
             Some(ResponseCode::SysTemp) => Verdict::Failed,
             Some(ResponseCode::Auth) => Verdict::LoginRefused { certain: true },
-            _ if matches!(session, SessionError::LoginRefused { .. }) => Verdict::LoginRefused { certain: false },
+            _ if session.is_login_refused() => Verdict::LoginRefused { certain: false },
             _ => Verdict::Failed,
         },
         Some(_) => Verdict::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pop3::session::SessionError;
+    use crate::sasl::ExchangeError;
+
+    #[test]
+    fn a_server_that_proves_nothing_is_left_alone_as_one_that_refuses() {
+        let of = |error: ExchangeError| verdict(Some(&PollError::Session(SessionError::Exchange(error))), None);
+        assert_eq!(of(ExchangeError::Unproven("SCRAM-SHA-256")), Verdict::LoginRefused { certain: false });
+        let mechanism = "CRAM-MD5";
+        assert_eq!(of(ExchangeError::Challenge { mechanism, fault: String::new() }), Verdict::Failed);
     }
 }

@@ -21,8 +21,8 @@ const CAPABILITY_LIMIT: usize = 200;
 pub struct Client<S> {
     wire: Wire<S>,
     capabilities: Capabilities,
-    /// The text of the greeting; APOP finds its challenge there.
-    greeting: String,
+    /// The text of the greeting; APOP finds its challenge there.  Forgotten with STLS.
+    greeting: Option<String>,
 }
 
 /// Who logs in, and how.
@@ -61,7 +61,7 @@ impl Client<Stream> {
         let stream = within(silence, &step, stream.secure(endpoint)).await??;
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
         // What was said in clear is forgotten, the greeting too.
-        let mut client = Client { wire, capabilities, greeting: String::new() };
+        let mut client = Client { wire, capabilities, greeting: None };
         client.ask_capabilities().await?;
         Ok(client)
     }
@@ -75,13 +75,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// No greeting, a refusing one, or one that claims to be logged in already.
     pub async fn greet(stream: S, silence: Duration) -> Result<Self, SessionError> {
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
-        let mut client = Self { wire, capabilities, greeting: String::new() };
+        let mut client = Self { wire, capabilities, greeting: None };
         let step = || "greeting".to_owned();
-        let status = client.wire.status(&step).await?;
+        // The text of a status is cut, and a challenge often stands at its end.
+        let read = |line: &[u8]| (Status::parse(line).ok_or_else(|| crate::text::shown(line)), lossy(line));
+        let (status, greeting) = client.wire.line(&step, read).await?;
+        let status = status.map_err(|line| SessionError::OutOfStep { step: step(), line })?;
         if !status.ok {
             return Err(SessionError::Refused { step: step(), status });
         }
-        client.greeting = status.text;
+        client.greeting = Some(greeting);
         client.ask_capabilities().await?;
         Ok(client)
     }
@@ -102,26 +105,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// [`SessionError::LoginRefused`] if the server said no; that may count towards a lock-out.
     pub async fn login(mut self, login: &Login<'_>) -> Result<Session<S>, SessionError> {
         let Capabilities { announced, user, ref sasl, .. } = self.capabilities;
-        let offer = Offer { announced, user, sasl, is_private: login.is_private };
+        let apop = self.apop_challenge(login).is_ok();
+        let offer = Offer { announced, user, sasl, apop, is_private: login.is_private };
         let mechanism = sasl::choose(login.mechanisms, login.proof, &offer).ok_or_else(|| {
             let offered = sasl.join(" ");
             match sasl::choose(login.mechanisms, login.proof, &Offer { is_private: true, ..offer }) {
                 Some(clear) => SessionError::ClearText { mechanism: clear.name(), offered },
-                None => SessionError::NoMechanism { offered },
+                None => match self.would_take_text(login, &offer) {
+                    Some(mechanism) => ExchangeError::NotText(mechanism.sasl_name()).into(),
+                    None => SessionError::NoMechanism { proof: login.proof.name(), offered },
+                },
             }
         })?;
-        let status = match (mechanism, login.proof) {
+        let (status, reason) = match (mechanism, login.proof) {
             (Mechanism::UserPass, Proof::Password(password)) => {
-                self.user_pass(login.identity.username, password).await?
+                (self.user_pass(login.identity.username, password).await?, None)
             }
-            (Mechanism::Apop, Proof::Password(password)) => self.apop(login, password).await?,
+            (Mechanism::Apop, Proof::Password(password)) => (self.apop(login, password).await?, None),
             _ => self.auth(mechanism, login).await?,
         };
         if !status.ok {
-            let (username, mechanism) = (login.identity.username.to_owned(), mechanism.name());
-            return Err(SessionError::LoginRefused { username, mechanism, status });
+            let username = login.identity.username.to_owned();
+            return Err(SessionError::LoginRefused { username, mechanism, status, reason });
         }
         Ok(Session::new(self.wire, self.capabilities))
+    }
+
+    /// What would be chosen if the password were text.
+    fn would_take_text(&self, login: &Login<'_>, offer: &Offer<'_>) -> Option<Mechanism> {
+        let Proof::Password(_) = login.proof else { return None };
+        sasl::choose(login.mechanisms, &Proof::Password(Secret::new(Vec::new())), offer)
     }
 
     async fn user_pass(&mut self, username: &str, password: &Secret) -> Result<Status, SessionError> {
@@ -135,15 +148,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// APOP (RFC 1939 §7), only where nobody can meddle with the challenge.
     async fn apop(&mut self, login: &Login<'_>, password: &Secret) -> Result<Status, SessionError> {
-        let challenge = sasl::apop_challenge(&self.greeting).filter(|_| login.is_encrypted);
-        let challenge = challenge.ok_or(SessionError::NoChallenge)?;
-        let digest = sasl::apop_digest(challenge, password);
+        let digest = sasl::apop_digest(self.apop_challenge(login)?, password);
         command::encode_apop(login.identity.username, &digest, self.wire.output())?;
         self.round_trip("APOP").await
     }
 
-    /// AUTH (RFC 5034).
-    async fn auth(&mut self, mechanism: Mechanism, login: &Login<'_>) -> Result<Status, SessionError> {
+    fn apop_challenge(&self, login: &Login<'_>) -> Result<&str, SessionError> {
+        let fault = match &self.greeting {
+            _ if !login.is_encrypted => "the connection is not encrypted, and MD5 protects no password",
+            None => "its challenge came in the greeting, in clear before STLS, and is not believed",
+            Some(greeting) => match sasl::apop_challenge(greeting) {
+                Some(challenge) => return Ok(challenge),
+                None => "the server does not offer it: its greeting has no challenge",
+            },
+        };
+        Err(SessionError::NoChallenge { fault })
+    }
+
+    /// AUTH (RFC 5034).  Gives the final answer, and why it is no if the mechanism has told.
+    async fn auth(
+        &mut self,
+        mechanism: Mechanism,
+        login: &Login<'_>,
+    ) -> Result<(Status, Option<String>), SessionError> {
         let name = mechanism.sasl_name();
         let step = || format!("AUTH {name}");
         let mut exchange = Exchange::new(mechanism, &login.identity, login.proof, nonce())?;
@@ -172,10 +199,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             let challenge = match said.await? {
                 Ok(challenge) => challenge,
                 Err(Ok(status)) => {
+                    let reason = exchange.refusal().map(str::to_owned);
                     if status.ok {
                         exchange.finish()?;
                     }
-                    return Ok(status);
+                    return Ok((status, reason));
                 }
                 Err(Err(line)) => return Err(SessionError::OutOfStep { step: step(), line }),
             };
@@ -235,6 +263,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             unread => Err(SessionError::OutOfStep { step: step(), line: crate::text::shown(unread) }),
         }
     }
+}
+
+fn lossy(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
 }
 
 /// Octets of chance that nobody can guess, as text.

@@ -7,7 +7,7 @@ use crate::failure::{Class, Failure};
 use crate::net::NetError;
 use crate::pop3::command::CommandError;
 use crate::pop3::reply::{ResponseCode, Status};
-use crate::sasl::ExchangeError;
+use crate::sasl::{ExchangeError, Mechanism};
 
 /// A session that ended early.  Nothing was deleted in it.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +29,10 @@ pub enum SessionError {
     LargeListing { step: String, limit: usize },
     #[error("{step}: the server refused: {}", status.text)]
     Refused { step: String, status: Status },
-    #[error("login as {username:?} by {mechanism}: the server refused: {}", status.text)]
-    LoginRefused { username: String, mechanism: &'static str, status: Status },
-    #[error("the server offers none of the ways to log in that are allowed (it offers: {offered})")]
-    NoMechanism { offered: String },
+    #[error("login as {username:?} by {}: the server refused: {}{}", mechanism.name(), status.text, in_brackets(reason))]
+    LoginRefused { username: String, mechanism: Mechanism, status: Status, reason: Option<String> },
+    #[error("the server offers none of the ways to log in with {proof} that are allowed (it offers: {offered})")]
+    NoMechanism { proof: &'static str, offered: String },
     #[error("the server has neither UIDL nor LIST")]
     NoListing,
     #[error(
@@ -40,8 +40,8 @@ pub enum SessionError {
          read on the way (it offers: {offered}; {mechanism} would be taken)"
     )]
     ClearText { mechanism: &'static str, offered: String },
-    #[error("APOP: the greeting has no challenge, or the connection is not encrypted")]
-    NoChallenge,
+    #[error("APOP: {fault}")]
+    NoChallenge { fault: &'static str },
     #[error("login: {0}")]
     Exchange(#[from] ExchangeError),
     #[error("login: {0}")]
@@ -75,11 +75,14 @@ impl SessionError {
         matches!(self, SessionError::OutOfStep { .. } | SessionError::LongLine { .. })
     }
 
-    /// Whether the credentials may be wrong, so that trying again may lock the account.
+    /// Whether a login was tried and failed, so that trying again may lock the account.
     pub fn is_login_refused(&self) -> bool {
-        let SessionError::LoginRefused { status, .. } = self else { return false };
-        matches!(status.code, None | Some(ResponseCode::Auth | ResponseCode::Other(_)))
+        matches!(self, SessionError::LoginRefused { .. } | SessionError::Exchange(ExchangeError::Unproven(_)))
     }
+}
+
+fn in_brackets(reason: &Option<String>) -> String {
+    reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"))
 }
 
 impl Failure for SessionError {
@@ -96,7 +99,7 @@ impl Failure for SessionError {
             SessionError::LoginRefused { .. }
             | SessionError::NoMechanism { .. }
             | SessionError::ClearText { .. }
-            | SessionError::NoChallenge
+            | SessionError::NoChallenge { .. }
             | SessionError::Exchange(ExchangeError::Unproven(_)) => Class::LoginRefused,
             SessionError::Exchange(ExchangeError::Challenge { .. }) => Class::Protocol,
             SessionError::Computation(_) => Class::TryLater,
@@ -116,6 +119,13 @@ impl Failure for SessionError {
             (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",
             (_, Some(SysTemp)) => "The server has a problem that passes; it is tried again later.",
             (_, Some(SysPerm)) => "The server has a problem that its operator has to mend; ask the provider.",
+            (SessionError::LoginRefused { mechanism: Mechanism::OAuthBearer | Mechanism::XOAuth2, .. }, _) => {
+                "Run `token-command` by hand as the user that runs postrider: the token must be fresh, belong to \
+                 `username`, and have the provider's scope for POP3.  Perhaps you have to sign in to the provider again."
+            }
+            (SessionError::LoginRefused { mechanism: Mechanism::External, .. }, _) => {
+                "Check that the server knows the certificate of `tls-client-cert`, and that it is that of `username`."
+            }
             (SessionError::LoginRefused { .. }, _) => {
                 "Check `username` and the password, and whether the provider wants POP3 switched on in its web mail or \
                  an app password.  Repeated attempts may lock the account."
@@ -148,7 +158,9 @@ impl Failure for SessionError {
             (SessionError::ClearText { .. }, _) => {
                 "No password was sent.  Use `tls`, or name the mechanism in `auth` if the connection is safe."
             }
-            (SessionError::NoChallenge, _) => "No password was sent.  Use `tls`, and another mechanism in `auth`.",
+            (SessionError::NoChallenge { .. }, _) => {
+                "No password was sent.  APOP needs tls = \"implicit\"; `auth` can name another mechanism."
+            }
             (SessionError::Exchange(ExchangeError::Unproven(_)), _) => {
                 "Perhaps it is not the server that it should be.  Nothing was fetched or deleted; the password was not \
                  sent."
@@ -159,9 +171,12 @@ impl Failure for SessionError {
             (SessionError::Exchange(ExchangeError::Proof(_)), _) => {
                 "Name a mechanism in `auth` that goes with the password, the token or the certificate."
             }
+            (SessionError::Exchange(ExchangeError::NotText(_)), _) => {
+                "Choose another password, or name a mechanism in `auth` that sends any octets: `plain` or `user`."
+            }
             (SessionError::Computation(_), _) => "It is tried again later.",
             (SessionError::Command(_) | SessionError::Exchange(ExchangeError::Unsendable(_)), _) => {
-                "Check `username` and the password for stray characters."
+                "Check `username` and the password or token for stray characters."
             }
         };
         Some(text.to_owned())
