@@ -23,6 +23,18 @@ const BOOT_OCTETS: usize = 36;
 /// Octets of a slot: length and occurrence of a unique-id, and the unique-id.
 const SLOT_OCTETS: usize = 2 + 4 + UNIQUE_ID_LIMIT;
 
+/// A bit of the length: the message was a suspect already.
+const SUSPECT: u16 = 1 << 15;
+
+/// A message that a poll has died of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Death {
+    /// The message.
+    pub key: MessageKey,
+    /// It was handled last, since the poll before had died of it too.
+    pub again: bool,
+}
+
 /// The marks of one poll.
 #[derive(Debug)]
 pub struct Attempts {
@@ -31,15 +43,15 @@ pub struct Attempts {
 }
 
 /// The messages that an earlier poll of the account has died of.
-pub fn left(state_dir: &Path, account: &Name) -> Vec<MessageKey> {
+pub fn left(state_dir: &Path, account: &Name) -> Vec<Death> {
     let left = std::fs::read(path(state_dir, account)).unwrap_or_default();
     let Some((boot, slots)) = left.split_first_chunk::<BOOT_OCTETS>() else { return Vec::new() };
     if *boot != this_boot() {
         return Vec::new();
     }
     // A message may be in the hands of several.
-    let keys: BTreeSet<MessageKey> = slots.chunks(SLOT_OCTETS).filter_map(key).collect();
-    keys.into_iter().collect()
+    let deaths: BTreeSet<Death> = slots.chunks(SLOT_OCTETS).filter_map(death).collect();
+    deaths.into_iter().collect()
 }
 
 /// Forgets them.
@@ -74,11 +86,13 @@ impl Attempts {
         Ok(Self { file, path })
     }
 
-    /// A message is going to be handled.  At most one at a time in each slot.
-    pub fn enter(&self, slot: usize, key: &MessageKey) {
+    /// A message is going to be handled; `again`: the last poll has died of it.  At most one at a
+    /// time in each slot.
+    pub fn enter(&self, slot: usize, key: &MessageKey, again: bool) {
         let uid = key.uid();
         let mut mark = Vec::with_capacity(6 + uid.len());
-        mark.extend_from_slice(&u16::try_from(uid.len()).unwrap_or(0).to_be_bytes());
+        let length = u16::try_from(uid.len()).unwrap_or(0) | if again { SUSPECT } else { 0 };
+        mark.extend_from_slice(&length.to_be_bytes());
         mark.extend_from_slice(&key.occurrence().to_be_bytes());
         mark.extend_from_slice(uid);
         self.write(slot, &mark);
@@ -100,11 +114,13 @@ impl Attempts {
     }
 }
 
-/// The message that a slot names.
-fn key(slot: &[u8]) -> Option<MessageKey> {
+/// What a slot tells.
+fn death(slot: &[u8]) -> Option<Death> {
     let (length, rest) = slot.split_first_chunk::<2>()?;
     let (occurrence, uid) = rest.split_first_chunk::<4>()?;
-    MessageKey::new(uid.get(..usize::from(u16::from_be_bytes(*length)))?, u32::from_be_bytes(*occurrence))
+    let length = u16::from_be_bytes(*length);
+    let key = MessageKey::new(uid.get(..usize::from(length & !SUSPECT))?, u32::from_be_bytes(*occurrence))?;
+    Some(Death { key, again: length & SUSPECT != 0 })
 }
 
 #[cfg(test)]
@@ -119,15 +135,16 @@ mod tests {
         let marks = Attempts::begin(dir.path(), &account).expect("begun");
         assert_eq!(left(dir.path(), &account), []);
         let long = key(&[b'x'; UNIQUE_ID_LIMIT], 7);
-        marks.enter(0, &key(b"one", 0));
-        marks.enter(2, &long);
-        marks.enter(0, &key(b"2", 1));
-        marks.enter(3, &key(b"2", 1));
-        marks.enter(1, &key(b"three", 0));
+        marks.enter(0, &key(b"one", 0), false);
+        marks.enter(2, &long, true);
+        marks.enter(0, &key(b"2", 1), false);
+        marks.enter(3, &key(b"2", 1), false);
+        marks.enter(1, &key(b"three", 0), true);
         marks.leave(1);
         // As after a death: nothing is ended.
         drop(marks);
-        assert_eq!(left(dir.path(), &account), [key(b"2", 1), long]);
+        let deaths = [Death { key: key(b"2", 1), again: false }, Death { key: long, again: true }];
+        assert_eq!(left(dir.path(), &account), deaths);
         forget(dir.path(), &account);
         assert_eq!(left(dir.path(), &account), []);
     }
@@ -137,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let account = Name::new("a").expect("a name");
         let marks = Attempts::begin(dir.path(), &account).expect("begun");
-        marks.enter(0, &MessageKey::new(b"one", 0).expect("a key"));
+        marks.enter(0, &MessageKey::new(b"one", 0).expect("a key"), false);
         assert_eq!(left(dir.path(), &account).len(), 1);
         let other = b"00000000-0000-4000-8000-000000000000";
         marks.file.write_all_at(other, 0).expect("written");

@@ -16,12 +16,17 @@ fn program(server: &MailboxServer, keys: &str) -> Postrider {
 /// Starts a fetch, and kills it in the middle of the message on which the server falls silent,
 /// when so many others are delivered.
 fn die(program: &Postrider, server: &MailboxServer, delivered: usize) {
+    die_of(program, server, b"uid-1-2", delivered);
+}
+
+/// The same of any message.
+fn die_of(program: &Postrider, server: &MailboxServer, uid: &[u8; 7], delivered: usize) {
     let before = server.count("RETR");
     let mut running = program.spawn(&["fetch"]);
     let marks = program.state_dir().join("attempts/a");
     running.wait_until("the message is being handled", Duration::from_secs(60), |_| {
         server.count("RETR") > before
-            && std::fs::read(&marks).is_ok_and(|marks| marks.windows(7).any(|seven| seven == b"uid-1-2"))
+            && std::fs::read(&marks).is_ok_and(|marks| marks.windows(7).any(|seven| seven == uid))
             && std::fs::read_dir(program.path("home/new")).is_ok_and(|new| new.count() == delivered)
     });
     running.kill();
@@ -62,6 +67,24 @@ fn a_message_that_is_died_of_once_is_tried_again_at_once() {
     );
     let wanted = server.manifest();
     let program = program(&server, "");
+    die(&program, &server, 1);
+    server.change(|behaviour| behaviour.hang_in_retr = None);
+    program.run(&["fetch"]).assert_success();
+    wanted.verify(&program.path("home")).assert_exactly_once();
+}
+
+#[test]
+fn deaths_that_hit_another_message_each_time_set_none_aside() {
+    let server = MailboxServer::start_with(
+        Message::several(4, Mix::Tiny),
+        Behaviour { hang_in_retr: Some((2, 20)), ..Behaviour::default() },
+    );
+    let wanted = server.manifest();
+    let program = program(&server, "");
+    die(&program, &server, 1);
+    server.change(|behaviour| behaviour.hang_in_retr = Some((3, 20)));
+    die_of(&program, &server, b"uid-1-3", 1);
+    server.change(|behaviour| behaviour.hang_in_retr = Some((2, 20)));
     die(&program, &server, 1);
     server.change(|behaviour| behaviour.hang_in_retr = None);
     program.run(&["fetch"]).assert_success();

@@ -326,6 +326,7 @@ mod tests {
             header_only: false,
             targets: vec![0],
             claim: Claim::Listed,
+            suspect: false,
             completes: true,
         };
         let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");

@@ -65,7 +65,8 @@ pub(super) async fn run(
     count(&inventory, report);
     let mut jobs = jobs(&inventory, &sinks);
     // What was died of comes last.
-    jobs.sort_by_key(|job| crashed.contains(&job.key));
+    jobs.iter_mut().for_each(|job| job.suspect = crashed.contains(&job.key));
+    jobs.sort_by_key(|job| job.suspect);
 
     // 4. A destination by network is tried before the first message is fetched for it.
     for (index, sink) in sinks.iter().enumerate() {
@@ -154,13 +155,15 @@ async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>,
 
 /// Messages that an earlier process, or a poll of this one, has died of; they are recorded.
 async fn crashed(account: &Account, context: &Context, sinks: &[Sink]) -> Result<Vec<MessageKey>, PollError> {
-    let keys = attempt::left(context.store.dir(), &account.name);
-    if !keys.is_empty() {
-        for key in &keys {
-            warn!(account = %account.name, uid = %key, "the program has died while it handled this message");
+    let deaths = attempt::left(context.store.dir(), &account.name);
+    let keys = deaths.iter().map(|death| death.key.clone()).collect();
+    if !deaths.is_empty() {
+        for death in &deaths {
+            warn!(account = %account.name, uid = %death.key, "the program has died while it handled this message");
         }
         let places = sinks.iter().map(|sink| sink.place.clone()).collect();
-        let crash = Change::Crash { account: account.name.clone(), keys: keys.clone(), places };
+        let deaths = deaths.into_iter().map(|death| (death.key, death.again)).collect();
+        let crash = Change::Crash { account: account.name.clone(), deaths, places };
         // A death that is not counted is better than one that is counted twice.
         attempt::forget(context.store.dir(), &account.name);
         context.store.apply(vec![crash], unix_now()).await?;
@@ -231,7 +234,7 @@ fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
         let (number, octets) = (listed.number, listed.octets);
         // Until its content is there, a message without unique-id is called by its number.
         let key = listed.key.clone().or_else(|| MessageKey::new(format!("number:{number}").as_bytes(), 0))?;
-        Some(Job { number, key, octets, header_only, targets, claim, completes })
+        Some(Job { number, key, octets, header_only, targets, claim, suspect: false, completes })
     };
     inventory.steps.iter().filter_map(job).collect()
 }

@@ -40,7 +40,7 @@ const BATCH_TIME: Duration = Duration::from_millis(250);
 /// Time to read what was asked for when the process is to end.
 const GRACE: Duration = Duration::from_secs(4);
 
-/// The slot in which a message is marked while its octets come in.
+/// The slot in which a message is marked while it is waited for and its octets come in.
 const SLOT: usize = 0;
 
 /// What a reply is going to answer.
@@ -124,6 +124,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 // The last message needs a reply behind it too.
                 self.session.queue(Command::Noop);
             }
+            // Before its first octet: the next one may be the last.
+            match &next {
+                Some(Asked::Message(job)) if job.claim != Claim::Nameless => {
+                    self.attempts.enter(SLOT, &job.key, job.suspect);
+                }
+                _ => self.attempts.leave(SLOT),
+            }
             let reply = self.reply(&mut batch).await;
             if !reply.as_ref().is_err_and(SessionError::is_out_of_step) {
                 self.release(&mut held, &mut batch).await;
@@ -197,9 +204,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
 
     /// Reads a body and hands it over in pieces; the last one is given back.
     async fn message(&mut self, job: Box<Job>, batch: &mut Batch, harvest: &mut Harvest) -> Result<Held, SessionError> {
-        if job.claim != Claim::Nameless {
-            self.attempts.enter(SLOT, &job.key);
-        }
         let expected = job.octets.and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
         let mut data = Vec::with_capacity(expected.min(PIECE_OCTETS) + 1024);
         self.put_trace(&job, &mut data);

@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) targets: Vec<usize>,
     /// What it may turn out to be.
     pub(super) claim: Claim,
+    /// The last poll has died of it.
+    pub(super) suspect: bool,
     /// Whether it is delivered everywhere once these have it, and may then be deleted.
     pub(super) completes: bool,
 }
@@ -131,7 +133,7 @@ impl Stager {
                 }
                 Piece::Start { job, prefix, data, complete } => {
                     if job.claim != Claim::Nameless {
-                        self.attempts.enter(SLOT, &job.key);
+                        self.attempts.enter(SLOT, &job.key, job.suspect);
                     }
                     open = Some(self.begin(*job, prefix, &data));
                     complete

@@ -106,8 +106,8 @@ pub enum Change {
     Crash {
         /// The account.
         account: Name,
-        /// The messages.
-        keys: Vec<MessageKey>,
+        /// The messages, and whether it was for the second time in a row.
+        deaths: Vec<(MessageKey, bool)>,
         /// The account's destinations.
         places: Vec<Place>,
     },

@@ -33,7 +33,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Prove { account, keys, same } => migrate::prove(connection, account, keys, *same),
         Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),
         Change::Retrieved { account, keys } => migrate::retrieved(connection, account, keys, now),
-        Change::Crash { account, keys, places } => crash(connection, account, keys, places, now),
+        Change::Crash { account, deaths, places } => crash(connection, account, deaths, places, now),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
@@ -242,18 +242,19 @@ fn reappear(connection: &Connection, account: &Name, keys: &[MessageKey]) -> rus
 fn crash(
     connection: &Connection,
     account: &Name,
-    keys: &[MessageKey],
+    deaths: &[(MessageKey, bool)],
     places: &[Place],
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
-    for key in keys {
+    for (key, again) in deaths {
         let (message, crashes): (i64, u32) = connection
             .prepare_cached(
                 "INSERT INTO message (account, uid, occurrence, seen, kind, crashes) VALUES (?1, ?2, ?3, ?4, ?5, 1)
-                 ON CONFLICT (account, uid, occurrence) DO UPDATE SET crashes = crashes + 1 RETURNING id, crashes",
+                 ON CONFLICT (account, uid, occurrence) DO UPDATE SET crashes = iif(?6, crashes, 0) + 1
+                 RETURNING id, crashes",
             )?
-            .query_row(params![account, key.uid(), key.occurrence(), now, kind::WHOLE], |row| {
+            .query_row(params![account, key.uid(), key.occurrence(), now, kind::WHOLE, again], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
         let state = if crashes >= CRASHES { state::QUARANTINED } else { state::DEFERRED };
@@ -271,7 +272,7 @@ fn crash(
                 .execute(params![message, place, state, now, why, state::SENDING, state::DEFERRED])?;
         }
     }
-    Ok(keys.len())
+    Ok(deaths.len())
 }
 
 fn resolve(

@@ -41,7 +41,8 @@ impl Committer<'_> {
             loop {
                 let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
                 let Some((message, position)) = next else { return Ok::<_, StoreError>(ended) };
-                this.attempts.enter(slot, &shared[message].received.job.key);
+                let job = &shared[message].received.job;
+                this.attempts.enter(slot, &job.key, job.suspect);
                 let outcome = this.send_one(&shared[message].received, position).await;
                 this.attempts.leave(slot);
                 let ending = outcome.ending.clone();
