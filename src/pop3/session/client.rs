@@ -120,10 +120,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 },
             }
         })?;
-        let mut said = Vec::new();
+        let mut said = match login.proof {
+            Proof::Password(secret) | Proof::Token(secret) => vec![secret.clone()],
+            Proof::Certificate => Vec::new(),
+        };
         let answer = match (mechanism, login.proof) {
             (Mechanism::UserPass, Proof::Password(password)) => {
-                said.push(password.clone());
                 self.user_pass(login.identity.username, password).await.map(|status| (status, None))
             }
             (Mechanism::Apop, Proof::Password(password)) => {
