@@ -5,16 +5,20 @@ use super::*;
 const PASSWORD: &str = "s3cret-pass.word";
 const GOOD: &str = "b64: r=NONCEserver,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
-/// Fetches from a scripted server, in clear on this machine, with everything logged.  The server
-/// must not hear of anything after the login, and nobody of the password.
-#[track_caller]
-fn assert_ends(server: &Scripted, auth: &str, code: i32, words: &[&str]) {
-    let mut program = Postrider::with_config(&format!(
+fn config(server: &Scripted, auth: &str) -> String {
+    format!(
         "[accounts.a]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"user1\"\ntimeout = \"5s\"\n\
          auth = \"{auth}\"\npassword = \"{PASSWORD}\"\nretention = \"delete\"\ndeliver = \"mail\"\n{}",
         server.port(),
         maildir("mail")
-    ));
+    )
+}
+
+/// Fetches from a scripted server, in clear on this machine, with everything logged.  The server
+/// must not hear of anything after the login, and nobody of the password.
+#[track_caller]
+fn assert_ends(server: &Scripted, auth: &str, code: i32, words: &[&str]) {
+    let mut program = Postrider::with_config(&config(server, auth));
     program.env("POSTRIDER_LOG", "trace");
     let run = program.run(&["fetch"]).assert_code(code);
     assert!(words.iter().all(|word| run.stderr.contains(word)), "{words:?} are not in: {}", run.stderr);
@@ -123,6 +127,35 @@ fn a_challenge_of_another_mechanism_that_is_none_is_not_answered() {
         assert_ends(&server, name, 76, &[words, "name another mechanism in `auth`"]);
         let heard = server.heard();
         assert_eq!(heard[2..].iter().filter(|line| *line != "*").count(), answers, "{name} {lines:?}: {heard:#?}");
+    }
+}
+
+#[test]
+fn a_server_that_repeats_what_it_is_told_gives_nothing_away() {
+    for answer in ["-ERR unknown command: ", "500 unknown command: "] {
+        for auth in ["plain", "login", "user"] {
+            let server = Scripted::conversation(move |_, peer| {
+                peer.connection.send_line("+OK ready")?;
+                peer.expect("CAPA")?;
+                peer.connection.send_line("-ERR")?;
+                while let Ok(Some(line)) = peer.hear() {
+                    let said = match line.as_str() {
+                        "AUTH LOGIN" => "+",
+                        "USER user1" => "+OK",
+                        "dXNlcjE=" => "+ UGFzc3dvcmQ6",
+                        line => &format!("{answer}{line}"),
+                    };
+                    let _ = peer.connection.send_line(said);
+                }
+                Ok(())
+            });
+            let code = if answer.starts_with('-') { 77 } else { 76 };
+            let mut program = Postrider::with_config(&config(&server, auth));
+            program.env("POSTRIDER_LOG", "trace");
+            let run = program.run(&["fetch"]).assert_code(code);
+            assert!(run.stderr.contains("its answer repeats what it was sent"), "{}", run.stderr);
+            assert_no_secret(&run, &[PASSWORD]);
+        }
     }
 }
 

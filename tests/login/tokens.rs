@@ -108,6 +108,16 @@ fn of_a_refusal_only_what_is_known_is_shown() {
 }
 
 #[test]
+fn a_token_that_the_server_repeats_is_not_shown() {
+    let token = "eyJhbGciOiJub25lIn0.canary-t0ken.sig".repeat(9);
+    let refusal = format!("S: -ERR [AUTH] not good: {token}");
+    let server = Scripted::dialogue(&["S: +OK", "C: CAPA", "S: -ERR", "C: AUTH XOAUTH2", "S: +", "C: *", &refusal]);
+    let run = run(&server, "xoauth2", &token).assert_code(77);
+    assert!(run.stderr.contains("by xoauth2: the server refused: (its answer repeats"), "{}", run.stderr);
+    assert_no_secret(&run, &[&token[..24]]);
+}
+
+#[test]
 fn a_long_token_makes_no_long_command() {
     let token = "t0ken.".repeat(700);
     for (name, sasl) in NAMES {

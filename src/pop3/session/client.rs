@@ -17,6 +17,9 @@ use crate::secret::Secret;
 /// Lines that an answer to CAPA may have.
 const CAPABILITY_LIMIT: usize = 200;
 
+/// The first octets of a message by which it is known in a server's text.
+const ECHO_OCTETS: usize = 24;
+
 /// A connection before the login.
 pub struct Client<S> {
     wire: Wire<S>,
@@ -117,14 +120,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 },
             }
         })?;
-        let (status, reason) = match (mechanism, login.proof) {
-            (Mechanism::UserPass, Proof::Password(password)) => {
-                (self.user_pass(login.identity.username, password).await?, None)
-            }
-            (Mechanism::Apop, Proof::Password(password)) => (self.apop(login, password).await?, None),
-            _ => self.auth(mechanism, login).await?,
+        let mut said = match login.proof {
+            Proof::Password(secret) | Proof::Token(secret) => vec![secret.clone()],
+            Proof::Certificate => Vec::new(),
         };
+        let answer = match (mechanism, login.proof) {
+            (Mechanism::UserPass, Proof::Password(password)) => {
+                self.user_pass(login.identity.username, password).await.map(|status| (status, None))
+            }
+            (Mechanism::Apop, Proof::Password(password)) => {
+                self.apop(login, password).await.map(|status| (status, None))
+            }
+            _ => self.auth(mechanism, login, &mut said).await,
+        };
+        let (mut status, reason) = answer.map_err(|error| match error {
+            SessionError::OutOfStep { step, mut line } => {
+                hide_echo(&mut line, &said);
+                SessionError::OutOfStep { step, line }
+            }
+            error => error,
+        })?;
         if !status.ok {
+            hide_echo(&mut status.text, &said);
             let username = login.identity.username.to_owned();
             return Err(SessionError::LoginRefused { username, mechanism, status, reason });
         }
@@ -165,16 +182,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Err(SessionError::NoChallenge { fault })
     }
 
-    /// AUTH (RFC 5034).  Gives the final answer, and why it is no if the mechanism has told.
+    /// AUTH (RFC 5034).  Gives the final answer, and why it is no if the mechanism has told; puts
+    /// what it sends into `said`.
     async fn auth(
         &mut self,
         mechanism: Mechanism,
         login: &Login<'_>,
+        said: &mut Vec<Secret>,
     ) -> Result<(Status, Option<String>), SessionError> {
         let name = mechanism.sasl_name();
         let step = || format!("AUTH {name}");
         let mut exchange = Exchange::new(mechanism, &login.identity, login.proof, nonce())?;
         let mut initial = exchange.initial()?.map(|message| encoded(&message));
+        said.extend(initial.clone());
         self.check_in_step(&step)?;
         let output = self.wire.output();
         output.extend_from_slice(step().as_bytes());
@@ -191,12 +211,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         loop {
             self.wire.flush(&step).await?;
             // A challenge is a plus sign, with or without a space and a text.
-            let said = self.wire.line(&step, |line| match line {
+            let heard = self.wire.line(&step, |line| match line {
                 [b'+'] => Ok(Vec::new()),
                 [b'+', b' ', text @ ..] => Ok(text.to_vec()),
                 _ => Err(Status::parse(line).ok_or_else(|| crate::text::shown(line))),
             });
-            let challenge = match said.await? {
+            let challenge = match heard.await? {
                 Ok(challenge) => challenge,
                 Err(Ok(status)) => {
                     let reason = exchange.refusal().map(str::to_owned);
@@ -218,7 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 }
             };
             match answer {
-                Ok(message) => self.wire.output().extend_from_slice(message.expose()),
+                Ok(message) => {
+                    self.wire.output().extend_from_slice(message.expose());
+                    said.push(message);
+                }
                 Err(error) => {
                     // Cancelled, as well as it goes.
                     self.wire.output().push(b'*');
@@ -267,6 +290,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
 fn lossy(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
+}
+
+/// Takes the place of a server's text that repeats what it was sent in a login, as some do with a
+/// command that they do not know: it would be logged.
+fn hide_echo(text: &mut String, said: &[Secret]) {
+    let repeats = |secret: &Secret| {
+        // The text is cut; nothing shorter could be told from a common word.
+        let start = &secret.expose()[..secret.expose().len().min(ECHO_OCTETS)];
+        start.len() >= 4 && memchr::memmem::find(text.as_bytes(), start).is_some()
+    };
+    if said.iter().any(repeats) {
+        *text = "(its answer repeats what it was sent, and is not shown)".to_owned();
+    }
 }
 
 /// Octets of chance that nobody can guess, as text.
