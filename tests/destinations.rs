@@ -96,6 +96,20 @@ fn a_server_that_deletes_what_was_retrieved_keeps_what_is_not_delivered() {
 }
 
 #[test]
+fn that_a_server_deletes_what_was_retrieved_may_be_announced_after_the_login() {
+    let server = popping();
+    server.change(|behaviour| {
+        behaviour.capabilities_after_login = behaviour.capabilities.take();
+        behaviour.capabilities = Some(["UIDL", "TOP", "USER", "EXPIRE NEVER USER"].map(str::to_owned).to_vec());
+    });
+    let program = Postrider::with_config(
+        &[&mailbox(server.port(), "a", "deliver = [\"home\", \"hub\"]"), &maildir("home"), HUB].concat(),
+    );
+    program.run(&["fetch"]).assert_code(74);
+    assert_eq!((server.remaining(), server.count("QUIT"), server.count("CAPA")), (5, 0, 2));
+}
+
+#[test]
 fn a_server_that_deletes_what_was_retrieved_keeps_it_when_one_message_fails() {
     let server = popping();
     let wanted = server.manifest();

@@ -96,6 +96,8 @@ pub struct Capabilities {
     pub sasl: Vec<String>,
     /// Least time between two logins.
     pub login_delay: Option<Duration>,
+    /// What it announces of time depends on the user, and is announced again after the login.
+    pub per_user: bool,
     /// Days that the server keeps mail; 0: a retrieved message may be deleted by QUIT.
     pub expire_days: Option<u32>,
     /// What the server calls itself, escaped.
@@ -121,11 +123,31 @@ impl Capabilities {
             "SASL" => self.sasl.extend(words.map(str::to_ascii_uppercase)),
             "LOGIN-DELAY" => {
                 self.login_delay = words.next().and_then(|word| word.parse().ok()).map(Duration::from_secs);
+                self.per_user |= words.any(|word| word.eq_ignore_ascii_case("USER"));
             }
-            "EXPIRE" => self.expire_days = words.next().and_then(|word| word.parse().ok()),
+            "EXPIRE" => {
+                self.expire_days = words.next().and_then(|word| word.parse().ok());
+                self.per_user |= words.any(|word| word.eq_ignore_ascii_case("USER"));
+            }
             "IMPLEMENTATION" => self.implementation = Some(words.collect::<Vec<_>>().join(" ")),
             _ => {}
         }
+    }
+}
+
+impl Capabilities {
+    /// Takes in what was announced before the login: of two times the one that is worse for us
+    /// holds, and what was there once is there.
+    pub fn merge(&mut self, before: &Capabilities) {
+        self.announced |= before.announced;
+        self.uidl |= before.uidl;
+        self.top |= before.top;
+        self.pipelining |= before.pipelining;
+        self.login_delay = self.login_delay.max(before.login_delay);
+        self.expire_days = match (self.expire_days, before.expire_days) {
+            (Some(after), Some(before)) => Some(after.min(before)),
+            (after, before) => after.or(before),
+        };
     }
 }
 
@@ -255,5 +277,26 @@ mod tests {
         assert_eq!(stat("0 0 extra"), Some((0, 0)));
         assert_eq!(stat("2"), Some((2, 0)));
         assert_eq!(stat("many"), None);
+    }
+
+    #[test]
+    fn what_is_announced_again_after_the_login_holds_if_it_is_worse_for_us() {
+        let capabilities = |lines: &[&str]| {
+            let mut capabilities = Capabilities::default();
+            lines.iter().for_each(|line| capabilities.add_line(line.as_bytes()));
+            capabilities
+        };
+        let before = capabilities(&["EXPIRE 30 USER", "LOGIN-DELAY 60 USER", "UIDL"]);
+        assert!(before.per_user && !capabilities(&["EXPIRE 30", "LOGIN-DELAY 60"]).per_user);
+        for (lines, expire, delay) in [
+            (&["EXPIRE 0", "LOGIN-DELAY 900"][..], Some(0), 900),
+            (&["EXPIRE NEVER", "LOGIN-DELAY 10"], Some(30), 60),
+            (&[], Some(30), 60),
+        ] {
+            let mut after = capabilities(lines);
+            after.merge(&before);
+            assert_eq!((after.expire_days, after.login_delay), (expire, Some(Duration::from_secs(delay))), "{lines:?}");
+            assert!(after.uidl);
+        }
     }
 }

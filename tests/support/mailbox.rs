@@ -158,6 +158,8 @@ pub struct Behaviour {
     pub greeting: String,
     /// What CAPA lists; `None`: CAPA is refused.
     pub capabilities: Option<Vec<String>>,
+    /// What CAPA lists after the login, if it is something else.
+    pub capabilities_after_login: Option<Vec<String>>,
     /// The answer to PASS and AUTH instead of a login.
     pub refuse_login: Option<String>,
     /// The one line that answers a command instead of what it asks for.
@@ -195,6 +197,7 @@ impl Default for Behaviour {
         Self {
             greeting: "+OK ready".to_owned(),
             capabilities: Some(capabilities.map(str::to_owned).to_vec()),
+            capabilities_after_login: None,
             refuse_login: None,
             answers: Vec::new(),
             hidden: Vec::new(),

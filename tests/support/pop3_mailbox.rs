@@ -250,7 +250,8 @@ impl Session {
     }
 
     fn capa(&mut self) -> io::Result<()> {
-        match self.behaviour.capabilities.clone() {
+        let after = self.maildrop.as_ref().and(self.behaviour.capabilities_after_login.clone());
+        match after.or_else(|| self.behaviour.capabilities.clone()) {
             None => self.line("-ERR no such command"),
             Some(capabilities) => {
                 self.line("+OK")?;

@@ -145,6 +145,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             let username = login.identity.username.to_owned();
             return Err(SessionError::LoginRefused { username, mechanism, status, reason });
         }
+        // RFC 2449 §5: a server may announce more, or other times, once it knows the user.
+        let Capabilities { announced, per_user, uidl, top, .. } = self.capabilities;
+        if announced && (per_user || !uidl || !top) {
+            let before = std::mem::take(&mut self.capabilities);
+            self.ask_capabilities().await?;
+            self.capabilities.merge(&before);
+        }
         Ok(Session::new(self.wire, self.capabilities))
     }
 
