@@ -50,7 +50,12 @@ impl Scope {
 /// Another process holds the lock, or the disk does not let it be mended.
 pub async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Option<Report>), StoreError> {
     let claim = Claim::take(dir)?;
-    let (store, condition) = match claim.open() {
+    let opened = match claim.open() {
+        // A disk that fails once looks like damage; what is whole at a second look is left alone.
+        Err(StoreError::Damaged { .. }) => claim.open(),
+        opened => opened,
+    };
+    let (store, condition) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             let cause = match &error {

@@ -81,11 +81,19 @@ pub(super) fn marked_instance(dir: &Path) -> Option<String> {
 /// Opens the database for writing; makes it if this directory never had one.  The lock must be
 /// held.
 pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
+    renew::resume(dir)?;
+    let was_there = dir.join(MARKER).exists();
+    open_or_make(dir, was_there).map_err(|error| match error {
+        // Nothing has been written to it yet: what looks damaged is a disk that fails just now.
+        StoreError::Damaged { path, cause } if !was_there => StoreError::Database { path, cause, full: false },
+        error => error,
+    })
+}
+
+fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
     let path = path(dir);
     let failed = |error: rusqlite::Error| database_error(&path, &error);
     let unreadable = |error: std::io::Error| StoreError::directory(dir, &error);
-    renew::resume(dir)?;
-    let was_there = dir.join(MARKER).exists();
     let size = durable::size(&path).map_err(unreadable)?;
     match size {
         None if was_there => return Err(StoreError::Missing { path }),
