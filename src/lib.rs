@@ -30,6 +30,18 @@
 //! instance word in its name, and fetched again.  A message by SMTP is recorded as *sending*
 //! before it is offered, and as *delivered* at once after its acceptance.
 //!
+//! # What is not taken at its word
+//!
+//! * **Unique-ids** (`poll/recognise.rs`): one that vanishes is not forgotten, one that is back is
+//!   compared by its header, and when all have changed, mail is matched by header or content.
+//! * **The database** ([`store`], [`rebuild`]): a seal tells at the next start whether it is as it was
+//!   left.  What is damaged or gone is made anew from what can be read and from the Maildirs' file
+//!   names; an account whose mail cannot be made out that way waits for the operator.
+//! * **A message** ([`attempt`]): it is named in a file before it is handled, and set aside when the
+//!   program has died of it twice in a row.
+//! * **A destination** ([`deliver::Health`]): it is tried before mail is fetched for it, and left alone
+//!   for a while after a failure, while the others go on.
+//!
 //! # The layers
 //!
 //! A module imports only from layers below its own; `tests/layers.rs` holds the table.
