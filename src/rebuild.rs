@@ -70,6 +70,10 @@ pub async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Op
         Condition::Sound => None,
         Condition::New => complete(&store, scope, Lost::Unknown, None, now).await?,
         Condition::Unsealed => complete(&store, scope, Lost::Lost, None, now).await?,
+        // Its making was interrupted, before anything was polled; if not, the Maildirs know better.
+        Condition::Outdated { .. } if !scope.maildirs.is_empty() && store.is_blank().await? => {
+            complete(&store, scope, Lost::Unknown, None, now).await?
+        }
         Condition::Outdated { cause } => complete(&store, scope, Lost::Lost, Some(cause), now).await?,
     };
     Ok((store, report))

@@ -162,6 +162,15 @@ impl Store {
         self.read(move |connection| lost::files(connection, &tokens)).await
     }
 
+    /// Whether it knows of no account yet.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn is_blank(&self) -> Result<bool, StoreError> {
+        self.read(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM account)", [], |row| row.get(0)))
+            .await
+    }
+
     /// Maildirs that mail was delivered to.
     ///
     /// # Errors
