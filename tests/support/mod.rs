@@ -2,6 +2,7 @@
 //! program itself, each in a private directory and ended when it is dropped.
 //!
 //! * [`Dovecot`], [`Postfix`]: the real ones, started by `tests/servers/`.
+//! * [`Mbox`]: popa3d or GNU Mailutils, a process for each connection.
 //! * [`MailboxServer`]: an honest POP3 server in memory that misbehaves on request.
 //! * [`Scripted`]: a line-by-line dialogue, for what no server would say.
 //! * [`ScriptedSmtp`]: a sink that refuses, hangs or drops where it is told to.
@@ -30,6 +31,7 @@ mod listener;
 mod mail;
 mod mailbox;
 mod manifest;
+mod mbox;
 mod pop3_mailbox;
 mod postfix;
 mod program;
@@ -42,6 +44,7 @@ pub use listener::{Connection, Listener};
 pub use mail::{Fill, Mix, message};
 pub use mailbox::{Behaviour, Message, Quit};
 pub use manifest::{Manifest, Verdict, as_stored};
+pub use mbox::Mbox;
 pub use pop3_mailbox::MailboxServer;
 pub use postfix::Postfix;
 pub use program::{Output, Postrider, Running};
