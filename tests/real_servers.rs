@@ -20,6 +20,8 @@ struct Kind {
     adds: &'static [&'static str],
     /// What it makes of an empty body.
     empty_body: &'static [u8],
+    /// The ways to log in that it offers, as `auth` names them.
+    logins: &'static [&'static str],
 }
 
 impl Kind {
@@ -34,7 +36,7 @@ impl Kind {
 }
 
 /// One account `a` of user1, delivered into the Maildir `home` without a header of our own.
-fn account(server: &Mbox, password: &str, lines: &str) -> Postrider {
+fn account(server: &Inetd, password: &str, lines: &str) -> Postrider {
     let port = server.port;
     Postrider::with_config(&format!(
         "[accounts.a]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"user1\"\n\
@@ -65,7 +67,7 @@ fn without(message: &[u8], fields: &[&str]) -> Vec<u8> {
 
 /// The same for every server; only what [`Kind`] says differs.
 fn core(kind: &Kind) {
-    let Some(server) = Mbox::start(kind.package) else { return };
+    let Some(server) = Inetd::start(kind.package) else { return };
     let mut messages = server.fill("user1", &Fill::new(200, Mix::Realistic));
     // Other indexes, see `popa3d`.
     messages.extend(server.fill("user1", &Fill::new(16, Mix::Edge).from(301)));
@@ -87,6 +89,11 @@ fn core(kind: &Kind) {
     assert!(third.stdout.starts_with("a: 3 messages delivered"), "{}", third.stdout);
     assert!(arrived(&keeping, kind) == wanted);
 
+    for login in kind.logins {
+        let program = account(&server, "pass1", &format!("auth = \"{login}\""));
+        let checked = program.run(&["check", "--connect"]).assert_success();
+        assert!(checked.stdout.contains("logged in, in clear, 219 messages"), "{login}: {}", checked.stdout);
+    }
     let refused = account(&server, "wrong", "").run(&["fetch"]).assert_code(77);
     assert!(refused.stderr.contains("the server refused: "), "{}", refused.stderr);
 
@@ -102,7 +109,7 @@ fn core(kind: &Kind) {
 /// header alone if there is one: two messages with the same one share it.
 #[test]
 fn popa3d() {
-    core(&Kind { package: "popa3d", capabilities: "none announced", adds: &[], empty_body: b"" });
+    core(&Kind { package: "popa3d", capabilities: "none announced", adds: &[], empty_body: b"", logins: &["user"] });
 }
 
 /// PIPELINING, USER and PASS.  Header fields are written into the file, the last one only into its
@@ -114,5 +121,20 @@ fn mailutils() {
         capabilities: "TOP, UIDL, RESP-CODES, PIPELINING, AUTH-RESP-CODE, EXPIRENEVER, USER",
         adds: &["X-UID: ", "Status: ", "X-UIDL: ", "X-IMAPbase: "],
         empty_body: b"\n",
+        logins: &["user"],
+    });
+}
+
+/// PIPELINING, SASL, and a Maildir, of which every octet comes back.  LOGIN-DELAY is announced and
+/// not insisted on.
+#[test]
+fn courier() {
+    core(&Kind {
+        package: "courier-pop",
+        capabilities: "SASL PLAIN LOGIN CRAM-MD5, TOP, USER, LOGIN-DELAY 10, PIPELINING, UIDL, UTF8 USER, \
+                       IMPLEMENTATION Courier Mail Server",
+        adds: &[],
+        empty_body: b"",
+        logins: &["cram-md5", "plain", "login", "user"],
     });
 }

@@ -2,7 +2,7 @@
 //! program itself, each in a private directory and ended when it is dropped.
 //!
 //! * [`Dovecot`], [`Postfix`]: the real ones, started by `tests/servers/`.
-//! * [`Mbox`]: popa3d or GNU Mailutils, a process for each connection.
+//! * [`Inetd`]: popa3d, GNU Mailutils or Courier, a process for each connection.
 //! * [`MailboxServer`]: an honest POP3 server in memory that misbehaves on request.
 //! * [`Scripted`]: a line-by-line dialogue, for what no server would say.
 //! * [`ScriptedSmtp`]: a sink that refuses, hangs or drops where it is told to.
@@ -27,11 +27,11 @@
 
 mod config;
 mod dovecot;
+mod inetd;
 mod listener;
 mod mail;
 mod mailbox;
 mod manifest;
-mod mbox;
 mod pop3_mailbox;
 mod postfix;
 mod program;
@@ -40,11 +40,11 @@ mod smtp;
 
 pub use config::{mailbox, maildir, pop3s, set_deferrals_due, smtp};
 pub use dovecot::Dovecot;
+pub use inetd::Inetd;
 pub use listener::{Connection, Listener};
 pub use mail::{Fill, Mix, message};
 pub use mailbox::{Behaviour, Message, Quit};
 pub use manifest::{Manifest, Verdict, as_stored};
-pub use mbox::Mbox;
 pub use pop3_mailbox::MailboxServer;
 pub use postfix::Postfix;
 pub use program::{Output, Postrider, Running};

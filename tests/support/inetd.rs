@@ -1,12 +1,13 @@
-//! A private popa3d or GNU Mailutils pop3d, a process for each connection by `tests/servers/mbox`.
+//! A private popa3d, GNU Mailutils pop3d or Courier, a process for each connection by `tests/servers/inetd`.
 
 use super::mail::{Fill, message};
 use super::manifest::as_stored;
-use super::{checkout, private_dir, wait_until};
+use super::{checkout, count_messages, private_dir, wait_until};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -15,15 +16,15 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What `tests/servers/mbox` exits with where such a server cannot run.
+/// What `tests/servers/inetd` exits with where such a server cannot run.
 const UNUSABLE: i32 = 69;
 
 /// A session ends soon after its client has left.
 const SESSION_ENDS: Duration = Duration::from_secs(20);
 
-/// A server that keeps mail in mbox files, on 127.0.0.1, with the users `user1`/`pass1` to
-/// `user5`/`pass5`.
-pub struct Mbox {
+/// A server on 127.0.0.1 that keeps mail in mbox files, or as Courier in Maildirs, with the users
+/// `user1`/`pass1` to `user5`/`pass5`.
+pub struct Inetd {
     dir: TempDir,
     /// POP3 in clear.
     pub port: u16,
@@ -36,11 +37,11 @@ struct Shared {
     sessions: AtomicUsize,
 }
 
-impl Mbox {
+impl Inetd {
     /// The server of a Debian package; `None`, and a word about it, where it cannot run.
     pub fn start(package: &'static str) -> Option<Self> {
         let dir = private_dir();
-        let output = script("prepare", dir.path(), package).output().expect("run tests/servers/mbox");
+        let output = script("prepare", dir.path(), package).output().expect("run tests/servers/inetd");
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.code() == Some(UNUSABLE) {
             eprintln!("skipped: {complaint}");
@@ -55,35 +56,27 @@ impl Mbox {
         Some(Self { dir, port, shared })
     }
 
-    /// The file of a user's mail.
-    pub fn file(&self, user: &str) -> PathBuf {
-        self.dir.path().join("var/mail").join(user)
-    }
-
-    /// Appends generated messages to a mailbox, as an MTA does; gives what must come out again.
+    /// Puts generated messages into a mailbox, as an MTA does; gives what must come out again.
     pub fn fill(&self, user: &str, fill: &Fill) -> Vec<Vec<u8>> {
         self.wait_until_idle();
-        // The file keeps its owner and mode.
-        let mut file = OpenOptions::new().append(true).open(self.file(user)).expect("the user's mail");
-        let mut put = |octets: &[u8]| file.write_all(octets).expect("write a message");
-        let store = |index| {
-            let mut message = as_stored(&message(fill.seed, index, fill.mix));
-            // The format cannot tell a message without body from one with an empty body.
-            if !message.windows(2).any(|two| two == b"\n\n") {
-                message.push(b'\n');
-            }
-            put(b"From sender@test.invalid Mon Jan  2 03:04:05 2023\n");
-            put(&message);
-            put(b"\n");
-            message
-        };
-        fill.indexes().map(store).collect()
+        let mail = self.dir.path().join("var/mail").join(user);
+        let messages: Vec<Vec<u8>> =
+            fill.indexes().map(|index| with_body(as_stored(&message(fill.seed, index, fill.mix)))).collect();
+        match mail.is_dir() {
+            true => put_into_maildir(&mail.join("Maildir"), fill, &messages),
+            false => append_to_mbox(&mail, &messages),
+        }
+        messages
     }
 
     /// The number of messages in a mailbox.
     pub fn messages_on_server(&self, user: &str) -> usize {
         self.wait_until_idle();
-        let mail = std::fs::read(self.file(user)).expect("the user's mail");
+        let mail = self.dir.path().join("var/mail").join(user);
+        if mail.is_dir() {
+            return count_messages(&mail.join("Maildir"));
+        }
+        let mail = std::fs::read(mail).expect("the user's mail");
         mail.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"X-Test-Message: ")).count()
     }
 
@@ -98,11 +91,38 @@ impl Mbox {
     }
 }
 
-impl Drop for Mbox {
+impl Drop for Inetd {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         // Wakes the accepting thread, so that it sees the end.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+/// An mbox cannot tell a message without body from one with an empty body.
+fn with_body(mut message: Vec<u8>) -> Vec<u8> {
+    if !message.windows(2).any(|two| two == b"\n\n") {
+        message.push(b'\n');
+    }
+    message
+}
+
+/// The file keeps its owner and mode.
+fn append_to_mbox(file: &Path, messages: &[Vec<u8>]) {
+    let mut file = OpenOptions::new().append(true).open(file).expect("the user's mail");
+    for message in messages {
+        let postmark = b"From sender@test.invalid Mon Jan  2 03:04:05 2023\n";
+        let octets = [&postmark[..], message, b"\n"].concat();
+        file.write_all(&octets).expect("write a message");
+    }
+}
+
+fn put_into_maildir(maildir: &Path, fill: &Fill, messages: &[Vec<u8>]) {
+    let owner = maildir.metadata().expect("the user's Maildir");
+    for (index, message) in fill.indexes().zip(messages) {
+        let file = maildir.join("new").join(format!("{}.M{}P{index}.test", 1_700_000_000 + index, fill.seed));
+        std::fs::write(&file, message).expect("write a message");
+        chown(&file, Some(owner.uid()), Some(owner.gid())).expect("give the message to its user");
     }
 }
 
@@ -138,7 +158,7 @@ fn log(dir: &Path) -> PathBuf {
 }
 
 fn script(verb: &str, dir: &Path, package: &str) -> Command {
-    let mut command = Command::new(checkout("tests/servers/mbox"));
+    let mut command = Command::new(checkout("tests/servers/inetd"));
     command.arg(verb).arg(dir).arg(package);
     command
 }
