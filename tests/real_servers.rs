@@ -105,24 +105,62 @@ fn core(kind: &Kind) {
     assert_eq!(deleting.run(&["fetch"]).assert_success().stdout, "a: no new mail\n");
 }
 
-/// No CAPA, so USER and PASS, and one command at a time.  A unique-id is a hash of the Received
-/// header alone if there is one: two messages with the same one share it.
+/// No CAPA, so USER and PASS, and one command at a time.  Every octet comes back.  A unique-id is 16
+/// hexadecimal digits, a hash of the Received header alone if there is one.
 #[test]
 fn popa3d() {
     core(&Kind { package: "popa3d", capabilities: "none announced", adds: &[], empty_body: b"", logins: &["user"] });
 }
 
-/// PIPELINING, USER and PASS.  Header fields are written into the file, the last one only into its
-/// first message, and RETR sends them; an empty body becomes an empty line.
+#[test]
+fn popa3d_gives_messages_with_the_same_received_header_one_unique_id() {
+    let Some(server) = Inetd::start("popa3d") else { return };
+    for seed in [1, 2] {
+        server.fill("user1", &Fill::new(3, Mix::Tiny).seed(seed));
+    }
+    let program = account(&server, "pass1", "retention = \"delete\"");
+    let first = program.run(&["fetch"]).assert_success();
+    assert!(first.stdout.starts_with("a: 6 messages delivered"), "{}", first.stdout);
+    // Which is which is certain only when all of them are known.
+    assert_eq!(server.messages_on_server("user1"), 6);
+    assert_eq!(program.run(&["fetch"]).assert_success().stdout, "a: no new mail, 6 deleted on the server\n");
+    assert_eq!((server.messages_on_server("user1"), count_messages(&program.path("home"))), (0, 6));
+}
+
+/// PIPELINING, STLS, USER and PASS; EXPIRE NEVER comes as one word.  Header fields are written into
+/// the file, the last one only into its first message, and RETR sends them.  An empty body becomes
+/// an empty line.
 #[test]
 fn mailutils() {
     core(&Kind {
         package: "mailutils-pop3d",
-        capabilities: "TOP, UIDL, RESP-CODES, PIPELINING, AUTH-RESP-CODE, EXPIRENEVER, USER",
+        capabilities: "TOP, UIDL, RESP-CODES, PIPELINING, AUTH-RESP-CODE, EXPIRENEVER, USER, STLS",
         adds: &["X-UID: ", "Status: ", "X-UIDL: ", "X-IMAPbase: "],
         empty_body: b"\n",
         logins: &["user"],
     });
+}
+
+/// APOP is done by name only, and only with TLS from the start.
+#[test]
+fn mailutils_over_tls() {
+    let Some(server) = Inetd::start("mailutils-pop3d") else { return };
+    server.fill("user1", &Fill::new(3, Mix::Tiny));
+    let pin = server.certificate_sha256();
+    for (port, tls, login) in [
+        (server.tls_port, "implicit", "apop"),
+        (server.tls_port, "implicit", "user"),
+        (server.port, "starttls", "user"),
+    ] {
+        let program = Postrider::with_config(&format!(
+            "[accounts.a]\nhost = \"localhost\"\nport = {port}\ntls = \"{tls}\"\ntls-pin = \"sha256:{pin}\"\n\
+             username = \"user1\"\npassword = \"pass1\"\nauth = \"{login}\"\ndeliver = \"home\"\n{}",
+            maildir("home")
+        ));
+        let fetched = program.run(&["fetch"]).assert_success();
+        assert!(fetched.stdout.starts_with("a: 3 messages delivered"), "{tls}, {login}: {}", fetched.stdout);
+        assert_eq!(count_messages(&program.path("home")), 3);
+    }
 }
 
 /// PIPELINING, SASL, and a Maildir, of which every octet comes back.  LOGIN-DELAY is announced and

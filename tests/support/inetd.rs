@@ -26,8 +26,10 @@ const SESSION_ENDS: Duration = Duration::from_secs(20);
 /// `user1`/`pass1` to `user5`/`pass5`.
 pub struct Inetd {
     dir: TempDir,
-    /// POP3 in clear.
+    /// POP3 in clear, with Mailutils also STLS.
     pub port: u16,
+    /// POP3S; only Mailutils speaks it.
+    pub tls_port: u16,
     shared: Arc<Shared>,
 }
 
@@ -48,12 +50,25 @@ impl Inetd {
             return None;
         }
         assert!(output.status.success(), "{package} was not prepared:\n{complaint}");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to a free port");
-        let port = listener.local_addr().expect("own address").port();
         let shared = Arc::new(Shared::default());
-        let (for_thread, path) = (Arc::clone(&shared), dir.path().to_owned());
-        thread::spawn(move || accept(&listener, &for_thread, &path, package));
-        Some(Self { dir, port, shared })
+        let listen = |verb: &'static str| {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to a free port");
+            let port = listener.local_addr().expect("own address").port();
+            let (for_thread, path) = (Arc::clone(&shared), dir.path().to_owned());
+            thread::spawn(move || accept(&listener, &for_thread, || script(verb, &path, package), &log(&path)));
+            port
+        };
+        let (port, tls_port) = (listen("session"), listen("tls-session"));
+        Some(Self { dir, port, tls_port, shared })
+    }
+
+    /// The SHA-256 of the certificate, in hexadecimal digits.
+    pub fn certificate_sha256(&self) -> String {
+        let file = self.dir.path().join("etc/cert.pem");
+        let output =
+            Command::new("openssl").args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]).arg(file).output();
+        let text = String::from_utf8(output.expect("run openssl").stdout).expect("ASCII");
+        text.trim().rsplit('=').next().expect("a fingerprint").replace(':', "").to_lowercase()
     }
 
     /// Puts generated messages into a mailbox, as an MTA does; gives what must come out again.
@@ -80,11 +95,6 @@ impl Inetd {
         mail.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"X-Test-Message: ")).count()
     }
 
-    /// What the server has said on stderr.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(log(self.dir.path())).unwrap_or_default()
-    }
-
     /// The client is told of the end of a session before its process ends.
     fn wait_until_idle(&self) {
         wait_until("the end of all sessions", SESSION_ENDS, || self.shared.sessions.load(Ordering::SeqCst) == 0);
@@ -93,9 +103,14 @@ impl Inetd {
 
 impl Drop for Inetd {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(log(self.dir.path())).unwrap_or_default());
+        }
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, so that it sees the end.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        // Wakes the accepting threads, so that they see the end.
+        for port in [self.port, self.tls_port] {
+            let _ = TcpStream::connect(("127.0.0.1", port));
+        }
     }
 }
 
@@ -127,7 +142,7 @@ fn put_into_maildir(maildir: &Path, fill: &Fill, messages: &[Vec<u8>]) {
 }
 
 /// As inetd does it: the connection is the session's stdin and stdout.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>, dir: &Path, package: &'static str) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, session: impl Fn() -> Command, log: &Path) {
     for stream in listener.incoming() {
         if shared.stopping.load(Ordering::SeqCst) {
             return;
@@ -135,8 +150,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, dir: &Path, package: &'s
         let Ok(stream) = stream else { continue };
         // popa3d writes each reply in three pieces; the second would wait 40 ms for the first's ACK.
         stream.set_nodelay(true).expect("set TCP_NODELAY");
-        let stderr = OpenOptions::new().create(true).append(true).open(log(dir)).expect("the log");
-        let mut session = script("session", dir, package);
+        let stderr = OpenOptions::new().create(true).append(true).open(log).expect("the log");
+        let mut session = session();
         session
             .stdin(OwnedFd::from(stream.try_clone().expect("clone a socket")))
             .stdout(OwnedFd::from(stream))
