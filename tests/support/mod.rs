@@ -2,6 +2,7 @@
 //! program itself, each in a private directory and ended when it is dropped.
 //!
 //! * [`Dovecot`], [`Postfix`]: the real ones, started by `tests/servers/`.
+//! * [`Inetd`]: popa3d, GNU Mailutils or Courier, a process for each connection.
 //! * [`MailboxServer`]: an honest POP3 server in memory that misbehaves on request.
 //! * [`Scripted`]: a line-by-line dialogue, for what no server would say.
 //! * [`ScriptedSmtp`]: a sink that refuses, hangs or drops where it is told to.
@@ -26,6 +27,7 @@
 
 mod config;
 mod dovecot;
+mod inetd;
 mod listener;
 mod mail;
 mod mailbox;
@@ -38,6 +40,7 @@ mod smtp;
 
 pub use config::{mailbox, maildir, pop3s, set_deferrals_due, smtp};
 pub use dovecot::Dovecot;
+pub use inetd::Inetd;
 pub use listener::{Connection, Listener};
 pub use mail::{Fill, Mix, message};
 pub use mailbox::{Behaviour, Message, Quit};
