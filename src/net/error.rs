@@ -32,14 +32,12 @@ pub enum NetError {
         source: io::Error,
     },
     /// No address of the host accepted a connection.
-    #[error("connecting to {host} ({address}): {source}")]
+    #[error("connecting to {host}{}", told(failed))]
     Connect {
         /// The name.
         host: String,
-        /// The last address that was tried.
-        address: SocketAddr,
-        /// Why it failed.
-        source: io::Error,
+        /// Every address that was tried, and why it failed.
+        failed: Vec<(SocketAddr, io::Error)>,
     },
     /// The handshake failed, or the certificate was refused.
     #[error("TLS handshake with {host}: {cause}")]
@@ -77,6 +75,27 @@ pub enum NetError {
     },
 }
 
+/// Addresses that a message names.
+const TOLD: usize = 4;
+
+/// What each address failed of, on one line.
+fn told(failed: &[(SocketAddr, io::Error)]) -> String {
+    if let [(address, source)] = failed {
+        return format!(" ({address}): {source}");
+    }
+    let each = failed.iter().take(TOLD).map(|(address, source)| format!("{address}: {source}"));
+    let more = failed.len().checked_sub(TOLD).filter(|&more| more > 0).map(|more| format!("and {more} more"));
+    format!(": {}", each.chain(more).collect::<Vec<_>>().join("; "))
+}
+
+impl NetError {
+    /// Whether every address says that nobody listens there.
+    pub fn is_refused(&self) -> bool {
+        let refused = |(_, source): &(SocketAddr, io::Error)| source.kind() == io::ErrorKind::ConnectionRefused;
+        matches!(self, NetError::Connect { failed, .. } if failed.iter().all(refused))
+    }
+}
+
 impl CertificateFault {
     fn advice(self) -> &'static str {
         match self {
@@ -109,7 +128,7 @@ impl Failure for NetError {
     fn advice(&self) -> Option<String> {
         let text = match self {
             NetError::Resolve { .. } => "Check the spelling of `host` and this machine's name resolution.".into(),
-            NetError::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+            NetError::Connect { .. } if self.is_refused() => {
                 "Nothing listens there: check `host`, `port` and `tls` (implicit is port 995, starttls and none are 110)."
                     .into()
             }
@@ -130,5 +149,21 @@ impl Failure for NetError {
             NetError::Timeout { .. } => "Check the server and the network; `timeout` sets how long to wait.".into(),
         };
         Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_a_few_addresses_and_counts_the_rest() {
+        let failed = |port| (SocketAddr::from(([192, 0, 2, 1], port)), io::ErrorKind::ConnectionRefused.into());
+        let told = |ports: std::ops::Range<u16>| {
+            NetError::Connect { host: "x.example".into(), failed: ports.map(failed).collect() }.to_string()
+        };
+        assert_eq!(told(1..2), "connecting to x.example (192.0.2.1:1): connection refused");
+        assert!(told(1..5).ends_with("; 192.0.2.1:4: connection refused"), "{}", told(1..5));
+        assert!(told(1..7).ends_with("; 192.0.2.1:4: connection refused; and 2 more"), "{}", told(1..7));
     }
 }

@@ -1,11 +1,12 @@
 //! Connections to servers: where to, by which kind of TLS, and within which time.
 //!
-//! [`connect`] resolves, connects and, for [`TlsMode::Implicit`], completes the handshake, all
+//! [`connect`] resolves, connects to the address that answers first and, for [`TlsMode::Implicit`], completes the handshake, all
 //! under one deadline.  [`Stream::secure`] turns a clear connection into an encrypted one
 //! (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the certificate is verified.
 
 mod dial;
 mod error;
+mod race;
 mod roots;
 mod stream;
 mod tls;
