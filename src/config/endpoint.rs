@@ -3,6 +3,7 @@
 use crate::net::{Endpoint, TlsMode, TlsVersion, Trust, is_loopback};
 
 use super::reader::Reader;
+use super::route;
 
 /// The words of `tls`.
 const MODES: [(&str, TlsMode); 3] =
@@ -34,13 +35,14 @@ pub(super) const SMTP: Protocol = Protocol {
     tls: |host| if is_loopback(host) { TlsMode::None } else { TlsMode::StartTls },
 };
 
-/// Reads `host`, `port`, `tls` and the `tls-` keys.  `None` if there is no host.
+/// Reads `host`, `port`, `tls`, the `tls-` keys and those of the way.  `None` if there is no host.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, protocol: &Protocol) -> Option<Endpoint> {
     reader.require("host");
     let host = reader.parsed("host", |text| host(text, "port = "));
     let tls = reader.word("tls", &MODES);
     let port = reader.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
     let trust = trust(reader);
+    let route = route::read(reader);
     let host = host?;
     let tls = match (tls, reader.entry("tls")) {
         (Some(tls), _) => tls,
@@ -51,7 +53,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, protocol: &Protocol) -> Opti
     if tls == TlsMode::None {
         warn_of_useless(reader);
     }
-    Some(Endpoint { host, port, tls, trust })
+    Some(Endpoint { host, port, tls, trust, route })
 }
 
 fn trust(reader: &mut Reader<'_, '_, '_>) -> Trust {

@@ -1,7 +1,7 @@
 //! What can go wrong before a server has said a word.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +39,22 @@ pub enum NetError {
         /// Every address that was tried, and why it failed.
         failed: Vec<(SocketAddr, io::Error)>,
     },
+    /// The address to connect from is none of this machine.
+    #[error("connecting from {from}: {cause}")]
+    Source {
+        /// The address.
+        from: IpAddr,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The address to connect from is of a family of which the host has no address.
+    #[error("connecting to {host} from {from}: the host has no {} address", family(from))]
+    Family {
+        /// The host.
+        host: String,
+        /// The address to connect from.
+        from: IpAddr,
+    },
     /// The handshake failed, or the certificate was refused.
     #[error("TLS handshake with {host}: {cause}")]
     Handshake {
@@ -73,6 +89,10 @@ pub enum NetError {
         /// The time that it was given.
         limit: Duration,
     },
+}
+
+fn family(address: &IpAddr) -> &'static str {
+    if address.is_ipv6() { "IPv6" } else { "IPv4" }
 }
 
 /// Addresses that a message names.
@@ -133,6 +153,10 @@ impl Failure for NetError {
                     .into()
             }
             NetError::Connect { .. } => "Check the network, a firewall in between, and `host` and `port`.".into(),
+            NetError::Source { .. } => {
+                "`source-address` must be an address of this machine, on an interface that is up.".into()
+            }
+            NetError::Family { .. } => "Name a `source-address` of the other family, or another `host`.".into(),
             NetError::Handshake { fault: Some(fault), .. } => format!("No password was sent.  {}", fault.advice()),
             NetError::Handshake { .. } => {
                 "No password was sent.  Check that `port` and `tls` go together (implicit speaks TLS at once), and \

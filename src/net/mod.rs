@@ -8,6 +8,7 @@ mod dial;
 mod error;
 mod race;
 mod roots;
+mod route;
 mod stream;
 mod tls;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use dial::{connect, within};
 pub use error::{CertificateFault, NetError};
+pub use route::Route;
 pub use stream::Stream;
 pub use tls::{check_files, environment_for_openssl};
 
@@ -67,6 +69,8 @@ pub struct Endpoint {
     pub tls: TlsMode,
     /// How the server is verified.
     pub trust: Trust,
+    /// How it is reached.
+    pub route: Route,
 }
 
 impl Endpoint {

@@ -2,7 +2,7 @@
 //! connection, and an end for all of them when the test drops the server.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -74,6 +74,11 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let reader = stream.try_clone().expect("clone a socket");
         Self { reader: BufReader::with_capacity(64 * 1024, reader), writer: stream, corked: None }
+    }
+
+    /// Where the client connects from.
+    pub fn client(&self) -> IpAddr {
+        self.writer.peer_addr().expect("the client's address").ip()
     }
 
     /// The client's next line without its end; `None` when it has closed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::credential::{Credential, SecretSource};
 use crate::deliver::{Kind, smtp};
-use crate::net::{TlsMode, TlsVersion};
+use crate::net::{Route, TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
 use crate::poll::Account;
 use crate::sasl::Mechanism;
@@ -31,6 +31,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert!(account.enabled && account.received_header && account.auth.is_empty());
     assert_eq!((account.endpoint.tls, account.endpoint.port), (TlsMode::Implicit, 995));
     assert_eq!(account.endpoint.trust, crate::net::Trust::default());
+    assert_eq!(account.endpoint.route, Route::Direct { source: None });
     assert_eq!(account.policy, Policy::default());
     assert_eq!((account.interval, account.timeout, account.deadline), (secs(300), secs(60), secs(3600)));
     let config = parse_text(&with_account("")).expect("sound");
@@ -83,6 +84,7 @@ fn every_account_key_has_its_effect() {
         ("tls-client-cert = \"~/c\"\ntls-client-key = \"/k\"", |a| {
             a.endpoint.trust.client_certificate == Some(("/home/a/c".into(), "/k".into()))
         }),
+        ("source-address = \"::1\"", |a| a.endpoint.route == Route::Direct { source: "::1".parse().ok() }),
         ("password = \"hunter2\"", |a| {
             a.credential == Credential::Password(SecretSource::Inline(Secret::new(b"hunter2".to_vec())))
         }),
@@ -128,6 +130,7 @@ fn every_smtp_key_has_its_effect() {
         ("host = \"mx.example\"", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::StartTls, 25)),
         ("tls = \"implicit\"", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::Implicit, 465)),
         ("tls = \"starttls\"\nport = 587", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::StartTls, 587)),
+        ("source-address = \"10.0.0.1\"", |s| s.endpoint.route == Route::Direct { source: "10.0.0.1".parse().ok() }),
         ("username = \"a\"\npassword-file = \"/p\"", |s| {
             s.login == Some(("a".into(), SecretSource::File("/p".into())))
         }),
