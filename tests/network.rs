@@ -7,12 +7,17 @@
     reason = "a failure here is a failure of the test"
 )]
 
+#[path = "network/proxy.rs"]
+mod proxy;
 mod support;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use support::{Postrider, Scripted, Step, mailbox, maildir};
+use support::{
+    Dovecot, Fill, MailboxServer, Message, Mix, Postrider, Scripted, ScriptedSmtp, SocksBehaviour, SocksProxy, Step,
+    mailbox, maildir,
+};
 
 #[test]
 fn the_server_sees_the_source_address() {

@@ -9,7 +9,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::race::{ATTEMPT_DELAY, interleaved, race};
-use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode};
+use super::transport::Transport;
+use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode, socks};
 
 /// Connects to a server; encrypted and verified for [`TlsMode::Implicit`], in clear otherwise.
 /// The addresses of the host are tried side by side (RFC 8305).
@@ -19,7 +20,7 @@ use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode};
 pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Stream, NetError> {
     let step = format!("connecting to {}{}", endpoint.shown(), endpoint.route.shown());
     within(limit, &step, async {
-        let stream = Stream::clear(reach(endpoint).await?);
+        let stream = Stream::over(reach(endpoint).await?);
         match endpoint.tls {
             TlsMode::Implicit => stream.secure(endpoint).await,
             TlsMode::StartTls | TlsMode::None => Ok(stream),
@@ -36,9 +37,17 @@ pub async fn within<T>(limit: Duration, step: &str, work: impl Future<Output = T
     timeout(limit, work).await.map_err(|_| NetError::Timeout { step: step.to_owned(), limit })
 }
 
-async fn reach(endpoint: &Endpoint) -> Result<TcpStream, NetError> {
+async fn reach(endpoint: &Endpoint) -> Result<Transport, NetError> {
+    let (host, port) = (endpoint.host.as_str(), endpoint.port);
     match &endpoint.route {
-        Route::Direct { source } => dial(&endpoint.host, endpoint.port, *source).await,
+        Route::Direct { source } => dial(host, port, *source).await.map(Transport::Direct),
+        Route::Proxy { proxy, source } => {
+            let unreached = |error| NetError::ProxyAway { proxy: proxy.shown(), source: Box::new(error) };
+            let mut stream = dial(&proxy.host, proxy.port, *source).await.map_err(unreached)?;
+            let unwilling = |fault| NetError::Proxy { proxy: proxy.shown(), server: endpoint.shown(), fault };
+            socks::ask(&mut stream, proxy, host, port).await.map_err(unwilling)?;
+            Ok(Transport::Proxied(stream))
+        }
     }
 }
 

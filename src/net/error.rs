@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ProxyFault;
 use crate::failure::{Class, Failure};
 
 /// Why a certificate is refused.
@@ -54,6 +55,24 @@ pub enum NetError {
         host: String,
         /// The address to connect from.
         from: IpAddr,
+    },
+    /// The proxy cannot be reached.
+    #[error("proxy {proxy}: {source}")]
+    ProxyAway {
+        /// The proxy, as `host:port`.
+        proxy: String,
+        /// Why.
+        source: Box<NetError>,
+    },
+    /// The proxy does not connect.
+    #[error("connecting to {server} through the proxy {proxy}: {fault}")]
+    Proxy {
+        /// The proxy, as `host:port`.
+        proxy: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// Why.
+        fault: ProxyFault,
     },
     /// The handshake failed, or the certificate was refused.
     #[error("TLS handshake with {host}: {cause}")]
@@ -140,7 +159,9 @@ impl CertificateFault {
 impl Failure for NetError {
     fn class(&self) -> Class {
         match self {
-            NetError::File { .. } => Class::Configuration,
+            NetError::File { .. } | NetError::Proxy { fault: ProxyFault::Password(_) | ProxyFault::Field(_), .. } => {
+                Class::Configuration
+            }
             _ => Class::Unreachable,
         }
     }
@@ -157,6 +178,8 @@ impl Failure for NetError {
                 "`source-address` must be an address of this machine, on an interface that is up.".into()
             }
             NetError::Family { .. } => "Name a `source-address` of the other family, or another `host`.".into(),
+            NetError::ProxyAway { .. } => "Check `proxy`, and that the proxy is running.".into(),
+            NetError::Proxy { fault, .. } => fault.advice().into(),
             NetError::Handshake { fault: Some(fault), .. } => format!("No password was sent.  {}", fault.advice()),
             NetError::Handshake { .. } => {
                 "No password was sent.  Check that `port` and `tls` go together (implicit speaks TLS at once), and \

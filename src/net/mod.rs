@@ -9,15 +9,18 @@ mod error;
 mod race;
 mod roots;
 mod route;
+mod socks;
 mod stream;
 mod tls;
+mod transport;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use dial::{connect, within};
 pub use error::{CertificateFault, NetError};
-pub use route::Route;
+pub use route::{Proxy, Route};
+pub use socks::ProxyFault;
 pub use stream::Stream;
 pub use tls::{check_files, environment_for_openssl};
 
@@ -76,10 +79,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// `host:port` as it is shown.
     pub fn shown(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        shown(&self.host, self.port)
     }
 
     /// The name that the certificate must carry.
@@ -87,14 +87,21 @@ impl Endpoint {
         self.trust.server_name.as_deref().unwrap_or(&self.host)
     }
 
-    /// Whether the host is this machine, so that clear text never leaves it.
-    pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+    /// Whether nobody else reads what is sent in clear, as far as the settings tell.
+    pub fn is_private(&self) -> bool {
+        self.route.is_private(&self.host)
+    }
+}
+
+fn shown(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }
 
 /// Whether a host is this machine by its name or address.
-pub fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::credential::{Credential, SecretSource};
 use crate::deliver::{Kind, smtp};
-use crate::net::{Route, TlsMode, TlsVersion};
+use crate::net::{Proxy, Route, TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
 use crate::poll::Account;
 use crate::sasl::Mechanism;
@@ -85,6 +85,15 @@ fn every_account_key_has_its_effect() {
             a.endpoint.trust.client_certificate == Some(("/home/a/c".into(), "/k".into()))
         }),
         ("source-address = \"::1\"", |a| a.endpoint.route == Route::Direct { source: "::1".parse().ok() }),
+        ("proxy = \"none\"", |a| a.endpoint.route == Route::default()),
+        ("proxy = \"socks5://gw\"\nsource-address = \"::1\"", |a| {
+            let proxy = Proxy { host: "gw".into(), port: 1080, login: None };
+            a.endpoint.route == Route::Proxy { proxy, source: "::1".parse().ok() }
+        }),
+        ("proxy = \"socks5://gw:9\"\nproxy-username = \"a\"\nproxy-password-file = \"p\"", |a| {
+            let login = Some(("a".into(), "/etc/postrider/p".into()));
+            a.endpoint.route == Route::Proxy { proxy: Proxy { host: "gw".into(), port: 9, login }, source: None }
+        }),
         ("password = \"hunter2\"", |a| {
             a.credential == Credential::Password(SecretSource::Inline(Secret::new(b"hunter2".to_vec())))
         }),
