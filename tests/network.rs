@@ -10,6 +10,8 @@
 #[path = "network/proxy.rs"]
 mod proxy;
 mod support;
+#[path = "network/tunnel.rs"]
+mod tunnel;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

@@ -6,19 +6,38 @@ use std::path::PathBuf;
 use crate::net::{Proxy, Route};
 
 use super::endpoint::host;
+use super::password;
 use super::reader::Reader;
 
 /// RFC 1928 §3.
 const PORT: u16 = 1080;
 
-/// Reads the keys of the way.
+/// Reads the keys of the way.  A table's own proxy or command takes the place of an inherited one
+/// of either kind.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Route {
     let source = reader.parsed("source-address", address);
-    let proxy = reader.parsed("proxy", proxy).flatten();
+    let proxy = reader.parsed("proxy", proxy);
     let login = login(reader);
-    match proxy {
-        Some((host, port)) => Route::Proxy { proxy: Proxy { host, port, login }, source },
-        None => Route::Direct { source },
+    let command = password::command(reader, "connect-command");
+    let is_own = |name| reader.own_entry(name).is_some();
+    let is_level = is_own("proxy") == is_own("connect-command");
+    match (proxy, command) {
+        (Some(Some(_)), Some(_)) if is_level => {
+            if let Some(entry) = reader.entry("connect-command") {
+                let message = "`proxy` and `connect-command` are both set; there is one way to a server";
+                reader.problems.error(&entry.key_at(), message);
+            }
+            Route::Direct { source }
+        }
+        (proxy, Some(command)) if proxy.is_none() || is_level || is_own("connect-command") => {
+            if let Some(entry) = reader.own_entry("source-address") {
+                let message = "`source-address` has no effect with `connect-command`";
+                reader.problems.warning(&entry.key_at(), message);
+            }
+            Route::Command(command)
+        }
+        (Some(Some((host, port))), _) => Route::Proxy { proxy: Proxy { host, port, login }, source },
+        _ => Route::Direct { source },
     }
 }
 

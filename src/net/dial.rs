@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::race::{ATTEMPT_DELAY, interleaved, race};
 use super::transport::Transport;
+use super::tunnel::Tunnel;
 use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode, socks};
 
 /// Connects to a server; encrypted and verified for [`TlsMode::Implicit`], in clear otherwise.
@@ -48,6 +49,7 @@ async fn reach(endpoint: &Endpoint) -> Result<Transport, NetError> {
             socks::ask(&mut stream, proxy, host, port).await.map_err(unwilling)?;
             Ok(Transport::Proxied(stream))
         }
+        Route::Command(argv) => Ok(Transport::Tunnel(Box::new(Tunnel::start(argv)?))),
     }
 }
 

@@ -74,6 +74,20 @@ pub enum NetError {
         /// Why.
         fault: ProxyFault,
     },
+    /// The command that makes the connection cannot be run.
+    #[error("connect-command {program:?}: {source}")]
+    CommandStart {
+        /// The program.
+        program: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The command that makes the connection has ended.
+    #[error("{how}")]
+    CommandEnded {
+        /// Which, and how.
+        how: String,
+    },
     /// The handshake failed, or the certificate was refused.
     #[error("TLS handshake with {host}: {cause}")]
     Handshake {
@@ -159,9 +173,9 @@ impl CertificateFault {
 impl Failure for NetError {
     fn class(&self) -> Class {
         match self {
-            NetError::File { .. } | NetError::Proxy { fault: ProxyFault::Password(_) | ProxyFault::Field(_), .. } => {
-                Class::Configuration
-            }
+            NetError::File { .. }
+            | NetError::CommandStart { .. }
+            | NetError::Proxy { fault: ProxyFault::Password(_) | ProxyFault::Field(_), .. } => Class::Configuration,
             _ => Class::Unreachable,
         }
     }
@@ -180,6 +194,10 @@ impl Failure for NetError {
             NetError::Family { .. } => "Name a `source-address` of the other family, or another `host`.".into(),
             NetError::ProxyAway { .. } => "Check `proxy`, and that the proxy is running.".into(),
             NetError::Proxy { fault, .. } => fault.advice().into(),
+            NetError::CommandStart { .. } | NetError::CommandEnded { .. } => {
+                "Run the command by hand as the user that runs postrider: the server must answer on its standard output."
+                    .into()
+            }
             NetError::Handshake { fault: Some(fault), .. } => format!("No password was sent.  {}", fault.advice()),
             NetError::Handshake { .. } => {
                 "No password was sent.  Check that `port` and `tls` go together (implicit speaks TLS at once), and \

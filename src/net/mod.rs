@@ -13,6 +13,7 @@ mod socks;
 mod stream;
 mod tls;
 mod transport;
+mod tunnel;
 
 use std::path::PathBuf;
 use std::time::Duration;

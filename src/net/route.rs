@@ -18,6 +18,8 @@ pub enum Route {
         /// The address of this machine to connect to the proxy from.
         source: Option<IpAddr>,
     },
+    /// By the standard input and output of a command: program and arguments.
+    Command(Vec<String>),
 }
 
 /// A SOCKS 5 proxy.
@@ -39,12 +41,13 @@ impl Proxy {
 }
 
 impl Route {
-    /// Whether clear text to a host is read by nobody else: the host is this machine.  Through a
-    /// proxy its name means what it means there.
+    /// Whether clear text to a host is read by nobody else: the host is this machine, or the operator
+    /// has laid the way.  Through a proxy the host's name means what it means there.
     pub fn is_private(&self, host: &str) -> bool {
         match self {
             Route::Direct { .. } => super::is_loopback(host),
             Route::Proxy { .. } => false,
+            Route::Command(_) => true,
         }
     }
 
@@ -54,6 +57,7 @@ impl Route {
         match self {
             Route::Direct { source } => from(source),
             Route::Proxy { proxy, source } => format!(" through the proxy {}{}", proxy.shown(), from(source)),
+            Route::Command(argv) => format!(" by connect-command {:?}", argv.first().map_or("", String::as_str)),
         }
     }
 }

@@ -41,7 +41,12 @@ impl Stream {
             Stream::Tls(_) => Ok(self),
             Stream::Clear(mut tapped) => {
                 tapped.tapping = true;
-                tls::handshake(endpoint, tapped).await.map(|stream| Stream::Tls(Box::new(stream)))
+                let epitaph = tapped.transport.epitaph();
+                let stream = tls::handshake(endpoint, tapped).await;
+                // The TLS library does not tell why its transport has failed.
+                let ended = || epitaph.as_ref().and_then(|epitaph| epitaph.get().cloned());
+                let stream = stream.map_err(|error| ended().map_or(error, |how| NetError::CommandEnded { how }))?;
+                Ok(Stream::Tls(Box::new(stream)))
             }
         }
     }
@@ -51,10 +56,12 @@ impl Stream {
         matches!(self, Stream::Tls(_))
     }
 
-    /// Whether nobody on the way can read it: it is encrypted, or goes to this machine or to a
-    /// private network.  Where a proxy sends it, nobody knows.
+    /// Whether nobody on the way can read it: it is encrypted, or goes to this machine, to a private
+    /// network or into a command of the operator's.  Where a proxy sends it, nobody knows.
     pub fn is_private(&self) -> bool {
-        self.is_encrypted() || self.peer_addr().is_ok_and(|peer| is_own_network(peer.ip()))
+        self.is_encrypted()
+            || self.transport().is_operators()
+            || self.peer_addr().is_ok_and(|peer| is_own_network(peer.ip()))
     }
 
     /// The version that the server chose, as `TLS 1.3`; `None` in clear.

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::tunnel::{Epitaph, Tunnel};
+
 /// A way that octets go.
 #[derive(Debug)]
 pub(super) enum Transport {
@@ -15,6 +17,8 @@ pub(super) enum Transport {
     Direct(TcpStream),
     /// To a proxy, and from there nobody knows how.
     Proxied(TcpStream),
+    /// To a command of the operator's.
+    Tunnel(Box<Tunnel>),
 }
 
 impl Transport {
@@ -25,7 +29,7 @@ impl Transport {
     pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Transport::Direct(tcp) => tcp.peer_addr(),
-            Transport::Proxied(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+            Transport::Proxied(_) | Transport::Tunnel(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
         }
     }
 
@@ -36,7 +40,20 @@ impl Transport {
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Transport::Direct(tcp) => tcp.local_addr(),
-            Transport::Proxied(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+            Transport::Proxied(_) | Transport::Tunnel(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
+        }
+    }
+
+    /// Whether it is the operator who says where the octets go.
+    pub(super) fn is_operators(&self) -> bool {
+        matches!(self, Transport::Tunnel(_))
+    }
+
+    /// Where it will be written how a command ended.
+    pub(super) fn epitaph(&self) -> Option<Epitaph> {
+        match self {
+            Transport::Tunnel(tunnel) => Some(tunnel.epitaph()),
+            Transport::Direct(_) | Transport::Proxied(_) => None,
         }
     }
 }
@@ -45,6 +62,7 @@ impl AsyncRead for Transport {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Transport::Direct(tcp) | Transport::Proxied(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Transport::Tunnel(tunnel) => Pin::new(tunnel.as_mut()).poll_read(cx, buf),
         }
     }
 }
@@ -53,18 +71,21 @@ impl AsyncWrite for Transport {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Transport::Direct(tcp) | Transport::Proxied(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Transport::Tunnel(tunnel) => Pin::new(tunnel.as_mut()).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Transport::Direct(tcp) | Transport::Proxied(tcp) => Pin::new(tcp).poll_flush(cx),
+            Transport::Tunnel(tunnel) => Pin::new(tunnel.as_mut()).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Transport::Direct(tcp) | Transport::Proxied(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Transport::Tunnel(tunnel) => Pin::new(tunnel.as_mut()).poll_shutdown(cx),
         }
     }
 }

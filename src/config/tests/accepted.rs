@@ -94,6 +94,9 @@ fn every_account_key_has_its_effect() {
             let login = Some(("a".into(), "/etc/postrider/p".into()));
             a.endpoint.route == Route::Proxy { proxy: Proxy { host: "gw".into(), port: 9, login }, source: None }
         }),
+        ("connect-command = [\"ssh\", \"gw\"]\nproxy = \"none\"", |a| {
+            a.endpoint.route == Route::Command(vec!["ssh".into(), "gw".into()])
+        }),
         ("password = \"hunter2\"", |a| {
             a.credential == Credential::Password(SecretSource::Inline(Secret::new(b"hunter2".to_vec())))
         }),
@@ -174,6 +177,25 @@ fn an_account_inherits_what_it_does_not_say_and_its_own_password_key_replaces_an
 }
 
 #[test]
+fn an_accounts_own_way_takes_the_place_of_an_inherited_one_of_any_kind() {
+    let (proxy, command) = ("proxy = \"socks5://gw\"", "connect-command = [\"x\"]");
+    let through = Route::Proxy { proxy: Proxy { host: "gw".into(), port: 1080, login: None }, source: None };
+    let by = Route::Command(vec!["x".into()]);
+    for (inherited, own, want) in [
+        (proxy, "", &through),
+        (command, "", &by),
+        (proxy, command, &by),
+        (command, proxy, &through),
+        (proxy, "proxy = \"none\"", &Route::default()),
+        (command, "proxy = \"none\"", &Route::default()),
+    ] {
+        let text = format!("[defaults]\n{inherited}\n{}", with_account(own));
+        let config = parse_text(&text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        assert_eq!((&config.accounts[0].endpoint.route, config.warnings.len()), (want, 0), "{text}");
+    }
+}
+
+#[test]
 fn a_file_of_another_program_that_writes_each_table_by_turns_is_read() {
     let text = "state-dir = \"/w/state\"\nruntime-dir = \"/w/run.d\"\nmax-concurrent-polls = 8\n[defaults]\n\
                 host = \"127.0.0.1\"\nport = 1110\ntls = \"none\"\nretention = \"delete\"\ntimeout = \"120s\"\n\
@@ -215,6 +237,10 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
                 with_account("")
             ),
             "config.toml:6:11: `work` and `twin` are the same mailbox, which is fetched twice",
+        ),
+        (
+            with_account("connect-command = [\"x\"]\nsource-address = \"::1\""),
+            "config.toml:3:1: `source-address` has no effect with `connect-command`",
         ),
         (with_account("oversize = \"headers\""), "config.toml:2:1: `oversize` has no effect without `max-size`"),
         (
