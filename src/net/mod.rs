@@ -116,6 +116,6 @@ pub fn is_own_network(address: std::net::IpAddr) -> bool {
     }
 }
 
-/// Time for one address to accept a connection, so that a dead one does not use up the time of
-/// those that come after it.
+/// Time for one address to accept a connection.  Others are tried meanwhile; if none answers, the
+/// message can name them all before the time of the whole connection is over.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -177,6 +177,14 @@ fn an_account_inherits_what_it_does_not_say_and_its_own_password_key_replaces_an
 }
 
 #[test]
+fn clear_text_by_the_operators_own_command_and_one_name_by_two_ways_are_no_cause_for_a_warning() {
+    let login = "host = \"pop.example\"\nusername = \"alice\"\npassword-file = \"/p\"\ndeliver = \"home\"\n";
+    let by = |gateway| format!("[accounts.{gateway}]\n{login}tls = \"none\"\nconnect-command = [\"{gateway}\"]\n");
+    let config = parse_text(&(by("a") + &by("b") + HOME)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
 fn an_accounts_own_way_takes_the_place_of_an_inherited_one_of_any_kind() {
     let (proxy, command) = ("proxy = \"socks5://gw\"", "connect-command = [\"x\"]");
     let through = Route::Proxy { proxy: Proxy { host: "gw".into(), port: 1080, login: None }, source: None };
@@ -217,6 +225,11 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
     for (text, warning) in [
         (
             with_account("tls = \"none\""),
+            "config.toml:2:7: account `work`: with tls = \"none\" the password and the mail can be read on the way",
+        ),
+        // The name is another machine's there.
+        (
+            with_account("tls = \"none\"\nhost = \"localhost\"\nproxy = \"socks5://gw\""),
             "config.toml:2:7: account `work`: with tls = \"none\" the password and the mail can be read on the way",
         ),
         (
