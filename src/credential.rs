@@ -109,7 +109,8 @@ impl std::fmt::Display for Kind {
     }
 }
 
-fn ended(status: &ExitStatus) -> String {
+/// How a command ended, in words that follow its name.
+pub(crate) fn ended(status: &ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some(signal)) => format!("ended by signal {signal}"),

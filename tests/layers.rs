@@ -28,8 +28,9 @@ const BESIDE: &[(&str, &str)] = &[
     ("config", "poll"),        // the settings of an account live with the code that obeys them
     ("deliver", "credential"), // the login of a mail server
     ("deliver", "net"),
-    ("deliver", "spool"), // a message on its way to a mail server
-    ("message", "text"),  // a unique-id is shown escaped
+    ("deliver", "spool"),  // a message on its way to a mail server
+    ("message", "text"),   // a unique-id is shown escaped
+    ("net", "credential"), // the login of a proxy
     ("pop3::session", "net"),
     ("store", "filesystem"), // a database on a network file system is refused
 ];

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use postrider::deliver::smtp::{Accepted, Client, SendError, Settings};
 use postrider::failure::{Class, Failure as _};
 use postrider::header::Head;
-use postrider::net::{Endpoint, TlsMode, Trust};
+use postrider::net::{Endpoint, Route, TlsMode, Trust};
 use postrider::spool::Spool;
 
 use support::*;
@@ -29,7 +29,13 @@ const HELLO: &[u8] = b"From: Alice <alice@example.org>\r\nMessage-ID: <1@example
 
 fn settings(port: u16) -> Settings {
     Settings {
-        endpoint: Endpoint { host: "127.0.0.1".into(), port, tls: TlsMode::None, trust: Trust::default() },
+        endpoint: Endpoint {
+            host: "127.0.0.1".into(),
+            port,
+            tls: TlsMode::None,
+            trust: Trust::default(),
+            route: Route::default(),
+        },
         login: None,
         recipients: vec!["user1@example.net".into()],
         sender: None,

@@ -89,9 +89,10 @@ fn describe_account(account: &Account) -> String {
     let targets: Vec<&str> = account.deliver.iter().map(|name| name.as_str()).collect();
     let state = if account.enabled { "" } else { "disabled; " };
     format!(
-        "{state}{} at {} ({}), {password}; every {}; {retention}{initial}{limit}; to {}",
+        "{state}{} at {}{} ({}), {password}; every {}; {retention}{initial}{limit}; to {}",
         account.username,
         endpoint.shown(),
+        endpoint.route.shown(),
         tls(endpoint.tls),
         period(account.interval),
         targets.join(" and "),
@@ -105,8 +106,9 @@ fn describe_destination(destination: &Destination) -> String {
             let endpoint = &settings.endpoint;
             let login = settings.login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
             format!(
-                "SMTP to {} ({}){login}, for {}",
+                "SMTP to {}{} ({}){login}, for {}",
                 endpoint.shown(),
+                endpoint.route.shown(),
                 tls(endpoint.tls),
                 settings.recipients.join(" and ")
             )

@@ -119,7 +119,9 @@ fn warn_of_twins(problems: &mut Problems<'_>, accounts: &[Placed<'_, Account>]) 
     let mut mailboxes = HashMap::new();
     for placed in accounts {
         let Some(account) = &placed.value else { continue };
-        let mailbox = (account.endpoint.host.to_lowercase(), account.endpoint.port, &account.username);
+        let endpoint = &account.endpoint;
+        // By another way, the same name may be another server.
+        let mailbox = (endpoint.host.to_lowercase(), endpoint.port, &endpoint.route, &account.username);
         match mailboxes.get(&mailbox) {
             Some(first) => {
                 let message = format!("`{}` and `{first}` are the same mailbox, which is fetched twice", placed.name);
@@ -135,7 +137,7 @@ fn warn_of_twins(problems: &mut Problems<'_>, accounts: &[Placed<'_, Account>]) 
 fn warn_of_clear_text(problems: &mut Problems<'_>, accounts: &[Placed<'_, Account>], defaults: Option<Table<'_>>) {
     for placed in accounts {
         let Some(account) = &placed.value else { continue };
-        if account.endpoint.tls == TlsMode::None && !account.endpoint.is_loopback() {
+        if account.endpoint.tls == TlsMode::None && !account.endpoint.is_private() {
             let clear = "with tls = \"none\" the password and the mail can be read on the way";
             let inherited = defaults.and_then(|table| table.entry("tls"));
             match (placed.table.entry("tls"), inherited) {

@@ -63,7 +63,7 @@ fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
     let hello = reader.parsed("hello", hello);
     let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1).unwrap_or(TIMEOUT_DEFAULT);
     let endpoint = endpoint?;
-    if endpoint.tls == TlsMode::None && !endpoint.is_loopback() {
+    if endpoint.tls == TlsMode::None && !endpoint.is_private() {
         let at = reader.entry("tls").map_or(reader.at.clone(), |entry| entry.at());
         match password::is_set(reader) || reader.entry("username").is_some() {
             true => {

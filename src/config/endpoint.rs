@@ -1,8 +1,9 @@
 //! The keys that say which server, and how it proves who it is.
 
-use crate::net::{Endpoint, TlsMode, TlsVersion, Trust, is_loopback};
+use crate::net::{Endpoint, TlsMode, TlsVersion, Trust};
 
 use super::reader::Reader;
+use super::route;
 
 /// The words of `tls`.
 const MODES: [(&str, TlsMode); 3] =
@@ -20,8 +21,8 @@ pub(super) struct Protocol {
     pub(super) implicit_port: u16,
     /// The port without.
     pub(super) port: u16,
-    /// How a host is connected to, unless `tls` says so.
-    pub(super) tls: fn(&str) -> TlsMode,
+    /// How a host is connected to, unless `tls` says so; depends on whether the way is private.
+    pub(super) tls: fn(bool) -> TlsMode,
 }
 
 /// POP3 (RFC 1939, RFC 8314): encrypted unless somebody asks for clear text.
@@ -31,27 +32,28 @@ pub(super) const POP3: Protocol = Protocol { implicit_port: 995, port: 110, tls:
 pub(super) const SMTP: Protocol = Protocol {
     implicit_port: 465,
     port: 25,
-    tls: |host| if is_loopback(host) { TlsMode::None } else { TlsMode::StartTls },
+    tls: |is_private| if is_private { TlsMode::None } else { TlsMode::StartTls },
 };
 
-/// Reads `host`, `port`, `tls` and the `tls-` keys.  `None` if there is no host.
+/// Reads `host`, `port`, `tls`, the `tls-` keys and those of the way.  `None` if there is no host.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, protocol: &Protocol) -> Option<Endpoint> {
     reader.require("host");
     let host = reader.parsed("host", |text| host(text, "port = "));
     let tls = reader.word("tls", &MODES);
     let port = reader.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
     let trust = trust(reader);
+    let route = route::read(reader);
     let host = host?;
     let tls = match (tls, reader.entry("tls")) {
         (Some(tls), _) => tls,
         (None, Some(_)) => return None,
-        (None, None) => (protocol.tls)(&host),
+        (None, None) => (protocol.tls)(route.is_private(&host)),
     };
     let port = port.unwrap_or(if tls == TlsMode::Implicit { protocol.implicit_port } else { protocol.port });
     if tls == TlsMode::None {
         warn_of_useless(reader);
     }
-    Some(Endpoint { host, port, tls, trust })
+    Some(Endpoint { host, port, tls, trust, route })
 }
 
 fn trust(reader: &mut Reader<'_, '_, '_>) -> Trust {
@@ -82,7 +84,7 @@ fn warn_of_useless(reader: &mut Reader<'_, '_, '_>) {
 }
 
 /// A host name or an address; an IPv6 address may be in brackets.
-fn host(text: &str, port_key: &str) -> Result<String, String> {
+pub(super) fn host(text: &str, port_key: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     if bare.parse::<std::net::IpAddr>().is_ok() {
         return Ok(bare.to_owned());

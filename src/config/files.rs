@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Config;
 use crate::credential::SecretSource;
 use crate::deliver::Kind;
-use crate::net::Trust;
+use crate::net::{Endpoint, Route};
 
 /// The folder beside the main file.
 pub(super) const FOLDER: &str = "conf.d";
@@ -58,21 +58,25 @@ impl Config {
     pub fn watched(&self) -> BTreeSet<PathBuf> {
         let mut watched: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
         for account in &self.accounts {
-            watch(&mut watched, account.credential.source(), &account.endpoint.trust);
+            watch(&mut watched, account.credential.source(), &account.endpoint);
         }
         for destination in &self.destinations {
             if let Kind::Smtp(settings) = &destination.kind {
-                watch(&mut watched, settings.login.as_ref().map(|(_, secret)| secret), &settings.endpoint.trust);
+                watch(&mut watched, settings.login.as_ref().map(|(_, secret)| secret), &settings.endpoint);
             }
         }
         watched
     }
 }
 
-fn watch(watched: &mut BTreeSet<PathBuf>, secret: Option<&SecretSource>, trust: &Trust) {
+fn watch(watched: &mut BTreeSet<PathBuf>, secret: Option<&SecretSource>, endpoint: &Endpoint) {
     if let Some(SecretSource::File(path)) = secret {
         watched.insert(path.clone());
     }
+    if let Route::Proxy { proxy, .. } = &endpoint.route {
+        watched.extend(proxy.login.iter().map(|(_, file)| file.clone()));
+    }
+    let trust = &endpoint.trust;
     watched.extend(trust.ca_file.clone());
     watched.extend(trust.client_certificate.iter().flat_map(|(certificate, key)| [certificate.clone(), key.clone()]));
 }

@@ -15,18 +15,28 @@ use super::keys;
 use super::nearest::{distance_within, nearest};
 use super::source::Source;
 
-/// What betrays a secret anywhere in a line.
-const TELLING: [&str; 4] = ["password", "secret", "token", "passwd"];
+/// What betrays a secret anywhere in a line.  A proxy may be written with its password.
+const TELLING: [&str; 5] = ["password", "secret", "token", "passwd", "socks"];
 
 /// What betrays one in a key.
 const TELLING_KEYS: [&str; 7] = ["pass", "secret", "token", "pwd", "credential", "kennwort", "apikey"];
 
 /// Words that a telling word may be a misspelling of, and how many letters may be wrong.
-const RESEMBLED: [(&str, usize); 6] =
-    [("password", 2), ("passwd", 2), ("secret", 1), ("token", 1), ("pass", 1), ("pwd", 0)];
+const RESEMBLED: [(&str, usize); 7] =
+    [("password", 2), ("passwd", 2), ("secret", 1), ("token", 1), ("pass", 1), ("pwd", 0), ("proxy", 1)];
 
 /// Keys that tell of a secret without holding it.
-const HARMLESS: [&str; 4] = ["password-file", "password-command", "password-credential", "token-command"];
+const HARMLESS: [&str; 6] = [
+    "password-file",
+    "password-command",
+    "password-credential",
+    "token-command",
+    "proxy-username",
+    "proxy-password-file",
+];
+
+/// Keys that hold one, or may do so.
+const HARMFUL: [&str; 2] = ["password", "proxy"];
 
 /// Shorter secrets are not looked for in other lines: too much would match.
 const SHORTEST: usize = 3;
@@ -208,7 +218,7 @@ fn leading_key(line: &str) -> Option<&str> {
 }
 
 fn is_harmless(key: &str) -> bool {
-    key != "password" && keys::is_known(key)
+    !HARMFUL.contains(&key) && keys::is_known(key)
 }
 
 fn nearest_is_harmless(key: &str) -> bool {

@@ -31,6 +31,7 @@ mod paths;
 mod problem;
 mod problems;
 mod reader;
+mod route;
 mod source;
 mod table;
 #[cfg(test)]

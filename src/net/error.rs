@@ -1,10 +1,11 @@
 //! What can go wrong before a server has said a word.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ProxyFault;
 use crate::failure::{Class, Failure};
 
 /// Why a certificate is refused.
@@ -32,14 +33,60 @@ pub enum NetError {
         source: io::Error,
     },
     /// No address of the host accepted a connection.
-    #[error("connecting to {host} ({address}): {source}")]
+    #[error("connecting to {host}{}", told(failed))]
     Connect {
         /// The name.
         host: String,
-        /// The last address that was tried.
-        address: SocketAddr,
-        /// Why it failed.
+        /// Every address that was tried, and why it failed.
+        failed: Vec<(SocketAddr, io::Error)>,
+    },
+    /// The address to connect from is none of this machine.
+    #[error("connecting from {from}: {cause}")]
+    Source {
+        /// The address.
+        from: IpAddr,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The address to connect from is of a family of which the host has no address.
+    #[error("connecting to {host} from {from}: the host has no {} address", family(from))]
+    Family {
+        /// The host.
+        host: String,
+        /// The address to connect from.
+        from: IpAddr,
+    },
+    /// The proxy cannot be reached.
+    #[error("proxy {proxy}: {source}")]
+    ProxyAway {
+        /// The proxy, as `host:port`.
+        proxy: String,
+        /// Why.
+        source: Box<NetError>,
+    },
+    /// The proxy does not connect.
+    #[error("connecting to {server} through the proxy {proxy}: {fault}")]
+    Proxy {
+        /// The proxy, as `host:port`.
+        proxy: String,
+        /// The server, as `host:port`.
+        server: String,
+        /// Why.
+        fault: ProxyFault,
+    },
+    /// The command that makes the connection cannot be run.
+    #[error("connect-command {program:?}: {source}")]
+    CommandStart {
+        /// The program.
+        program: String,
+        /// What the system says.
         source: io::Error,
+    },
+    /// The command that makes the connection has ended.
+    #[error("{how}")]
+    CommandEnded {
+        /// Which, and how.
+        how: String,
     },
     /// The handshake failed, or the certificate was refused.
     #[error("TLS handshake with {host}: {cause}")]
@@ -77,6 +124,31 @@ pub enum NetError {
     },
 }
 
+fn family(address: &IpAddr) -> &'static str {
+    if address.is_ipv6() { "IPv6" } else { "IPv4" }
+}
+
+/// Addresses that a message names.
+const TOLD: usize = 4;
+
+/// What each address failed of, on one line.
+fn told(failed: &[(SocketAddr, io::Error)]) -> String {
+    if let [(address, source)] = failed {
+        return format!(" ({address}): {source}");
+    }
+    let each = failed.iter().take(TOLD).map(|(address, source)| format!("{address}: {source}"));
+    let more = failed.len().checked_sub(TOLD).filter(|&more| more > 0).map(|more| format!("and {more} more"));
+    format!(": {}", each.chain(more).collect::<Vec<_>>().join("; "))
+}
+
+impl NetError {
+    /// Whether every address says that nobody listens there.
+    pub fn is_refused(&self) -> bool {
+        let refused = |(_, source): &(SocketAddr, io::Error)| source.kind() == io::ErrorKind::ConnectionRefused;
+        matches!(self, NetError::Connect { failed, .. } if failed.iter().all(refused))
+    }
+}
+
 impl CertificateFault {
     fn advice(self) -> &'static str {
         match self {
@@ -101,7 +173,9 @@ impl CertificateFault {
 impl Failure for NetError {
     fn class(&self) -> Class {
         match self {
-            NetError::File { .. } => Class::Configuration,
+            NetError::File { .. }
+            | NetError::CommandStart { .. }
+            | NetError::Proxy { fault: ProxyFault::Password(_) | ProxyFault::Field(_), .. } => Class::Configuration,
             _ => Class::Unreachable,
         }
     }
@@ -109,11 +183,21 @@ impl Failure for NetError {
     fn advice(&self) -> Option<String> {
         let text = match self {
             NetError::Resolve { .. } => "Check the spelling of `host` and this machine's name resolution.".into(),
-            NetError::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+            NetError::Connect { .. } if self.is_refused() => {
                 "Nothing listens there: check `host`, `port` and `tls` (implicit is port 995, starttls and none are 110)."
                     .into()
             }
             NetError::Connect { .. } => "Check the network, a firewall in between, and `host` and `port`.".into(),
+            NetError::Source { .. } => {
+                "`source-address` must be an address of this machine, on an interface that is up.".into()
+            }
+            NetError::Family { .. } => "Name a `source-address` of the other family, or another `host`.".into(),
+            NetError::ProxyAway { .. } => "Check `proxy`, and that the proxy is running.".into(),
+            NetError::Proxy { fault, .. } => fault.advice().into(),
+            NetError::CommandStart { .. } | NetError::CommandEnded { .. } => {
+                "Run the command by hand as the user that runs postrider: the server must answer on its standard output."
+                    .into()
+            }
             NetError::Handshake { fault: Some(fault), .. } => format!("No password was sent.  {}", fault.advice()),
             NetError::Handshake { .. } => {
                 "No password was sent.  Check that `port` and `tls` go together (implicit speaks TLS at once), and \
@@ -130,5 +214,21 @@ impl Failure for NetError {
             NetError::Timeout { .. } => "Check the server and the network; `timeout` sets how long to wait.".into(),
         };
         Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_a_few_addresses_and_counts_the_rest() {
+        let failed = |port| (SocketAddr::from(([192, 0, 2, 1], port)), io::ErrorKind::ConnectionRefused.into());
+        let told = |ports: std::ops::Range<u16>| {
+            NetError::Connect { host: "x.example".into(), failed: ports.map(failed).collect() }.to_string()
+        };
+        assert_eq!(told(1..2), "connecting to x.example (192.0.2.1:1): connection refused");
+        assert!(told(1..5).ends_with("; 192.0.2.1:4: connection refused"), "{}", told(1..5));
+        assert!(told(1..7).ends_with("; 192.0.2.1:4: connection refused; and 2 more"), "{}", told(1..7));
     }
 }

@@ -1,20 +1,27 @@
 //! Connections to servers: where to, by which kind of TLS, and within which time.
 //!
-//! [`connect`] resolves, connects and, for [`TlsMode::Implicit`], completes the handshake, all
+//! [`connect`] resolves, connects to the address that answers first and, for [`TlsMode::Implicit`], completes the handshake, all
 //! under one deadline.  [`Stream::secure`] turns a clear connection into an encrypted one
 //! (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the certificate is verified.
 
 mod dial;
 mod error;
+mod race;
 mod roots;
+mod route;
+mod socks;
 mod stream;
 mod tls;
+mod transport;
+mod tunnel;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub use dial::{connect, within};
 pub use error::{CertificateFault, NetError};
+pub use route::{Proxy, Route};
+pub use socks::ProxyFault;
 pub use stream::Stream;
 pub use tls::{check_files, environment_for_openssl};
 
@@ -66,15 +73,14 @@ pub struct Endpoint {
     pub tls: TlsMode,
     /// How the server is verified.
     pub trust: Trust,
+    /// How it is reached.
+    pub route: Route,
 }
 
 impl Endpoint {
     /// `host:port` as it is shown.
     pub fn shown(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        shown(&self.host, self.port)
     }
 
     /// The name that the certificate must carry.
@@ -82,14 +88,21 @@ impl Endpoint {
         self.trust.server_name.as_deref().unwrap_or(&self.host)
     }
 
-    /// Whether the host is this machine, so that clear text never leaves it.
-    pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+    /// Whether nobody else reads what is sent in clear, as far as the settings tell.
+    pub fn is_private(&self) -> bool {
+        self.route.is_private(&self.host)
+    }
+}
+
+fn shown(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }
 
 /// Whether a host is this machine by its name or address.
-pub fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -103,6 +116,6 @@ pub fn is_own_network(address: std::net::IpAddr) -> bool {
     }
 }
 
-/// Time for one address to accept a connection, so that a dead one does not use up the time of
-/// those that come after it.
+/// Time for one address to accept a connection.  Others are tried meanwhile; if none answers, the
+/// message can name them all before the time of the whole connection is over.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -8,7 +8,8 @@ use async_native_tls::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Endpoint, NetError, tls};
+use super::transport::Transport;
+use super::{Endpoint, NetError, is_own_network, tls};
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -22,7 +23,12 @@ pub enum Stream {
 impl Stream {
     /// A connection in clear.
     pub fn clear(tcp: TcpStream) -> Self {
-        Stream::Clear(Tapped { tcp, seen: Vec::new(), tapping: false })
+        Self::over(Transport::Direct(tcp))
+    }
+
+    /// The same by any way.
+    pub(super) fn over(transport: Transport) -> Self {
+        Stream::Clear(Tapped { transport, seen: Vec::new(), tapping: false })
     }
 
     /// Does the handshake and verifies the server.
@@ -35,7 +41,12 @@ impl Stream {
             Stream::Tls(_) => Ok(self),
             Stream::Clear(mut tapped) => {
                 tapped.tapping = true;
-                tls::handshake(endpoint, tapped).await.map(|stream| Stream::Tls(Box::new(stream)))
+                let epitaph = tapped.transport.epitaph();
+                let stream = tls::handshake(endpoint, tapped).await;
+                // The TLS library does not tell why its transport has failed.
+                let ended = || epitaph.as_ref().and_then(|epitaph| epitaph.get().cloned());
+                let stream = stream.map_err(|error| ended().map_or(error, |how| NetError::CommandEnded { how }))?;
+                Ok(Stream::Tls(Box::new(stream)))
             }
         }
     }
@@ -43,6 +54,14 @@ impl Stream {
     /// Whether it is encrypted.
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Stream::Tls(_))
+    }
+
+    /// Whether nobody on the way can read it: it is encrypted, or goes to this machine, to a private
+    /// network or into a command of the operator's.  Where a proxy sends it, nobody knows.
+    pub fn is_private(&self) -> bool {
+        self.is_encrypted()
+            || self.transport().is_operators()
+            || self.peer_addr().is_ok_and(|peer| is_own_network(peer.ip()))
     }
 
     /// The version that the server chose, as `TLS 1.3`; `None` in clear.
@@ -53,20 +72,26 @@ impl Stream {
         }
     }
 
-    /// The address of the other end.
+    /// The server's address.
+    ///
+    /// # Errors
+    /// It is not known, because something else is at the other end.
     pub fn peer_addr(&self) -> io::Result<std::net::SocketAddr> {
-        self.tcp().peer_addr()
+        self.transport().peer_addr()
     }
 
     /// The address of this end.
+    ///
+    /// # Errors
+    /// As [`Stream::peer_addr`].
     pub fn local_addr(&self) -> io::Result<std::net::SocketAddr> {
-        self.tcp().local_addr()
+        self.transport().local_addr()
     }
 
-    fn tcp(&self) -> &TcpStream {
+    fn transport(&self) -> &Transport {
         match self {
-            Stream::Clear(tapped) => &tapped.tcp,
-            Stream::Tls(stream) => &stream.get_ref().tcp,
+            Stream::Clear(tapped) => &tapped.transport,
+            Stream::Tls(stream) => &stream.get_ref().transport,
         }
     }
 }
@@ -103,11 +128,11 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// A TCP connection that remembers the first octets of a handshake: the TLS library does not
+/// A transport that remembers the first octets of a handshake: the TLS library does not
 /// tell the version, the server's hello does.
 #[derive(Debug)]
 pub struct Tapped {
-    tcp: TcpStream,
+    transport: Transport,
     seen: Vec<u8>,
     tapping: bool,
 }
@@ -119,7 +144,7 @@ impl AsyncRead for Tapped {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let result = Pin::new(&mut this.tcp).poll_read(cx, buf);
+        let result = Pin::new(&mut this.transport).poll_read(cx, buf);
         if this.tapping {
             let new = &buf.filled()[before..];
             this.seen.extend_from_slice(&new[..new.len().min(TAP_OCTETS - this.seen.len())]);
@@ -131,14 +156,14 @@ impl AsyncRead for Tapped {
 
 impl AsyncWrite for Tapped {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tcp).poll_write(cx, buf)
+        Pin::new(&mut self.get_mut().transport).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_flush(cx)
+        Pin::new(&mut self.get_mut().transport).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().transport).poll_shutdown(cx)
     }
 }

@@ -114,13 +114,12 @@ pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> 
 pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
     let proof = account.credential.read().await?;
     let Endpoint { host, port, .. } = &account.endpoint;
-    let is_encrypted = client.stream().tls_version().is_some();
     let login = Login {
         identity: Identity { username: &account.username, host, port: *port },
         proof: &proof,
         mechanisms: &account.auth,
-        is_encrypted,
-        is_private: is_encrypted || client.stream().peer_addr().is_ok_and(|peer| net::is_own_network(peer.ip())),
+        is_encrypted: client.stream().is_encrypted(),
+        is_private: client.stream().is_private(),
     };
     Ok(client.login(&login).await?)
 }

@@ -1,8 +1,8 @@
 //! The ground under the scripted servers: a loopback port, a thread for each
 //! connection, and an end for all of them when the test drops the server.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -74,6 +74,31 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let reader = stream.try_clone().expect("clone a socket");
         Self { reader: BufReader::with_capacity(64 * 1024, reader), writer: stream, corked: None }
+    }
+
+    /// Where the client connects from.
+    pub fn client(&self) -> IpAddr {
+        self.writer.peer_addr().expect("the client's address").ip()
+    }
+
+    /// The client's next octets.
+    pub fn read_octets(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut octets = vec![0; count];
+        self.reader.read_exact(&mut octets)?;
+        Ok(octets)
+    }
+
+    /// Carries octets to and from another server until both have ended.
+    pub fn relay(mut self, server: TcpStream) -> io::Result<()> {
+        let (mut from_server, mut to_client) = (server.try_clone()?, self.writer.try_clone()?);
+        let back = thread::spawn(move || {
+            let _ = io::copy(&mut from_server, &mut to_client);
+            let _ = to_client.shutdown(Shutdown::Write);
+        });
+        let _ = io::copy(&mut self.reader, &mut &server);
+        let _ = server.shutdown(Shutdown::Write);
+        let _ = back.join();
+        Ok(())
     }
 
     /// The client's next line without its end; `None` when it has closed.

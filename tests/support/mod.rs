@@ -6,6 +6,7 @@
 //! * [`MailboxServer`]: an honest POP3 server in memory that misbehaves on request.
 //! * [`Scripted`]: a line-by-line dialogue, for what no server would say.
 //! * [`ScriptedSmtp`]: a sink that refuses, hangs or drops where it is told to.
+//! * [`SocksProxy`]: a proxy that leads everywhere to one port.
 //! * [`Postrider`]: the program with a home of its own.
 //! * [`Manifest`]: what must arrive, and whether it did, exactly once.
 //! * [`pop3s`], [`mailbox`], [`maildir`], [`smtp`]: the sections of a configuration.
@@ -37,6 +38,7 @@ mod postfix;
 mod program;
 mod scripted;
 mod smtp;
+mod socks;
 
 pub use config::{mailbox, maildir, pop3s, set_deferrals_due, smtp};
 pub use dovecot::Dovecot;
@@ -50,6 +52,7 @@ pub use postfix::Postfix;
 pub use program::{Output, Postrider, Running};
 pub use scripted::{Scripted, Step};
 pub use smtp::{Received, ScriptedSmtp, SmtpBehaviour, Stage};
+pub use socks::{SocksBehaviour, SocksProxy};
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

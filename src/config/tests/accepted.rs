@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::credential::{Credential, SecretSource};
 use crate::deliver::{Kind, smtp};
-use crate::net::{TlsMode, TlsVersion};
+use crate::net::{Proxy, Route, TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
 use crate::poll::Account;
 use crate::sasl::Mechanism;
@@ -31,6 +31,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert!(account.enabled && account.received_header && account.auth.is_empty());
     assert_eq!((account.endpoint.tls, account.endpoint.port), (TlsMode::Implicit, 995));
     assert_eq!(account.endpoint.trust, crate::net::Trust::default());
+    assert_eq!(account.endpoint.route, Route::Direct { source: None });
     assert_eq!(account.policy, Policy::default());
     assert_eq!((account.interval, account.timeout, account.deadline), (secs(300), secs(60), secs(3600)));
     let config = parse_text(&with_account("")).expect("sound");
@@ -83,6 +84,19 @@ fn every_account_key_has_its_effect() {
         ("tls-client-cert = \"~/c\"\ntls-client-key = \"/k\"", |a| {
             a.endpoint.trust.client_certificate == Some(("/home/a/c".into(), "/k".into()))
         }),
+        ("source-address = \"::1\"", |a| a.endpoint.route == Route::Direct { source: "::1".parse().ok() }),
+        ("proxy = \"none\"", |a| a.endpoint.route == Route::default()),
+        ("proxy = \"socks5://gw\"\nsource-address = \"::1\"", |a| {
+            let proxy = Proxy { host: "gw".into(), port: 1080, login: None };
+            a.endpoint.route == Route::Proxy { proxy, source: "::1".parse().ok() }
+        }),
+        ("proxy = \"socks5://gw:9\"\nproxy-username = \"a\"\nproxy-password-file = \"p\"", |a| {
+            let login = Some(("a".into(), "/etc/postrider/p".into()));
+            a.endpoint.route == Route::Proxy { proxy: Proxy { host: "gw".into(), port: 9, login }, source: None }
+        }),
+        ("connect-command = [\"ssh\", \"gw\"]\nproxy = \"none\"", |a| {
+            a.endpoint.route == Route::Command(vec!["ssh".into(), "gw".into()])
+        }),
         ("password = \"hunter2\"", |a| {
             a.credential == Credential::Password(SecretSource::Inline(Secret::new(b"hunter2".to_vec())))
         }),
@@ -128,6 +142,7 @@ fn every_smtp_key_has_its_effect() {
         ("host = \"mx.example\"", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::StartTls, 25)),
         ("tls = \"implicit\"", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::Implicit, 465)),
         ("tls = \"starttls\"\nport = 587", |s| (s.endpoint.tls, s.endpoint.port) == (TlsMode::StartTls, 587)),
+        ("source-address = \"10.0.0.1\"", |s| s.endpoint.route == Route::Direct { source: "10.0.0.1".parse().ok() }),
         ("username = \"a\"\npassword-file = \"/p\"", |s| {
             s.login == Some(("a".into(), SecretSource::File("/p".into())))
         }),
@@ -162,6 +177,33 @@ fn an_account_inherits_what_it_does_not_say_and_its_own_password_key_replaces_an
 }
 
 #[test]
+fn clear_text_by_the_operators_own_command_and_one_name_by_two_ways_are_no_cause_for_a_warning() {
+    let login = "host = \"pop.example\"\nusername = \"alice\"\npassword-file = \"/p\"\ndeliver = \"home\"\n";
+    let by = |gateway| format!("[accounts.{gateway}]\n{login}tls = \"none\"\nconnect-command = [\"{gateway}\"]\n");
+    let config = parse_text(&(by("a") + &by("b") + HOME)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn an_accounts_own_way_takes_the_place_of_an_inherited_one_of_any_kind() {
+    let (proxy, command) = ("proxy = \"socks5://gw\"", "connect-command = [\"x\"]");
+    let through = Route::Proxy { proxy: Proxy { host: "gw".into(), port: 1080, login: None }, source: None };
+    let by = Route::Command(vec!["x".into()]);
+    for (inherited, own, want) in [
+        (proxy, "", &through),
+        (command, "", &by),
+        (proxy, command, &by),
+        (command, proxy, &through),
+        (proxy, "proxy = \"none\"", &Route::default()),
+        (command, "proxy = \"none\"", &Route::default()),
+    ] {
+        let text = format!("[defaults]\n{inherited}\n{}", with_account(own));
+        let config = parse_text(&text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+        assert_eq!((&config.accounts[0].endpoint.route, config.warnings.len()), (want, 0), "{text}");
+    }
+}
+
+#[test]
 fn a_file_of_another_program_that_writes_each_table_by_turns_is_read() {
     let text = "state-dir = \"/w/state\"\nruntime-dir = \"/w/run.d\"\nmax-concurrent-polls = 8\n[defaults]\n\
                 host = \"127.0.0.1\"\nport = 1110\ntls = \"none\"\nretention = \"delete\"\ntimeout = \"120s\"\n\
@@ -185,6 +227,11 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
             with_account("tls = \"none\""),
             "config.toml:2:7: account `work`: with tls = \"none\" the password and the mail can be read on the way",
         ),
+        // The name is another machine's there.
+        (
+            with_account("tls = \"none\"\nhost = \"localhost\"\nproxy = \"socks5://gw\""),
+            "config.toml:2:7: account `work`: with tls = \"none\" the password and the mail can be read on the way",
+        ),
         (
             with_account("tls = \"none\"\nhost = \"::1\"\ntls-ca = \"/x\""),
             "config.toml:4:1: `tls-ca` has no effect without TLS (tls = \"none\")",
@@ -203,6 +250,10 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
                 with_account("")
             ),
             "config.toml:6:11: `work` and `twin` are the same mailbox, which is fetched twice",
+        ),
+        (
+            with_account("connect-command = [\"x\"]\nsource-address = \"::1\""),
+            "config.toml:3:1: `source-address` has no effect with `connect-command`",
         ),
         (with_account("oversize = \"headers\""), "config.toml:2:1: `oversize` has no effect without `max-size`"),
         (

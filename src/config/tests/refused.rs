@@ -33,6 +33,19 @@ fn a_bad_account_key_is_one_problem_that_says_what_is_wanted() {
         ("tls-ca = \"/bad.pem\"", "`tls-ca`: /bad.pem: holds no certificate"),
         ("tls-client-cert = \"/x\"", "`tls-client-cert` needs `tls-client-key` too"),
         ("tls-client-key = \"/x\"", "`tls-client-key` needs `tls-client-cert` too"),
+        ("proxy = \"http://gw\"", "`proxy`: write socks5://HOST:PORT"),
+        (
+            "proxy = \"socks5://a:b@gw\"",
+            "`proxy`: the user name and the password have their own keys: `proxy-username`, `proxy-password-file`",
+        ),
+        ("proxy = \"socks5://gw\"\nproxy-username = \"a\"", "`proxy-username` needs `proxy-password-file` too"),
+        (
+            "proxy = \"socks5://gw\"\nconnect-command = [\"x\"]",
+            "`proxy` and `connect-command` are both set; there is one way to a server",
+        ),
+        ("connect-command = [\"\"]", "`connect-command` has no program: its first string is empty"),
+        ("proxy-username = \"a\"\nproxy-password-file = \"/p\"", "`proxy-username` needs `proxy` too"),
+        ("source-address = \"eth0\"", "`source-address`: not an IP address such as 192.0.2.1 or 2001:db8::1"),
         (
             "password-file = \"/p\"\npassword = \"x\"",
             "`password-file` and `password` are both set; one password is enough",

@@ -28,6 +28,8 @@ fn files() -> Vec<String> {
         format!("password = [\n  \"{CANARY}\",\n]"),
         format!("password.value = \"{CANARY}\""),
         format!("kennwort = \"{CANARY}\""),
+        format!("proxy = \"socks5://alice:{CANARY}@gw.example\""),
+        format!("proxy = 'socks5://{CANARY}'"),
     ];
     let mut files: Vec<String> = bodies
         .iter()
@@ -84,7 +86,7 @@ fn in_canary(file: &str, at: usize) -> bool {
 }
 
 fn in_key(file: &str, at: usize) -> bool {
-    let keys = ["password", "pasword", "Password", "passwd", "pass", "secret", "kennwort"];
+    let keys = ["password", "pasword", "Password", "passwd", "pass", "secret", "kennwort", "proxy"];
     keys.iter().any(|key| file.match_indices(key).any(|(start, _)| (start..=start + key.len()).contains(&at)))
 }
 
@@ -109,7 +111,7 @@ proptest! {
 
     #[test]
     fn a_password_is_never_shown_after_several_slips_of_the_hand(
-        which in 0..17_usize,
+        which in 0..19_usize,
         slips in prop::collection::vec((any::<prop::sample::Index>(), 0..SLIPS.len(), any::<bool>()), 1..4),
     ) {
         let mut file = files()[which].clone();

@@ -286,12 +286,12 @@ fn all_files_together_have_a_limit() {
 fn every_file_that_the_service_depends_on_is_watched() {
     let text = with_account(
         "deliver = [\"home\", \"hub\"]\npassword-file = \"/p1\"\ntls-ca = \"/ca\"\ntls-client-cert = \"/c\"\n\
-         tls-client-key = \"/k\"",
+         tls-client-key = \"/k\"\nproxy = \"socks5://gw\"\nproxy-username = \"u\"\nproxy-password-file = \"/p3\"",
     );
     let smtp = "[destinations.hub]\ntype = \"smtp\"\nhost = \"mx\"\nrecipient = \"a@b.example\"\nusername = \"u\"\n\
                 password-file = \"/p2\"\ntls-ca = \"/ca2\"\ntls-client-cert = \"/c2\"\ntls-client-key = \"/k2\"\n";
     let main = format!("{text}{smtp}");
     let config = parse_files(&[file("config.toml", &main)]).unwrap_or_else(|error| panic!("{error}"));
-    let want = ["/etc/postrider/config.toml", "/p1", "/ca", "/c", "/k", "/p2", "/ca2", "/c2", "/k2"];
+    let want = ["/etc/postrider/config.toml", "/p1", "/ca", "/c", "/k", "/p3", "/p2", "/ca2", "/c2", "/k2"];
     assert_eq!(config.watched(), want.map(PathBuf::from).into());
 }

@@ -118,6 +118,7 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::{NetError, ProxyFault};
     use crate::pop3::session::SessionError;
     use crate::sasl::ExchangeError;
 
@@ -127,5 +128,12 @@ mod tests {
         assert_eq!(of(ExchangeError::Unproven("SCRAM-SHA-256")), Verdict::LoginRefused { certain: false });
         let mechanism = "CRAM-MD5";
         assert_eq!(of(ExchangeError::Challenge { mechanism, fault: String::new() }), Verdict::Failed);
+    }
+
+    #[test]
+    fn a_proxy_that_refuses_its_login_is_no_server_that_refuses_the_mailboxs() {
+        let fault = ProxyFault::LoginRefused;
+        let error = NetError::Proxy { proxy: "gw:1080".into(), server: "pop.example:995".into(), fault };
+        assert_eq!(verdict(Some(&PollError::Session(error.into())), None), Verdict::Failed);
     }
 }

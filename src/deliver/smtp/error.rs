@@ -92,7 +92,7 @@ impl Failure for SmtpError {
 
     fn advice(&self) -> Option<String> {
         let text = match self {
-            SmtpError::Net(NetError::Connect { source, .. }) if source.kind() == io::ErrorKind::ConnectionRefused => {
+            SmtpError::Net(error) if error.is_refused() => {
                 "Nothing listens there: check `host`, `port` and `tls` (implicit is port 465, starttls is 587 or 25, \
                  none is 25)."
             }

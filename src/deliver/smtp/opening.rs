@@ -48,7 +48,7 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
     }
 
     let tls_version = wire.stream().tls_version();
-    let is_private = wire.stream().is_encrypted() || endpoint.is_loopback();
+    let is_private = wire.stream().is_encrypted() || endpoint.is_private();
     let place = || Place { server: endpoint.shown(), step: "EHLO" };
     let wire = wire.hand_over(&extensions.answer()).map_err(|error| SmtpError::from_io(place(), error))?;
     let control = wire.control();
@@ -95,7 +95,7 @@ pub(super) fn reply_of(error: &lettre::transport::smtp::Error) -> Option<Reply> 
 fn credentials(settings: &Settings, secret: Option<&Secret>) -> Result<Option<Credentials>, SmtpError> {
     let Some((user, _)) = &settings.login else { return Ok(None) };
     let endpoint = &settings.endpoint;
-    if endpoint.tls == TlsMode::None && !endpoint.is_loopback() {
+    if endpoint.tls == TlsMode::None && !endpoint.is_private() {
         return Err(SmtpError::ClearLogin { server: endpoint.shown() });
     }
     // A NUL would end the field in PLAIN.

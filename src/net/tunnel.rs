@@ -1,0 +1,222 @@
+//! A connection that a command makes (`connect-command`): its standard input and output.
+//!
+//! There is no shell, and the environment is small.  The command has a process group of its own,
+//! all of which is killed when the connection is dropped.  What it writes to standard error is
+//! read, so that it never waits for us, and the last line is told if it ends by itself.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::time::{Sleep, sleep};
+
+use super::NetError;
+use crate::credential::ended;
+use crate::text;
+
+/// What a command gets of our environment: enough to find programs, keys and an agent.
+const ENVIRONMENT: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "SSH_AUTH_SOCK"];
+
+/// Time between the end of its output and that of the command, to learn how it ended.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Octets of standard error that are kept; the last line is in them.
+const KEPT: usize = 1024;
+
+/// How a command ended, once it has; known to others than the connection's owner.
+pub(super) type Epitaph = Arc<OnceLock<String>>;
+
+/// A running command.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    program: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    output: ChildStdout,
+    errors: Option<ChildStderr>,
+    said: Vec<u8>,
+    status: Option<ExitStatus>,
+    /// Its output has ended: how long its own end is waited for.
+    grace: Option<Pin<Box<Sleep>>>,
+    epitaph: Epitaph,
+}
+
+impl Tunnel {
+    /// Starts a command.
+    ///
+    /// # Errors
+    /// There is no such program, or it cannot be run.
+    pub(super) fn start(argv: &[String]) -> Result<Self, NetError> {
+        let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
+        let failed = |source| NetError::CommandStart { program: program.to_owned(), source };
+        let kept = ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(kept)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let missing = || failed(io::ErrorKind::BrokenPipe.into());
+        Ok(Self {
+            program: program.to_owned(),
+            input: Some(child.stdin.take().ok_or_else(missing)?),
+            output: child.stdout.take().ok_or_else(missing)?,
+            errors: child.stderr.take(),
+            child,
+            said: Vec::new(),
+            status: None,
+            grace: None,
+            epitaph: Epitaph::default(),
+        })
+    }
+
+    /// Where it will be written how the command ended.
+    pub(super) fn epitaph(&self) -> Epitaph {
+        Arc::clone(&self.epitaph)
+    }
+
+    /// Takes what has come on standard error.
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        let mut octets = [0; KEPT];
+        while let Some(errors) = &mut self.errors {
+            let mut buf = ReadBuf::new(&mut octets);
+            match Pin::new(errors).poll_read(cx, &mut buf) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.said.extend_from_slice(buf.filled());
+                    let surplus = self.said.len().saturating_sub(KEPT);
+                    self.said.drain(..surplus);
+                }
+                Poll::Ready(_) => self.errors = None,
+            }
+        }
+    }
+
+    /// Its output or its input is closed: waits for its end, but not for long.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.drain(cx);
+        if self.status.is_none()
+            && let Poll::Ready(Ok(status)) = pin!(self.child.wait()).poll(cx)
+        {
+            self.status = Some(status);
+        }
+        let grace = self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE)));
+        let is_known = self.status.is_some() && self.errors.is_none();
+        if !is_known && grace.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let how = self.status.as_ref().map_or_else(|| "has closed the connection".to_owned(), ended);
+        let epitaph = format!("connect-command {:?} {how}{}", self.program, last_line(&self.said));
+        Poll::Ready(io::Error::new(io::ErrorKind::BrokenPipe, self.epitaph.get_or_init(|| epitaph).clone()))
+    }
+}
+
+/// The last line that is not empty, to follow what has happened.
+fn last_line(said: &[u8]) -> String {
+    let line = said.rsplit(|&octet| octet == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
+    line.map_or(String::new(), |line| format!(": {}", text::shown(line)))
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.drain(cx);
+        let before = buf.remaining();
+        match Pin::new(&mut this.output).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) if buf.remaining() == before && before > 0 => this.poll_end(cx).map(Err),
+            read => read,
+        }
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        // It may take nothing more until somebody reads what it complains about.
+        this.drain(cx);
+        let Some(input) = &mut this.input else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
+        match Pin::new(input).poll_write(cx, buf) {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => this.poll_end(cx).map(Err),
+            written => written,
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().input = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Tunnel {
+    /// Kills the whole group; the runtime kills and collects the command itself.
+    fn drop(&mut self) {
+        // Until it is collected, nobody else has its number.
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn start(argv: &[&str]) -> Tunnel {
+        Tunnel::start(&argv.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()).expect("started")
+    }
+
+    #[tokio::test]
+    async fn what_is_written_goes_in_and_what_it_prints_comes_out() {
+        let mut tunnel = start(&["cat"]);
+        tunnel.write_all(b"$HOME").await.expect("written");
+        tunnel.shutdown().await.expect("shut");
+        let mut octets = Vec::new();
+        let error = tunnel.read_to_end(&mut octets).await.expect_err("its end is told");
+        assert_eq!(octets, b"$HOME");
+        assert_eq!(error.to_string(), "connect-command \"cat\" ended with exit code 0");
+    }
+
+    #[tokio::test]
+    async fn the_last_line_of_its_complaints_is_told_and_none_holds_it_up() {
+        let script =
+            "head -c 300000 /dev/zero | tr '\\0' x >&2; echo through; printf '\\nno \\033way\\n\\n' >&2; exit 3";
+        let mut tunnel = start(&["sh", "-c", script]);
+        let mut octets = Vec::new();
+        let error = tunnel.read_to_end(&mut octets).await.expect_err("ended");
+        assert_eq!(octets, b"through\n");
+        assert_eq!(error.to_string(), "connect-command \"sh\" ended with exit code 3: no \\x1bway");
+        assert_eq!(tunnel.epitaph().get(), Some(&error.to_string()));
+    }
+
+    #[tokio::test]
+    async fn a_command_that_only_closes_its_output_is_not_waited_for() {
+        let mut tunnel = start(&["sh", "-c", "exec >&- 2>&-; sleep 1000"]);
+        let error = tunnel.read_u8().await.expect_err("closed");
+        assert_eq!(error.to_string(), "connect-command \"sh\" has closed the connection");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_told_at_once() {
+        let error = Tunnel::start(&["/nowhere/x".to_owned()]).expect_err("not there");
+        assert!(matches!(error, NetError::CommandStart { .. }), "{error}");
+    }
+}
