@@ -5,20 +5,34 @@
 //! synced: it has to outlive the process, not the machine.  After a loss of power it may be an old
 //! one whose removal was lost, and no message is to blame in any case; so it names the boot that it
 //! is of, and one of another boot tells nothing.
+//!
+//! Only a death from within counts: a panic, or a signal of a crash, which leaves a word in
+//! `STATE-DIR/attempts/.died` ([`death_note`]).  SIGKILL is somebody else's doing, and may hit any
+//! message.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::message::{MessageKey, Name, UNIQUE_ID_LIMIT};
 
 /// Changes with every start of the machine (proc_sys_kernel(5)): a UUID of 36 characters.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Octets before the first slot.
+/// Octets before the flag.
 const BOOT_OCTETS: usize = 36;
+
+/// Octets before the first slot: the boot, and whether the poll has panicked.
+const HEAD_OCTETS: usize = BOOT_OCTETS + 1;
+
+/// Whether the process before this one has crashed.
+static CRASHED: AtomicBool = AtomicBool::new(false);
+
+/// Where this process leaves word when it crashes; -1: nowhere.
+static DEATH_NOTE: AtomicI32 = AtomicI32::new(-1);
 
 /// Octets of a slot: length and occurrence of a unique-id, and the unique-id.
 const SLOT_OCTETS: usize = 2 + 4 + UNIQUE_ID_LIMIT;
@@ -40,13 +54,43 @@ pub struct Death {
 pub struct Attempts {
     file: File,
     path: PathBuf,
+    panicked: bool,
+}
+
+/// Finds out how the last process has ended, and where this one is to leave word if it crashes.
+/// Once, before the first poll.
+///
+/// # Errors
+/// The state directory cannot be written.
+pub fn watch(state_dir: &Path) -> io::Result<()> {
+    make_directory(state_dir)?;
+    let path = state_dir.join("attempts/.died");
+    CRASHED.store(std::fs::metadata(&path).is_ok_and(|note| note.len() > 0), Ordering::Relaxed);
+    let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    // It stays open for life.
+    DEATH_NOTE.store(std::os::fd::IntoRawFd::into_raw_fd(note), Ordering::Relaxed);
+    Ok(())
+}
+
+/// The descriptor that a handler of a crash's signals writes to; -1: none.
+pub fn death_note() -> i32 {
+    DEATH_NOTE.load(Ordering::Relaxed)
+}
+
+fn make_directory(state_dir: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(state_dir.join("attempts")) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The messages that an earlier poll of the account has died of.
 pub fn left(state_dir: &Path, account: &Name) -> Vec<Death> {
     let left = std::fs::read(path(state_dir, account)).unwrap_or_default();
-    let Some((boot, slots)) = left.split_first_chunk::<BOOT_OCTETS>() else { return Vec::new() };
-    if *boot != this_boot() {
+    let Some((boot, rest)) = left.split_first_chunk::<BOOT_OCTETS>() else { return Vec::new() };
+    let Some((panicked, slots)) = rest.split_first() else { return Vec::new() };
+    let died = *panicked != 0 || CRASHED.load(Ordering::Relaxed);
+    if *boot != this_boot() || !died {
         return Vec::new();
     }
     // A message may be in the hands of several.
@@ -76,14 +120,13 @@ impl Attempts {
     /// The state directory cannot be written.
     pub fn begin(state_dir: &Path, account: &Name) -> io::Result<Self> {
         let path = path(state_dir, account);
-        match DirBuilder::new().mode(0o700).create(state_dir.join("attempts")) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+        make_directory(state_dir)?;
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         // As below: without it the marks tell nothing.
-        let _ = file.write_all_at(&this_boot(), 0);
-        Ok(Self { file, path })
+        let mut head = [0; HEAD_OCTETS];
+        head[..BOOT_OCTETS].copy_from_slice(&this_boot());
+        let _ = file.write_all_at(&head, 0);
+        Ok(Self { file, path, panicked: false })
     }
 
     /// A message is going to be handled; `again`: the last poll has died of it.  At most one at a
@@ -103,14 +146,25 @@ impl Attempts {
         self.write(slot, &[0; 2]);
     }
 
-    /// The poll has ended, well or not: nothing was died of.
-    pub fn end(&self) {
-        let _ = std::fs::remove_file(&self.path);
+    /// A part of the poll has panicked.
+    pub fn panicked(&mut self) {
+        self.panicked = true;
     }
 
     /// A mark that cannot be made protects nobody, and holds up nobody.
     fn write(&self, slot: usize, mark: &[u8]) {
-        let _ = self.file.write_all_at(mark, (BOOT_OCTETS + slot * SLOT_OCTETS) as u64);
+        let _ = self.file.write_all_at(mark, (HEAD_OCTETS + slot * SLOT_OCTETS) as u64);
+    }
+}
+
+impl Drop for Attempts {
+    /// The poll has ended, well or not: nothing was died of, unless this is a panic.
+    fn drop(&mut self) {
+        if self.panicked || std::thread::panicking() {
+            let _ = self.file.write_all_at(&[1], BOOT_OCTETS as u64);
+        } else {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -132,7 +186,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let account = Name::new("a").expect("a name");
         let key = |uid: &[u8], occurrence| MessageKey::new(uid, occurrence).expect("a key");
-        let marks = Attempts::begin(dir.path(), &account).expect("begun");
+        let mut marks = Attempts::begin(dir.path(), &account).expect("begun");
         assert_eq!(left(dir.path(), &account), []);
         let long = key(&[b'x'; UNIQUE_ID_LIMIT], 7);
         marks.enter(0, &key(b"one", 0), false);
@@ -141,7 +195,9 @@ mod tests {
         marks.enter(3, &key(b"2", 1), false);
         marks.enter(1, &key(b"three", 0), true);
         marks.leave(1);
-        // As after a death: nothing is ended.
+        // Whoever was killed has died of nothing.
+        assert_eq!(left(dir.path(), &account), []);
+        marks.panicked();
         drop(marks);
         let deaths = [Death { key: key(b"2", 1), again: false }, Death { key: long, again: true }];
         assert_eq!(left(dir.path(), &account), deaths);
@@ -153,11 +209,14 @@ mod tests {
     fn no_message_is_to_blame_for_a_loss_of_power() {
         let dir = tempfile::tempdir().expect("a directory");
         let account = Name::new("a").expect("a name");
-        let marks = Attempts::begin(dir.path(), &account).expect("begun");
+        let mut marks = Attempts::begin(dir.path(), &account).expect("begun");
         marks.enter(0, &MessageKey::new(b"one", 0).expect("a key"), false);
+        marks.panicked();
+        drop(marks);
         assert_eq!(left(dir.path(), &account).len(), 1);
         let other = b"00000000-0000-4000-8000-000000000000";
-        marks.file.write_all_at(other, 0).expect("written");
+        let file = OpenOptions::new().write(true).open(path(dir.path(), &account)).expect("the marks");
+        file.write_all_at(other, 0).expect("written");
         assert_eq!(left(dir.path(), &account), []);
     }
 }

@@ -188,6 +188,8 @@ async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        // Ours is switched off (net::environment_for_openssl), which is not meant for others.
+        .env_remove("SSL_CERT_FILE")
         .process_group(0)
         .kill_on_drop(true);
     let mut child =

@@ -38,7 +38,7 @@
 //!   left.  What is damaged or gone is made anew from what can be read and from the Maildirs' file
 //!   names; an account whose mail cannot be made out that way waits for the operator.
 //! * **A message** ([`attempt`]): it is named in a file before it is handled, and set aside when the
-//!   program has died of it twice in a row.
+//!   program has crashed or panicked at it twice in a row; SIGKILL does not count.
 //! * **A destination** ([`deliver::Health`]): it is tried before mail is fetched for it, and left alone
 //!   for a while after a failure, while the others go on.
 //!
@@ -92,7 +92,8 @@
 //!   against injected replies are the same everywhere.
 //!
 //! Absent on purpose: trait objects for the closed sets (destination, mechanism), a mode without
-//! syncs, bounce messages, and `unsafe` (the binary has one line of it, for the environment).
+//! syncs, bounce messages, and `unsafe` (the binary has a little, for the
+//! environment and for the signals of a crash).
 #![forbid(unsafe_code)]
 
 pub mod attempt;

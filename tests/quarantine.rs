@@ -13,14 +13,14 @@ fn program(server: &MailboxServer, keys: &str) -> Postrider {
     Postrider::with_config(&[mailbox(server.port(), "a", &keys), maildir("home")].concat())
 }
 
-/// Starts a fetch, and kills it in the middle of the message on which the server falls silent,
+/// Starts a fetch, and lets it crash in the middle of the message on which the server falls silent,
 /// when so many others are delivered.
 fn die(program: &Postrider, server: &MailboxServer, delivered: usize) {
-    die_of(program, server, b"uid-1-2", delivered);
+    die_of(program, server, b"uid-1-2", "SEGV", delivered);
 }
 
 /// The same of any message.
-fn die_of(program: &Postrider, server: &MailboxServer, uid: &[u8; 7], delivered: usize) {
+fn die_of(program: &Postrider, server: &MailboxServer, uid: &[u8; 7], signal: &str, delivered: usize) {
     let before = server.count("RETR");
     let mut running = program.spawn(&["fetch"]);
     let marks = program.state_dir().join("attempts/a");
@@ -29,7 +29,9 @@ fn die_of(program: &Postrider, server: &MailboxServer, uid: &[u8; 7], delivered:
             && std::fs::read(&marks).is_ok_and(|marks| marks.windows(7).any(|seven| seven == uid))
             && std::fs::read_dir(program.path("home/new")).is_ok_and(|new| new.count() == delivered)
     });
-    running.kill();
+    running.signal(signal);
+    let output = running.wait(Duration::from_secs(10));
+    assert!(output.signal.is_some(), "{}", output.text());
 }
 
 #[test]
@@ -83,9 +85,25 @@ fn deaths_that_hit_another_message_each_time_set_none_aside() {
     let program = program(&server, "");
     die(&program, &server, 1);
     server.change(|behaviour| behaviour.hang_in_retr = Some((3, 20)));
-    die_of(&program, &server, b"uid-1-3", 1);
+    die_of(&program, &server, b"uid-1-3", "ABRT", 1);
     server.change(|behaviour| behaviour.hang_in_retr = Some((2, 20)));
     die(&program, &server, 1);
+    server.change(|behaviour| behaviour.hang_in_retr = None);
+    program.run(&["fetch"]).assert_success();
+    wanted.verify(&program.path("home")).assert_exactly_once();
+}
+
+#[test]
+fn whoever_is_killed_from_outside_has_died_of_nothing() {
+    let server = MailboxServer::start_with(
+        Message::several(3, Mix::Tiny),
+        Behaviour { hang_in_retr: Some((2, 20)), ..Behaviour::default() },
+    );
+    let wanted = server.manifest();
+    let program = program(&server, "");
+    for delivered in [1, 1, 1] {
+        die_of(&program, &server, b"uid-1-2", "KILL", delivered);
+    }
     server.change(|behaviour| behaviour.hang_in_retr = None);
     program.run(&["fetch"]).assert_success();
     wanted.verify(&program.path("home")).assert_exactly_once();

@@ -109,9 +109,12 @@ impl Transfer<'_> {
             moved: Vec::new(),
         };
         let (received, (tally, moved, committed)) = tokio::join!(receiver.run(jobs, harvest), committer.run(batches));
-        staging.await.map_err(|error| PollError::Panic(error.to_string()))?;
-        // After a panic the marks stay.
-        attempts.end();
+        let staged = staging.await;
+        if let Err(error) = staged {
+            // The thread's own hold on the marks is gone with it.
+            Arc::into_inner(attempts).iter_mut().for_each(Attempts::panicked);
+            return Err(PollError::Panic(error.to_string()));
+        }
         Ok(Transferred { received, committed, tally, moved })
     }
 }
