@@ -1,0 +1,97 @@
+//! The rules of a delivery into a Maildir, one test each.
+
+use super::*;
+use crate::message::{MessageKey, Name};
+use std::os::unix::fs::PermissionsExt;
+
+fn maildir() -> (tempfile::TempDir, Maildir) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let maildir = Maildir::open(&Settings { path: dir.path().join("Maildir") }, false).expect("made");
+    (dir, maildir)
+}
+
+fn names(maildir: &Maildir, sub: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(maildir.path().join(sub)).expect("a directory");
+    entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("ASCII")).collect()
+}
+
+#[test]
+fn a_message_appears_in_new_with_mode_0600() {
+    let (_dir, maildir) = maildir();
+    let mut draft = maildir.create("1.a.host".into()).expect("made");
+    draft.write(b"text\n").expect("written");
+    draft.sync().expect("synced");
+    assert_eq!(names(&maildir, "new"), [""; 0]);
+    let name = draft.keep();
+    maildir.publish(&name).expect("moved");
+    assert_eq!((names(&maildir, "new"), names(&maildir, "tmp")), (vec!["1.a.host".to_owned()], vec![]));
+    let mode = maildir.path().join("new/1.a.host").metadata().expect("there").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+}
+
+#[test]
+fn no_file_is_ever_replaced() {
+    let (_dir, maildir) = maildir();
+    std::fs::write(maildir.path().join("new/n"), "old").expect("written");
+    for publish in [Maildir::publish, |maildir: &Maildir, name: &str| {
+        maildir.link_and_unlink(name).map_err(|error| failure(maildir.path(), "x", &error.into()))
+    }] {
+        maildir.create("n".into()).expect("made").keep();
+        publish(&maildir, "n").expect_err("refused");
+        assert_eq!(std::fs::read(maildir.path().join("new/n")).expect("read"), b"old");
+        std::fs::remove_file(maildir.path().join("tmp/n")).expect("still there");
+    }
+}
+
+#[test]
+fn an_abandoned_draft_leaves_nothing() {
+    let (_dir, maildir) = maildir();
+    drop(maildir.create("n".into()).expect("made"));
+    assert_eq!(names(&maildir, "tmp"), [""; 0]);
+}
+
+#[test]
+fn only_unknown_drafts_of_this_instance_are_removed() {
+    let (_dir, maildir) = maildir();
+    let account = Name::new("a").expect("a name");
+    let key = |uid: &[u8]| MessageKey::new(uid, 0).expect("a key");
+    let stray = file_name("mine", &account, &key(b"1"));
+    let known = file_name("mine", &account, &key(b"2"));
+    let foreign = file_name("theirs", &account, &key(b"1"));
+    for name in [&stray, &known, &foreign, &"1.M2P3.host".to_owned()] {
+        maildir.create(name.clone()).expect("made").keep();
+    }
+    assert_eq!(maildir.remove_strays("mine", |name| name == known).expect("read"), 1);
+    assert_eq!(names(&maildir, "tmp").len(), 3);
+    assert!(!maildir.has_draft(&stray).expect("read"));
+}
+
+#[test]
+fn a_probe_that_a_crash_has_left_is_removed() {
+    let (_dir, maildir) = maildir();
+    maildir.create(format!("1.{PROBE}7")).expect("made").keep();
+    maildir.create("1.probe7".to_owned()).expect("made").keep();
+    assert_eq!(maildir.remove_strays("mine", |_| false).expect("read"), 1);
+    assert_eq!(names(&maildir, "tmp"), ["1.probe7"]);
+}
+
+#[test]
+fn a_maildir_is_not_made_where_its_parent_is_missing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let settings = Settings { path: dir.path().join("not/there") };
+    let error = Maildir::open(&settings, false).expect_err("refused");
+    assert_eq!((error.class(), error.kind), (Class::LocalIo, io::ErrorKind::NotFound));
+}
+
+#[test]
+fn a_maildir_that_was_there_is_not_made_again() {
+    let (_dir, maildir) = maildir();
+    let settings = Settings { path: maildir.path().to_owned() };
+    Maildir::open(&settings, true).expect("there");
+    std::fs::remove_dir(maildir.path().join("tmp")).expect("empty");
+    assert!(Maildir::open(&settings, true).expect_err("refused").gone);
+    std::fs::remove_dir_all(maildir.path()).expect("removed");
+    assert!(Maildir::open(&settings, true).expect_err("refused").gone);
+    assert!(!maildir.path().exists());
+    Maildir::open(&settings, false).expect("made");
+}
