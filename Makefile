@@ -1,6 +1,7 @@
 # make demo    build, then fetch mail from a throw-away POP3S mailbox into ./demo/Maildir
 # make check   everything that CI checks, against real servers
 # make torture every kill, failing call, cut connection, full disk and loss of power: 40 minutes; writes docs/torture.md
+# make fuzz    libFuzzer on every property of fuzz/, FUZZ_SECONDS=60 each
 # make deb     a Debian package in target/debian
 #
 # These need a Rust toolchain; the first three install the system packages they need, by apt, when some
@@ -41,7 +42,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test torture fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture fuzz fuzz-merge fuzz-lint fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
 
 all: build
 
@@ -56,6 +57,7 @@ check:
 	$(MAKE) install-check
 	$(MAKE) fmt
 	$(MAKE) lint
+	$(MAKE) fuzz-lint
 	$(MAKE) doc
 	$(MAKE) man-lint
 	$(MAKE) sample
@@ -89,6 +91,18 @@ test:
 torture: install-check
 	POSTRIDER_TORTURE=long $(CARGO) test --locked --test torture -- --nocapture --test-threads=4
 	POSTRIDER_TORTURE=long $(CARGO) test --locked --test power_loss -- --nocapture
+
+# fuzz/README.md tells more.  `make check` has every property hold for the corpus (tests/fuzz_corpus.rs).
+fuzz: toolchain
+	@CARGO="$(CARGO)" fuzz/run $(FUZZ)
+
+# Takes what the fuzzer has found on the way into the corpus.
+fuzz-merge: toolchain
+	@CARGO="$(CARGO)" fuzz/run --merge $(FUZZ)
+
+# Neither built nor linked here, so that no C++ is compiled.
+fuzz-lint:
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --no-default-features --locked --target-dir "$(TARGET)" -- -D warnings
 
 # The sample configuration must be one that postrider accepts.
 sample:

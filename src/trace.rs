@@ -65,4 +65,25 @@ mod tests {
         trace.address = None;
         assert!(trace.received(&date).starts_with("Received: from [IPv6:::1]\n\tby home.example.net with POP3 (post"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_host_is_the_field_is_one_and_its_date_is_read_again(
+            host in "[A-Za-z0-9._-]{1,253}|[0-9a-f:]{2,20}|[0-9.]{7,15}",
+            by in "[A-Za-z0-9._-]{1,64}",
+            octets in proptest::option::of(proptest::array::uniform16(0_u8..)),
+            second in 0_i64..253_402_300_799 - 86_400,
+            hours in -12_i8..=14,
+        ) {
+            let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(hours));
+            let now = jiff::Timestamp::from_second(second).expect("a time").to_zoned(zone);
+            let address = octets.map(|octets| IpAddr::from(octets).to_canonical());
+            let field = Trace { host, address, tls_version: None, by }.received(&now);
+            proptest::prop_assert_eq!(field.lines().count(), 3);
+            proptest::prop_assert!(field.lines().skip(1).all(|line| line.starts_with('\t')));
+            proptest::prop_assert!(field.lines().all(|line| line.len() <= 998));
+            let head = crate::header::Head::scan(format!("{field}Subject: x\n\n").as_bytes());
+            proptest::prop_assert_eq!(head.date, Some(second));
+        }
+    }
 }

@@ -146,4 +146,20 @@ mod tests {
             assert_eq!(duration(text).map(written).as_deref(), Ok(text));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_duration_is_read_as_it_is_written(seconds in 0..i64::MAX.cast_unsigned()) {
+            let duration_in_seconds = Duration::from_secs(seconds);
+            proptest::prop_assert_eq!(duration(&written(duration_in_seconds)), Ok(duration_in_seconds));
+        }
+
+        #[test]
+        fn a_number_with_a_unit_is_their_product_or_too_large(number in 0_u64.., unit in 0..SIZES.len(), space in " {0,2}") {
+            let (name, scale) = SIZES[unit];
+            let product = u128::from(number) * u128::from(scale);
+            let want = i64::try_from(product).map(i64::cast_unsigned).map_err(|_| Wrong::TooLarge);
+            proptest::prop_assert_eq!(size(&format!("{space}{number}{space}{name}{space}")), want);
+        }
+    }
 }

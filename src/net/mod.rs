@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use dial::{connect, within};
 pub use error::{CertificateFault, NetError};
 pub use route::{Proxy, Route};
-pub use socks::ProxyFault;
+pub use socks::{ProxyFault, ask as ask_proxy};
 pub use stream::Stream;
 pub use tls::{check_files, environment_for_openssl};
 

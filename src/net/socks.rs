@@ -95,7 +95,10 @@ impl From<io::Error> for ProxyFault {
 
 /// Has the proxy at the other end of `stream` connect to a host; what is read from it after that
 /// is the host's.
-pub(super) async fn ask(
+///
+/// # Errors
+/// It refuses, breaks off or is no proxy of this kind; the login cannot be had or sent.
+pub async fn ask(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     proxy: &Proxy,
     host: &str,

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod any;
+
 const NOW: UnixTime = 1_000_000;
 const DAY: u64 = 24 * 3600;
 

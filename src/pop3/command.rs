@@ -144,4 +144,28 @@ mod tests {
         assert!(encoded(Command::User(&"u".repeat(248))).is_ok());
         assert_eq!(encoded(Command::User(&"u".repeat(249))), Err(CommandError::TooLong("user name")));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_user_and_the_password_are_each_is_one_line_or_nothing(
+            octets in proptest::collection::vec(
+                proptest::prop_oneof![8 => proptest::num::u8::ANY, 1 => proptest::sample::select(b"\r\n\0 ".to_vec())],
+                0..300,
+            ),
+        ) {
+            let text = String::from_utf8_lossy(&octets).into_owned();
+            let mut out = b"NOOP\r\n".to_vec();
+            for (verb, argument) in [("PASS ", octets.as_slice()), ("USER ", text.as_bytes())] {
+                out.truncate(6);
+                let done = match verb {
+                    "PASS " => encode_pass(argument, &mut out),
+                    _ => Command::User(&text).encode(&mut out),
+                };
+                let fits = 7 + argument.len() <= LINE_LIMIT && !argument.iter().any(|octet| b"\r\n\0".contains(octet));
+                proptest::prop_assert_eq!(done.is_ok(), fits);
+                let want = if fits { [verb.as_bytes(), argument, b"\r\n"].concat() } else { Vec::new() };
+                proptest::prop_assert_eq!(&out[6..], want);
+            }
+        }
+    }
 }

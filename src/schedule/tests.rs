@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod any;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn name(name: &str) -> Name {

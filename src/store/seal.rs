@@ -119,4 +119,26 @@ mod tests {
         break_seal(dir.path()).expect("removed");
         assert_eq!(Seal::read(dir.path()), None);
     }
+
+    proptest::proptest! {
+        // Each case waits for the disk.
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_note_is_read_as_it_was_written_and_any_other_text_is_none_or_a_note(
+            numbers in proptest::array::uniform4(proptest::num::i64::ANY),
+            crc32 in proptest::num::u32::ANY,
+            text in "[0-9a-f -]{0,60}|(?s).{0,60}",
+        ) {
+            let dir = tempfile::tempdir().expect("a directory");
+            let [generation, size, seconds, nanoseconds] = numbers;
+            let size_octets = size.unsigned_abs();
+            let seal = Seal { generation, size_octets, crc32, changed: (seconds, nanoseconds) };
+            seal.write(dir.path()).expect("written");
+            proptest::prop_assert_eq!(Seal::read(dir.path()), Some(seal));
+            std::fs::write(dir.path().join(NAME), &text).expect("written");
+            let read = Seal::read(dir.path());
+            proptest::prop_assert!(read.is_none() || text.split_ascii_whitespace().count() == 5);
+        }
+    }
 }

@@ -15,7 +15,7 @@ const RUN_LIMIT: usize = 1024;
 
 /// The state of a conversion between two pieces.
 #[derive(Debug, Default)]
-pub(super) struct Converter {
+pub struct Converter {
     /// CRs that have been read and not been decided about.
     carriage_returns: usize,
     /// A line end that is written before whatever follows it.
@@ -25,7 +25,7 @@ pub(super) struct Converter {
 impl Converter {
     /// Converts the next piece, wherever the message is cut.  What is undecided at the end of the
     /// message is what has to be left out.
-    pub(super) fn convert(&mut self, piece: &[u8]) -> Vec<u8> {
+    pub fn convert(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(piece.len() + piece.len() / 16 + 16);
         let mut rest = piece;
         while let Some(&octet) = rest.first() {

@@ -4,26 +4,26 @@ use std::fmt::Write as _;
 
 /// The offers that are of use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extensions {
+pub struct Extensions {
     /// RFC 2920.
-    pub(super) pipelining: bool,
+    pub pipelining: bool,
     /// RFC 6152.
-    pub(super) eight_bit_mime: bool,
+    pub eight_bit_mime: bool,
     /// RFC 6531.
-    pub(super) smtp_utf8: bool,
+    pub smtp_utf8: bool,
     /// RFC 3207.
-    pub(super) start_tls: bool,
+    pub start_tls: bool,
     /// RFC 1870; the largest message, `None` for any.
-    pub(super) size: Option<Option<u64>>,
+    pub size: Option<Option<u64>>,
     /// RFC 4954, PLAIN.
-    pub(super) plain: bool,
+    pub plain: bool,
     /// The same, LOGIN.
-    pub(super) login: bool,
+    pub login: bool,
 }
 
 impl Extensions {
     /// Reads the lines of the answer; the first one is the server's name.
-    pub(super) fn parse(lines: &[String]) -> Self {
+    pub fn parse(lines: &[String]) -> Self {
         let mut found = Self::default();
         for line in lines.iter().skip(1) {
             // `AUTH=PLAIN` is from before the standard, and still announced.
@@ -48,7 +48,7 @@ impl Extensions {
     }
 
     /// Their names.
-    pub(super) fn names(&self) -> Vec<&'static str> {
+    pub fn names(&self) -> Vec<&'static str> {
         let names = [
             (self.pipelining, "PIPELINING"),
             (self.eight_bit_mime, "8BITMIME"),
@@ -62,7 +62,7 @@ impl Extensions {
     }
 
     /// An answer to EHLO with what lettre has to know, written as it expects it.
-    pub(super) fn answer(&self) -> String {
+    pub fn answer(&self) -> String {
         let mut answer = String::from("250-server\r\n");
         for name in self.names().into_iter().filter(|name| *name != "STARTTLS") {
             let _ = write!(answer, "250-{name}\r\n");

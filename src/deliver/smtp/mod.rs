@@ -27,10 +27,12 @@ use std::time::Duration;
 use crate::credential::SecretSource;
 use crate::net::Endpoint;
 
+pub use body::Converter;
 pub use client::{Accepted, Client};
 pub use error::{Place, SendError, SmtpError};
+pub use extensions::Extensions;
 pub use pool::{DeliveryError, Pool, UnavailableError};
-pub use reply::Reply;
+pub use reply::{Replies, Reply};
 
 /// Settings of an SMTP destination.
 #[derive(Clone, Debug, PartialEq, Eq)]

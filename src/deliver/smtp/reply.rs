@@ -60,7 +60,7 @@ impl fmt::Display for Reply {
 
 /// What a server has said, line by line.
 #[derive(Debug, Default)]
-pub(super) struct Replies {
+pub struct Replies {
     /// The line that has not ended.
     line: Vec<u8>,
     /// Lines of the reply that has not ended.
@@ -78,7 +78,7 @@ impl Replies {
     ///
     /// # Errors
     /// It is no reply, or too long for one: what is wrong with it.
-    pub(super) fn feed(&mut self, octets: &[u8]) -> Result<(), String> {
+    pub fn feed(&mut self, octets: &[u8]) -> Result<(), String> {
         for part in octets.split_inclusive(|&octet| octet == b'\n') {
             if self.line.len() + part.len() > LINE_LIMIT {
                 return Err(format!("a line longer than {LINE_LIMIT} octets"));
@@ -112,22 +112,22 @@ impl Replies {
     }
 
     /// How many replies have ended.
-    pub(super) fn complete(&self) -> usize {
+    pub fn complete(&self) -> usize {
         self.complete
     }
 
     /// Whether everything that was said has been taken.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.line.is_empty() && self.lines == 0 && self.ready().is_empty()
     }
 
     /// What can be taken.
-    pub(super) fn ready(&self) -> &[u8] {
+    pub fn ready(&self) -> &[u8] {
         &self.ready[self.taken..]
     }
 
     /// Takes some of it.
-    pub(super) fn take(&mut self, octets: usize) {
+    pub fn take(&mut self, octets: usize) {
         self.taken += octets;
         if self.taken >= self.ready.len() {
             self.ready.clear();
@@ -136,7 +136,7 @@ impl Replies {
     }
 
     /// Takes a whole reply: its code and the text of each line.
-    pub(super) fn take_reply(&mut self) -> Option<(u16, Vec<String>)> {
+    pub fn take_reply(&mut self) -> Option<(u16, Vec<String>)> {
         let mut lines = Vec::new();
         let mut end = 0;
         for line in self.ready().split_inclusive(|&octet| octet == b'\n') {

@@ -1,0 +1,53 @@
+//! The file of the messages that a poll was at: any octets of it, and what is written is read.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use postrider::attempt::{Attempts, Death, forget, left};
+use postrider::message::{MessageKey, Name};
+
+/// Octets of a slot: length, occurrence, unique-id.
+const SLOT: usize = 2 + 4 + 512;
+
+pub(super) fn holds(slots: &[u8]) {
+    thread_local! {
+        static DIR: tempfile::TempDir = tempfile::tempdir().expect("a directory");
+    }
+    DIR.with(|dir| {
+        let account = Name::new("work").expect("a name");
+        let file = dir.path().join("attempts").join(account.as_str());
+        drop(Attempts::begin(dir.path(), &account).expect("begun"));
+        // Octets of another boot, or of anything.
+        std::fs::write(&file, slots).expect("written");
+        assert_eq!(left(dir.path(), &account), []);
+        let boot = std::fs::read("/proc/sys/kernel/random/boot_id").expect("the boot");
+        std::fs::write(&file, [&boot[..36], &[1], slots].concat()).expect("written");
+        let deaths = left(dir.path(), &account);
+        assert_eq!(deaths, naive(slots));
+        written(dir.path(), &account, &deaths);
+        forget(dir.path(), &account);
+        assert_eq!(left(dir.path(), &account), []);
+    });
+}
+
+fn naive(slots: &[u8]) -> Vec<Death> {
+    let deaths = slots.chunks(SLOT).filter(|slot| slot.len() >= 6).filter_map(|slot| {
+        let again = slot[0] & 0x80 != 0;
+        let length = usize::from(slot[0] & 0x7f) << 8 | usize::from(slot[1]);
+        let occurrence = slot[2..6].iter().fold(0, |value, &octet| value << 8 | u32::from(octet));
+        (length <= slot.len() - 6).then(|| MessageKey::new(&slot[6..6 + length], occurrence))?.map(|key| (key, again))
+    });
+    let deaths: BTreeSet<Death> = deaths.map(|(key, again)| Death { key, again }).collect();
+    deaths.into_iter().collect()
+}
+
+/// The same messages, entered by a poll that panics.
+fn written(dir: &Path, account: &Name, deaths: &[Death]) {
+    let mut attempts = Attempts::begin(dir, account).expect("begun");
+    for (slot, death) in deaths.iter().enumerate() {
+        attempts.enter(slot, &death.key, death.again);
+    }
+    attempts.panicked();
+    drop(attempts);
+    assert_eq!(left(dir, account), deaths);
+}

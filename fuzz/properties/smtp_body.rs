@@ -1,0 +1,43 @@
+//! A message on its way through DATA: its lines are the same for every server, so that nobody can
+//! smuggle a second message through.
+
+use postrider::deliver::smtp::Converter;
+
+use super::cuts;
+
+/// CRs in a row that the simple model below is right about.
+const RUN_LIMIT: usize = 1024;
+
+pub(super) fn holds(message: &[u8]) {
+    if message.windows(RUN_LIMIT).any(|run| run.iter().all(|&octet| octet == b'\r')) {
+        return;
+    }
+    let want = naive(message);
+    for (first, second) in cuts(message) {
+        assert_eq!(converted(&[first, second]), want, "cut at {}", first.len());
+    }
+    assert_eq!(converted(&message.chunks(1).collect::<Vec<_>>()), want, "octet by octet");
+    assert_eq!(converted(&[&want, b"\r\n"]), want, "what is safe stays");
+    let mut rest = want.as_slice();
+    while let Some(at) = rest.iter().position(|octet| matches!(octet, b'\r' | b'\n')) {
+        assert!(rest[at..].starts_with(b"\r\n"), "no bare CR or LF");
+        rest = &rest[at + 2..];
+    }
+}
+
+fn converted(pieces: &[&[u8]]) -> Vec<u8> {
+    let mut converter = Converter::default();
+    pieces.iter().flat_map(|piece| converter.convert(piece)).collect()
+}
+
+/// Line by line; the last line end is left to the dot.
+fn naive(message: &[u8]) -> Vec<u8> {
+    let end = message.iter().rposition(|&octet| octet != b'\r').map_or(0, |at| at + 1);
+    let message = &message[..end];
+    let message = message.strip_suffix(b"\n").unwrap_or(message);
+    let lines = message.split(|&octet| octet == b'\n').map(|line| {
+        let end = line.iter().rposition(|&octet| octet != b'\r').map_or(0, |at| at + 1);
+        line[..end].iter().map(|&octet| if octet == b'\r' { b' ' } else { octet }).collect::<Vec<u8>>()
+    });
+    lines.collect::<Vec<_>>().join(&b"\r\n"[..])
+}
