@@ -76,7 +76,7 @@ mod tests {
             hours in -12_i8..=14,
         ) {
             let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(hours));
-            let now = jiff::Timestamp::from_second(second).expect("a time").to_zoned(zone);
+            let now = jiff::Timestamp::from_second(second).expect("a time").to_zoned_datetime(zone);
             let address = octets.map(|octets| IpAddr::from(octets).to_canonical());
             let field = Trace { host, address, tls_version: None, by }.received(&now);
             proptest::prop_assert_eq!(field.lines().count(), 3);

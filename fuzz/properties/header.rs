@@ -68,7 +68,7 @@ fn plainly(message: &[u8]) -> Vec<u8> {
 fn dated(head: &Head) {
     let Some(seconds) = head.date else { return };
     let time = jiff::Timestamp::from_second(seconds).expect("a time");
-    if let Ok(text) = jiff::fmt::rfc2822::to_string(&time.to_zoned(jiff::tz::TimeZone::UTC)) {
+    if let Ok(text) = jiff::fmt::rfc2822::to_string(&time.to_zoned_datetime(jiff::tz::TimeZone::UTC)) {
         assert_eq!(Head::scan(format!("Date: {text}\n").as_bytes()).date, Some(seconds), "{text}");
     }
 }

@@ -71,7 +71,8 @@ async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<
         is_private: true,
     };
     let mut session = client.login(&login).await?;
-    steps.push(format!("{:?} {:?}", session.capabilities(), session.stat().await?));
+    steps.push(format!("{:?}", session.capabilities()));
+    steps.push(format!("{:?}", session.stat().await?));
     let mut entries = session.uidl().await?.unwrap_or_default();
     entries.sort_by_key(|entry| entry.number);
     session.sizes(&mut entries).await?;

@@ -1,6 +1,6 @@
 //! The service's control socket, from a client's side.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use crate::failure::Class;
 /// Silence of the service that ends a request: it tells progress ten times a second, and answers
 /// at once otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Octets of an answer: the status of ten thousand accounts has some millions.
+const ANSWER_LIMIT: u64 = 64 << 20;
 
 /// A connection with a request under way.
 pub(super) struct Answers {
@@ -50,10 +53,10 @@ fn open(config: &Config, request: &Request) -> Option<io::Result<Answers>> {
 }
 
 impl Answers {
-    /// The next answer; `None` at the end.
+    /// The next answer; `None` at the end.  One that is too long is cut, and cannot be read then.
     pub(super) fn next(&mut self) -> io::Result<Option<Reply>> {
         let mut line = Vec::new();
-        match self.lines.read_until(b'\n', &mut line)? {
+        match (&mut self.lines).take(ANSWER_LIMIT).read_until(b'\n', &mut line)? {
             0 => Ok(None),
             _ => Ok(Some(serde_json::from_slice(&line)?)),
         }

@@ -1,6 +1,8 @@
 //! The handshake: which authorities, which versions, which certificate.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use async_native_tls::{TlsConnector, TlsStream};
@@ -9,6 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::stream::Tapped;
 use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, roots};
+
+/// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
+const FILE_LIMIT: u64 = 16 << 20;
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
 /// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
@@ -91,7 +96,14 @@ fn read_identity(certificate: &Path, key: &Path) -> Result<Identity, NetError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, NetError> {
-    std::fs::read(path).map_err(|error| bad(path, &format!("cannot be read: {error}")))
+    let mut octets = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut octets))
+        .map_err(|error| bad(path, &format!("cannot be read: {error}")))?;
+    match octets.len() as u64 > FILE_LIMIT {
+        true => Err(bad(path, "is longer than 16 MiB")),
+        false => Ok(octets),
+    }
 }
 
 fn bad(path: &Path, cause: &str) -> NetError {
@@ -195,6 +207,13 @@ mod tests {
         for cut in 0..hello.len() {
             version_of(&hello[..cut]);
         }
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_not_read_for_ever() {
+        let trust = Trust { ca_file: Some("/dev/zero".into()), ..Trust::default() };
+        let text = check_files(&trust).expect_err("no certificate").to_string();
+        assert!(text.contains("longer than 16 MiB"), "{text}");
     }
 
     #[test]

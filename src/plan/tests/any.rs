@@ -64,7 +64,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         Just(Retention::Keep),
         Just(Retention::Delete),
         (0..3 * DAY).prop_map(|seconds| Retention::After(Duration::from_secs(seconds))),
-        Just(Retention::After(Duration::MAX)),
+        Just(Retention::After(Duration::from_secs(i64::MAX.cast_unsigned()))),
     ];
     let oversize = prop_oneof![Just(Oversize::Skip), Just(Oversize::Headers)];
     let limits = (prop::option::of(0..200_u64), prop::option::of(0..6_u32));
