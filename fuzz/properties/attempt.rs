@@ -17,10 +17,10 @@ pub(super) fn holds(slots: &[u8]) {
         let account = Name::new("work").expect("a name");
         let file = dir.path().join("attempts").join(account.as_str());
         drop(Attempts::begin(dir.path(), &account).expect("begun"));
-        // Octets of another boot, or of anything.
-        std::fs::write(&file, slots).expect("written");
-        assert_eq!(left(dir.path(), &account), []);
         let boot = std::fs::read("/proc/sys/kernel/random/boot_id").expect("the boot");
+        // Octets of another boot, or of anything.  The fuzzer has found out the name of this one.
+        std::fs::write(&file, slots).expect("written");
+        assert!(slots.starts_with(&boot[..36]) || left(dir.path(), &account).is_empty());
         std::fs::write(&file, [&boot[..36], &[1], slots].concat()).expect("written");
         let deaths = left(dir.path(), &account);
         assert_eq!(deaths, naive(slots));

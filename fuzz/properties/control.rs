@@ -62,7 +62,8 @@ fn obeyed(note: Note) -> String {
                 let summary = Summary { account: account.to_string(), ..Summary::default() };
                 results.iter().for_each(|results| drop(results.send(summary.clone())));
             }
-            format!("{} {accounts:?}", if results.is_some() { "fetch" } else { "poll" })
+            let names: Vec<&str> = accounts.iter().map(Name::as_str).collect();
+            format!("{} [{}]", if results.is_some() { "fetch" } else { "poll" }, names.join(", "))
         }
         Note::Reload(result) => {
             let _ = result.send(Err("it is wrong".to_owned()));

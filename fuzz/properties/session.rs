@@ -18,6 +18,8 @@ use super::turns::Turns;
 use super::{assert_fit_to_be_shown, block_on};
 
 const PASSWORD: &str = "hunter2hunter2";
+/// The same as PLAIN sends it.
+const PLAIN: &str = "AGFsaWNlAGh1bnRlcjJodW50ZXIy";
 const SEPARATOR: Option<u8> = Some(0x1e);
 
 /// What happened, step by step; what the client said; whether it lost step.
@@ -53,10 +55,25 @@ fn tell(input: &[u8], mechanisms: &[Mechanism], piece: usize) -> Told {
     if let Err(error) = ended {
         let text = error.to_string();
         assert_fit_to_be_shown(&text);
-        assert!(!text.contains(PASSWORD) && !format!("{error:?}").contains(PASSWORD), "{text}");
+        // A server that knows it beforehand may say it where it likes.
+        if answers_login(&error) {
+            let debugged = format!("{error:?}");
+            assert!(
+                ![PASSWORD, PLAIN].iter().any(|secret| text.contains(secret) || debugged.contains(secret)),
+                "{text}"
+            );
+        }
         steps.push(text);
     }
     (steps, stream.said, lost_step)
+}
+
+/// Whether the error is about the answer to what holds the password.
+fn answers_login(error: &SessionError) -> bool {
+    match error {
+        SessionError::OutOfStep { step, .. } => ["PASS", "AUTH", "APOP"].iter().any(|verb| step.starts_with(verb)),
+        error => error.is_login_refused(),
+    }
 }
 
 async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<String>) -> Result<(), SessionError> {

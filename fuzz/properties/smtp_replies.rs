@@ -49,9 +49,12 @@ fn naive(said: &[u8]) -> bool {
         return false;
     }
     lines.retain(|line| line.ends_with(b"\n"));
-    let mut length = 0;
+    let (mut length, mut code) = (0, None);
     lines.iter().all(|line| {
         length += 1;
+        if *code.get_or_insert(line.get(..3)) != line.get(..3) {
+            return false;
+        }
         let good = match line.trim_ascii_end() {
             [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9'] => Some(true),
             [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9', b' ', ..] => Some(true),
@@ -60,7 +63,7 @@ fn naive(said: &[u8]) -> bool {
         };
         let short = length <= LINES_LIMIT;
         if good == Some(true) {
-            length = 0;
+            (length, code) = (0, None);
         }
         good.is_some() && short
     })

@@ -65,6 +65,8 @@ pub struct Replies {
     line: Vec<u8>,
     /// Lines of the reply that has not ended.
     lines: usize,
+    /// Their code.
+    code: [u8; 3],
     /// Lines that nobody has taken.
     ready: Vec<u8>,
     /// Octets of `ready` that have been taken.
@@ -94,6 +96,11 @@ impl Replies {
     fn end_line(&mut self) -> Result<(), String> {
         let line = std::mem::take(&mut self.line);
         let (code, text) = split(&line).ok_or_else(|| text::shown(&line))?;
+        // RFC 5321 §4.2.1.  Which of two would count is not for us to guess.
+        if self.lines > 0 && *code != self.code {
+            return Err(format!("two codes in one reply: {}", text::shown(&line)));
+        }
+        self.code = *code;
         let is_last = text.first() != Some(&b'-');
         self.lines += 1;
         if self.lines > LINES_LIMIT {
@@ -153,9 +160,9 @@ impl Replies {
 }
 
 /// Divides a line after its code; some servers end a reply by a code and nothing else.
-fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split(line: &[u8]) -> Option<(&[u8; 3], &[u8])> {
     let line = line.trim_ascii_end();
-    let (code, text) = line.split_at_checked(3)?;
+    let (code, text) = line.split_first_chunk()?;
     // The digits that RFC 5321 §4.2.1 gives a meaning; lettre knows no others.
     let good = matches!(code, [b'2'..=b'5', b'0'..=b'5', b'0'..=b'9']);
     (good && matches!(text.first(), None | Some(b' ' | b'-'))).then_some((code, text))
@@ -205,7 +212,17 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_refused() {
-        for said in ["hello\r\n", "\r\n", "25\r\n", "250_x\r\n", "690 x\r\n", "100 x\r\n", "+OK\r\n", "2\u{e9}0 \r\n"] {
+        for said in [
+            "250-a\r\n550 b\r\n",
+            "hello\r\n",
+            "\r\n",
+            "25\r\n",
+            "250_x\r\n",
+            "690 x\r\n",
+            "100 x\r\n",
+            "+OK\r\n",
+            "2\u{e9}0 \r\n",
+        ] {
             assert!(fed(said.as_bytes()).is_err(), "{said:?}");
         }
     }
