@@ -247,7 +247,7 @@ impl Schedule {
             }
             Verdict::InUse => between(IN_USE.0, IN_USE.1, random),
             Verdict::TooSoon(delay) => {
-                let delay = delay.unwrap_or(LOGIN_DELAY).clamp(entry.timing.interval, LONGEST);
+                let delay = delay.unwrap_or(LOGIN_DELAY).min(LONGEST).max(entry.timing.interval);
                 delay + between(Duration::ZERO, delay / 10, random)
             }
             Verdict::ServerFault => around(SERVER_FAULT.max(entry.timing.interval), random),

@@ -16,6 +16,8 @@ const NEXT_FILE: &str = "\n%%\n";
 
 /// A password that is nowhere else, on a line of its own.
 const CANARY: &str = "Zq7xKw9vPd";
+/// What would give it away.
+const PARTS: [&str; 2] = ["Zq7xKw", "Kw9vPd"];
 
 pub(super) fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -24,6 +26,10 @@ pub(super) fn holds(input: &[u8]) {
     }
     let files: Vec<&str> = text.split(NEXT_FILE).take(3).collect();
     judged(&files);
+    // The fuzzer finds the password out in time.
+    if PARTS.iter().any(|part| text.contains(part)) {
+        return;
+    }
     let whole_lines = text.rfind('\n').map_or("", |end| &text[..=end]);
     for middle in [whole_lines.len() / 2, whole_lines.len()] {
         let at = whole_lines[..whole_lines.floor_char_boundary(middle)].rfind('\n').map_or(0, |at| at + 1);
@@ -109,7 +115,7 @@ fn silent(files: &[&str]) {
         Ok(config) => (config.warnings.concat(), format!("{config:?}")),
         Err(error) => (error.to_string(), format!("{error:?}")),
     };
-    for part in [&CANARY[..6], &CANARY[4..]] {
+    for part in PARTS {
         assert!(!shown.contains(part) && !debugged.contains(part), "{files:?}\n----\n{shown}\n{debugged}");
     }
 }

@@ -40,22 +40,23 @@ fn safe(head: &Head) {
 
 /// The header with a line for each field, and nothing else.
 fn plainly(message: &[u8]) -> Vec<u8> {
-    let mut fields: Vec<Vec<u8>> = Vec::new();
+    let mut fields: Vec<(Vec<u8>, usize)> = Vec::new();
     for line in message.split(|&octet| octet == b'\n') {
         match line.strip_suffix(b"\r").unwrap_or(line) {
             // The very first line cannot go on with anything.
             [b' ' | b'\t', ..] if !fields.is_empty() => {
-                fields.iter_mut().last().into_iter().for_each(|field| {
+                fields.iter_mut().last().into_iter().for_each(|(field, _)| {
                     field.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
                 });
             }
             [] => break,
-            line => fields.push(line.to_vec()),
+            line => fields.push((line.to_vec(), line.len())),
         }
     }
     let mut plain = Vec::new();
-    for field in fields {
-        let Some(colon) = field.iter().position(|&octet| octet == b':') else { continue };
+    // The colon is never on a line that goes on (RFC 5322 §4.5).
+    for (field, first_line) in fields {
+        let Some(colon) = field[..first_line].iter().position(|&octet| octet == b':') else { continue };
         let name = field[..colon].trim_ascii_end();
         if !name.is_empty() && name.iter().all(u8::is_ascii_graphic) {
             plain.extend_from_slice(&[name, &field[colon..], b"\n"].concat());

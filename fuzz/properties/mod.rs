@@ -24,10 +24,10 @@ mod token_refusal;
 mod turns;
 
 /// A property by the name of its folder in `fuzz/corpus/`.
-pub type Target = (&'static str, fn(&[u8]));
+pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: &[Target] = &[
+pub(crate) const TARGETS: &[Target] = &[
     ("address", address::holds),
     ("attempt", attempt::holds),
     ("capabilities", capabilities::holds),

@@ -248,4 +248,33 @@ mod tests {
         let trust = Trust { ca_file: Some(path), ..Trust::default() };
         assert!(matches!(check_files(&trust), Err(NetError::File { .. })));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn the_version_is_that_of_the_first_supported_versions_extension_whatever_surrounds_it(
+            session in 0..=32_u8,
+            before in proptest::collection::vec((44..99_u16, 0..20_u8), 0..4),
+            version in proptest::sample::select(vec![0x0301_u16, 0x0302, 0x0303, 0x0304, 0x7f1c]),
+            junk in proptest::collection::vec(0_u8.., 0..80),
+        ) {
+            let mut hello = vec![22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3];
+            hello.extend([7; 32]);
+            hello.push(session);
+            hello.extend(vec![8; usize::from(session)]);
+            hello.extend([0x13, 0x01, 0, 0, 90]);
+            for (kind, length) in before {
+                hello.extend(kind.to_be_bytes());
+                hello.extend([0, length]);
+                hello.extend(vec![9; usize::from(length)]);
+            }
+            proptest::prop_assert_eq!(version_of(&hello), "TLS 1.2");
+            hello.extend([0, 43, 0, 2]);
+            hello.extend(version.to_be_bytes());
+            hello.extend(&junk);
+            let names = [(0x0301, "TLS 1.0"), (0x0302, "TLS 1.1"), (0x0303, "TLS 1.2"), (0x0304, "TLS 1.3")];
+            let want = names.iter().find(|(known, _)| *known == version).map_or("TLS", |(_, name)| name);
+            proptest::prop_assert_eq!(version_of(&hello), want);
+            version_of(&junk);
+        }
+    }
 }

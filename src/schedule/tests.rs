@@ -59,6 +59,17 @@ fn a_login_delay_is_kept_and_survives_a_restart() {
 }
 
 #[test]
+fn a_server_that_wants_more_time_does_not_shorten_an_interval_of_days() {
+    let timing = Timing { interval: 3 * LONGEST, host: "h".into() };
+    for delay in [None, Some(MINUTE), Some(Duration::MAX)] {
+        let mut schedule = schedule(9);
+        schedule.handle(Event::Configured([(name("a"), (timing.clone(), Memory::default()))].into()), MINUTE);
+        schedule.handle(Event::Ended(name("a"), Verdict::TooSoon(delay)), MINUTE);
+        assert!(schedule.due(&name("a")).is_some_and(|due| due >= 3 * LONGEST), "{delay:?}");
+    }
+}
+
+#[test]
 fn a_refused_login_is_released_by_new_settings_or_by_name_but_not_by_polling_all() {
     for release in [Event::Released(name("a")), Event::Poll(name("a"))] {
         let mut schedule = schedule(9);

@@ -53,7 +53,8 @@ fn listing() -> impl Strategy<Value = Vec<Listed>> {
             key: uid.and_then(|uid| MessageKey::new(&[b'a' + uid], occurrence(index) as u32)),
             shared: same(uid) > 1,
             octets,
-            standing,
+            // What has no key is not known.
+            standing: standing.filter(|_| uid.is_some()),
         };
         messages.into_iter().enumerate().map(listed).collect()
     })
