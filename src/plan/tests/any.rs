@@ -41,6 +41,9 @@ fn standing() -> impl Strategy<Value = Option<Standing>> {
     ]
 }
 
+/// Unique-id, size, standing.
+type Message = (Option<u8>, Option<u64>, Option<Standing>);
+
 /// Few unique-ids, so that several messages have the same.
 fn listing() -> impl Strategy<Value = Vec<Listed>> {
     let message = (prop::option::weighted(0.9, 0..6_u8), prop::option::of(0..200_u64), standing());
@@ -48,7 +51,7 @@ fn listing() -> impl Strategy<Value = Vec<Listed>> {
         let uids: Vec<Option<u8>> = messages.iter().map(|(uid, ..)| *uid).collect();
         let same = |uid: Option<u8>| uids.iter().filter(|other| **other == uid && uid.is_some()).count();
         let occurrence = |index: usize| uids[..index].iter().filter(|other| **other == uids[index]).count();
-        let listed = |(index, (uid, octets, standing)): (usize, (Option<u8>, Option<u64>, Option<Standing>))| Listed {
+        let listed = |(index, (uid, octets, standing)): (usize, Message)| Listed {
             number: MessageNumber::new(index as u32 + 1).expect("not zero"),
             key: uid.and_then(|uid| MessageKey::new(&[b'a' + uid], occurrence(index) as u32)),
             shared: same(uid) > 1,
