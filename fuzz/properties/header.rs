@@ -76,7 +76,7 @@ fn dated(head: &Head) {
 
 /// What is behind the limit does not count.
 fn limited(message: &[u8]) {
-    if message.len() < 1024 || message.len() % 8 != 0 {
+    if message.len() < 1024 || !message.len().is_multiple_of(8) {
         return;
     }
     let long = message.repeat(SCAN_LIMIT / message.len() + 2);

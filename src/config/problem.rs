@@ -72,7 +72,7 @@ impl Problem {
                 .element(Origin::path(file).line(*line).char_column(*column))
                 .element(Level::NOTE.message("the line is not shown because it may hold a password")),
             Some(Place { line, shown: Some((text, span)), .. }) => title.element(
-                Snippet::source(text.as_str())
+                Snippet::source(tamed(text))
                     .path(file)
                     .line_start(*line)
                     .annotation(AnnotationKind::Primary.span(span.clone())),
@@ -127,6 +127,12 @@ impl fmt::Display for ConfigError {
             _ => write!(f, " in {} files", files.len()),
         }
     }
+}
+
+/// The renderer replaces the control characters of ASCII, and lets those of Latin-1 through, which
+/// steer some terminals too.  As many octets stand in their place, for the span.
+fn tamed(line: &str) -> String {
+    line.chars().map(|c| if matches!(c, '\u{80}'..='\u{9f}') { '\u{bf}' } else { c }).collect()
 }
 
 fn counted(number: usize, what: &str) -> String {

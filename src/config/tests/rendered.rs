@@ -141,3 +141,11 @@ fn the_number_of_shown_problems_is_bounded() {
     let shown = rendered(&text);
     assert!(shown.ends_with("... and 52 more\n\n152 problems in config.toml"), "{shown}");
 }
+
+#[test]
+fn no_control_character_of_a_line_reaches_the_terminal() {
+    for c in ('\0'..'\u{100}').filter(|c| c.is_control() && *c != '\n') {
+        let shown = rendered(&format!("username = \"a\"{c}\"ü\nhost = {c}ü{c}\n"));
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    }
+}
