@@ -42,7 +42,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test torture fuzz fuzz-merge fuzz-lint fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture fuzz fuzz-merge fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
 
 all: build
 
@@ -57,7 +57,6 @@ check:
 	$(MAKE) install-check
 	$(MAKE) fmt
 	$(MAKE) lint
-	$(MAKE) fuzz-lint
 	$(MAKE) doc
 	$(MAKE) man-lint
 	$(MAKE) sample
@@ -99,10 +98,6 @@ fuzz: toolchain
 # Takes what the fuzzer has found on the way into the corpus.
 fuzz-merge: toolchain
 	@CARGO="$(CARGO)" fuzz/run --merge $(FUZZ)
-
-# Neither built nor linked here, so that no C++ is compiled.
-fuzz-lint:
-	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --no-default-features --locked --target-dir "$(TARGET)" -- -D warnings
 
 # The sample configuration must be one that postrider accepts.
 sample:
