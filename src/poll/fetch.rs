@@ -82,7 +82,7 @@ pub(super) async fn run(
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);
-    progress.expect(jobs.len() as u64, jobs.iter().filter_map(|job| job.octets).sum());
+    progress.expect(jobs.len() as u64, jobs.iter().filter_map(|job| job.octets).fold(0, u64::saturating_add));
     let (deletable, mut deletions) = mpsc::unbounded_channel();
     let mut harvest = Harvest::default();
     let wanted = jobs.len();

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     Pause(Duration),
     /// Hears one more line, such as the answer to a challenge.
     Hear,
+    /// Waits until the client has sent something.
+    Await,
     /// Speaks TLS from here on.
     Upgrade,
     /// Deletes what is marked.
@@ -74,6 +76,7 @@ fn read(text: &str) -> Result<(Action, &str), String> {
         }
         "honest" => (Action::Honest, rest),
         "hear" => (Action::Hear, rest),
+        "await" => (Action::Await, rest),
         "upgrade" => (Action::Upgrade, rest),
         "update" => (Action::Update, rest),
         "stall" => (Action::Stall, rest),

@@ -84,6 +84,8 @@ pub(crate) struct Case {
     pub(crate) unstuffed: bool,
     /// The case waits for the client's patience to end.
     pub(crate) slow: bool,
+    /// How no line of the client may begin.
+    pub(crate) never: Vec<String>,
     /// The password must not be sent at all.
     pub(crate) no_login: bool,
     /// `good`, `stranger` or `elsewhere`.

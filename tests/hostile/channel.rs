@@ -119,6 +119,11 @@ impl Channel {
         }
     }
 
+    /// Waits for the client's next octet.
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        self.socket.peek(&mut [0]).map(drop)
+    }
+
     /// Reads without heed until the client has gone.
     pub(crate) fn outwait(&mut self) {
         let mut piece = [0; 4096];

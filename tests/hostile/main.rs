@@ -18,7 +18,7 @@
 //!   the one before STLS; without the word it is never that one.  `CAPA #2` is only the second one.
 //! * Actions: `'a line'` (with CRLF), `"octets"`, `repeat 5 'x{n}'`, `endless 'x{n}'`, `drip 50 "slow"`
 //!   (milliseconds for each octet), `flow 10 endless 'x'` (16 KiB each time), `pause 50`, `body 2` (message 2 and its final dot), `honest` (what an
-//!   honest server would answer), `hear` (one more line), `upgrade` (to TLS), `update` (delete what is
+//!   honest server would answer), `hear` (one more line), `await` (something from the client), `upgrade` (to TLS), `update` (delete what is
 //!   marked), and the ends `stall`, `close`, `cut` (without the farewell of TLS), `reset`.
 //! * `delivered: 1 3`, `deleted: all`, `then: all`: the messages that are in the Maildir, that are gone
 //!   from the server, and that are in the Maildir once the server has become honest.  Without these lines
@@ -27,7 +27,7 @@
 //!   of it, where it is not the same with LF.
 //! * `keys: auth = "plain"`: for the configuration; `capa: PIPELINING`: more for the answer to CAPA;
 //!   `transports: tls stls`; `certificate: stranger` (or `elsewhere`); `slow`: the case waits for `timeout`
-//!   or `deadline`; `no-login`: the password must not be sent at all, to nobody.
+//!   or `deadline`; `never: AUTH`: no line of the client may begin so; `no-login`: the password must not be sent at all, to nobody.
 //! * `each: a | b`: a case for each such line, numbered from the heading's on; `{0}` is a, `{1}` is b.
 //!
 //! `POSTRIDER_HOSTILE_CASE=210` runs one case alone; `make hostile` writes `docs/hostile.md`.

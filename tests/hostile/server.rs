@@ -45,15 +45,16 @@ pub(crate) struct Server {
 struct Setting {
     case: Case,
     transport: Transport,
-    acceptor: TlsAcceptor,
+    /// The one of the case, and an honest one.
+    acceptors: [TlsAcceptor; 2],
     maildir: PathBuf,
     record: Arc<Mutex<Record>>,
 }
 
 impl Server {
-    pub(crate) fn start(case: &Case, transport: Transport, acceptor: TlsAcceptor, maildir: PathBuf) -> Self {
+    pub(crate) fn start(case: &Case, transport: Transport, acceptors: [TlsAcceptor; 2], maildir: PathBuf) -> Self {
         let (record, wire) = (Arc::new(Mutex::new(Record::default())), Heard::default());
-        let setting = Setting { case: case.clone(), transport, acceptor, maildir, record: Arc::clone(&record) };
+        let setting = Setting { case: case.clone(), transport, acceptors, maildir, record: Arc::clone(&record) };
         let (setting, heard) = (Arc::new(setting), Arc::clone(&wire));
         let listener = Listener::start_raw(move |socket| {
             let begun = Instant::now();
@@ -150,8 +151,13 @@ impl<'a> Conversation<'a> {
     fn secure(&mut self) -> Said {
         match self.rule("handshake") {
             Some(actions) => self.perform(&actions, "handshake"),
-            None => Ok(self.channel.upgrade(&self.setting.acceptor)?),
+            None => self.upgrade(),
         }
+    }
+
+    fn upgrade(&mut self) -> Said {
+        let honest = self.setting.record().honest;
+        Ok(self.channel.upgrade(&self.setting.acceptors[usize::from(honest)])?)
     }
 
     fn hear(&mut self) -> Result<Option<String>, Ended> {
@@ -195,7 +201,8 @@ impl<'a> Conversation<'a> {
                 Action::Honest => self.honest(heard)?,
                 Action::Pause(time) => std::thread::sleep(*time),
                 Action::Hear => drop(self.hear()?),
-                Action::Upgrade => self.channel.upgrade(&self.setting.acceptor)?,
+                Action::Await => self.channel.wait()?,
+                Action::Upgrade => self.upgrade()?,
                 Action::Update => self.update(),
                 Action::Stall => {
                     self.channel.outwait();

@@ -47,7 +47,8 @@ impl Account<'_> {
         &self.case.expected[&self.transport]
     }
 
-    fn section(&self, certificates: &Certificates) -> String {
+    /// Its part of the configuration; once the server is honest, any login will do.
+    fn section(&self, certificates: &Certificates, honest: bool) -> String {
         let timeout = if self.case.slow { "2s" } else { "30s" };
         let deadline = if self.case.slow { DEADLINE } else { LONG_DEADLINE };
         let mut lines = vec![
@@ -68,7 +69,7 @@ impl Account<'_> {
         if !self.case.keys.iter().any(|key| key.starts_with("retention")) {
             lines.push("retention = \"delete\"".to_owned());
         }
-        lines.extend(self.case.keys.iter().cloned());
+        lines.extend(self.case.keys.iter().filter(|key| !honest || !key.starts_with("auth ")).cloned());
         lines.join("\n") + "\n" + &maildir(&self.name)
     }
 
@@ -114,6 +115,10 @@ impl Account<'_> {
         if self.case.no_login && !said.is_empty() {
             faults.push("the password was sent".to_owned());
         }
+        let never = |line: &&String| self.case.never.iter().any(|start| line.starts_with(start.as_str()));
+        if let Some(line) = record.lines.iter().find(never) {
+            faults.push(format!("it said {line:?}"));
+        }
         let after_auth = record.lines.iter().any(|line| line.starts_with("AUTH "));
         if !after_auth && said.iter().any(|line| !login.iter().any(|verb| line.starts_with(verb))) {
             faults.push("the password was sent elsewhere than in a login".to_owned());
@@ -155,7 +160,8 @@ pub(crate) fn run(cases: &[(&Case, Transport)], good: &Case, certificates: &Cert
     let start = |name: String, case, transport| {
         let case: &Case = case;
         let folder = program.path(&name);
-        let server = Server::start(case, transport, certificates.acceptor(&case.certificate), folder);
+        let acceptors = [certificates.acceptor(&case.certificate), certificates.acceptor("good")];
+        let server = Server::start(case, transport, acceptors, folder);
         Account { name, case, transport, server }
     };
     let mut accounts: Vec<Account<'_>> = cases
@@ -163,8 +169,11 @@ pub(crate) fn run(cases: &[(&Case, Transport)], good: &Case, certificates: &Cert
         .map(|&(case, transport)| start(format!("c{}-{}", case.number, transport.name()), case, transport))
         .collect();
     accounts.push(start(GOOD.to_owned(), good, Transport::Tls));
-    let sections: Vec<String> = accounts.iter().map(|account| account.section(certificates)).collect();
-    program.config(&sections.concat());
+    let configure = |honest| {
+        let sections: Vec<String> = accounts.iter().map(|account| account.section(certificates, honest)).collect();
+        program.config(&sections.concat());
+    };
+    configure(false);
 
     let first = program.spawn(&["fetch", "--json"]).wait(LONG_DEADLINE + MARGIN);
     let mut rows = Vec::new();
@@ -183,6 +192,7 @@ pub(crate) fn run(cases: &[(&Case, Transport)], good: &Case, certificates: &Cert
     for account in &accounts {
         account.server.record().honest = true;
     }
+    configure(true);
     set_deferrals_due(&program);
     let then = program.spawn(&["fetch", "--json"]).wait(LONG_DEADLINE + MARGIN);
     for (account, row) in accounts.iter().zip(&mut rows) {
@@ -227,8 +237,8 @@ fn transcript(account: &Account<'_>, first: &Output, then: &Output) -> String {
     let heard: Vec<String> = account.server.record().lines.iter().take(40).map(|line| clipped(line.as_bytes())).collect();
     let told = |output: &Output| {
         let name = format!("account {}: ", account.name);
-        let at = output.stderr.find(&name).map(|at| output.stderr[at..].chars().take(500).collect::<String>());
-        format!("exit {:?}: {}", output.code, at.unwrap_or_default().replace('\n', " "))
+        let at = output.stderr.find(&name).map(|at| output.stderr[at..].lines().next().unwrap_or_default().to_owned());
+        format!("exit {:?}: {}", output.code, at.unwrap_or_default())
     };
     format!("heard {heard:?}\n      first {}\n      then {}", told(first), told(then))
 }
