@@ -327,7 +327,8 @@ async fn finish(
         info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
         return Ok(());
     }
-    match session.quit().await {
+    // A server that lets its answer drip has no more time than for anything else.
+    match timeout_at(deadline, session.quit()).await.unwrap_or(Quit::Silence) {
         Quit::Done => report.deleted = harvest.marked.len() as u64,
         Quit::Refused(text) => warn!(account = %account.name, "QUIT refused: {text}"),
         Quit::Silence if harvest.marked.is_empty() => debug!(account = %account.name, "QUIT was not answered"),

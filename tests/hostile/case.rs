@@ -84,6 +84,8 @@ pub(crate) struct Case {
     pub(crate) unstuffed: bool,
     /// The case waits for the client's patience to end.
     pub(crate) slow: bool,
+    /// Why the case is known to fail, until the program is mended.
+    pub(crate) open: Option<String>,
     /// How no line of the client may begin.
     pub(crate) never: Vec<String>,
     /// The password must not be sent at all.
@@ -113,11 +115,14 @@ fn with_lf(octets: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The last line of each message that a case does not write itself.
+pub(crate) const DOTTED: &[u8] = b".A line that begins with a dot.\r\n";
+
 /// Message `number` of a case, as it is sent.
 pub(crate) fn message(number: usize, case: usize) -> Vec<u8> {
-    format!(
+    let text = format!(
         "From: sender@example.org\r\nSubject: message {number}\r\nMessage-ID: <{number}.{case}@example.org>\r\n\r\n\
-         The text of message {number}.\r\n.A line that begins with a dot.\r\n"
-    )
-    .into_bytes()
+         The text of message {number}.\r\n"
+    );
+    [text.as_bytes(), DOTTED].concat()
 }

@@ -179,15 +179,36 @@ impl Certificates {
 
     fn authority(&self, name: &str) {
         let (key, file, subject) = (format!("{name}-key.pem"), format!("{name}.pem"), format!("/CN=test {name}"));
-        self.openssl(&["-keyout", &key, "-out", &file, "-subj", &subject, "-addext", "basicConstraints=critical,CA:TRUE"]);
+        self.openssl(&[
+            "-keyout",
+            &key,
+            "-out",
+            &file,
+            "-subj",
+            &subject,
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+        ]);
     }
 
     fn certificate(&self, name: &str, authority: &str, names: &str) {
         let (key, file, names) = (format!("{name}-key.pem"), format!("{name}.pem"), format!("subjectAltName={names}"));
         let (ca, ca_key) = (format!("{authority}.pem"), format!("{authority}-key.pem"));
         self.openssl(&[
-            "-keyout", &key, "-out", &file, "-subj", "/CN=localhost", "-CA", &ca, "-CAkey", &ca_key,
-            "-addext", &names, "-addext", "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            &key,
+            "-out",
+            &file,
+            "-subj",
+            "/CN=localhost",
+            "-CA",
+            &ca,
+            "-CAkey",
+            &ca_key,
+            "-addext",
+            &names,
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
         ]);
     }
 

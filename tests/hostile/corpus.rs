@@ -1,7 +1,7 @@
 //! The corpus: reads the cases of `tests/hostile/corpus/`, whose format is told in `main.rs`.
 
 use super::action::{self, Action};
-use super::case::{Case, Expectation, Rule, Transport, message};
+use super::case::{Case, DOTTED, Expectation, Rule, Transport, message};
 use super::support::checkout;
 use std::collections::BTreeMap;
 
@@ -78,6 +78,7 @@ fn case(number: usize, name: &str, family: &str, lines: &[&str]) -> Result<Case,
         stored: BTreeMap::new(),
         unstuffed: false,
         slow: false,
+        open: None,
         never: Vec::new(),
         no_login: false,
         certificate: "good".to_owned(),
@@ -98,6 +99,7 @@ fn case(number: usize, name: &str, family: &str, lines: &[&str]) -> Result<Case,
             ("capa", "") => case.capabilities.push(value.to_owned()),
             ("unstuffed", "") => case.unstuffed = true,
             ("slow", "") => case.slow = true,
+            ("open", "") => case.open = Some(value.to_owned()),
             ("never", "") => case.never.push(value.to_owned()),
             ("no-login", "") => case.no_login = true,
             ("certificate", "") => case.certificate = value.to_owned(),
@@ -114,6 +116,12 @@ fn case(number: usize, name: &str, family: &str, lines: &[&str]) -> Result<Case,
             }
             _ => return Err(format!("not a line of a case: {line}")),
         }
+    }
+    if case.unstuffed {
+        // What such a server does to dots is another case.
+        case.messages.iter_mut().filter(|octets| octets.ends_with(DOTTED)).for_each(|octets| {
+            octets.truncate(octets.len() - DOTTED.len());
+        });
     }
     for transport in transports {
         case.expected.insert(transport, expectation(&wanted, transport, case.messages.len())?);

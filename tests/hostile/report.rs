@@ -83,7 +83,7 @@ const fn const_format() -> &'static str {
 `make hostile` writes this table: every case of `tests/hostile/corpus/`, in clear (clear), with TLS from
 the start (tls) and with STLS (stls).  Ten accounts with hostile servers and one with an honest one are
 fetched from by one process, and a second time when every server has become honest.  `timeout` is 30 s
-and `deadline` 45 s, or 2 s and 10 s in the cases that wait for them.  A case fails unless
+and `deadline` 45 s, or 3 s and 10 s in the cases that wait for them.  A case fails unless
 
 * the program neither panics nor outlasts its deadline, and uses less than 64 MiB;
 * the account ends with the exit code and the words that the case asks for, and the honest one with success;

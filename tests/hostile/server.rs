@@ -174,7 +174,9 @@ impl<'a> Conversation<'a> {
         let mut found = None;
         for (index, rule) in self.rules.iter().enumerate() {
             let is_early = rule.in_clear || matches!(rule.trigger.as_str(), "greeting" | "handshake");
-            if !matches(&rule.trigger, heard) || is_early != before_stls && rule.trigger != "greeting" && heard != "handshake" {
+            if !matches(&rule.trigger, heard)
+                || is_early != before_stls && rule.trigger != "greeting" && heard != "handshake"
+            {
                 continue;
             }
             let time = self.times.entry(index).or_default();
@@ -258,10 +260,11 @@ impl<'a> Conversation<'a> {
 
     fn body(&mut self, message: usize) -> Said {
         let octets = &self.setting.case.messages[message - 1];
+        let stuffs = !self.setting.case.unstuffed || self.setting.record().honest;
         let mut out = Vec::with_capacity(octets.len() + 16);
         for line in octets.split_inclusive(|&octet| octet == b'\n') {
             let begins = out.is_empty() || out.ends_with(b"\r\n");
-            if line.starts_with(b".") && begins && !self.setting.case.unstuffed {
+            if line.starts_with(b".") && begins && stuffs {
                 out.push(b'.');
             }
             out.extend_from_slice(line);

@@ -19,7 +19,7 @@ const PEAK_KIB: u64 = 64 * 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
 const LONG_DEADLINE: Duration = Duration::from_secs(45);
 /// ... by more than this, on a machine that is busy.
-const MARGIN: Duration = Duration::from_secs(40);
+const MARGIN: Duration = Duration::from_secs(30);
 
 /// The honest account, and the number of its case.
 const GOOD: &str = "good";
@@ -49,7 +49,7 @@ impl Account<'_> {
 
     /// Its part of the configuration; once the server is honest, any login will do.
     fn section(&self, certificates: &Certificates, honest: bool) -> String {
-        let timeout = if self.case.slow { "2s" } else { "30s" };
+        let timeout = if self.case.slow { "3s" } else { "30s" };
         let deadline = if self.case.slow { DEADLINE } else { LONG_DEADLINE };
         let mut lines = vec![
             format!("[accounts.{}]", self.name),
@@ -141,10 +141,6 @@ impl Account<'_> {
         }
         let number = |key: &str| summary[key].as_u64().unwrap_or(0);
         let told = (number("delivered"), number("deleted"));
-        // What was delivered without being listed so, is none of the case's expectations.
-        if told.1 != expected.deleted.len() as u64 && code == 0 && expected.deleted.is_empty() {
-            faults.push(format!("it tells of {} deletions", told.1));
-        }
         match error {
             "" => format!("{} delivered, {} deleted", told.0, told.1),
             error if told.0 > 0 => format!("{} delivered; {error}", told.0),
@@ -234,7 +230,8 @@ fn summaries(output: &Output) -> std::collections::BTreeMap<String, serde_json::
 }
 
 fn transcript(account: &Account<'_>, first: &Output, then: &Output) -> String {
-    let heard: Vec<String> = account.server.record().lines.iter().take(40).map(|line| clipped(line.as_bytes())).collect();
+    let heard: Vec<String> =
+        account.server.record().lines.iter().take(40).map(|line| clipped(line.as_bytes())).collect();
     let told = |output: &Output| {
         let name = format!("account {}: ", account.name);
         let at = output.stderr.find(&name).map(|at| output.stderr[at..].lines().next().unwrap_or_default().to_owned());
