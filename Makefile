@@ -1,6 +1,7 @@
 # make demo    build, then fetch mail from a throw-away POP3S mailbox into ./demo/Maildir
 # make check   everything that CI checks, against real servers
 # make torture every kill, failing call, cut connection, full disk and loss of power: 40 minutes; writes docs/torture.md
+# make hostile every case of the hostile servers: a minute; writes docs/hostile.md
 # make deb     a Debian package in target/debian
 #
 # These need a Rust toolchain; the first three install the system packages they need, by apt, when some
@@ -41,7 +42,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test torture fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture hostile fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
 
 all: build
 
@@ -89,6 +90,9 @@ test:
 torture: install-check
 	POSTRIDER_TORTURE=long $(CARGO) test --locked --test torture -- --nocapture --test-threads=4
 	POSTRIDER_TORTURE=long $(CARGO) test --locked --test power_loss -- --nocapture
+
+hostile: install-check
+	POSTRIDER_HOSTILE=table $(CARGO) test --locked --test hostile -- --nocapture
 
 # The sample configuration must be one that postrider accepts.
 sample:

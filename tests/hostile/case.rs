@@ -88,6 +88,8 @@ pub(crate) struct Case {
     pub(crate) open: Option<String>,
     /// How no line of the client may begin.
     pub(crate) never: Vec<String>,
+    /// The server says so much that it takes the client some time to hear it.
+    pub(crate) heavy: bool,
     /// The password must not be sent at all.
     pub(crate) no_login: bool,
     /// `good`, `stranger` or `elsewhere`.

@@ -27,7 +27,7 @@
 //!   of it, where it is not the same with LF.
 //! * `keys: auth = "plain"`: for the configuration; `capa: PIPELINING`: more for the answer to CAPA;
 //!   `transports: tls stls`; `certificate: stranger` (or `elsewhere`); `slow`: the case waits for `timeout`
-//!   or `deadline`; `never: AUTH`: no line of the client may begin so; `no-login`: the password must not be sent at all, to nobody.
+//!   or `deadline`; `heavy`: it needs longer than others; `never: AUTH`: no line of the client may begin so; `no-login`: the password must not be sent at all, to nobody.
 //! * `open: why`: the program is known to fail the case; the test fails as soon as it does not.
 //! * `each: a | b`: a case for each such line, numbered from the heading's on; `{0}` is a, `{1}` is b.
 //!
@@ -79,8 +79,8 @@ fn whatever_a_server_does_nobody_is_hurt() {
     for case in cases.iter().filter(is_chosen) {
         trials.extend(case.expected.keys().map(|&transport| (case, transport)));
     }
-    // Those that wait begin first, and wait together.
-    trials.sort_by_key(|(case, _)| !case.slow);
+    // Those that take their time begin first, and wait together.
+    trials.sort_by_key(|(case, _)| (!case.heavy, !case.slow));
     let groups: Vec<_> = trials.chunks(trial::ACCOUNTS).collect();
     let certificates = channel::Certificates::make();
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
