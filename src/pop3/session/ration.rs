@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 
 use crate::message::MessageNumber;
 
-/// Octets that all listings may have together while they are read, as they are kept then: a million
-/// messages with unique-ids like Dovecot's, or 300,000 with those of 70 octets.
-pub(super) const TOTAL_OCTETS: usize = 24 << 20;
+/// Octets that all listings may have together while they are read, as they are kept then: 700,000
+/// messages with unique-ids like Dovecot's, or 200,000 with those of 70 octets.
+pub(super) const TOTAL_OCTETS: usize = 16 << 20;
 
 /// Octets that are taken at a time.
 const PIECE_OCTETS: usize = 64 * 1024;
