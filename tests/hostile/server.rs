@@ -42,9 +42,9 @@ pub(crate) struct Server {
 }
 
 /// What a connection needs.
-struct Setting {
-    case: Case,
-    transport: Transport,
+pub(super) struct Setting {
+    pub(super) case: Case,
+    pub(super) transport: Transport,
     /// The one of the case, and an honest one.
     acceptors: [TlsAcceptor; 2],
     maildir: PathBuf,
@@ -75,12 +75,12 @@ impl Server {
 }
 
 impl Setting {
-    fn record(&self) -> MutexGuard<'_, Record> {
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().expect("no panic while locked")
     }
 
     /// Whether a message is whole in the Maildir at this moment.
-    fn is_delivered(&self, message: usize) -> bool {
+    pub(super) fn is_delivered(&self, message: usize) -> bool {
         let wanted = self.case.stored(message);
         let files = std::fs::read_dir(self.maildir.join("new")).into_iter().flatten().flatten();
         files.into_iter().any(|entry| std::fs::read(entry.path()).is_ok_and(|octets| octets == wanted))
@@ -88,10 +88,10 @@ impl Setting {
 }
 
 /// How an action or an answer ended.
-type Said = Result<(), Ended>;
+pub(super) type Said = Result<(), Ended>;
 
 /// The end of a connection.
-enum Ended {
+pub(super) enum Ended {
     Gone,
     Close,
     Cut,
@@ -104,14 +104,14 @@ impl From<io::Error> for Ended {
     }
 }
 
-struct Conversation<'a> {
-    setting: &'a Setting,
-    channel: Channel,
+pub(super) struct Conversation<'a> {
+    pub(super) setting: &'a Setting,
+    pub(super) channel: Channel,
     rules: Vec<Rule>,
     /// How often each rule has been looked at with success.
     times: HashMap<usize, usize>,
-    there: BTreeSet<usize>,
-    marked: BTreeSet<usize>,
+    pub(super) there: BTreeSet<usize>,
+    pub(super) marked: BTreeSet<usize>,
 }
 
 impl<'a> Conversation<'a> {
@@ -148,7 +148,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn secure(&mut self) -> Said {
+    pub(super) fn secure(&mut self) -> Said {
         match self.rule("handshake") {
             Some(actions) => self.perform(&actions, "handshake"),
             None => self.upgrade(),
@@ -160,7 +160,7 @@ impl<'a> Conversation<'a> {
         Ok(self.channel.upgrade(&self.setting.acceptors[usize::from(honest)])?)
     }
 
-    fn hear(&mut self) -> Result<Option<String>, Ended> {
+    pub(super) fn hear(&mut self) -> Result<Option<String>, Ended> {
         let line = self.channel.read_line()?.map(|line| String::from_utf8_lossy(&line).into_owned());
         if let Some(line) = &line {
             self.setting.record().lines.push(line.clone());
@@ -247,99 +247,8 @@ impl<'a> Conversation<'a> {
         Ok(self.channel.send(&piece)?)
     }
 
-    fn line(&mut self, line: &str) -> Said {
-        Ok(self.channel.send(format!("{line}\r\n").as_bytes())?)
-    }
-
-    /// Lines with a status before and a dot behind.
-    fn list(&mut self, lines: impl IntoIterator<Item = String>) -> Said {
-        let mut text = "+OK\r\n".to_owned();
-        lines.into_iter().for_each(|line| text += &format!("{line}\r\n"));
-        self.line(&(text + "."))
-    }
-
-    fn body(&mut self, message: usize) -> Said {
-        let octets = &self.setting.case.messages[message - 1];
-        let stuffs = !self.setting.case.unstuffed || self.setting.record().honest;
-        let mut out = Vec::with_capacity(octets.len() + 16);
-        for line in octets.split_inclusive(|&octet| octet == b'\n') {
-            let begins = out.is_empty() || out.ends_with(b"\r\n");
-            if line.starts_with(b".") && begins && stuffs {
-                out.push(b'.');
-            }
-            out.extend_from_slice(line);
-        }
-        out.extend_from_slice(if out.is_empty() || out.ends_with(b"\r\n") { b".\r\n" } else { b"\r\n.\r\n" });
-        Ok(self.channel.send(&out)?)
-    }
-
-    fn update(&mut self) {
+    pub(super) fn update(&mut self) {
         self.setting.record().deleted.extend(&self.marked);
-    }
-
-    /// What an honest server answers.
-    fn honest(&mut self, heard: &str) -> Said {
-        let (verb, argument) = heard.split_once(' ').unwrap_or((heard, ""));
-        let number = argument.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
-        let is_there = self.there.contains(&number) && !self.marked.contains(&number);
-        let left: Vec<usize> = self.there.difference(&self.marked).copied().collect();
-        let octets = |message: &usize| self.setting.case.messages[message - 1].len();
-        match (verb, argument) {
-            ("greeting", _) => self.line("+OK ready"),
-            ("CAPA", "") => {
-                let in_clear = self.setting.transport == Transport::Stls && !self.channel.is_tls();
-                let mut lines: Vec<String> = ["USER", "UIDL", "TOP"].map(str::to_owned).to_vec();
-                lines.extend(in_clear.then(|| "STLS".to_owned()));
-                lines.extend(self.setting.case.capabilities.iter().cloned());
-                self.list(lines)
-            }
-            ("STLS", "") => {
-                self.line("+OK begin")?;
-                self.secure()
-            }
-            ("USER" | "PASS" | "NOOP", _) => self.line("+OK"),
-            ("AUTH", _) => {
-                if heard.split(' ').count() < 3 {
-                    self.line("+ ")?;
-                    self.hear()?;
-                }
-                self.line("+OK")
-            }
-            ("STAT", "") => self.line(&format!("+OK {} {}", left.len(), left.iter().map(octets).sum::<usize>())),
-            ("LIST", "") => {
-                let lines: Vec<String> = left.iter().map(|message| format!("{message} {}", octets(message))).collect();
-                self.list(lines)
-            }
-            ("UIDL", "") => self.list(left.iter().map(|message| format!("{message} u{message}"))),
-            ("LIST" | "UIDL" | "TOP" | "RETR" | "DELE", _) if !is_there => self.line("-ERR no such message"),
-            ("LIST", _) => self.line(&format!("+OK {number} {}", octets(&number))),
-            ("UIDL", _) => self.line(&format!("+OK {number} u{number}")),
-            ("RETR", _) => {
-                self.line("+OK")?;
-                self.body(number)
-            }
-            ("TOP", _) => {
-                let text = String::from_utf8_lossy(&self.setting.case.messages[number - 1]).into_owned();
-                let head = text.split("\r\n\r\n").next().unwrap_or_default().to_owned();
-                self.list([head, String::new()])
-            }
-            ("DELE", _) => {
-                let early = !self.setting.is_delivered(number);
-                let mut record = self.setting.record();
-                record.marked.insert(number);
-                if early {
-                    record.too_early.insert(number);
-                }
-                drop(record);
-                self.marked.insert(number);
-                self.line("+OK")
-            }
-            ("QUIT", "") => {
-                self.update();
-                self.line("+OK bye")
-            }
-            _ => self.line("-ERR unknown"),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! same once more with every server honest.
 
 use super::case::{Case, Expectation, Transport};
-use super::channel::Certificates;
+use super::certificates::Certificates;
 use super::secrets;
 use super::server::Server;
 use super::support::{Output, Postrider, maildir, set_deferrals_due};
@@ -14,6 +14,10 @@ pub(crate) const ACCOUNTS: usize = 10;
 
 /// What the program may use at most (octets: 64 MiB).
 const PEAK_KIB: u64 = 64 * 1024;
+
+/// The accounts' `timeout`, short in cases that wait for it.
+const TIMEOUT: Duration = Duration::from_secs(3);
+const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The accounts' `deadline`, which nothing may outlast ...
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -35,12 +39,22 @@ pub(crate) struct Row {
     pub(crate) faults: Vec<String>,
 }
 
+impl Row {
+    /// Whether something is wrong that no busy machine explains.
+    pub(crate) fn is_grave(&self) -> bool {
+        let grave = ["it panicked", "peak memory", "the password", "control characters", "DELE for"];
+        self.faults.iter().any(|fault| grave.iter().any(|start| fault.starts_with(start)))
+    }
+}
+
 /// An account with its server.
 struct Account<'a> {
     name: String,
     case: &'a Case,
     transport: Transport,
     server: Server,
+    /// How many times longer than usual everybody waits.
+    patience: u32,
 }
 
 impl Account<'_> {
@@ -51,15 +65,21 @@ impl Account<'_> {
     fn deadline(&self) -> Duration {
         match (self.case.slow, self.case.heavy) {
             (_, true) => HEAVY_DEADLINE,
-            (true, _) => DEADLINE,
+            (true, _) => DEADLINE * self.patience,
             _ => LONG_DEADLINE,
         }
     }
 
+    fn timeout(&self) -> Duration {
+        if self.case.slow { TIMEOUT * self.patience } else { LONG_TIMEOUT }
+    }
+
     /// Its part of the configuration; once the server is honest, any login will do.
     fn section(&self, certificates: &Certificates, honest: bool) -> String {
-        let timeout = if self.case.slow { "3s" } else { "30s" };
-        let deadline = self.deadline();
+        let (timeout, deadline) = match honest {
+            true => (LONG_TIMEOUT, HEAVY_DEADLINE),
+            false => (self.timeout(), self.deadline()),
+        };
         let mut lines = vec![
             format!("[accounts.{}]", self.name),
             "host = \"127.0.0.1\"".to_owned(),
@@ -68,7 +88,7 @@ impl Account<'_> {
             format!("username = \"{}\"", secrets::USER),
             format!("password = \"{}\"", secrets::password(&self.name)),
             format!("deliver = \"{}\"", self.name),
-            format!("timeout = \"{timeout}\""),
+            format!("timeout = \"{}s\"", timeout.as_secs()),
             format!("deadline = \"{}s\"", deadline.as_secs()),
             "received-header = false".to_owned(),
         ];
@@ -157,8 +177,9 @@ impl Account<'_> {
     }
 }
 
-/// Runs some cases in one process, with an honest account beside them.
-pub(crate) fn run(cases: &[(&Case, Transport)], good: &Case, certificates: &Certificates) -> Vec<Row> {
+/// Runs some cases in one process, with an honest account beside them.  Those that wait do so
+/// `patience` times as long as usual.
+pub(crate) fn run(cases: &[(&Case, Transport)], good: &Case, certificates: &Certificates, patience: u32) -> Vec<Row> {
     let mut program = Postrider::new();
     program.env("POSTRIDER_LOG", "trace");
     let start = |name: String, case, transport| {
@@ -166,7 +187,7 @@ pub(crate) fn run(cases: &[(&Case, Transport)], good: &Case, certificates: &Cert
         let folder = program.path(&name);
         let acceptors = [certificates.acceptor(&case.certificate), certificates.acceptor("good")];
         let server = Server::start(case, transport, acceptors, folder);
-        Account { name, case, transport, server }
+        Account { name, case, transport, server, patience }
     };
     let mut accounts: Vec<Account<'_>> = cases
         .iter()
