@@ -22,12 +22,13 @@ pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Stream, Net
     let until = Instant::now() + limit;
     let late = |step: String| NetError::Timeout { step, limit };
     let reached = timeout_at(until, reach(endpoint)).await;
-    let connecting = || late(format!("connecting to {}{}", endpoint.shown(), endpoint.route.shown()));
+    let server = || format!("{}{}", endpoint.shown(), endpoint.route.shown());
+    let connecting = || late(format!("connecting to {}", server()));
     let stream = Stream::over(reached.map_err(|_| connecting())??);
     match endpoint.tls {
         TlsMode::Implicit => {
             let secured = timeout_at(until, stream.secure(endpoint)).await;
-            secured.map_err(|_| late(format!("TLS handshake with {}", endpoint.shown())))?
+            secured.map_err(|_| late(format!("TLS handshake with {}", server())))?
         }
         TlsMode::StartTls | TlsMode::None => Ok(stream),
     }
