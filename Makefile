@@ -2,6 +2,7 @@
 # make check   everything that CI checks, against real servers
 # make torture every kill, failing call, cut connection, full disk and loss of power: 40 minutes; writes docs/torture.md
 # make fuzz    libFuzzer on every property of fuzz/, FUZZ_SECONDS=60 each
+# make hostile every case of the hostile servers: a minute; writes docs/hostile.md
 # make deb     a Debian package in target/debian
 #
 # These need a Rust toolchain; the first three install the system packages they need, by apt, when some
@@ -42,7 +43,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test torture fuzz fuzz-merge fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture hostile fuzz fuzz-merge fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
 
 all: build
 
@@ -98,6 +99,9 @@ fuzz: toolchain
 # Takes what the fuzzer has found on the way into the corpus.
 fuzz-merge: toolchain
 	@CARGO="$(CARGO)" fuzz/run --merge $(FUZZ)
+
+hostile: install-check
+	POSTRIDER_HOSTILE=table $(CARGO) test --locked --test hostile -- --nocapture
 
 # The sample configuration must be one that postrider accepts.
 sample:

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::race::{ATTEMPT_DELAY, interleaved, race};
 use super::transport::Transport;
@@ -19,15 +19,19 @@ use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode, socks};
 /// # Errors
 /// What each address failed of, or the step that took longer than `limit`.
 pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Stream, NetError> {
-    let step = format!("connecting to {}{}", endpoint.shown(), endpoint.route.shown());
-    within(limit, &step, async {
-        let stream = Stream::over(reach(endpoint).await?);
-        match endpoint.tls {
-            TlsMode::Implicit => stream.secure(endpoint).await,
-            TlsMode::StartTls | TlsMode::None => Ok(stream),
+    let until = Instant::now() + limit;
+    let late = |step: String| NetError::Timeout { step, limit };
+    let reached = timeout_at(until, reach(endpoint)).await;
+    let server = || format!("{}{}", endpoint.shown(), endpoint.route.shown());
+    let connecting = || late(format!("connecting to {}", server()));
+    let stream = Stream::over(reached.map_err(|_| connecting())??);
+    match endpoint.tls {
+        TlsMode::Implicit => {
+            let secured = timeout_at(until, stream.secure(endpoint)).await;
+            secured.map_err(|_| late(format!("TLS handshake with {}", server())))?
         }
-    })
-    .await?
+        TlsMode::StartTls | TlsMode::None => Ok(stream),
+    }
 }
 
 /// Waits for a step, but not longer than `limit`.

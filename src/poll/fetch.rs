@@ -82,7 +82,7 @@ pub(super) async fn run(
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);
-    progress.expect(jobs.len() as u64, jobs.iter().filter_map(|job| job.octets).sum());
+    progress.expect(jobs.len() as u64, jobs.iter().filter_map(|job| job.octets).fold(0, u64::saturating_add));
     let (deletable, mut deletions) = mpsc::unbounded_channel();
     let mut harvest = Harvest::default();
     let wanted = jobs.len();
@@ -327,7 +327,8 @@ async fn finish(
         info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
         return Ok(());
     }
-    match session.quit().await {
+    // A server that lets its answer drip has no more time than for anything else.
+    match timeout_at(deadline, session.quit()).await.unwrap_or(Quit::Silence) {
         Quit::Done => report.deleted = harvest.marked.len() as u64,
         Quit::Refused(text) => warn!(account = %account.name, "QUIT refused: {text}"),
         Quit::Silence if harvest.marked.is_empty() => debug!(account = %account.name, "QUIT was not answered"),

@@ -16,6 +16,7 @@ pub struct Listener {
 #[derive(Default)]
 struct Shared {
     stopping: bool,
+    count: usize,
     accepted: Vec<TcpStream>,
 }
 
@@ -23,6 +24,16 @@ impl Listener {
     /// Serves each connection on a thread; `serve` gets its number, from 0.  An
     /// error that `serve` gives back only ends the connection.
     pub fn start(serve: impl Fn(usize, Connection) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self::accept(true, move |number, stream| drop(serve(number, Connection::new(stream))))
+    }
+
+    /// Serves each connection on a thread, as a bare socket whose only owner `serve` is: it can be
+    /// reset, and ends when the client does, not when the listener is dropped.
+    pub fn start_raw(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        Self::accept(false, move |_, stream| serve(stream))
+    }
+
+    fn accept(keeps: bool, serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to a free port");
         let port = listener.local_addr().expect("own address").port();
         let shared = Arc::new(Mutex::new(Shared::default()));
@@ -34,10 +45,13 @@ impl Listener {
                 if shared.stopping {
                     return;
                 }
-                let number = shared.accepted.len();
-                shared.accepted.push(stream.try_clone().expect("clone a socket"));
-                let (serve, connection) = (Arc::clone(&serve), Connection::new(stream));
-                thread::spawn(move || serve(number, connection));
+                let number = shared.count;
+                shared.count += 1;
+                if keeps {
+                    shared.accepted.push(stream.try_clone().expect("clone a socket"));
+                }
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || serve(number, stream));
             }
         });
         Self { port, shared }
@@ -45,7 +59,7 @@ impl Listener {
 
     /// How many connections there have been.
     pub fn connections(&self) -> usize {
-        self.shared.lock().expect("no panic while locked").accepted.len()
+        self.shared.lock().expect("no panic while locked").count
     }
 }
 

@@ -268,7 +268,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             self.capabilities.announced = true;
             let capabilities = &mut self.capabilities;
             let step = || "CAPA".to_owned();
-            self.wire.lines(&step, CAPABILITY_LIMIT, |line| capabilities.add_line(line)).await?;
+            let add = |line: &[u8]| {
+                capabilities.add_line(line);
+                Ok(())
+            };
+            self.wire.lines(&step, CAPABILITY_LIMIT, add).await?;
         }
         Ok(())
     }

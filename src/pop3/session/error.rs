@@ -25,7 +25,7 @@ pub enum SessionError {
     LongLine { step: String, limit: usize },
     #[error("{step}: the server listed more than {limit} lines")]
     LongListing { step: String, limit: usize },
-    #[error("{step}: the server listed more than {limit} octets")]
+    #[error("{step}: the server's listing is too large: all listings at a time may have {limit} octets")]
     LargeListing { step: String, limit: usize },
     #[error("{step}: the server refused: {}", status.text)]
     Refused { step: String, status: Status },

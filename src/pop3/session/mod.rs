@@ -10,6 +10,7 @@
 
 mod client;
 mod error;
+mod ration;
 mod transaction;
 mod wire;
 

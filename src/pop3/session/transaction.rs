@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::SessionError;
+use super::ration::{Packed, Share, TOTAL_OCTETS};
 use super::wire::Wire;
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
@@ -185,17 +186,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// A server that has it refuses it; a line that is none, or more lines than a maildrop may have.
     pub async fn uidl(&mut self) -> Result<Option<Vec<Entry>>, SessionError> {
-        let mut entries = Vec::new();
-        let listed = self
-            .listing(Command::Uidl, |line| match reply::uidl_line(line) {
-                None => false,
-                Some((number, uid)) => {
-                    entries.push(Entry { number, uid: uid.map(Into::into), octets: None });
-                    true
-                }
-            })
-            .await?;
-        Ok(listed.then_some(entries))
+        let (share, mut packed) = (Share::begin(), Packed::default());
+        let reading = self.listing(Command::Uidl, |line| {
+            let parsed = reply::uidl_line(line);
+            // None of them is empty, so nothing stands for one that is missing or too long.
+            parsed.map(|(number, uid)| packed.push(&share, number, uid.unwrap_or_default())).is_some()
+        });
+        if !rationed(&share, "UIDL", reading).await? {
+            return Ok(None);
+        }
+        Ok(Some(unpacked(packed, |uid| (Some(uid).filter(|uid| !uid.is_empty()).map(Into::into), None))))
     }
 
     /// LIST: every message with its size, for a server without unique-ids.
@@ -203,20 +203,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// It has no LIST; a line that is none, or more lines than a maildrop may have.
     pub async fn list(&mut self) -> Result<Vec<Entry>, SessionError> {
-        let mut entries = Vec::new();
-        let listed = self
-            .listing(Command::List, |line| match reply::list_line(line) {
-                None => false,
-                Some((number, octets)) => {
-                    entries.push(Entry { number, uid: None, octets: Some(octets) });
-                    true
-                }
-            })
-            .await?;
-        match listed {
-            true => Ok(entries),
-            false => Err(SessionError::NoListing),
+        let (share, mut packed) = (Share::begin(), Packed::default());
+        let reading = self.listing(Command::List, |line| {
+            let parsed = reply::list_line(line);
+            parsed.map(|(number, octets)| packed.push(&share, number, &octets.to_le_bytes())).is_some()
+        });
+        if !rationed(&share, "LIST", reading).await? {
+            return Err(SessionError::NoListing);
         }
+        let octets = |octets: &[u8]| octets.try_into().ok().map(u64::from_le_bytes);
+        Ok(unpacked(packed, |packed| (None, octets(packed))))
     }
 
     /// LIST: fills in the sizes of entries, which must be in the order of their numbers.
@@ -258,18 +254,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 _ => Err(SessionError::Refused { step: step(), status }),
             };
         }
-        let mut bad = None;
-        self.wire
-            .lines(&step, LISTING_LIMIT, |line| {
-                if !each(line) && bad.is_none() {
-                    bad = Some(crate::text::shown(line));
-                }
-            })
-            .await?;
-        match bad {
-            Some(line) => Err(SessionError::OutOfStep { step: step(), line }),
-            None => Ok(true),
-        }
+        let check = |line: &[u8]| match each(line) {
+            true => Ok(()),
+            false => Err(SessionError::OutOfStep { step: step(), line: crate::text::shown(line) }),
+        };
+        self.wire.lines(&step, LISTING_LIMIT, check).await?;
+        Ok(true)
     }
 
     /// Fails if octets have come that no command asked for.
@@ -295,6 +285,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Ok(Err(_)) | Err(_) => Quit::Silence,
         }
     }
+}
+
+/// Reads a listing unless it becomes too large, compared with the others.
+async fn rationed(
+    share: &Share,
+    step: &str,
+    reading: impl Future<Output = Result<bool, SessionError>>,
+) -> Result<bool, SessionError> {
+    tokio::select! {
+        biased;
+        () = share.revoked() => Err(SessionError::LargeListing { step: step.to_owned(), limit: TOTAL_OCTETS }),
+        listed = reading => listed,
+    }
+}
+
+/// The entries of a listing that has ended.
+fn unpacked(packed: Packed, mut each: impl FnMut(&[u8]) -> (Option<Box<[u8]>>, Option<u64>)) -> Vec<Entry> {
+    packed.unpack(|number, octets| {
+        let (uid, octets) = each(octets);
+        Entry { number, uid, octets }
+    })
 }
 
 fn step(command: Command<'_>) -> Step {

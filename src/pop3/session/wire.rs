@@ -17,8 +17,8 @@ const BUFFER_OCTETS: usize = 32 * 1024;
 /// of real servers are longer.
 pub(super) const LINE_LIMIT: usize = 8 * 1024;
 
-/// Octets of a whole listing: a million messages with unique-ids of 70 octets, or 200,000 with the
-/// longest that are taken.  Several times as much memory is needed for what is made of it.
+/// Octets of a whole listing, whether it is kept or not: a million messages with unique-ids of 70
+/// octets.  What is kept has less room (`ration.rs`).
 pub(super) const LISTING_OCTETS: usize = 100 << 20;
 
 /// A connection with its buffers.
@@ -129,25 +129,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         parsed.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
-    /// The lines of a multi-line response up to its final dot, un-stuffed, given to `each`.
+    /// The lines of a multi-line response up to its final dot, un-stuffed, given to `each`, which may
+    /// end it.
     pub(super) async fn lines(
         &mut self,
         step: &(dyn Fn() -> String + Sync),
         limit: usize,
-        mut each: impl FnMut(&[u8]),
+        mut each: impl FnMut(&[u8]) -> Result<(), SessionError>,
     ) -> Result<(), SessionError> {
         let mut octets = 0;
         for _ in 0..=limit {
             let ended = self
                 .line(step, |line| match line {
-                    b"." => true,
+                    b"." => Ok(true),
                     _ => {
                         octets += line.len();
-                        each(line.strip_prefix(b".").unwrap_or(line));
-                        false
+                        each(line.strip_prefix(b".").unwrap_or(line)).map(|()| false)
                     }
                 })
-                .await?;
+                .await??;
             if ended {
                 return Ok(());
             }
@@ -187,7 +187,12 @@ mod tests {
         });
         let mut wire = Wire::new(ours, Duration::from_secs(9));
         let mut kept = 0;
-        let ended = wire.lines(&|| "UIDL".into(), usize::MAX - 1, |line| kept += line.len()).await;
+        let ended = wire
+            .lines(&|| "UIDL".into(), usize::MAX - 1, |line| {
+                kept += line.len();
+                Ok(())
+            })
+            .await;
         assert!(matches!(ended, Err(SessionError::LargeListing { .. })), "{ended:?}");
         assert!(kept <= LISTING_OCTETS + LINE_LIMIT);
     }
