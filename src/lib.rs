@@ -111,6 +111,7 @@ pub mod log;
 pub mod message;
 pub mod net;
 pub mod notify;
+pub mod oauth;
 pub mod plan;
 pub mod poll;
 pub mod pop3;

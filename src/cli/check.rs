@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
 use crate::config::Config;
-use crate::credential::{Credential, SecretSource};
+use crate::credential::SecretSource;
 use crate::deliver::maildir::Maildir;
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
@@ -15,7 +15,7 @@ use crate::failure::{Class, Failure};
 use crate::log;
 use crate::net::TlsMode;
 use crate::plan::{Initial, Retention};
-use crate::poll::{self, Account, DestinationError, PollError};
+use crate::poll::{self, Account, Credential, DestinationError, PollError};
 use crate::store::Reader;
 
 /// Arguments of `check`.
@@ -64,10 +64,13 @@ fn describe_account(account: &Account) -> String {
     let endpoint = &account.endpoint;
     let what = match &account.credential {
         Credential::Token(_) => "token",
-        Credential::Password(_) | Credential::Certificate => "password",
+        Credential::Password(_) | Credential::OAuth(_) | Credential::Certificate => "password",
     };
     let password = match account.credential.source() {
-        None => "with its certificate".to_owned(),
+        None => match account.credential.grant() {
+            Some(grant) => format!("signs in at {} (OAuth 2.0)", grant.provider.name),
+            None => "with its certificate".to_owned(),
+        },
         Some(SecretSource::Inline(_)) => format!("{what} from the configuration"),
         Some(SecretSource::File(path)) => format!("{what} from {}", path.display()),
         Some(SecretSource::Command(argv)) => {

@@ -102,7 +102,8 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
         ) => {
             Verdict::Good { login_delay }
         }
-        Some(PollError::Session(session)) => match session.response_code() {
+        Some(PollError::OAuth(error)) if error.is_refusal() => Verdict::LoginRefused { certain: true },
+        Some(PollError::Session(session) | PollError::TokenRefused { source: session, .. }) => match session.response_code() {
             Some(ResponseCode::InUse) => Verdict::InUse,
             Some(ResponseCode::LoginDelay) => Verdict::TooSoon(login_delay),
             Some(ResponseCode::SysPerm) => Verdict::ServerFault,
