@@ -135,7 +135,8 @@ fn credential<'r, 't, 's>(
     }
     let token = own_token.or_else(|| TOKEN_KEYS.into_iter().find(|name| reader.entry(name).is_some()));
     if let Some(token) = token.filter(|_| own_token.is_some() || is_token || !is_password) {
-        let is_set = |name: &str| if own_token.is_some() { reader.own_entry(name) } else { reader.entry(name) }.is_some();
+        let is_set =
+            |name: &str| if own_token.is_some() { reader.own_entry(name) } else { reader.entry(name) }.is_some();
         if TOKEN_KEYS.into_iter().all(is_set) {
             report(reader, "`oauth` and `token-command` are both set; one is enough");
         }

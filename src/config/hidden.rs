@@ -22,8 +22,16 @@ const TELLING: [&str; 5] = ["password", "secret", "token", "passwd", "socks"];
 const TELLING_KEYS: [&str; 7] = ["pass", "secret", "token", "pwd", "credential", "kennwort", "apikey"];
 
 /// Words that a telling word may be a misspelling of, and how many letters may be wrong.
-const RESEMBLED: [(&str, usize); 7] =
-    [("password", 2), ("passwd", 2), ("secret", 1), ("token", 1), ("pass", 1), ("pwd", 0), ("proxy", 1)];
+const RESEMBLED: [(&str, usize); 8] = [
+    ("password", 2),
+    ("passwd", 2),
+    ("clientsecret", 2),
+    ("secret", 1),
+    ("token", 1),
+    ("pass", 1),
+    ("pwd", 0),
+    ("proxy", 1),
+];
 
 /// Keys that tell of a secret without holding it.
 const HARMLESS: [&str; 10] = [
@@ -181,7 +189,8 @@ pub(super) fn tells_of_secret(key: &str) -> bool {
         && (TELLING_KEYS.iter().any(|word| key.contains(word) || letters.contains(word))
             || words(&key).any(resembles)
             || resembles(&letters)
-            || nearest(&key, &HARMLESS).is_some())
+            || nearest(&key, &HARMLESS).is_some()
+            || nearest(&key, &HARMFUL).is_some())
 }
 
 /// The view of one line by itself, in a file whose syntax is sound.

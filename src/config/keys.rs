@@ -146,7 +146,12 @@ pub const KEYS: &[Key] = &[
     key(OAuth, "token-endpoint", ENDPOINT, Text("that of the preset")),
     key(OAuth, "device-authorization-endpoint", ENDPOINT, Text("that of the preset, else none")),
     key(OAuth, "scopes", "an array of strings", Text("those of the preset")),
-    key(OAuth, "redirect-uri", "an http address of this machine", Text("that of the preset, else \"http://127.0.0.1\"")),
+    key(
+        OAuth,
+        "redirect-uri",
+        "an http address of this machine",
+        Text("that of the preset, else \"http://127.0.0.1\""),
+    ),
     key(OAuth, "tls-ca", PATH, Text("the system's authorities")),
 ];
 

@@ -61,7 +61,8 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name) -> Option<Provi
         ca_file: reader.path("tls-ca"),
         authorization: authorization.or_else(|| of_preset(preset.map(|preset| preset.authorization(tenant))))?,
         token: token.or_else(|| of_preset(preset.map(|preset| preset.token(tenant))))?,
-        scopes: scopes.or_else(|| preset.map(|preset| preset.scopes().iter().map(|&scope| scope.to_owned()).collect()))?,
+        scopes: scopes
+            .or_else(|| preset.map(|preset| preset.scopes().iter().map(|&scope| scope.to_owned()).collect()))?,
         client_id: client_id?,
     })
 }

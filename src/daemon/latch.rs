@@ -23,9 +23,6 @@ pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
     };
     let mut settings = String::new();
     let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
-    if let Some(grant) = account.credential.grant() {
-        let _ = write!(settings, "{:?}\0", grant.provider);
-    }
     let stretch = move || {
         let mut digest = secret;
         for _ in 0..ROUNDS {
@@ -43,5 +40,8 @@ async fn granted(grant: &Grant) -> Option<[u8; 32]> {
         Some(source) => source.read().await.ok()?.fingerprint(),
         None => [0; 32],
     };
-    Some(Sha256::new().chain_update(grant.vault.fingerprint()?).chain_update(client).finalize().into())
+    // Here, and not among the settings, which are hashed in every round.
+    let provider = Sha256::digest(format!("{:?}", grant.provider));
+    let digest = Sha256::new().chain_update(grant.vault.fingerprint()?).chain_update(client).chain_update(provider);
+    Some(digest.finalize().into())
 }

@@ -1,8 +1,8 @@
 //! The access token of a login: the one that is kept, or a new one.
 
+use super::Grant;
 use super::error::OAuthError;
 use super::tokens::Tokens;
-use super::Grant;
 use crate::message::UnixTime;
 use crate::secret::Secret;
 

@@ -111,10 +111,7 @@ mod tests {
             ("code=x&state=s2", Brought::Foreign),
             ("code=x", Brought::Foreign),
             ("error=access_denied&state=s1", refusal("access_denied", None)),
-            (
-                "error=access_denied&error_description=not+now&state=s1",
-                refusal("access_denied", Some("not now")),
-            ),
+            ("error=access_denied&error_description=not+now&state=s1", refusal("access_denied", Some("not now"))),
             ("error=access_denied&state=x", Brought::Foreign),
             ("code=x&error=no&state=s1", refusal("no", None)),
             ("code=x&code=y&state=s1", Brought::Nothing),

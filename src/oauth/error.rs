@@ -127,8 +127,7 @@ impl Failure for OAuthError {
             }
             OAuthError::NoListener { .. } => "Use --paste.".into(),
             OAuthError::Listen(_) => "Use --paste.".into(),
-            OAuthError::Late { .. }
-            | OAuthError::NothingPasted => "Nothing has changed; try it again.".into(),
+            OAuthError::Late { .. } | OAuthError::NothingPasted => "Nothing has changed; try it again.".into(),
             OAuthError::Bug(_) => "Please report it.".into(),
         })
     }

@@ -77,8 +77,7 @@ impl Http {
         let request = prepared(request, &uri)?;
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.max_buf_size(HEADER_LIMIT);
-        let (mut sender, connection) =
-            builder.handshake(TokioIo::new(stream)).await.map_err(|_| HttpError::Broken)?;
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| HttpError::Broken)?;
         let talk = async {
             let (head, body) = sender.send_request(request).await.map_err(|_| HttpError::Broken)?.into_parts();
             judge(head.status)?;

@@ -113,7 +113,12 @@ async fn accept(sockets: &[TcpListener]) -> io::Result<TcpStream> {
     Ok(accepted?.0)
 }
 
-async fn serve(stream: TcpStream, state: &str, path: &str, found: mpsc::Sender<Result<Secret, Refusal>>) -> hyper::Result<()> {
+async fn serve(
+    stream: TcpStream,
+    state: &str,
+    path: &str,
+    found: mpsc::Sender<Result<Secret, Refusal>>,
+) -> hyper::Result<()> {
     let service = service_fn(|request: Request<Incoming>| {
         let (status, text) = judge(&request, state, path, &found);
         async move { Ok::<_, Infallible>(page(status, text)) }

@@ -10,15 +10,14 @@ use oauth2::{
     TokenResponse, TokenUrl,
 };
 
+use super::Grant;
 use super::error::OAuthError;
 use super::http::{Http, HttpError};
-use super::Grant;
 use crate::secret::Secret;
 use crate::text;
 
 /// The crate's client with our endpoints.
-pub(super) type Client =
-    BasicClient<EndpointSet, EndpointMaybeSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+pub(super) type Client = BasicClient<EndpointSet, EndpointMaybeSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 /// Octets of a code or a description that are shown.
 const CODE_LIMIT: usize = 64;
@@ -39,7 +38,10 @@ impl Answer {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
         Self {
             access: secret(response.access_token().secret()),
-            refresh: response.refresh_token().map(|token| secret(token.secret())).filter(|token| !token.expose().is_empty()),
+            refresh: response
+                .refresh_token()
+                .map(|token| secret(token.secret()))
+                .filter(|token| !token.expose().is_empty()),
             lifetime: response.expires_in(),
         }
     }

@@ -8,13 +8,13 @@ use oauth2::{
 };
 use tokio::sync::mpsc;
 
+use super::Grant;
 use super::answer::{Brought, Refusal, of_paste};
 use super::error::OAuthError;
 use super::http::HttpError;
 use super::listener::Listener;
 use super::protocol::Answer;
 use super::tokens::Tokens;
-use super::Grant;
 use crate::message::UnixTime;
 use crate::secret::Secret;
 use crate::text;

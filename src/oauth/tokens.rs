@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_refresh_token_stays_until_another_comes() {
-        let answer = |refresh: Option<&str>| Answer { access: secret("a2"), refresh: refresh.map(secret), lifetime: None };
+        let answer =
+            |refresh: Option<&str>| Answer { access: secret("a2"), refresh: refresh.map(secret), lifetime: None };
         let before = tokens(None);
         assert_eq!(before.renewed(answer(None), 1).refresh_token, secret("r1"));
         assert_eq!(before.renewed(answer(Some("r2")), 1).refresh_token, secret("r2"));

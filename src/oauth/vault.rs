@@ -162,7 +162,8 @@ impl Vault {
     /// Why a file is not to be trusted with tokens.
     fn fault(&self, file: &File) -> io::Result<Option<String>> {
         let (metadata, own) = (file.metadata()?, geteuid());
-        let is_ours = metadata.uid() == own.as_raw() || own.is_root() && metadata.uid() == self.state_dir.metadata()?.uid();
+        let is_ours =
+            metadata.uid() == own.as_raw() || own.is_root() && metadata.uid() == self.state_dir.metadata()?.uid();
         Ok(match metadata.mode() & 0o7777 {
             _ if !metadata.is_file() => Some("is not a file".into()),
             _ if !is_ours => Some(format!("belongs to another user ({})", metadata.uid())),

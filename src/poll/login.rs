@@ -101,11 +101,7 @@ pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session
     }
 }
 
-async fn try_once(
-    account: &Account,
-    client: Client<Stream>,
-    proof: &Proof,
-) -> Result<Session<Stream>, SessionError> {
+async fn try_once(account: &Account, client: Client<Stream>, proof: &Proof) -> Result<Session<Stream>, SessionError> {
     let Endpoint { host, port, .. } = &account.endpoint;
     let login = Login {
         identity: Identity { username: &account.username, host, port: *port },

@@ -38,7 +38,11 @@ fn every_fault_has_its_exit_code_and_words_and_the_tokens_stay() {
         (|| raw("200 OK\r\nContent-Type: application/json\r\nContent-Length: 99", "{"), 76, "broke off"),
         (|| json(200, &" ".repeat(300_000)), 76, "too large"),
         (|| raw(&format!("200 OK\r\nX: {}", "x".repeat(200_000)), ""), 76, "does not speak HTTP"),
-        (|| json(400, "{\"error\":\"r3fresh.canary\",\"error_description\":\"r3fresh.canary\\u001b\"}"), 77, "(not shown"),
+        (
+            || json(400, "{\"error\":\"r3fresh.canary\",\"error_description\":\"r3fresh.canary\\u001b\"}"),
+            77,
+            "(not shown",
+        ),
     ];
     for (answer, code, words) in cases {
         let server = server(answer);

@@ -18,7 +18,7 @@ fn tokens_are_kept_for_their_owner_alone() {
 
 #[test]
 fn tokens_that_are_not_there_not_ours_open_or_damaged_say_what_to_do() {
-    let (provider, mailbox) = (rotating(3600), mailbox_for(&[&format!("{ACCESS}-1")]));
+    let (provider, mailbox) = (rotating(3600), mailbox_for(&[&format!("{ACCESS}-2")]));
     let program = program(&provider, mailbox.port());
     let file = program.state_dir().join("tokens/a");
     let run = program.run(&["fetch"]).assert_code(77);

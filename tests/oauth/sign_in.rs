@@ -72,10 +72,10 @@ fn what_does_not_belong_to_the_attempt_changes_nothing() {
         (format!("/?code=x&code=y&state={state}"), 400),
         (format!("/other?code=x&state={state}"), 404),
         ("/favicon.ico".to_owned(), 404),
-        (format!("/?code={}", "x".repeat(100_000)), 431),
+        (format!("/?code={}", "x".repeat(100_000)), 414),
     ] {
         // What is too large is broken off, and perhaps not read to its end.
-        let answer = browse(&format!("{back}{path}")).map(|(status, _)| status).unwrap_or(431);
+        let answer = browse(&format!("{back}{path}")).map(|(status, _)| status).unwrap_or(414);
         assert_eq!(answer, status, "{}", &path[..path.len().min(50)]);
     }
     assert!(run.is_running() && provider.asked().is_empty());
@@ -222,9 +222,8 @@ fn an_account_that_does_not_sign_in_says_what_is_missing() {
 #[test]
 fn an_endpoint_by_tls_is_verified() {
     let pop3 = Dovecot::start_with(&["--mechanisms", "plain"]);
-    let provider_ = AuthorizationServer::start_tls(&pop3.certificate(), &pop3.key(), |_| {
-        tokens(ACCESS, Some(REFRESH), 3600)
-    });
+    let provider_ =
+        AuthorizationServer::start_tls(&pop3.certificate(), &pop3.key(), |_| tokens(ACCESS, Some(REFRESH), 3600));
     let keys = provider(provider_.port).replace("http://127.0.0.1", "https://localhost");
     let program = Postrider::with_config(&format!("{}{keys}", account(1, "")));
     let run = program.run_with_input(&["login", "a", "--paste"], CODE).assert_code(69);

@@ -110,16 +110,17 @@ fn serve(stream: impl Read + Write, asked: &Mutex<Vec<Asked>>, answer: &Answer) 
 /// An answer of HTTP with a body of JSON.
 pub fn json(status: u16, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!(
-        "HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
+    format!("HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 /// Tokens, as a provider gives them.
 pub fn tokens(access: &str, refresh: Option<&str>, expires_in: u64) -> Vec<u8> {
     let refresh = refresh.map_or(String::new(), |token| format!(",\"refresh_token\":\"{token}\""));
-    json(200, &format!("{{\"access_token\":\"{access}\",\"token_type\":\"Bearer\",\"expires_in\":{expires_in}{refresh}}}"))
+    json(
+        200,
+        &format!("{{\"access_token\":\"{access}\",\"token_type\":\"Bearer\",\"expires_in\":{expires_in}{refresh}}}"),
+    )
 }
 
 /// Goes to an address; gives the status and the whole answer.
