@@ -115,6 +115,8 @@ impl Provider {
         let route = match route {
             // It leads to the mail server and nowhere else.
             Route::Command(_) => Route::default(),
+            // In clear only within this machine: for a proxy the name means another one.
+            _ if !is_encrypted => Route::default(),
             route => route.clone(),
         };
         let trust = Trust { ca_file: self.ca_file.clone(), ..Trust::default() };

@@ -233,6 +233,16 @@ fn an_endpoint_by_tls_is_verified() {
     program.config(&format!("{}{keys}{ca}", account(1, "")));
     sign_in(&program);
     assert_eq!(provider_.grants("authorization_code").len(), 1);
+    // By the account's proxy; what is in clear stays on this machine.
+    let proxy = SocksProxy::start(provider_.port, SocksBehaviour::default());
+    let way = format!("proxy = \"socks5://127.0.0.1:{}\"", proxy.port());
+    program.config(&format!("{}{keys}{ca}", account(1, &way)));
+    sign_in(&program);
+    assert_eq!(proxy.asked(), [format!("name localhost:{}", provider_.port)]);
+    let clear = rotating(3600);
+    program.config(&format!("{}{}", account(1, &way), provider(clear.port)));
+    sign_in(&program);
+    assert_eq!(proxy.asked().len(), 1);
     // The system's authorities may be chosen as for every other connection.
     let mut program = Postrider::with_config(&format!("{}{keys}", account(1, "")));
     program.env("SSL_CERT_FILE", pop3.ca());
