@@ -11,9 +11,10 @@ use crate::credential::SecretSource;
 use crate::deliver::maildir::Maildir;
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, describe, paragraph};
 use crate::log;
 use crate::net::TlsMode;
+use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
 use crate::poll::{self, Account, Credential, DestinationError, PollError};
 use crate::store::Reader;
@@ -43,6 +44,12 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             && let Err(error) = std::fs::File::open(path)
         {
             output::say(&format!("note: account {}: password file {}: {error}", account.name, path.display()));
+        }
+    }
+    for account in &config.accounts {
+        if let Some(Err(error)) = account.credential.grant().map(Grant::check) {
+            let text = paragraph(&describe(&error), error.advice().as_deref());
+            output::say(&format!("note: account {}: {text}", account.name));
         }
     }
     if !arguments.connect {

@@ -34,6 +34,14 @@ impl Grant {
         renewal.await.unwrap_or_else(|error| Err(OAuthError::Bug(error.to_string())))
     }
 
+    /// Whether there are tokens of this client.
+    ///
+    /// # Errors
+    /// Nobody has signed in, or the tokens cannot be read.
+    pub fn check(&self) -> Result<(), OAuthError> {
+        self.tokens().map(|_| ())
+    }
+
     async fn renew(&self, now: UnixTime, refused: Option<&Secret>) -> Result<Access, OAuthError> {
         let lock = self.vault.lock().await?;
         // Somebody else may have renewed them meanwhile.

@@ -24,9 +24,9 @@ pub enum OAuthError {
     #[error("{step}: the provider {provider} {fault}")]
     Answer { provider: String, step: &'static str, fault: &'static str },
     #[error("{step}: {source}")]
-    Net { provider: String, step: &'static str, source: NetError },
+    Net { provider: String, step: &'static str, source: Box<NetError> },
     #[error("client secret of {provider}: {source}")]
-    Secret { provider: String, source: CredentialError },
+    Secret { provider: String, source: Box<CredentialError> },
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{}: {fault}", path.display())]

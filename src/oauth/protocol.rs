@@ -61,7 +61,7 @@ impl Grant {
             .set_token_uri(TokenUrl::from_url(provider.token.clone()))
             .set_device_authorization_url_option(device);
         let Some(source) = &provider.client_secret else { return Ok(client) };
-        let failed = |source| OAuthError::Secret { provider: provider.name.clone(), source };
+        let failed = |source| OAuthError::Secret { provider: provider.name.clone(), source: Box::new(source) };
         let secret = source.read().await.map_err(failed)?;
         Ok(client.set_client_secret(ClientSecret::new(String::from_utf8_lossy(secret.expose()).into_owned())))
     }
@@ -109,7 +109,9 @@ impl Grant {
                 let code: &str = response.error().as_ref();
                 self.refused(step, code, response.error_description().map(String::as_str), said)
             }
-            RequestTokenError::Request(HttpError::Net(source)) => OAuthError::Net { provider, step, source },
+            RequestTokenError::Request(HttpError::Net(source)) => {
+                OAuthError::Net { provider, step, source: Box::new(source) }
+            }
             RequestTokenError::Request(HttpError::Unwilling(status)) => {
                 OAuthError::Unwilling { provider, step, code: format!("HTTP status {status}") }
             }

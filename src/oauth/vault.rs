@@ -1,8 +1,8 @@
 //! Where an account's tokens are: `tokens/NAME` in the state directory, for its owner alone.
 //!
-//! Beside it are a file that is locked while the tokens change, and one whose content changes with
-//! each sign-in and with nothing else, so that a service can watch it (no account's name begins
-//! with a dot).  A file is written under another name, synced, and put in the place of the one
+//! Beside it is a file that is locked while the tokens change (no account's name begins with a dot).
+//! In a folder of its own, which renewals do not touch, is one whose content changes with each
+//! sign-in: a service watches it.  A file is written under another name, synced, and put in the place of the one
 //! before, also durably.  One that others may read or that somebody else owns is not taken.
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -27,6 +27,9 @@ const SIZE_LIMIT: u64 = 1 << 20;
 /// Whoever holds the lock asks a provider, which has half a minute.
 const LOCK_LIMIT: Duration = Duration::from_secs(45);
 
+/// The folder of the files that tell of a sign-in.
+const STAMPS: &str = ".sign-in";
+
 /// How often a lock is tried: the kernel does not tell.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -50,7 +53,7 @@ impl Vault {
 
     /// The file whose content changes with each sign-in.
     pub fn stamp(&self) -> PathBuf {
-        self.beside("sign-in")
+        self.folder().join(STAMPS).join(self.account.as_str())
     }
 
     /// Tells whether somebody has signed in anew; without the network.
@@ -59,20 +62,27 @@ impl Vault {
         Some(Sha256::digest(word).into())
     }
 
-    /// Makes the folder of all tokens, so that it can be watched.
+    /// Makes the folders of all tokens, so that they can be watched.
     ///
     /// # Errors
-    /// It cannot be made.
-    pub fn make_folder(&self) -> Result<(), OAuthError> {
+    /// They cannot be made.
+    pub fn make_folders(&self) -> Result<(), OAuthError> {
         let folder = self.folder();
-        let failed = |source| OAuthError::File { path: folder.clone(), source };
-        DirBuilder::new().mode(0o700).recursive(true).create(&self.state_dir).map_err(failed)?;
-        match DirBuilder::new().mode(0o700).create(&folder) {
+        let made = DirBuilder::new().mode(0o700).recursive(true).create(&self.state_dir);
+        let made = made.and_then(|()| self.make(&folder, &self.state_dir));
+        let made = made.and_then(|()| self.make(&folder.join(STAMPS), &folder));
+        made.map_err(|source| OAuthError::File { path: folder, source })
+    }
+
+    fn make(&self, folder: &Path, parent: &Path) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-            made => made.map_err(failed)?,
+            made => made?,
         }
-        let made = File::open(&folder).and_then(|folder| self.give(&folder));
-        made.and_then(|()| sync(&self.state_dir)).map_err(failed)
+        // Not by its name, which may lead elsewhere by now.
+        let options = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY).open(folder);
+        self.give(&options?)?;
+        sync(parent)
     }
 
     /// The tokens; `None` if nobody has signed in.
@@ -106,7 +116,7 @@ impl Vault {
 
     /// Waits until nobody else changes the tokens.
     pub(super) async fn lock(&self) -> Result<Lock, OAuthError> {
-        self.make_folder()?;
+        self.make_folders()?;
         let path = self.beside("lock");
         let failed = |source| OAuthError::File { path: path.clone(), source };
         let file = self.open_lock(&path).map_err(failed)?;
@@ -147,7 +157,9 @@ impl Vault {
             std::fs::rename(&made, path)
         };
         let placed = place().inspect_err(|_| drop(std::fs::remove_file(&made)));
-        placed.and_then(|()| sync(&self.folder())).map_err(|source| OAuthError::File { path: path.to_owned(), source })
+        placed
+            .and_then(|()| sync(path.parent().unwrap_or(path)))
+            .map_err(|source| OAuthError::File { path: path.to_owned(), source })
     }
 
     /// What root makes is the service's, whose state directory it is.
@@ -222,7 +234,7 @@ mod tests {
         let mode = |path: &Path| path.metadata().expect("there").mode() & 0o7777;
         assert_eq!((mode(&vault.folder()), mode(&vault.path()), mode(&vault.beside("lock"))), (0o700, 0o600, 0o600));
         let names = std::fs::read_dir(vault.folder()).expect("the folder").count();
-        assert_eq!(names, 2, "the tokens and the lock");
+        assert_eq!(names, 3, "the tokens, the lock, and the folder of sign-ins");
         let other = File::open(vault.beside("lock")).expect("there");
         assert!(rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive).is_err());
         drop(lock);

@@ -24,7 +24,7 @@ pub enum PollError {
     #[error(transparent)]
     OAuth(#[from] OAuthError),
     #[error("{source}")]
-    TokenRefused { account: Name, source: SessionError },
+    TokenRefused { account: Name, source: Box<SessionError> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
@@ -85,7 +85,8 @@ impl Failure for PollError {
     fn class(&self) -> Class {
         match self {
             PollError::Credential(error) => error.class(),
-            PollError::Session(error) | PollError::TokenRefused { source: error, .. } => error.class(),
+            PollError::Session(error) => error.class(),
+            PollError::TokenRefused { source, .. } => source.class(),
             PollError::OAuth(error) => error.class(),
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),

@@ -117,7 +117,7 @@ async fn try_once(account: &Account, client: Client<Stream>, proof: &Proof) -> R
 fn told(account: &Account, source: SessionError) -> PollError {
     match account.credential {
         Credential::OAuth(_) if source.is_token_refused() => {
-            PollError::TokenRefused { account: account.name.clone(), source }
+            PollError::TokenRefused { account: account.name.clone(), source: Box::new(source) }
         }
         _ => source.into(),
     }

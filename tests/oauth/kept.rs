@@ -22,7 +22,9 @@ fn tokens_that_are_not_there_not_ours_open_or_damaged_say_what_to_do() {
     let program = program(&provider, mailbox.port());
     let file = program.state_dir().join("tokens/a");
     let run = program.run(&["fetch"]).assert_code(77);
-    assert_says(&run, &["account a: nobody has signed in for this account yet.  Run `postrider login a`"]);
+    let words = "account a: nobody has signed in for this account yet.  Run `postrider login a`";
+    assert_says(&run, &[words]);
+    assert_says(&program.run(&["check"]).assert_success(), &[words]);
     sign_in(&program);
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("its mode");
     let run = program.run(&["fetch"]).assert_code(74);
@@ -69,7 +71,7 @@ fn root_leaves_the_tokens_to_the_owner_of_the_state() {
     }
     for _ in 0..2 {
         sign_in(&program);
-        for name in ["tokens", "tokens/a", "tokens/.a.lock", "tokens/.a.sign-in"] {
+        for name in ["tokens", "tokens/a", "tokens/.a.lock", "tokens/.sign-in", "tokens/.sign-in/a"] {
             assert_eq!(program.state_dir().join(name).metadata().expect(name).uid(), NOBODY, "{name}");
         }
     }

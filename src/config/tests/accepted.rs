@@ -8,8 +8,7 @@ use crate::credential::SecretSource;
 use crate::deliver::{Kind, smtp};
 use crate::net::{Proxy, Route, TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
-use crate::poll::Account;
-use crate::poll::Credential;
+use crate::poll::{Account, Credential};
 use crate::sasl::Mechanism;
 use crate::secret::Secret;
 

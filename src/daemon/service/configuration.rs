@@ -152,7 +152,7 @@ impl Service {
 pub(super) fn watched(config: &Config) -> Watched {
     // What is not there cannot be watched, and somebody may sign in later.
     if let Some(grant) = config.accounts.iter().find_map(|account| account.credential.grant())
-        && let Err(error) = grant.vault.make_folder()
+        && let Err(error) = grant.vault.make_folders()
     {
         warn!("{}", describe(&error));
     }
