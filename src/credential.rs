@@ -14,7 +14,6 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::failure::{Class, Failure};
-use crate::sasl::Proof;
 use crate::secret::Secret;
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
@@ -34,39 +33,6 @@ pub enum SecretSource {
     Command(Vec<String>),
     /// A credential that systemd has put into `$CREDENTIALS_DIRECTORY`.
     Credential(String),
-}
-
-/// What an account logs in with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Credential {
-    /// A password.
-    Password(SecretSource),
-    /// An OAuth 2.0 access token, which somebody else keeps fresh.
-    Token(SecretSource),
-    /// The client certificate of the connection.
-    Certificate,
-}
-
-impl Credential {
-    /// Where its secret comes from, if it has one.
-    pub fn source(&self) -> Option<&SecretSource> {
-        match self {
-            Credential::Password(source) | Credential::Token(source) => Some(source),
-            Credential::Certificate => None,
-        }
-    }
-
-    /// Reads the secret.
-    ///
-    /// # Errors
-    /// As [`SecretSource::read`].
-    pub async fn read(&self) -> Result<Proof, CredentialError> {
-        Ok(match self {
-            Credential::Password(source) => Proof::Password(source.read().await?),
-            Credential::Token(source) => Proof::Token(source.read_as(Kind::Token).await?),
-            Credential::Certificate => Proof::Certificate,
-        })
-    }
 }
 
 /// A secret that cannot be had.
@@ -154,7 +120,11 @@ impl SecretSource {
         self.read_as(Kind::Password).await
     }
 
-    async fn read_as(&self, kind: Kind) -> Result<Secret, CredentialError> {
+    /// The same; `kind` is what a failure calls it.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub async fn read_as(&self, kind: Kind) -> Result<Secret, CredentialError> {
         match self {
             SecretSource::Inline(secret) => Ok(secret.clone()),
             SecretSource::File(path) => read_file(path).await,

@@ -50,7 +50,7 @@
 //! |---|---|---|
 //! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
-//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`filesystem`], [`attempt`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
+//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], [`attempt`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
 //! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
@@ -74,6 +74,10 @@
 //! One that is damaged or gone is set aside and made anew from both; each account is then *lost*
 //! until its next listing, in which every message that a Maildir holds is known by the token in
 //! its file's name, and what nobody can know is left to the operator.
+//!
+//! **OAuth 2.0** ([`oauth`]): the command `login` signs in and leaves tokens in the state directory, for
+//! their owner alone; a poll takes the access token from there and renews it where it must.  What the
+//! provider replaces is durable before it is used, and a kernel lock makes processes take turns.
 //!
 //! The **service** ([`daemon`]) is one loop: whatever happens becomes an event of [`schedule`],
 //! which answers with the polls to begin.  A poll keeps the configuration that it began with.
@@ -111,6 +115,7 @@ pub mod log;
 pub mod message;
 pub mod net;
 pub mod notify;
+pub mod oauth;
 pub mod plan;
 pub mod poll;
 pub mod pop3;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
-    &["attempt", "credential", "deliver", "filesystem", "net", "pop3::session", "spool", "store"],
+    &["attempt", "credential", "deliver", "filesystem", "net", "oauth", "pop3::session", "spool", "store"],
     &["config", "poll", "rebuild"],
     &["confine", "log", "notify", "reload", "status"],
     &["control"],
@@ -28,9 +28,11 @@ const BESIDE: &[(&str, &str)] = &[
     ("config", "poll"),        // the settings of an account live with the code that obeys them
     ("deliver", "credential"), // the login of a mail server
     ("deliver", "net"),
-    ("deliver", "spool"),  // a message on its way to a mail server
-    ("message", "text"),   // a unique-id is shown escaped
-    ("net", "credential"), // the login of a proxy
+    ("deliver", "spool"),    // a message on its way to a mail server
+    ("message", "text"),     // a unique-id is shown escaped
+    ("net", "credential"),   // the login of a proxy
+    ("oauth", "credential"), // the secret of a client
+    ("oauth", "net"),
     ("pop3::session", "net"),
     ("store", "filesystem"), // a database on a network file system is refused
 ];

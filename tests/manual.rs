@@ -146,6 +146,7 @@ fn title(section: Section) -> &'static str {
         Section::Destination => "DESTINATIONS",
         Section::Maildir => "MAILDIR DESTINATIONS",
         Section::Smtp => "SMTP DESTINATIONS",
+        Section::OAuth => "OAUTH PROVIDERS",
     }
 }
 
@@ -156,7 +157,8 @@ fn key_of(line: &str) -> Option<&str> {
 
 #[test]
 fn every_key_is_in_the_manual_with_its_default_and_the_reverse() {
-    let sections = [Section::Top, Section::Account, Section::Destination, Section::Maildir, Section::Smtp];
+    let sections =
+        [Section::Top, Section::Account, Section::Destination, Section::Maildir, Section::Smtp, Section::OAuth];
     let keys = KEYS.iter().map(|key| format!("{} {}", title(key.section), key.name)).collect();
     let manual = sections.into_iter().map(title);
     let manual = manual.flat_map(|title| section(FILE, title).filter_map(move |line| Some((title, key_of(line)?))));
@@ -197,7 +199,7 @@ fn every_example_is_a_good_configuration_without_warnings() {
     let from = readme.find("[accounts.work]").expect("the README has an example");
     let until = readme[from..].find("`config/").expect("and goes on");
     let mut all = examples(FILE);
-    assert_eq!(all.len(), 3, "the manual's examples");
+    assert_eq!(all.len(), 4, "the manual's examples");
     all.push(readme[from..from + until].to_owned());
     for text in all {
         let program = Postrider::with_config(&text);

@@ -7,15 +7,16 @@ use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
 use crate::config::Config;
-use crate::credential::{Credential, SecretSource};
+use crate::credential::SecretSource;
 use crate::deliver::maildir::Maildir;
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, describe, paragraph};
 use crate::log;
 use crate::net::TlsMode;
+use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
-use crate::poll::{self, Account, DestinationError, PollError};
+use crate::poll::{self, Account, Credential, DestinationError, PollError};
 use crate::store::Reader;
 
 /// Arguments of `check`.
@@ -45,6 +46,12 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             output::say(&format!("note: account {}: password file {}: {error}", account.name, path.display()));
         }
     }
+    for account in &config.accounts {
+        if let Some(Err(error)) = account.credential.grant().map(Grant::check) {
+            let text = paragraph(&describe(&error), error.advice().as_deref());
+            output::say(&format!("note: account {}: {text}", account.name));
+        }
+    }
     if !arguments.connect {
         return 0;
     }
@@ -64,10 +71,13 @@ fn describe_account(account: &Account) -> String {
     let endpoint = &account.endpoint;
     let what = match &account.credential {
         Credential::Token(_) => "token",
-        Credential::Password(_) | Credential::Certificate => "password",
+        Credential::Password(_) | Credential::OAuth(_) | Credential::Certificate => "password",
     };
     let password = match account.credential.source() {
-        None => "with its certificate".to_owned(),
+        None => match account.credential.grant() {
+            Some(grant) => format!("signs in at {} (OAuth 2.0)", grant.provider.name),
+            None => "with its certificate".to_owned(),
+        },
         Some(SecretSource::Inline(_)) => format!("{what} from the configuration"),
         Some(SecretSource::File(path)) => format!("{what} from {}", path.display()),
         Some(SecretSource::Command(argv)) => {

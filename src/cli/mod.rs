@@ -9,6 +9,7 @@ mod export;
 mod fetch;
 mod history;
 mod list;
+mod login;
 mod output;
 mod progress;
 mod quarantine;
@@ -59,6 +60,8 @@ enum Command {
     Run(run::Arguments),
     /// Read the configuration and say what it means
     Check(check::Arguments),
+    /// Sign in to an account's provider (OAuth 2.0)
+    Login(login::Arguments),
     /// Show what is on the server, what would be done with it, and why
     List(list::Arguments),
     /// Show what the running service is doing
@@ -102,6 +105,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Fetch(arguments) => fetch::run(&arguments, &config),
         Command::Run(arguments) => run::run(&arguments, config),
         Command::Check(arguments) => check::run(&arguments, &config),
+        Command::Login(arguments) => login::run(&arguments, &config),
         Command::List(arguments) => list::run(&arguments, &config),
         Command::Status(arguments) => status::run(&arguments, &config),
         Command::Poll(arguments) => service::poll(&arguments, &config),

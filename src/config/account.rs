@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use crate::credential::{Credential, SecretSource};
+use crate::credential::SecretSource;
 use crate::message::Name;
 use crate::plan::{Initial, Oversize, Policy, Retention};
-use crate::poll::Account;
+use crate::poll::{Account, Credential};
 use crate::sasl::{Mechanism, Proof};
 use crate::secret::Secret;
 
 use super::endpoint::{self, POP3};
+use super::oauth::{self, Providers};
 use super::password;
 use super::reader::Reader;
 
@@ -20,18 +21,25 @@ pub(super) const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Durati
 /// A first poll over a slow line may take days.
 const DEADLINE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(7 * 86_400));
 
+/// The keys of a token, of which one is used.
+const TOKEN_KEYS: [&str; 2] = ["oauth", "token-command"];
+
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(300);
 pub(super) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(3600);
 
 /// Reads an account.  `None` if what it needs most is missing or wrong, which has been reported.
-pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name) -> Option<Account> {
+pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, providers: &Providers) -> Option<Account> {
     reader.refuse_unknown();
     let endpoint = endpoint::read(reader, &POP3);
     reader.require("username");
     let username = reader.plain("username").map(|(text, _)| text.to_owned());
     let auth = auth(reader).unwrap_or_default();
-    let credential = credential(reader, &auth);
+    let granted = |reader: &mut Reader<'_, '_, '_>| {
+        let route = endpoint.as_ref().map(|endpoint| &endpoint.route);
+        oauth::credential(reader, name, username.as_deref(), route, providers)
+    };
+    let credential = credential(reader, &auth, &granted);
     let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1);
     let deadline = reader.duration("deadline", DEADLINE.0..=DEADLINE.1);
     let account = Account {
@@ -102,7 +110,11 @@ fn auth(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<Mechanism>> {
 
 /// A password, a token, or the certificate alone.  What is nearer, the account's own key or the
 /// mechanism that it names, decides.
-fn credential(reader: &mut Reader<'_, '_, '_>, auth: &[Mechanism]) -> Option<Credential> {
+fn credential<'r, 't, 's>(
+    reader: &mut Reader<'r, 't, 's>,
+    auth: &[Mechanism],
+    granted: &dyn Fn(&mut Reader<'r, 't, 's>) -> Option<Credential>,
+) -> Option<Credential> {
     let takes = |mechanism: Mechanism| auth.contains(&mechanism);
     if takes(Mechanism::External) {
         if reader.complete && reader.entry("tls-client-cert").is_none() {
@@ -117,22 +129,31 @@ fn credential(reader: &mut Reader<'_, '_, '_>, auth: &[Mechanism]) -> Option<Cre
     let (is_token, is_password) =
         (takes(Mechanism::OAuthBearer) || takes(Mechanism::XOAuth2), password::is_set(reader));
     let own_password = password::KEYS.into_iter().any(|name| reader.own_entry(name).is_some());
-    let own_token = reader.own_entry("token-command").is_some();
-    if own_password && own_token {
-        report(reader, "a password and `token-command` are both set; one is enough");
+    let own_token = TOKEN_KEYS.into_iter().find(|name| reader.own_entry(name).is_some());
+    if let (true, Some(token)) = (own_password, own_token) {
+        report(reader, &format!("a password and `{token}` are both set; one is enough"));
     }
-    if reader.entry("token-command").is_some() && (own_token || is_token || !is_password) {
+    let token = own_token.or_else(|| TOKEN_KEYS.into_iter().find(|name| reader.entry(name).is_some()));
+    if let Some(token) = token.filter(|_| own_token.is_some() || is_token || !is_password) {
+        let is_set =
+            |name: &str| if own_token.is_some() { reader.own_entry(name) } else { reader.entry(name) }.is_some();
+        if TOKEN_KEYS.into_iter().all(is_set) {
+            report(reader, "`oauth` and `token-command` are both set; one is enough");
+        }
         let wrong = auth.iter().find(|&&mechanism| !mechanism.takes(&Proof::Token(Secret::new(Vec::new()))));
         if let Some(wrong) = wrong {
-            report(reader, &format!("`{}` needs a password, and there is `token-command`", wrong.name()));
+            report(reader, &format!("`{}` needs a password, and there is `{token}`", wrong.name()));
         }
-        return password::command(reader, "token-command").map(|argv| Credential::Token(SecretSource::Command(argv)));
+        return match token {
+            "oauth" => granted(reader),
+            _ => password::command(reader, token).map(|argv| Credential::Token(SecretSource::Command(argv))),
+        };
     }
     if is_token {
-        report(reader, "`oauthbearer` and `xoauth2` need `token-command`");
+        report(reader, "`oauthbearer` and `xoauth2` need `oauth` or `token-command`");
     }
     if reader.complete && !is_password {
-        let message = format!("{} needs a password: one of {}", reader.what, listed(&password::KEYS));
+        let message = format!("{} needs a password: one of {}, or `oauth`", reader.what, listed(&password::KEYS));
         reader.problems.absence(&reader.at, message);
     }
     password::read(reader).map(Credential::Password)
@@ -140,7 +161,8 @@ fn credential(reader: &mut Reader<'_, '_, '_>, auth: &[Mechanism]) -> Option<Cre
 
 /// A problem of the mechanisms, told where they are named.
 fn report(reader: &mut Reader<'_, '_, '_>, message: &str) {
-    let at = match reader.entry("auth").or_else(|| reader.entry("token-command")) {
+    let token = || TOKEN_KEYS.into_iter().find_map(|name| reader.entry(name));
+    let at = match reader.entry("auth").or_else(token) {
         Some(entry) => entry.key_at(),
         None => return reader.problems.absence(&reader.at, message.to_owned()),
     };

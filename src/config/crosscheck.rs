@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::de::DeValue;
 
 use super::nearest::did_you_mean;
+use super::oauth::Providers;
 use super::parse::Placed;
 use super::problems::Problems;
 use super::table::{At, Entry, Table};
@@ -41,6 +42,25 @@ pub(super) fn run(
         // Ten thousand accounts share one file: it is read once.
         if checked.insert((&trust.ca_file, &trust.client_certificate)) {
             check_trust(problems, trust, tables, at, check_files);
+        }
+    }
+}
+
+/// The same for providers: each is used, and its authorities can be read.
+pub(super) fn providers(
+    problems: &mut Problems<'_>,
+    (providers, places): &(Providers, Vec<Placed<'_, ()>>),
+    check_files: &dyn Fn(&Trust) -> Result<(), NetError>,
+) {
+    let used = providers.used.borrow();
+    for Placed { name, name_at, table, .. } in places {
+        if !used.contains(name.as_str()) {
+            problems.warning(name_at, format!("no account signs in at `{name}` (oauth = \"{name}\")"));
+        }
+        let provider = providers.known.get(name.as_str()).and_then(Option::as_ref);
+        if let Some(ca_file) = provider.and_then(|provider| provider.ca_file.clone()) {
+            let trust = Trust { ca_file: Some(ca_file), ..Trust::default() };
+            check_trust(problems, &trust, [Some(*table), None], name_at, check_files);
         }
     }
 }

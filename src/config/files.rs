@@ -54,11 +54,18 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 
 impl Config {
     /// Every file whose content matters while the service runs: those of the configuration, and
-    /// those with passwords, authorities, certificates and keys.
+    /// those with passwords, authorities, certificates and keys, and those that tell of a sign-in.
     pub fn watched(&self) -> BTreeSet<PathBuf> {
         let mut watched: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
         for account in &self.accounts {
             watch(&mut watched, account.credential.source(), &account.endpoint);
+            if let Some(grant) = account.credential.grant() {
+                watched.insert(grant.vault.stamp());
+                watched.extend(grant.provider.ca_file.clone());
+                if let Some(SecretSource::File(path)) = &grant.provider.client_secret {
+                    watched.insert(path.clone());
+                }
+            }
         }
         for destination in &self.destinations {
             if let Kind::Smtp(settings) = &destination.kind {

@@ -22,21 +22,33 @@ const TELLING: [&str; 5] = ["password", "secret", "token", "passwd", "socks"];
 const TELLING_KEYS: [&str; 7] = ["pass", "secret", "token", "pwd", "credential", "kennwort", "apikey"];
 
 /// Words that a telling word may be a misspelling of, and how many letters may be wrong.
-const RESEMBLED: [(&str, usize); 7] =
-    [("password", 2), ("passwd", 2), ("secret", 1), ("token", 1), ("pass", 1), ("pwd", 0), ("proxy", 1)];
+const RESEMBLED: [(&str, usize); 8] = [
+    ("password", 2),
+    ("passwd", 2),
+    ("clientsecret", 2),
+    ("secret", 1),
+    ("token", 1),
+    ("pass", 1),
+    ("pwd", 0),
+    ("proxy", 1),
+];
 
 /// Keys that tell of a secret without holding it.
-const HARMLESS: [&str; 6] = [
+const HARMLESS: [&str; 10] = [
     "password-file",
     "password-command",
     "password-credential",
     "token-command",
+    "token-endpoint",
+    "client-secret-file",
+    "client-secret-command",
+    "client-secret-credential",
     "proxy-username",
     "proxy-password-file",
 ];
 
 /// Keys that hold one, or may do so.
-const HARMFUL: [&str; 2] = ["password", "proxy"];
+const HARMFUL: [&str; 3] = ["password", "client-secret", "proxy"];
 
 /// Shorter secrets are not looked for in other lines: too much would match.
 const SHORTEST: usize = 3;
@@ -82,7 +94,7 @@ impl Hidden {
         self.secrets.iter().any(|secret| text.contains(secret.as_str()))
     }
 
-    /// The first key that holds a password itself.
+    /// The first key that holds a password or a client's secret itself.
     pub(super) fn first_password(&self) -> Option<Range<usize>> {
         self.first_password.clone()
     }
@@ -91,12 +103,12 @@ impl Hidden {
         for (key, value) in table {
             let name: &str = key.get_ref();
             let below = match (level, name) {
-                (Level::Root, "accounts" | "destinations") => Level::Names,
+                (Level::Root, "accounts" | "destinations" | "oauth") => Level::Names,
                 _ => Level::Body,
             };
             // The name of an account is no key, whatever it is called.
             let is_name = level == Level::Names && value.get_ref().is_table();
-            if name == "password" && !is_name {
+            if matches!(name, "password" | "client-secret") && !is_name {
                 self.first_password = match self.first_password.take() {
                     Some(first) if first.start <= key.span().start => Some(first),
                     _ => Some(key.span()),
@@ -162,7 +174,7 @@ impl Hidden {
 enum Level {
     /// The file.
     Root,
-    /// `[accounts]` or `[destinations]`: its keys are names.
+    /// `[accounts]`, `[destinations]` or `[oauth]`: its keys are names.
     Names,
     /// Everything below.
     Body,
@@ -177,7 +189,8 @@ pub(super) fn tells_of_secret(key: &str) -> bool {
         && (TELLING_KEYS.iter().any(|word| key.contains(word) || letters.contains(word))
             || words(&key).any(resembles)
             || resembles(&letters)
-            || nearest(&key, &HARMLESS).is_some())
+            || nearest(&key, &HARMLESS).is_some()
+            || nearest(&key, &HARMFUL).is_some())
 }
 
 /// The view of one line by itself, in a file whose syntax is sound.
@@ -201,7 +214,7 @@ fn is_recognised(line: &str) -> bool {
     match line.strip_prefix('[') {
         Some(header) => {
             let first = header.trim_start_matches('[').split(['.', ']']).next().unwrap_or_default().trim();
-            nearest(first, &["accounts", "destinations", "defaults"]).is_some()
+            nearest(first, &["accounts", "destinations", "oauth", "defaults"]).is_some()
         }
         None => leading_key(&line).is_some_and(|key| is_harmless(key) || key.len() > 2 && nearest_is_harmless(key)),
     }

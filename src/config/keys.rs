@@ -13,6 +13,8 @@ pub enum Section {
     Maildir,
     /// In `[destinations.NAME]` with `type = "smtp"`.
     Smtp,
+    /// In `[oauth.NAME]`.
+    OAuth,
 }
 
 /// What holds when a key is not there.
@@ -46,10 +48,11 @@ const fn key(section: Section, name: &'static str, takes: &'static str, absent: 
 const DURATION: &str = "a duration such as \"90s\", \"5m\", \"2h\" or \"14d\"";
 const PATH: &str = "a path";
 const TEXT: &str = "a string";
+const ENDPOINT: &str = "an https address";
 const TLS: &str = "\"implicit\", \"starttls\" or \"none\"";
 
 use Absent::{Required, Text, Value};
-use Section::{Account, Destination, Maildir, Smtp, Top};
+use Section::{Account, Destination, Maildir, OAuth, Smtp, Top};
 
 /// All keys, in the order of the manual.
 pub const KEYS: &[Key] = &[
@@ -73,6 +76,7 @@ pub const KEYS: &[Key] = &[
     key(Top, "defaults", "a table of account keys", Text("none")),
     key(Top, "accounts", "a table of accounts", Required),
     key(Top, "destinations", "a table of destinations", Required),
+    key(Top, "oauth", "a table of providers", Text("none")),
     key(Account, "enabled", "true or false", Value("true")),
     key(Account, "host", "a host name or an address", Required),
     key(Account, "port", "an integer from 1 to 65535", Text("995 with tls = \"implicit\", else 110")),
@@ -94,6 +98,7 @@ pub const KEYS: &[Key] = &[
     key(Account, "password-command", "an array of strings", Text("one of the password keys is required")),
     key(Account, "password-credential", "the name of a credential", Text("one of the password keys is required")),
     key(Account, "token-command", "an array of strings", Text("none")),
+    key(Account, "oauth", "the name of a provider", Text("none")),
     key(Account, "auth", "\"auto\", or mechanisms in order", Value("\"auto\"")),
     key(Account, "interval", DURATION, Value("\"5m\"")),
     key(Account, "retention", "\"keep\", \"delete\" or a duration such as \"14d\"", Value("\"keep\"")),
@@ -130,6 +135,24 @@ pub const KEYS: &[Key] = &[
     key(Smtp, "sender", "an address, or \"\" for the null sender", Text("the message's own")),
     key(Smtp, "hello", "a host name", Text("this machine's name")),
     key(Smtp, "timeout", DURATION, Value("\"60s\"")),
+    key(OAuth, "client-id", TEXT, Required),
+    key(OAuth, "client-secret", TEXT, Text("none")),
+    key(OAuth, "client-secret-file", PATH, Text("none")),
+    key(OAuth, "client-secret-command", "an array of strings", Text("none")),
+    key(OAuth, "client-secret-credential", "the name of a credential", Text("none")),
+    key(OAuth, "preset", "\"google\" or \"microsoft\"", Text("that of the table's name")),
+    key(OAuth, "tenant", "a domain or the id of a directory", Value("\"common\"")),
+    key(OAuth, "authorization-endpoint", ENDPOINT, Text("that of the preset")),
+    key(OAuth, "token-endpoint", ENDPOINT, Text("that of the preset")),
+    key(OAuth, "device-authorization-endpoint", ENDPOINT, Text("that of the preset, else none")),
+    key(OAuth, "scopes", "an array of strings", Text("those of the preset")),
+    key(
+        OAuth,
+        "redirect-uri",
+        "an http address of this machine",
+        Text("that of the preset, else \"http://127.0.0.1\""),
+    ),
+    key(OAuth, "tls-ca", PATH, Text("the system's authorities")),
 ];
 
 /// The key of that name in one of `sections`.

@@ -25,6 +25,7 @@ mod keys;
 mod load;
 mod named;
 mod nearest;
+mod oauth;
 mod parse;
 mod password;
 mod paths;

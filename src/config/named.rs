@@ -1,4 +1,5 @@
-//! The named tables `[accounts.NAME]` and `[destinations.NAME]` of all files: each name once.
+//! The named tables `[accounts.NAME]`, `[destinations.NAME]` and `[oauth.NAME]` of all files: each
+//! name once.
 
 use std::collections::HashMap;
 
@@ -14,12 +15,16 @@ pub(super) struct Group {
     pub(super) key: &'static str,
     /// One of them.
     pub(super) kind: &'static str,
+    /// Whether there must be one.
+    needed: bool,
 }
 
 /// `[accounts.NAME]`.
-pub(super) const ACCOUNTS: Group = Group { key: "accounts", kind: "account" };
+pub(super) const ACCOUNTS: Group = Group { key: "accounts", kind: "account", needed: true };
 /// `[destinations.NAME]`.
-pub(super) const DESTINATIONS: Group = Group { key: "destinations", kind: "destination" };
+pub(super) const DESTINATIONS: Group = Group { key: "destinations", kind: "destination", needed: true };
+/// `[oauth.NAME]`.
+pub(super) const PROVIDERS: Group = Group { key: "oauth", kind: "provider", needed: false };
 
 /// A table with its name.
 pub(super) struct Named<'t> {
@@ -40,7 +45,7 @@ pub(super) fn tables<'t>(problems: &mut Problems<'_>, roots: &[Table<'t>], group
             None => problems.error(&entry.key_at(), format!("`{0}` must hold tables: [{0}.NAME]", group.key)),
         }
     }
-    if entries.is_empty() && groups.iter().all(|entry| entry.table().is_some()) {
+    if group.needed && entries.is_empty() && groups.iter().all(|entry| entry.table().is_some()) {
         let at = groups.first().map(Entry::key_at);
         problems.nowhere(at.as_ref(), format!("there is no {}: write a table [{}.NAME]", group.kind, group.key));
     }

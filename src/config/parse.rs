@@ -3,6 +3,8 @@
 //! The process and the file system are only seen through [`Context`], so that every rule is tested
 //! without them.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tracing::Level;
 use super::files::FOLDER;
 use super::keys::Section;
 use super::named::{self, Named};
+use super::oauth::{self, Providers};
 use super::paths::{self, Paths};
 use super::problem::{ConfigError, Weight};
 use super::problems::Problems;
@@ -149,10 +152,12 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
         let message = "`state-dir` is needed: neither $STATE_DIRECTORY, $XDG_STATE_HOME nor $HOME is set";
         top.problems.nowhere(None, message);
     }
-    let defaults = defaults(problems, &paths, *main);
-    let accounts = accounts(problems, &paths, roots, defaults);
+    let providers = providers(problems, &paths, roots, state_dir.clone());
+    let defaults = defaults(problems, &paths, *main, &providers.0);
+    let accounts = accounts(problems, &paths, roots, defaults, &providers.0);
     let destinations = destinations(problems, &paths, roots);
     crosscheck::run(problems, &accounts, &destinations, defaults, context.check_files);
+    crosscheck::providers(problems, &providers, context.check_files);
     let state_dir = state_dir?;
     Some(Config {
         file: PathBuf::new(),
@@ -179,7 +184,12 @@ fn values<T>(placed: Vec<Placed<'_, T>>) -> Vec<Arc<T>> {
 }
 
 /// `[defaults]`, which is judged by itself too: a fault in it is a fault without any account.
-fn defaults<'t>(problems: &mut Problems<'_>, paths: &Paths, root: Table<'t>) -> Option<Table<'t>> {
+fn defaults<'t>(
+    problems: &mut Problems<'_>,
+    paths: &Paths,
+    root: Table<'t>,
+    providers: &Providers,
+) -> Option<Table<'t>> {
     let entry = root.entry("defaults")?;
     let Some(table) = entry.table() else {
         problems.error(&entry.key_at(), "`defaults` must be a table: [defaults]");
@@ -187,7 +197,8 @@ fn defaults<'t>(problems: &mut Problems<'_>, paths: &Paths, root: Table<'t>) -> 
     };
     let stand_in = Name::new("defaults")?;
     let what = ("[defaults]".to_owned(), entry.key_at());
-    account::read(&mut Reader::new(problems, paths, what, &[Section::Account], table).partial(), &stand_in);
+    let mut reader = Reader::new(problems, paths, what, &[Section::Account], table).partial();
+    account::read(&mut reader, &stand_in, providers);
     Some(table)
 }
 
@@ -196,15 +207,36 @@ fn accounts<'t>(
     paths: &Paths,
     roots: &[Table<'t>],
     defaults: Option<Table<'t>>,
+    providers: &Providers,
 ) -> Vec<Placed<'t, Account>> {
     let tables = named::tables(problems, roots, named::ACCOUNTS);
     let read = |Named { name, name_at, table, again }: Named<'t>| {
         let what = (format!("account `{name}`"), name_at.clone());
         let mut reader = Reader::new(problems, paths, what, &[Section::Account], table).inherit(defaults);
-        let value = account::read(&mut reader, &name).filter(|_| !again);
+        let value = account::read(&mut reader, &name, providers).filter(|_| !again);
         Placed { name, name_at, table, value }
     };
     tables.into_iter().map(read).collect()
+}
+
+/// The providers of OAuth 2.0, and where their tables are.
+fn providers<'t>(
+    problems: &mut Problems<'_>,
+    paths: &Paths,
+    roots: &[Table<'t>],
+    state_dir: Option<PathBuf>,
+) -> (Providers, Vec<Placed<'t, ()>>) {
+    let (mut known, mut places) = (BTreeMap::new(), Vec::new());
+    for Named { name, name_at, table, again } in named::tables(problems, roots, named::PROVIDERS) {
+        let what = (format!("provider `{name}`"), name_at.clone());
+        let mut reader = Reader::new(problems, paths, what, &[Section::OAuth], table);
+        let provider = oauth::read(&mut reader, &name).map(Arc::new);
+        if !again {
+            known.insert(name.to_string(), provider);
+            places.push(Placed { name, name_at, table, value: None });
+        }
+    }
+    (Providers { known, state_dir, used: RefCell::default() }, places)
 }
 
 fn destinations<'t>(problems: &mut Problems<'_>, paths: &Paths, roots: &[Table<'t>]) -> Vec<Placed<'t, Destination>> {

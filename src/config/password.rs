@@ -5,30 +5,42 @@ use crate::secret::Secret;
 
 use super::reader::Reader;
 
-/// The keys, of which one is used.
+/// The keys, of which one is used: of a command, a file, a credential, and the secret itself.
 pub(super) const KEYS: [&str; 4] = ["password-command", "password-file", "password-credential", "password"];
+
+/// The same for the secret of a client of OAuth 2.0.
+pub(super) const CLIENT_SECRET: [&str; 4] =
+    ["client-secret-command", "client-secret-file", "client-secret-credential", "client-secret"];
 
 /// Reads the one password key of a table.  Its own key, of whatever kind, takes the place of an
 /// inherited one.  `None`: there is none, or it is not usable.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<SecretSource> {
-    let own: Vec<&str> = KEYS.into_iter().filter(|name| reader.own_entry(name).is_some()).collect();
+    secret(reader, KEYS, "password")
+}
+
+/// The same for a secret by other keys.
+pub(super) fn secret(reader: &mut Reader<'_, '_, '_>, keys: [&'static str; 4], what: &str) -> Option<SecretSource> {
+    let own: Vec<&str> = keys.into_iter().filter(|name| reader.own_entry(name).is_some()).collect();
     let names = match own.is_empty() {
-        true => KEYS.into_iter().filter(|name| reader.entry(name).is_some()).collect(),
+        true => keys.into_iter().filter(|name| reader.entry(name).is_some()).collect(),
         false => own,
     };
     if let [first, second, ..] = names[..] {
         let later = [first, second].into_iter().filter_map(|name| reader.entry(name));
         if let Some(entry) = later.max_by_key(|entry| entry.key_at().octets.start) {
-            let message = format!("`{first}` and `{second}` are both set; one password is enough");
+            let message = format!("`{first}` and `{second}` are both set; one {what} is enough");
             reader.problems.error(&entry.key_at(), message);
         }
         return None;
     }
+    let [by_command, by_file, by_credential, inline] = keys;
     match *names.first()? {
-        "password-command" => command(reader, "password-command").map(SecretSource::Command),
-        "password-file" => reader.path("password-file").map(SecretSource::File),
-        "password-credential" => reader.parsed("password-credential", credential).map(SecretSource::Credential),
-        _ => inline(reader).map(SecretSource::Inline),
+        name if name == by_command => command(reader, name).map(SecretSource::Command),
+        name if name == by_file => reader.path(name).map(SecretSource::File),
+        name if name == by_credential => {
+            reader.parsed(name, |text| credential(text, by_file)).map(SecretSource::Credential)
+        }
+        _ => itself(reader, inline).map(SecretSource::Inline),
     }
 }
 
@@ -37,8 +49,8 @@ pub(super) fn is_set(reader: &Reader<'_, '_, '_>) -> bool {
     KEYS.into_iter().any(|name| reader.entry(name).is_some())
 }
 
-fn inline(reader: &mut Reader<'_, '_, '_>) -> Option<Secret> {
-    let (text, entry) = reader.string("password")?;
+fn itself(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Secret> {
+    let (text, entry) = reader.string(name)?;
     let fault = if text.is_empty() {
         "is empty"
     } else if text.contains(['\0', '\r', '\n']) {
@@ -46,7 +58,7 @@ fn inline(reader: &mut Reader<'_, '_, '_>) -> Option<Secret> {
     } else {
         return Some(Secret::new(text.as_bytes().to_vec()));
     };
-    reader.problems.error(&entry.key_at(), format!("`password` {fault}"));
+    reader.problems.error(&entry.key_at(), format!("`{name}` {fault}"));
     None
 }
 
@@ -66,9 +78,9 @@ pub(super) fn command(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Vec
 }
 
 /// A file in `$CREDENTIALS_DIRECTORY`, so it must not lead out of there.
-fn credential(text: &str) -> Result<String, String> {
+fn credential(text: &str, by_file: &str) -> Result<String, String> {
     match text.contains('/') || matches!(text, "." | "..") {
-        true => Err("takes the name of a systemd credential, not a path; for a path there is `password-file`".into()),
+        true => Err(format!("takes the name of a systemd credential, not a path; for a path there is `{by_file}`")),
         false => Ok(text.to_owned()),
     }
 }

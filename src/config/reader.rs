@@ -18,7 +18,7 @@ use super::table::{At, Entry, MAIN, Table};
 use super::units::{self, Wrong};
 
 /// The tables that every file may hold.
-const GROUPS: [&str; 2] = ["accounts", "destinations"];
+const GROUPS: [&str; 3] = ["accounts", "destinations", "oauth"];
 
 /// One table, and the one that it inherits from.
 pub(super) struct Reader<'r, 't, 's> {
@@ -66,7 +66,10 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
             }
             let known = keys::names(self.sections);
             let shown = self.problems.echo(&entry.key_at(), name, "this key");
-            let elsewhere = keys::KEYS.iter().find(|key| key.name == name).map(|key| key.section);
+            let mut same = keys::KEYS.iter().filter(|key| key.name == name).map(|key| key.section);
+            // `oauth` is a table at the top, and a key of accounts.
+            let first = same.next();
+            let elsewhere = same.next().filter(|_| first == Some(Section::Top)).or(first);
             let message = match elsewhere {
                 Some(Section::Top) if !self.own.is_in_main() => {
                     format!("{shown} can only be in the main file, {}", self.problems.path(MAIN))
@@ -82,6 +85,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
                 Some(Section::Smtp) => {
                     format!("{shown} is a key of destinations with type = \"smtp\", not of {}", self.kind())
                 }
+                Some(Section::OAuth) => format!("{shown} is a key of [oauth.NAME], not of {}", self.kind()),
                 Some(Section::Destination) => format!("{shown} is a key of destinations, not of {}", self.kind()),
                 None => format!("unknown key {shown}{}", did_you_mean(name, &known)),
             };
@@ -94,6 +98,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         match self.sections {
             [Section::Top] => "the top of the file",
             [Section::Account] => "accounts",
+            [Section::OAuth] => "[oauth.NAME]",
             sections if sections.contains(&Section::Maildir) => "one with type = \"maildir\"",
             _ => "one with type = \"smtp\"",
         }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::oauth::Grant;
 use crate::poll::Account;
 
 /// Rounds of hashing: some hundredths of a second for us, and for every guess of somebody else.
@@ -15,9 +16,10 @@ const ROUNDS: usize = 200_000;
 /// A digest of everything that a login depends on: server, user name, mechanism, secret; salted by
 /// a word of this state directory.  `None` if the secret cannot be had.
 pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32]> {
-    let secret = match account.credential.source() {
-        Some(source) => source.read().await.ok()?.fingerprint(),
-        None => [0; 32],
+    let secret = match (account.credential.source(), account.credential.grant()) {
+        (Some(source), _) => source.read().await.ok()?.fingerprint(),
+        (None, Some(grant)) => granted(grant).await?,
+        (None, None) => [0; 32],
     };
     let mut settings = String::new();
     let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
@@ -29,4 +31,17 @@ pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
         digest
     };
     tokio::task::spawn_blocking(stretch).await.ok()
+}
+
+/// The same of what a login by OAuth 2.0 depends on: who has signed in, and the client's secret.  The
+/// tokens themselves change with every renewal.
+async fn granted(grant: &Grant) -> Option<[u8; 32]> {
+    let client = match &grant.provider.client_secret {
+        Some(source) => source.read().await.ok()?.fingerprint(),
+        None => [0; 32],
+    };
+    // Here, and not among the settings, which are hashed in every round.
+    let provider = Sha256::digest(format!("{:?}", grant.provider));
+    let digest = Sha256::new().chain_update(grant.vault.fingerprint()?).chain_update(client).chain_update(provider);
+    Some(digest.finalize().into())
 }

@@ -9,6 +9,7 @@ use crate::deliver::maildir::MaildirError;
 use crate::deliver::smtp::UnavailableError;
 use crate::failure::{Class, Failure};
 use crate::message::Name;
+use crate::oauth::OAuthError;
 use crate::pop3::session::SessionError;
 use crate::store::StoreError;
 
@@ -20,6 +21,10 @@ pub enum PollError {
     Credential(#[from] CredentialError),
     #[error(transparent)]
     Session(#[from] SessionError),
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
+    #[error("{source}")]
+    TokenRefused { account: Name, source: Box<SessionError> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
@@ -81,6 +86,8 @@ impl Failure for PollError {
         match self {
             PollError::Credential(error) => error.class(),
             PollError::Session(error) => error.class(),
+            PollError::TokenRefused { source, .. } => source.class(),
+            PollError::OAuth(error) => error.class(),
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
             PollError::NoUniqueIds => Class::Protocol,
@@ -95,6 +102,14 @@ impl Failure for PollError {
         let text = match self {
             PollError::Credential(error) => return error.advice(),
             PollError::Session(error) => return error.advice(),
+            PollError::OAuth(error) => return error.advice(),
+            PollError::TokenRefused { account, .. } => {
+                return Some(format!(
+                    "The token is new, so it is not for this mailbox.  Run `postrider login {account}` and sign in as \
+                     its `username`; check the provider's `scopes`, and whether it wants POP3 switched on in its web \
+                     mail."
+                ));
+            }
             PollError::Store(error) => return error.advice(),
             PollError::Destination { source, .. } => return source.advice(),
             PollError::NoUniqueIds => {

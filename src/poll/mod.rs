@@ -9,6 +9,7 @@ mod export;
 mod fetch;
 mod heads;
 mod listing;
+mod login;
 mod lost;
 mod memory;
 mod moving;
@@ -31,19 +32,19 @@ use tokio_util::sync::CancellationToken;
 pub use error::{DestinationError, PollError};
 pub use export::{Exported, export};
 pub use listing::{Inventory, inventory};
+pub use login::{Credential, log_in};
 pub use memory::Memory;
 pub use progress::{Phase, Progress, Snapshot};
 pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
 pub use report::{Outcome, Report, Summary};
 
-use crate::credential::Credential;
 use crate::deliver::Outlet;
 use crate::message::{Name, UnixTime};
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::plan::Policy;
-use crate::pop3::session::{Client, Login, Session, SessionError};
-use crate::sasl::{Identity, Mechanism};
+use crate::pop3::session::{Client, Session, SessionError};
+use crate::sasl::Mechanism;
 use crate::store::Store;
 
 /// A mailbox to poll, and what to do with its mail.
@@ -105,23 +106,6 @@ pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> 
         TlsMode::StartTls => client.stls(&account.endpoint).await,
         TlsMode::Implicit | TlsMode::None => Ok(client),
     }
-}
-
-/// Logs in with the account's credentials.
-///
-/// # Errors
-/// The password cannot be had, or the server refuses.
-pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
-    let proof = account.credential.read().await?;
-    let Endpoint { host, port, .. } = &account.endpoint;
-    let login = Login {
-        identity: Identity { username: &account.username, host, port: *port },
-        proof: &proof,
-        mechanisms: &account.auth,
-        is_encrypted: client.stream().is_encrypted(),
-        is_private: client.stream().is_private(),
-    };
-    Ok(client.login(&login).await?)
 }
 
 /// [`connect`] and [`log_in`] before a deadline.

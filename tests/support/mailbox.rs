@@ -164,6 +164,8 @@ pub struct Behaviour {
     pub refuse_login: Option<String>,
     /// The one line that answers a command instead of what it asks for.
     pub answers: Vec<(String, String)>,
+    /// The access tokens that XOAUTH2 and OAUTHBEARER take.
+    pub tokens: Vec<String>,
     /// Unique-ids that this time are not listed.
     pub hidden: Vec<String>,
     /// Leaves dots at line beginnings as they are.
@@ -200,6 +202,7 @@ impl Default for Behaviour {
             capabilities_after_login: None,
             refuse_login: None,
             answers: Vec::new(),
+            tokens: Vec::new(),
             hidden: Vec::new(),
             unstuffed: false,
             quit: Quit::Answer,

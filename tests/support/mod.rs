@@ -7,6 +7,7 @@
 //! * [`Scripted`]: a line-by-line dialogue, for what no server would say.
 //! * [`ScriptedSmtp`]: a sink that refuses, hangs or drops where it is told to.
 //! * [`SocksProxy`]: a proxy that leads everywhere to one port.
+//! * [`AuthorizationServer`]: a provider of OAuth 2.0 that answers by a function.
 //! * [`Postrider`]: the program with a home of its own.
 //! * [`Manifest`]: what must arrive, and whether it did, exactly once.
 //! * [`pop3s`], [`mailbox`], [`maildir`], [`smtp`]: the sections of a configuration.
@@ -26,6 +27,7 @@
     reason = "a failure of the support is a failure of the test"
 )]
 
+mod authorization;
 mod config;
 mod dovecot;
 mod inetd;
@@ -40,6 +42,7 @@ mod scripted;
 mod smtp;
 mod socks;
 
+pub use authorization::{Asked, AuthorizationServer, browse, json, tokens};
 pub use config::{mailbox, maildir, pop3s, set_deferrals_due, smtp};
 pub use dovecot::Dovecot;
 pub use inetd::Inetd;

@@ -265,6 +265,9 @@ impl Session {
 
     fn auth(&mut self, argument: &str) -> io::Result<()> {
         let (mechanism, initial) = argument.split_once(' ').unwrap_or((argument, ""));
+        if ["XOAUTH2", "OAUTHBEARER"].contains(&mechanism) {
+            return self.token(initial);
+        }
         if !mechanism.eq_ignore_ascii_case("PLAIN") {
             return self.line("-ERR no such mechanism");
         }
@@ -278,6 +281,24 @@ impl Session {
         let mut parts = response.split('\0').skip(1);
         let (user, password) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
         self.login(user, password)
+    }
+
+    /// XOAUTH2, or OAUTHBEARER (RFC 7628).
+    fn token(&mut self, initial: &str) -> io::Result<()> {
+        let mut response = initial.to_owned();
+        if response.is_empty() {
+            self.line("+ ")?;
+            response = lossy(&self.connection.read_line()?.unwrap_or_default());
+        }
+        let message = lossy(&BASE64_STANDARD.decode(response).unwrap_or_default());
+        let token = message.split('\x01').find_map(|part| part.strip_prefix("auth=Bearer ")).unwrap_or_default();
+        lock(&self.state).commands.push(format!("token {token}"));
+        if self.behaviour.tokens.iter().any(|good| good == token) {
+            return self.login(MailboxServer::USER, MailboxServer::PASSWORD);
+        }
+        self.line(&format!("+ {}", BASE64_STANDARD.encode("{\"status\":\"400\"}")))?;
+        self.connection.read_line()?;
+        self.line("-ERR [AUTH] no such token")
     }
 
     fn login(&mut self, user: &str, password: &str) -> io::Result<()> {

@@ -90,6 +90,15 @@ impl Postrider {
         self.spawn(args).wait(TIME_LIMIT)
     }
 
+    /// The same with a text as its input.
+    pub fn run_with_input(&self, args: &[&str], text: &str) -> Output {
+        let input = self.path("input");
+        std::fs::write(&input, text).expect("the input");
+        let mut command = self.command();
+        command.arg("-c").arg(self.config_path()).args(args);
+        self.spawn_from(command, File::open(input).expect("the input").into()).wait(TIME_LIMIT)
+    }
+
     /// Starts `postrider -c CONFIG ARGS...`.
     pub fn spawn(&self, args: &[&str]) -> Running {
         let mut command = self.command();
@@ -117,12 +126,17 @@ impl Postrider {
     }
 
     /// Starts a command with its output in files, so that no pipe can fill up.
-    pub fn spawn_command(&self, mut command: Command) -> Running {
+    pub fn spawn_command(&self, command: Command) -> Running {
+        self.spawn_from(command, Stdio::null())
+    }
+
+    /// The same with an input.
+    pub fn spawn_from(&self, mut command: Command, input: Stdio) -> Running {
         let run = self.runs.fetch_add(1, Ordering::Relaxed);
         let stdout = self.path(&format!("stdout-{run}"));
         let stderr = self.path(&format!("stderr-{run}"));
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(File::create(&stdout).expect("output file"))
             .stderr(File::create(&stderr).expect("output file"))
             .spawn()

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::credential::{Credential, SecretSource};
+use crate::credential::SecretSource;
 use crate::deliver::{Kind, smtp};
 use crate::net::{Proxy, Route, TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
-use crate::poll::Account;
+use crate::poll::{Account, Credential};
 use crate::sasl::Mechanism;
 use crate::secret::Secret;
 

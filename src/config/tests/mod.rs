@@ -1,6 +1,7 @@
 //! Tests of the whole way from a text to a configuration.
 
 mod accepted;
+mod oauth;
 mod refused;
 mod rendered;
 mod sample;
@@ -58,7 +59,7 @@ fn with_account(lines: &str) -> String {
     let needed =
         [("host", "\"pop.example\""), ("username", "\"alice\""), ("password-file", "\"/p\""), ("deliver", "\"home\"")];
     let has = |key: &str| lines.lines().any(|line| line.split('=').next().is_some_and(|name| name.trim() == key));
-    let own_password = super::password::KEYS.into_iter().chain(["token-command"]).any(has);
+    let own_password = super::password::KEYS.into_iter().chain(["token-command", "oauth"]).any(has);
     let needed = needed.iter().filter(|(key, _)| !(has(key) || own_password && *key == "password-file"));
     let needed: String = needed.map(|(key, value)| format!("{key} = {value}\n")).collect();
     format!("[accounts.work]\n{lines}\n{needed}{HOME}")

@@ -62,7 +62,7 @@ fn a_bad_account_key_is_one_problem_that_says_what_is_wanted() {
         ),
         ("token-command = [\"x\"]\npassword = \"y\"", "a password and `token-command` are both set; one is enough"),
         ("token-command = []", "`token-command` is empty"),
-        ("auth = \"oauthbearer\"", "`oauthbearer` and `xoauth2` need `token-command`"),
+        ("auth = \"oauthbearer\"", "`oauthbearer` and `xoauth2` need `oauth` or `token-command`"),
         ("auth = \"external\"", "`external` needs `tls-client-cert`, which is what it logs in with"),
         (
             "auth = \"digest-md5\"",
@@ -190,7 +190,7 @@ fn a_bad_structure_is_told_in_plain_words() {
             &[
                 "account `a` needs `host`",
                 "account `a` needs `username`",
-                "account `a` needs a password: one of `password-command`, `password-file`, `password-credential` or `password`",
+                "account `a` needs a password: one of `password-command`, `password-file`, `password-credential` or `password`, or `oauth`",
             ],
         ),
         (

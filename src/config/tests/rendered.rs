@@ -26,7 +26,7 @@ error: account `work` needs `host`
 4 | [accounts.work]
   |           ^^^^
 
-error: account `work` needs a password: one of `password-command`, `password-file`, `password-credential` or `password`
+error: account `work` needs a password: one of `password-command`, `password-file`, `password-credential` or `password`, or `oauth`
  --> config.toml:4:11
   |
 4 | [accounts.work]

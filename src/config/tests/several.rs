@@ -151,7 +151,7 @@ fn a_file_that_may_hold_the_missing_part_but_is_broken_is_the_only_problem() {
             &[
                 "config.toml:1:11: account `a` needs `host`",
                 "config.toml:1:11: account `a` needs `username`",
-                "config.toml:1:11: account `a` needs a password: one of `password-command`, `password-file`, `password-credential` or `password`",
+                "config.toml:1:11: account `a` needs a password: one of `password-command`, `password-file`, `password-credential` or `password`, or `oauth`",
                 "config.toml:1:11: account `a` needs `deliver`: the name of a destination",
                 "conf.d/b.toml: cannot be read: gone",
             ],

@@ -10,6 +10,7 @@ use super::super::latch::fingerprint;
 use super::super::{Outlets, outlets};
 use super::Service;
 use crate::config::Config;
+use crate::failure::describe;
 use crate::message::Name;
 use crate::poll::{Account, unix_now};
 use crate::reload::Watched;
@@ -149,6 +150,12 @@ impl Service {
 }
 
 pub(super) fn watched(config: &Config) -> Watched {
+    // What is not there cannot be watched, and somebody may sign in later.
+    if let Some(grant) = config.accounts.iter().find_map(|account| account.credential.grant())
+        && let Err(error) = grant.vault.make_folders()
+    {
+        warn!("{}", describe(&error));
+    }
     Watched { files: config.watched(), folder: config.folder.clone() }
 }
 

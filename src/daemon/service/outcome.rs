@@ -9,6 +9,7 @@ use crate::failure::{Class, Failure, paragraph};
 use crate::message::Name;
 use crate::poll::{PollError, Summary, unix_now};
 use crate::pop3::reply::ResponseCode;
+use crate::pop3::session::SessionError;
 use crate::schedule::{Event, Memory, Verdict};
 use crate::store::{AccountMemory, Change, StoreError};
 
@@ -102,16 +103,22 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
         ) => {
             Verdict::Good { login_delay }
         }
-        Some(PollError::Session(session)) => match session.response_code() {
-            Some(ResponseCode::InUse) => Verdict::InUse,
-            Some(ResponseCode::LoginDelay) => Verdict::TooSoon(login_delay),
-            Some(ResponseCode::SysPerm) => Verdict::ServerFault,
-            Some(ResponseCode::SysTemp) => Verdict::Failed,
-            Some(ResponseCode::Auth) => Verdict::LoginRefused { certain: true },
-            _ if session.is_login_refused() => Verdict::LoginRefused { certain: false },
-            _ => Verdict::Failed,
-        },
+        Some(PollError::OAuth(error)) if error.is_refusal() => Verdict::LoginRefused { certain: true },
+        Some(PollError::Session(session)) => of_session(session, login_delay),
+        Some(PollError::TokenRefused { source, .. }) => of_session(source, login_delay),
         Some(_) => Verdict::Failed,
+    }
+}
+
+fn of_session(session: &SessionError, login_delay: Option<Duration>) -> Verdict {
+    match session.response_code() {
+        Some(ResponseCode::InUse) => Verdict::InUse,
+        Some(ResponseCode::LoginDelay) => Verdict::TooSoon(login_delay),
+        Some(ResponseCode::SysPerm) => Verdict::ServerFault,
+        Some(ResponseCode::SysTemp) => Verdict::Failed,
+        Some(ResponseCode::Auth) => Verdict::LoginRefused { certain: true },
+        _ if session.is_login_refused() => Verdict::LoginRefused { certain: false },
+        _ => Verdict::Failed,
     }
 }
 
@@ -119,7 +126,6 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
 mod tests {
     use super::*;
     use crate::net::{NetError, ProxyFault};
-    use crate::pop3::session::SessionError;
     use crate::sasl::ExchangeError;
 
     #[test]

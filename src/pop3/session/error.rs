@@ -81,6 +81,15 @@ impl SessionError {
     }
 }
 
+impl SessionError {
+    /// Whether a token was refused for itself, so that another one may do.
+    pub fn is_token_refused(&self) -> bool {
+        use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
+        matches!(self, SessionError::LoginRefused { mechanism: Mechanism::OAuthBearer | Mechanism::XOAuth2, .. })
+            && !matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm))
+    }
+}
+
 fn in_brackets(reason: &Option<String>) -> String {
     reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"))
 }

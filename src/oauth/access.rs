@@ -1,0 +1,71 @@
+//! The access token of a login: the one that is kept, or a new one.
+
+use super::Grant;
+use super::error::OAuthError;
+use super::tokens::Tokens;
+use crate::message::UnixTime;
+use crate::secret::Secret;
+
+/// An access token.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The token.
+    pub token: Secret,
+    /// Whether it was made for this login: then there is no better one.
+    pub is_new: bool,
+}
+
+impl Grant {
+    /// The access token for a login at `now`, by the clock on the wall.  It is renewed if it is
+    /// about to expire, or is the one that a server has refused.
+    ///
+    /// # Errors
+    /// Nobody has signed in, the provider refuses or cannot be reached, or the tokens cannot be
+    /// read or written.
+    pub async fn access(&self, now: UnixTime, refused: Option<&Secret>) -> Result<Access, OAuthError> {
+        let tokens = self.tokens()?;
+        if let Some(token) = tokens.usable(now, refused) {
+            return Ok(Access { token: token.clone(), is_new: false });
+        }
+        // On a task of its own: a poll whose time is over must not drop a refresh token between the
+        // provider's answer and the disk.
+        let (grant, refused) = (self.clone(), refused.cloned());
+        let renewal = tokio::spawn(async move { grant.renew(now, refused.as_ref()).await });
+        renewal.await.unwrap_or_else(|error| Err(OAuthError::Bug(error.to_string())))
+    }
+
+    /// Whether there are tokens of this client.
+    ///
+    /// # Errors
+    /// Nobody has signed in, or the tokens cannot be read.
+    pub fn check(&self) -> Result<(), OAuthError> {
+        self.tokens().map(|_| ())
+    }
+
+    async fn renew(&self, now: UnixTime, refused: Option<&Secret>) -> Result<Access, OAuthError> {
+        let lock = self.vault.lock().await?;
+        // Somebody else may have renewed them meanwhile.
+        let tokens = self.tokens()?;
+        if let Some(token) = tokens.usable(now, refused) {
+            return Ok(Access { token: token.clone(), is_new: false });
+        }
+        // A disk that cannot be written to must be known before a refresh token is spent.
+        self.vault.write(&tokens, &lock).await?;
+        let answer = self.refresh(&tokens.refresh_token).await?;
+        let tokens = tokens.renewed(answer, now);
+        self.vault.write(&tokens, &lock).await?;
+        tracing::debug!(account = %self.account, "the access token was renewed");
+        Ok(Access { token: tokens.access().clone(), is_new: true })
+    }
+
+    /// The tokens that are kept, if they are of this client.
+    fn tokens(&self) -> Result<Tokens, OAuthError> {
+        let account = || self.account.clone();
+        let tokens = self.vault.read()?;
+        let tokens = tokens.ok_or_else(|| OAuthError::NotSignedIn { account: account() })?;
+        match tokens.client == self.provider.binding() {
+            true => Ok(tokens),
+            false => Err(OAuthError::OtherClient { account: account() }),
+        }
+    }
+}

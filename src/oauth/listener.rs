@@ -1,0 +1,171 @@
+//! A port of this machine to which the browser is sent back (RFC 8252 §7.3).
+//!
+//! It answers only a GET of the right path; whatever else comes to it, a wrong state too, changes
+//! nothing.  Requests are bounded in size and time, and a few are read side by side, so that a
+//! silent connection does not keep the browser's out.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use oauth2::url::Url;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::answer::{Brought, Refusal, of_query};
+use super::error::OAuthError;
+use super::provider::{Provider, is_loopback};
+use crate::secret::Secret;
+
+/// Octets of a request's header.
+const REQUEST_LIMIT: usize = 64 * 1024;
+
+/// Time for one connection.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// Connections at a time; a browser opens a few ahead of need.
+const CONNECTIONS: usize = 16;
+
+/// A port that waits for the browser.
+#[derive(Debug)]
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    /// The provider's redirect-uri with our port.
+    redirect: String,
+    path: String,
+}
+
+impl Listener {
+    /// Takes the port of the provider's redirect-uri, or any if it has none.
+    ///
+    /// # Errors
+    /// The address is not of this machine, or the port cannot be had.
+    pub async fn bind(provider: &Provider) -> Result<Self, OAuthError> {
+        let not_here = || OAuthError::NoListener { provider: provider.name.clone() };
+        let mut redirect = Url::parse(&provider.redirect).map_err(|_| not_here())?;
+        if redirect.scheme() != "http" || !is_loopback(&redirect) {
+            return Err(not_here());
+        }
+        let host = redirect.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let first = if host == "localhost" { "127.0.0.1" } else { &host };
+        let socket = TcpListener::bind((first, redirect.port().unwrap_or(0))).await.map_err(OAuthError::Listen)?;
+        let port = socket.local_addr().map_err(OAuthError::Listen)?.port();
+        let mut sockets = vec![socket];
+        if host == "localhost" {
+            // Browsers try both.  Where there is no IPv6 the other is enough.
+            sockets.extend(TcpListener::bind(("::1", port)).await);
+        }
+        // An address that could be parsed with a host takes a port.
+        let _ = redirect.set_port(Some(port));
+        let (path, text) = (redirect.path().to_owned(), String::from(redirect));
+        let bare = if provider.redirect.ends_with('/') { &text } else { text.trim_end_matches('/') };
+        Ok(Self { sockets, redirect: bare.to_owned(), path })
+    }
+
+    /// The address to which the browser is to be sent.
+    pub(super) fn redirect(&self) -> &str {
+        &self.redirect
+    }
+
+    /// Waits for a code or a refusal that carries our state.
+    pub(super) async fn wait(&self, state: &str) -> Result<Secret, Refusal> {
+        let (found, mut answers) = mpsc::channel(1);
+        let (state, path): (Arc<str>, Arc<str>) = (state.into(), self.path.as_str().into());
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                Some(answer) = answers.recv() => {
+                    // The page that says so is still on its way.
+                    let _ = timeout(TIME_LIMIT, async { while connections.join_next().await.is_some() {} }).await;
+                    return answer;
+                }
+                stream = accept(&self.sockets) => {
+                    let Ok(stream) = stream else {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    };
+                    let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
+                    let (found, state, path) = (found.clone(), Arc::clone(&state), Arc::clone(&path));
+                    connections.spawn(async move {
+                        let _permit = permit;
+                        let _ = timeout(TIME_LIMIT, serve(stream, &state, &path, found)).await;
+                    });
+                }
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            }
+        }
+    }
+}
+
+async fn accept(sockets: &[TcpListener]) -> io::Result<TcpStream> {
+    let accepting = sockets.iter().map(|socket| Box::pin(socket.accept()));
+    let (accepted, ..) = futures_util::future::select_all(accepting).await;
+    Ok(accepted?.0)
+}
+
+async fn serve(
+    stream: TcpStream,
+    state: &str,
+    path: &str,
+    found: mpsc::Sender<Result<Secret, Refusal>>,
+) -> hyper::Result<()> {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (status, text) = judge(&request, state, path, &found);
+        async move { Ok::<_, Infallible>(page(status, text)) }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.max_buf_size(REQUEST_LIMIT).keep_alive(false);
+    builder.serve_connection(TokioIo::new(stream), service).await
+}
+
+/// What a request brings, and what the browser is shown.
+fn judge(
+    request: &Request<Incoming>,
+    state: &str,
+    path: &str,
+    found: &mpsc::Sender<Result<Secret, Refusal>>,
+) -> (StatusCode, &'static str) {
+    if request.method() != Method::GET || request.uri().path() != path {
+        return (StatusCode::NOT_FOUND, "Nothing is here.");
+    }
+    match of_query(request.uri().query().unwrap_or_default(), state) {
+        Brought::Nothing => (StatusCode::BAD_REQUEST, "This is not what the provider should have sent."),
+        Brought::Foreign => {
+            (StatusCode::BAD_REQUEST, "This belongs to another attempt to sign in.  Use the newest address.")
+        }
+        Brought::Answer(answer) => {
+            let text = match answer {
+                Ok(_) => "postrider has the provider's answer.  You can close this page.",
+                Err(_) => "The provider has refused.  postrider says more in its terminal; you can close this page.",
+            };
+            // The first one counts.
+            let _ = found.try_send(answer);
+            (StatusCode::OK, text)
+        }
+    }
+}
+
+fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let html = format!("<!DOCTYPE html><meta charset=utf-8><title>postrider</title><p>{text}</p>\n");
+    let mut response = Response::new(Full::new(Bytes::from(html)));
+    *response.status_mut() = status;
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        // The address has the code in it.
+        (REFERRER_POLICY, "no-referrer"),
+        (CONNECTION, "close"),
+    ];
+    response.headers_mut().extend(headers.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    response
+}

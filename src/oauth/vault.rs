@@ -1,0 +1,276 @@
+//! Where an account's tokens are: `tokens/NAME` in the state directory, for its owner alone.
+//!
+//! Beside it is a file that is locked while the tokens change (no account's name begins with a dot).
+//! In a folder of its own, which renewals do not touch, is one whose content changes with each
+//! sign-in: a service watches it.  A file is written under another name, synced, and put in the place of the one
+//! before, also durably.  One that others may read or that somebody else owns is not taken.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use rustix::process::geteuid;
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
+use zeroize::Zeroizing;
+
+use super::error::OAuthError;
+use super::tokens::Tokens;
+use crate::message::Name;
+
+/// Octets of a file of tokens: two of 64 KiB, written as JSON.
+const SIZE_LIMIT: u64 = 1 << 20;
+
+/// Whoever holds the lock asks a provider, which has half a minute.
+const LOCK_LIMIT: Duration = Duration::from_secs(45);
+
+/// The folder of the files that tell of a sign-in.
+const STAMPS: &str = ".sign-in";
+
+/// How often a lock is tried: the kernel does not tell.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where an account's tokens are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vault {
+    state_dir: PathBuf,
+    account: Name,
+}
+
+/// Held while tokens change.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Vault {
+    /// Those of an account.
+    pub fn new(state_dir: &Path, account: &Name) -> Self {
+        Self { state_dir: state_dir.to_owned(), account: account.clone() }
+    }
+
+    /// The file whose content changes with each sign-in.
+    pub fn stamp(&self) -> PathBuf {
+        self.folder().join(STAMPS).join(self.account.as_str())
+    }
+
+    /// Tells whether somebody has signed in anew; without the network.
+    pub fn fingerprint(&self) -> Option<[u8; 32]> {
+        let word = self.read().ok()?.map(|tokens| tokens.sign_in).unwrap_or_default();
+        Some(Sha256::digest(word).into())
+    }
+
+    /// Makes the folders of all tokens, so that they can be watched.
+    ///
+    /// # Errors
+    /// They cannot be made.
+    pub fn make_folders(&self) -> Result<(), OAuthError> {
+        let folder = self.folder();
+        let made = DirBuilder::new().mode(0o700).recursive(true).create(&self.state_dir);
+        let made = made.and_then(|()| self.make(&folder, &self.state_dir));
+        let made = made.and_then(|()| self.make(&folder.join(STAMPS), &folder));
+        made.map_err(|source| OAuthError::File { path: folder, source })
+    }
+
+    fn make(&self, folder: &Path, parent: &Path) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            made => made?,
+        }
+        // Not by its name, which may lead elsewhere by now.
+        let options = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY).open(folder);
+        self.give(&options?)?;
+        sync(parent)
+    }
+
+    /// The tokens; `None` if nobody has signed in.
+    pub(super) fn read(&self) -> Result<Option<Tokens>, OAuthError> {
+        let path = self.path();
+        let failed = |source| OAuthError::File { path: path.clone(), source };
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(failed)?,
+        };
+        if let Some(fault) = self.fault(&file).map_err(failed)? {
+            return Err(OAuthError::Unsafe { account: self.account.clone(), path, fault });
+        }
+        let mut text = Zeroizing::new(Vec::new());
+        file.take(SIZE_LIMIT + 1).read_to_end(&mut text).map_err(failed)?;
+        let damaged = || OAuthError::Damaged { account: self.account.clone(), path: path.clone() };
+        Tokens::decoded(&text).map(Some).ok_or_else(damaged)
+    }
+
+    /// Writes the tokens; they are durable when this returns.  The lock must be held.
+    pub(super) async fn write(&self, tokens: &Tokens, _lock: &Lock) -> Result<(), OAuthError> {
+        let (vault, text) = (self.clone(), tokens.encoded());
+        let written = tokio::task::spawn_blocking(move || vault.put(&vault.path(), &text));
+        written.await.unwrap_or_else(|error| Err(OAuthError::Bug(error.to_string())))
+    }
+
+    /// Tells whoever watches that somebody has signed in.
+    pub(super) fn write_stamp(&self, word: &str) -> Result<(), OAuthError> {
+        self.put(&self.stamp(), format!("{word}\n").as_bytes())
+    }
+
+    /// Waits until nobody else changes the tokens.
+    pub(super) async fn lock(&self) -> Result<Lock, OAuthError> {
+        self.make_folders()?;
+        let path = self.beside("lock");
+        let failed = |source| OAuthError::File { path: path.clone(), source };
+        let file = self.open_lock(&path).map_err(failed)?;
+        let until = Instant::now() + LOCK_LIMIT;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) if Instant::now() < until => {
+                    sleep(LOCK_PAUSE).await;
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(OAuthError::Busy { path, limit: LOCK_LIMIT }),
+                Err(error) => return Err(failed(error.into())),
+            }
+        }
+    }
+
+    fn open_lock(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(path),
+            made => made.and_then(|file| self.give(&file).map(|()| file)),
+        }
+    }
+
+    fn put(&self, path: &Path, text: &[u8]) -> Result<(), OAuthError> {
+        let made = self.beside("new");
+        let place = || {
+            // What a crash has left; and no link of somebody's is followed.
+            match std::fs::remove_file(&made) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made)?;
+            self.give(&file)?;
+            file.write_all(text)?;
+            file.sync_all()?;
+            std::fs::rename(&made, path)
+        };
+        let placed = place().inspect_err(|_| drop(std::fs::remove_file(&made)));
+        placed
+            .and_then(|()| sync(path.parent().unwrap_or(path)))
+            .map_err(|source| OAuthError::File { path: path.to_owned(), source })
+    }
+
+    /// What root makes is the service's, whose state directory it is.
+    fn give(&self, file: &File) -> io::Result<()> {
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        let state = self.state_dir.metadata()?;
+        std::os::unix::fs::fchown(file, Some(state.uid()), Some(state.gid()))
+    }
+
+    /// Why a file is not to be trusted with tokens.
+    fn fault(&self, file: &File) -> io::Result<Option<String>> {
+        let (metadata, own) = (file.metadata()?, geteuid());
+        let is_ours =
+            metadata.uid() == own.as_raw() || own.is_root() && metadata.uid() == self.state_dir.metadata()?.uid();
+        Ok(match metadata.mode() & 0o7777 {
+            _ if !metadata.is_file() => Some("is not a file".into()),
+            _ if !is_ours => Some(format!("belongs to another user ({})", metadata.uid())),
+            mode if mode & 0o077 != 0 => Some(format!("is open to others (mode {mode:04o})")),
+            _ => None,
+        })
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state_dir.join("tokens")
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder().join(self.account.as_str())
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        self.folder().join(format!(".{}.{what}", self.account))
+    }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::oauth::protocol::Answer;
+    use crate::secret::Secret;
+
+    fn tokens(refresh: &str) -> Tokens {
+        let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let answer = Answer { access: secret("a"), refresh: Some(secret(refresh)), lifetime: None };
+        Tokens::new("client".into(), "word".into(), answer, 0).expect("a refresh token")
+    }
+
+    fn vault() -> (tempfile::TempDir, Vault) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let vault = Vault::new(&dir.path().join("state"), &Name::new("a").expect("a name"));
+        (dir, vault)
+    }
+
+    #[tokio::test]
+    async fn tokens_are_for_their_owner_alone_and_of_one_writer_at_a_time() {
+        let (_dir, vault) = vault();
+        assert!(vault.read().expect("nothing").is_none());
+        let lock = vault.lock().await.expect("free");
+        for text in ["r1", "r2"] {
+            vault.write(&tokens(text), &lock).await.expect("written");
+            let read = vault.read().expect("read").expect("there");
+            assert_eq!(read.refresh_token.expose(), text.as_bytes());
+        }
+        let mode = |path: &Path| path.metadata().expect("there").mode() & 0o7777;
+        assert_eq!((mode(&vault.folder()), mode(&vault.path()), mode(&vault.beside("lock"))), (0o700, 0o600, 0o600));
+        let names = std::fs::read_dir(vault.folder()).expect("the folder").count();
+        assert_eq!(names, 3, "the tokens, the lock, and the folder of sign-ins");
+        let other = File::open(vault.beside("lock")).expect("there");
+        assert!(rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive).is_err());
+        drop(lock);
+        assert!(rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_open_to_others_or_a_link_or_damaged_is_not_taken() {
+        let (dir, vault) = vault();
+        let lock = vault.lock().await.expect("free");
+        vault.write(&tokens("r1"), &lock).await.expect("written");
+        let path = vault.path();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("its mode");
+        let error = vault.read().expect_err("open to others").to_string();
+        assert!(error.ends_with("is open to others (mode 0640)"), "{error}");
+        std::fs::write(&path, b"{\"version\":1").expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("its mode");
+        assert!(matches!(vault.read(), Err(OAuthError::Damaged { .. })));
+        std::fs::rename(&path, dir.path().join("elsewhere")).expect("moved");
+        symlink(dir.path().join("elsewhere"), &path).expect("linked");
+        assert!(matches!(vault.read(), Err(OAuthError::File { .. })));
+        // What is written takes the link's place, and the file it led to stays.
+        symlink(dir.path().join("elsewhere"), vault.beside("new")).expect("linked");
+        vault.write(&tokens("r2"), &lock).await.expect("written");
+        assert!(vault.read().expect("read").is_some());
+        assert_eq!(std::fs::read(dir.path().join("elsewhere")).expect("there"), b"{\"version\":1");
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_changes_the_fingerprint_and_a_renewal_does_not() {
+        let (_dir, vault) = vault();
+        let nothing = vault.fingerprint();
+        let lock = vault.lock().await.expect("free");
+        vault.write(&tokens("r1"), &lock).await.expect("written");
+        let first = vault.fingerprint();
+        vault.write(&tokens("r2"), &lock).await.expect("written");
+        assert!(nothing.is_some() && nothing != first && first == vault.fingerprint());
+    }
+}

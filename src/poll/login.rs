@@ -1,0 +1,124 @@
+//! Logging in: what with, and what becomes of a token that the server refuses.
+//!
+//! A password is tried once.  A token may have expired on its way, or been taken back: one that was
+//! refused is renewed and the new one tried once, on a connection of its own; then it counts as a
+//! refused login.
+
+use std::sync::Arc;
+
+use super::{Account, PollError, connect};
+use crate::credential::{Kind, SecretSource};
+use crate::net::{Endpoint, Stream};
+use crate::oauth::Grant;
+use crate::pop3::session::{Client, Login, Session, SessionError};
+use crate::sasl::{Identity, Proof};
+use crate::secret::Secret;
+
+/// What an account logs in with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Credential {
+    /// A password.
+    Password(SecretSource),
+    /// An OAuth 2.0 access token, which somebody else keeps fresh.
+    Token(SecretSource),
+    /// An OAuth 2.0 access token, which we keep fresh.
+    OAuth(Arc<Grant>),
+    /// The client certificate of the connection.
+    Certificate,
+}
+
+impl Credential {
+    /// Where its secret comes from, if somebody else keeps it.
+    pub fn source(&self) -> Option<&SecretSource> {
+        match self {
+            Credential::Password(source) | Credential::Token(source) => Some(source),
+            Credential::OAuth(_) | Credential::Certificate => None,
+        }
+    }
+
+    /// What somebody has been allowed, if it is OAuth 2.0.
+    pub fn grant(&self) -> Option<&Grant> {
+        match self {
+            Credential::OAuth(grant) => Some(grant),
+            Credential::Password(_) | Credential::Token(_) | Credential::Certificate => None,
+        }
+    }
+
+    async fn proof(&self) -> Result<Offered, PollError> {
+        let (proof, is_final) = match self {
+            Credential::Password(source) => (Proof::Password(source.read().await?), true),
+            Credential::Certificate => (Proof::Certificate, true),
+            Credential::Token(source) => (Proof::Token(source.read_as(Kind::Token).await?), false),
+            Credential::OAuth(grant) => {
+                let access = grant.access(super::unix_now(), None).await?;
+                (Proof::Token(access.token), access.is_new)
+            }
+        };
+        Ok(Offered { proof, is_final })
+    }
+
+    /// A token in the place of one that was refused; `None` if there is no other.
+    async fn renewed(&self, refused: &Secret) -> Result<Option<Proof>, PollError> {
+        let token = match self {
+            Credential::Password(_) | Credential::Certificate => return Ok(None),
+            // The refusal says more than a command that fails the second time.
+            Credential::Token(source) => match source.read_as(Kind::Token).await {
+                Ok(token) => token,
+                Err(_) => return Ok(None),
+            },
+            Credential::OAuth(grant) => grant.access(super::unix_now(), Some(refused)).await?.token,
+        };
+        Ok((token != *refused).then_some(Proof::Token(token)))
+    }
+}
+
+/// What is offered to the server.
+struct Offered {
+    proof: Proof,
+    /// There can be no better one.
+    is_final: bool,
+}
+
+/// Logs in with the account's credentials.
+///
+/// # Errors
+/// The password or the token cannot be had, or the server refuses.
+pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
+    let Offered { proof, is_final } = account.credential.proof().await?;
+    let refusal = match try_once(account, client, &proof).await {
+        Err(error) if error.is_token_refused() => error,
+        result => return Ok(result?),
+    };
+    let told = |error| told(account, error);
+    let Proof::Token(refused) = &proof else { return Err(told(refusal)) };
+    if is_final {
+        return Err(told(refusal));
+    }
+    tracing::debug!(account = %account.name, "the server has refused the token; asking for a new one");
+    match account.credential.renewed(refused).await? {
+        Some(proof) => Ok(try_once(account, connect(account).await?, &proof).await.map_err(told)?),
+        None => Err(told(refusal)),
+    }
+}
+
+async fn try_once(account: &Account, client: Client<Stream>, proof: &Proof) -> Result<Session<Stream>, SessionError> {
+    let Endpoint { host, port, .. } = &account.endpoint;
+    let login = Login {
+        identity: Identity { username: &account.username, host, port: *port },
+        proof,
+        mechanisms: &account.auth,
+        is_encrypted: client.stream().is_encrypted(),
+        is_private: client.stream().is_private(),
+    };
+    client.login(&login).await
+}
+
+/// A refusal with the advice that fits: who keeps the token.
+fn told(account: &Account, source: SessionError) -> PollError {
+    match account.credential {
+        Credential::OAuth(_) if source.is_token_refused() => {
+            PollError::TokenRefused { account: account.name.clone(), source: Box::new(source) }
+        }
+        _ => source.into(),
+    }
+}
