@@ -138,12 +138,12 @@ mod tests {
     async fn the_largest_is_ended_and_what_it_held_is_free_again() {
         let is_revoked = async |share: &Share| timeout(Duration::from_millis(1), share.revoked()).await.is_ok();
         let (small, large) = (Share::begin(), Share::begin());
-        small.take(TOTAL_OCTETS / 4);
-        large.take(TOTAL_OCTETS / 2);
-        assert!(!is_revoked(&large).await);
+        small.take(TOTAL_OCTETS / 8);
+        large.take(TOTAL_OCTETS / 4 * 3);
+        assert!(!is_revoked(&large).await && !is_revoked(&small).await);
         // It is the small one that asks for too much.
-        small.take(TOTAL_OCTETS / 4 + 1);
-        assert!(is_revoked(&small).await != is_revoked(&large).await);
+        small.take(TOTAL_OCTETS / 8 + 1);
+        assert!(is_revoked(&large).await && !is_revoked(&small).await);
         drop((small, large));
         let other = Share::begin();
         other.take(TOTAL_OCTETS / 2);
