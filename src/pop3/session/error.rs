@@ -25,8 +25,10 @@ pub enum SessionError {
     LongLine { step: String, limit: usize },
     #[error("{step}: the server listed more than {limit} lines")]
     LongListing { step: String, limit: usize },
-    #[error("{step}: the server's listing is too large: all listings at a time may have {limit} octets")]
+    #[error("{step}: the server listed more than {limit} octets")]
     LargeListing { step: String, limit: usize },
+    #[error("{step}: the server's listing is the largest of those being read, which may have {limit} octets together")]
+    Rationed { step: String, limit: usize },
     #[error("{step}: the server refused: {}", status.text)]
     Refused { step: String, status: Status },
     #[error("login as {username:?} by {}: the server refused: {}{}", mechanism.name(), status.text, in_brackets(reason))]
@@ -103,7 +105,8 @@ impl Failure for SessionError {
             SessionError::OutOfStep { .. }
             | SessionError::LongLine { .. }
             | SessionError::LongListing { .. }
-            | SessionError::LargeListing { .. } => Class::Protocol,
+            | SessionError::LargeListing { .. }
+            | SessionError::Rationed { .. } => Class::Protocol,
             _ if matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
             SessionError::LoginRefused { .. }
             | SessionError::NoMechanism { .. }
@@ -147,12 +150,13 @@ impl Failure for SessionError {
                  tampering with the connection."
             }
             (
-                SessionError::OutOfStep { .. }
-                | SessionError::LongLine { .. }
-                | SessionError::LongListing { .. }
-                | SessionError::LargeListing { .. },
+                SessionError::LongListing { .. } | SessionError::LargeListing { .. } | SessionError::Rationed { .. },
                 _,
             ) => {
+                "Nothing was deleted.  If the mailbox is as large as that, remove old mail from it by another program, or \
+                 let fewer be polled at a time (`max-concurrent-polls`); it is tried again later."
+            }
+            (SessionError::OutOfStep { .. } | SessionError::LongLine { .. }, _) => {
                 "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; it is tried again later."
             }
             (SessionError::NoListing, _) => "Check that `host` and `port` name a POP3 server.",

@@ -295,7 +295,7 @@ async fn rationed(
 ) -> Result<bool, SessionError> {
     tokio::select! {
         biased;
-        () = share.revoked() => Err(SessionError::LargeListing { step: step.to_owned(), limit: TOTAL_OCTETS }),
+        () = share.revoked() => Err(SessionError::Rationed { step: step.to_owned(), limit: TOTAL_OCTETS }),
         listed = reading => listed,
     }
 }
