@@ -21,7 +21,7 @@ use crate::poll::unix_now;
 const LINE_LIMIT: u64 = 64 * 1024;
 
 /// What opens an address in the user's browser.
-const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+const OPENER: &str = "xdg-open";
 
 /// Arguments of `login`.
 #[derive(Debug, clap::Args)]
@@ -105,7 +105,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
 fn has_screen() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_far = is_set("SSH_CONNECTION") || is_set("SSH_TTY");
-    !is_far && (cfg!(target_os = "macos") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))
+    !is_far && (is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))
 }
 
 async fn sign_in(grant: &Grant, way: Way) -> Result<(), OAuthError> {
