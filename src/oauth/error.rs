@@ -43,7 +43,7 @@ pub enum OAuthError {
     NoListener { provider: String },
     #[error("listening for the browser: {0}")]
     Listen(io::Error),
-    #[error("nobody has signed in within {} minutes", limit.as_secs() / 60)]
+    #[error("nobody has signed in within {} minutes", limit.as_secs().div_ceil(60))]
     Late { limit: Duration },
     #[error("no address or code was pasted")]
     NothingPasted,
