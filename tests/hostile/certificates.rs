@@ -36,38 +36,18 @@ impl Certificates {
     }
 
     fn authority(&self, name: &str) {
-        let (key, file, subject) = (format!("{name}-key.pem"), format!("{name}.pem"), format!("/CN=test {name}"));
-        self.openssl(&[
-            "-keyout",
-            &key,
-            "-out",
-            &file,
-            "-subj",
-            &subject,
-            "-addext",
-            "basicConstraints=critical,CA:TRUE",
-        ]);
+        self.issue(name, &format!("/CN=test {name}"), &["-addext", "basicConstraints=critical,CA:TRUE"]);
     }
 
     fn certificate(&self, name: &str, authority: &str, names: &str) {
-        let (key, file, names) = (format!("{name}-key.pem"), format!("{name}.pem"), format!("subjectAltName={names}"));
         let (ca, ca_key) = (format!("{authority}.pem"), format!("{authority}-key.pem"));
-        self.openssl(&[
-            "-keyout",
-            &key,
-            "-out",
-            &file,
-            "-subj",
-            "/CN=localhost",
-            "-CA",
-            &ca,
-            "-CAkey",
-            &ca_key,
-            "-addext",
-            &names,
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-        ]);
+        let (names, end) = (format!("subjectAltName={names}"), "basicConstraints=critical,CA:FALSE");
+        self.issue(name, "/CN=localhost", &["-CA", &ca, "-CAkey", &ca_key, "-addext", &names, "-addext", end]);
+    }
+
+    fn issue(&self, name: &str, subject: &str, args: &[&str]) {
+        let (key, file) = (format!("{name}-key.pem"), format!("{name}.pem"));
+        self.openssl(&[&["-keyout", &key, "-out", &file, "-subj", subject], args].concat());
     }
 
     fn openssl(&self, args: &[&str]) {
