@@ -209,6 +209,8 @@ fn a_corrected_password_file_releases_a_refused_login() {
     assert_eq!(server.logins(), 1);
     write(&secret, &format!("{}\n", MailboxServer::PASSWORD));
     service.wait_until("the mail", LIMIT, |_| count_messages(&program.path("home")) == 2);
+    // The mail is there before the poll has ended, and the status tells of polls that have.
+    service.wait_until("the end of the poll", LIMIT, |service| service.stderr().contains("polled: 2 delivered"));
     assert_eq!(server.logins(), 2);
     program.run(&["status"]).assert_success();
 }
