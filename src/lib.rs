@@ -34,6 +34,8 @@
 //!
 //! * **Unique-ids** (`poll/recognise.rs`): one that vanishes is not forgotten, one that is back is
 //!   compared by its header, and when all have changed, mail is matched by header or content.
+//! * **A server's replies** (`poll/proof.rs`): behind each group of messages the server is asked for
+//!   the unique-id of one of them; without the right answer none of the group is delivered.
 //! * **The database** ([`store`], [`rebuild`]): a seal tells at the next start whether it is as it was
 //!   left.  What is damaged or gone is made anew from what can be read and from the Maildirs' file
 //!   names; an account whose mail cannot be made out that way waits for the operator.

@@ -14,13 +14,13 @@ use tracing::warn;
 
 use super::error::PollError;
 use super::progress::Progress;
+use super::proof::{Groups, Landmark, Question};
 use super::sink::Sink;
 use super::stage::{Claim, Job, Piece};
 use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
 use crate::pop3::multiline::Decoder;
-use crate::pop3::reply::Status;
 use crate::pop3::session::{Session, SessionError};
 use crate::trace::Trace;
 
@@ -30,12 +30,10 @@ const PIECE_OCTETS: usize = 64 * 1024;
 /// A decoder may be given this much at once.
 const READ_OCTETS: usize = 32 * 1024;
 
-/// A batch is made durable after so many messages, ...
-const BATCH_MESSAGES: usize = 64;
-/// ... so many octets, ...
-const BATCH_OCTETS: u64 = 8 << 20;
-/// ... or this time after its first message, whichever comes first.
-const BATCH_TIME: Duration = Duration::from_millis(250);
+/// Pieces of a load, ...
+const LOAD_PIECES: usize = 32;
+/// ... and the octets that it takes in memory: handing over costs a switch to another thread.
+const LOAD_OCTETS: usize = 128 * 1024;
 
 /// Time to read what was asked for when the process is to end.
 const GRACE: Duration = Duration::from_secs(4);
@@ -47,12 +45,13 @@ const SLOT: usize = 0;
 enum Asked {
     Message(Box<Job>),
     Deletion(MessageKey),
+    Proof(Question),
 }
 
 /// The network side of a poll.
 pub(super) struct Receiver<'a, S> {
     pub(super) session: &'a mut Session<S>,
-    pub(super) pieces: mpsc::Sender<Piece>,
+    pub(super) dock: Dock,
     pub(super) sinks: &'a [Sink],
     /// Messages that may be deleted, if the account wants that.
     pub(super) deletable: Option<&'a mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>>,
@@ -80,16 +79,34 @@ pub(super) struct Harvest {
     pub(super) stopped: bool,
 }
 
-/// The end of a message, and its octets: kept back until the server's next reply shows that the
-/// message ended where it seemed to.  A server that does not stuff dots sends mail text instead.
-type Held = Option<(Piece, u64)>;
+/// Where pieces wait until there are enough of them to be handed over.
+pub(super) struct Dock {
+    loads: mpsc::Sender<Vec<Piece>>,
+    load: Vec<Piece>,
+    octets: usize,
+}
 
-/// When the batch that is being filled is closed.
-#[derive(Default)]
-struct Batch {
-    messages: usize,
-    octets: u64,
-    closes: Option<Instant>,
+impl Dock {
+    pub(super) fn new(loads: mpsc::Sender<Vec<Piece>>) -> Self {
+        Self { loads, load: Vec::new(), octets: 0 }
+    }
+
+    /// Nobody takes any more.
+    fn is_closed(&self) -> bool {
+        self.loads.is_closed()
+    }
+
+    /// Puts a piece down.  A proof is handed over at once, with what it proves.
+    async fn put(&mut self, piece: Piece) {
+        self.octets += piece.capacity();
+        let is_urgent = matches!(piece, Piece::Proven | Piece::Abandon);
+        self.load.push(piece);
+        if is_urgent || self.load.len() >= LOAD_PIECES || self.octets >= LOAD_OCTETS {
+            self.octets = 0;
+            // If nobody takes it any more, `ask` ends the session for the same reason.
+            let _ = self.loads.send(std::mem::take(&mut self.load)).await;
+        }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
@@ -112,55 +129,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
     async fn converse(&mut self, jobs: Vec<Job>, harvest: &mut Harvest) -> Result<(), PollError> {
         let mut jobs = VecDeque::from(jobs);
         let mut asked = VecDeque::new();
-        let mut batch = Batch::default();
-        let mut held: Held = None;
+        let mut groups = Groups::begin(Instant::now());
         loop {
-            self.ask(&mut jobs, &mut asked)?;
-            let next = asked.pop_front();
-            if next.is_none() {
-                if held.is_none() {
-                    break;
-                }
-                // The last message needs a reply behind it too.
-                self.session.queue(Command::Noop);
-            }
+            self.ask(&mut jobs, &mut asked, &mut groups)?;
+            let Some(next) = asked.pop_front() else { break };
             // Before its first octet: the next one may be the last.
             match &next {
-                Some(Asked::Message(job)) if job.claim != Claim::Nameless => {
+                Asked::Message(job) if job.claim != Claim::Nameless => {
                     self.attempts.enter(SLOT, &job.key, job.suspect);
                 }
                 _ => self.attempts.leave(SLOT),
             }
-            let reply = self.reply(&mut batch).await;
-            if !reply.as_ref().is_err_and(SessionError::is_out_of_step) {
-                self.release(&mut held, &mut batch).await;
-            }
-            let status = reply?;
-            match next {
-                None => {}
-                Some(Asked::Deletion(key)) if status.ok => harvest.marked.push(key),
-                Some(Asked::Deletion(key)) => warn!(uid = %key, "DELE refused: {}", status.text),
-                Some(Asked::Message(job)) if status.ok => {
-                    harvest.retrieved += 1;
-                    held = self.message(job, &mut batch, harvest).await?;
+            if let Asked::Proof(question) = &next {
+                if groups.prove(self.session, question).await? {
+                    self.dock.put(Piece::Proven).await;
                 }
-                Some(Asked::Message(job)) => harvest.not_retrieved.push((job, status.text)),
+                continue;
+            }
+            let status = self.session.reply().await?;
+            match next {
+                Asked::Deletion(key) if status.ok => harvest.marked.push(key),
+                Asked::Deletion(key) => warn!(uid = %key, "DELE refused: {}", status.text),
+                Asked::Message(job) if status.ok => {
+                    harvest.retrieved += 1;
+                    self.message(job, &mut groups, harvest).await?;
+                }
+                Asked::Message(job) => harvest.not_retrieved.push((job, status.text)),
+                Asked::Proof(_) => {}
             }
         }
         harvest.stopped = !jobs.is_empty();
         Ok(())
     }
 
-    /// Hands over a message that has certainly ended.
-    async fn release(&self, held: &mut Held, batch: &mut Batch) {
-        let Some((piece, octets)) = held.take() else { return };
-        // If nobody takes it any more, `ask` ends the session for the same reason.
-        let _ = self.pieces.send(piece).await;
-        self.count(batch, octets).await;
-    }
-
     /// Fills the window.
-    fn ask(&mut self, jobs: &mut VecDeque<Job>, asked: &mut VecDeque<Asked>) -> Result<(), SessionError> {
+    fn ask(
+        &mut self,
+        jobs: &mut VecDeque<Job>,
+        asked: &mut VecDeque<Asked>,
+        groups: &mut Groups,
+    ) -> Result<(), SessionError> {
         while asked.is_empty() || (self.pipelining && self.session.has_room()) {
             if asked.is_empty() {
                 self.session.check_in_step()?;
@@ -172,49 +180,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 asked.push_back(Asked::Deletion(key));
                 continue;
             }
-            if self.cancel.is_cancelled() || self.pieces.is_closed() {
-                break;
-            }
             // A message that no destination can take now is not even asked for.
             while jobs.front().is_some_and(|job| !job.is_deliverable(self.sinks)) {
                 jobs.pop_front();
+            }
+            let stops = self.cancel.is_cancelled() || self.dock.is_closed();
+            let next = jobs.front().filter(|_| !stops);
+            if groups.is_due(next.map(octets_to_come))
+                && let Some(question) = groups.question()
+            {
+                self.session.queue(question.command());
+                asked.push_back(Asked::Proof(question));
+                continue;
+            }
+            if next.is_none() {
+                break;
             }
             let Some(job) = jobs.pop_front() else { break };
             self.session.queue(match job.header_only {
                 true => Command::Top(job.number, 0),
                 false => Command::Retr(job.number),
             });
+            groups.ask_for(landmark(&job), octets_to_come(&job));
             asked.push_back(Asked::Message(Box::new(job)));
         }
         Ok(())
     }
 
-    /// The next status line; a batch whose time is over is closed meanwhile.
-    async fn reply(&mut self, batch: &mut Batch) -> Result<Status, SessionError> {
-        self.session.flush().await?;
-        while let Some(closes) = batch.closes {
-            tokio::select! {
-                biased;
-                status = self.session.reply() => return status,
-                () = sleep_until(closes) => self.close(batch).await,
-            }
-        }
-        self.session.reply().await
-    }
-
-    /// Reads a body and hands it over in pieces; the last one is given back.
-    async fn message(&mut self, job: Box<Job>, batch: &mut Batch, harvest: &mut Harvest) -> Result<Held, SessionError> {
+    /// Reads a body and hands it over in pieces.
+    async fn message(&mut self, job: Box<Job>, groups: &mut Groups, harvest: &mut Harvest) -> Result<(), SessionError> {
         let expected = job.octets.and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
         let mut data = Vec::with_capacity(expected.min(PIECE_OCTETS) + 1024);
         self.put_trace(&job, &mut data);
         let prefix = data.len();
         let (mut decoder, mut received) = (Decoder::new(), 0);
-        let mut excess = None;
+        let (mut excess, mut begins_as_a_reply) = (None, false);
         let mut opening = Some(job.clone());
-        let mut last = None;
         loop {
             let before = data.len();
-            self.body_piece(&mut decoder, &mut data, batch).await?;
+            self.session.body_piece(&mut decoder, &mut data).await?;
             let octets = (data.len() - before) as u64;
             received += octets;
             self.progress.add_octets(octets);
@@ -224,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 && let Some(limit) = self.max_size.filter(|&limit| received > limit)
             {
                 excess = Some(limit);
-                let _ = self.pieces.send(Piece::Abandon).await;
+                self.dock.put(Piece::Abandon).await;
             }
             if excess.is_some() {
                 data.clear();
@@ -234,44 +238,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                     false => std::mem::replace(&mut data, Vec::with_capacity(PIECE_OCTETS + READ_OCTETS)),
                 };
                 let piece = match opening.take() {
-                    Some(job) => Piece::Start { job, prefix, data, complete },
+                    Some(job) => {
+                        begins_as_a_reply = data[prefix..].starts_with(b"+OK");
+                        Piece::Start { job, prefix, data, complete }
+                    }
                     None => Piece::More { data, complete },
                 };
-                match complete {
-                    true => last = Some((piece, received)),
-                    // As in `release`.
-                    false => drop(self.pieces.send(piece).await),
-                }
+                self.dock.put(piece).await;
             }
             if complete {
                 break;
             }
         }
-        self.attempts.leave(SLOT);
-        self.progress.add_message();
-        if let Some(limit) = excess {
-            let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
-            let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");
-            harvest.not_retrieved.push((job, why));
+        // The reply that was read may have been one too many, and the right one is taken for mail.
+        let on_server = received + decoder.line_ends();
+        if begins_as_a_reply && !job.header_only && job.octets.is_some_and(|octets| octets != on_server) {
+            return Err(SessionError::Displaced { step: format!("RETR {}", job.number), line: "+OK".to_owned() });
         }
-        Ok(last)
-    }
-
-    /// What follows of a body; a batch whose time is over is closed meanwhile.
-    async fn body_piece(
-        &mut self,
-        decoder: &mut Decoder,
-        data: &mut Vec<u8>,
-        batch: &mut Batch,
-    ) -> Result<(), SessionError> {
-        while let Some(closes) = batch.closes {
-            tokio::select! {
-                biased;
-                read = self.session.body_piece(decoder, data) => return read,
-                () = sleep_until(closes) => self.close(batch).await,
+        self.progress.add_message();
+        match excess {
+            None => groups.receive(landmark(&job)),
+            Some(limit) => {
+                let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
+                let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");
+                harvest.not_retrieved.push((job, why));
             }
         }
-        self.session.body_piece(decoder, data).await
+        Ok(())
     }
 
     fn put_trace(&self, job: &Job, data: &mut Vec<u8>) {
@@ -284,19 +277,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             data.extend_from_slice(note.as_bytes());
         }
     }
+}
 
-    async fn count(&self, batch: &mut Batch, octets: u64) {
-        batch.messages += 1;
-        batch.octets += octets;
-        batch.closes.get_or_insert_with(|| Instant::now() + BATCH_TIME);
-        let late = batch.closes.is_some_and(|closes| closes <= Instant::now());
-        if late || batch.messages >= BATCH_MESSAGES || batch.octets >= BATCH_OCTETS {
-            self.close(batch).await;
-        }
-    }
+fn landmark(job: &Job) -> Landmark {
+    let key = (job.claim != Claim::Nameless).then(|| job.key.clone());
+    Landmark { number: job.number, key, octets: job.octets }
+}
 
-    async fn close(&self, batch: &mut Batch) {
-        let _ = self.pieces.send(Piece::Flush).await;
-        *batch = Batch::default();
-    }
+/// As listed; of a header nobody knows.
+fn octets_to_come(job: &Job) -> u64 {
+    if job.header_only { 0 } else { job.octets.unwrap_or(0) }
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::error::PollError;
 use super::heads::heads;
 use super::memory::Memory;
+use super::proof::Landmark;
 use super::{Account, unix_now};
 use crate::header::Head;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, MessageNumber, UnixTime};
@@ -58,8 +59,12 @@ pub(super) async fn recognise<S: AsyncRead + AsyncWrite + Unpin>(
     let by_date = known.begun.is_none() && matches!(account.policy.initial, Initial::Since(_));
     let asked = unknown.iter().filter(|_| by_date || migrating);
     let asked = asked.chain(known.returned.iter().map(|(index, ..)| index));
-    let numbers: Vec<MessageNumber> = asked.map(|&index| listing[index].number).collect();
-    let heads = if numbers.is_empty() { Heads::new() } else { heads(session, numbers).await? };
+    let landmark = |&index: &usize| {
+        let Listed { number, ref key, octets, .. } = listing[index];
+        Landmark { number, key: key.clone(), octets }
+    };
+    let messages: Vec<Landmark> = asked.map(landmark).collect();
+    let heads = if messages.is_empty() { Heads::new() } else { heads(session, messages).await? };
 
     let mut recognition = Recognition { account, heads, result: Recognised { listing, ..Recognised::default() } };
     recognition.begin(known.begun);

@@ -1,14 +1,16 @@
 //! Receiving side of a delivery: pieces of messages become drafts in Maildirs and spools, and
 //! those become batches.
 //!
-//! Runs on a thread that may block.  A piece comes with at most one message begun; when the
-//! pieces end in the middle of one, its drafts vanish and the batch before it is kept.
+//! Runs on a thread that may block.  A piece comes with at most one message begun.  A message that
+//! is whole is not believed before the server has proven that it ended where it seemed to
+//! (`proof.rs`); when the pieces end before that, its drafts vanish.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::error::DestinationError;
 use super::sink::Sink;
@@ -68,8 +70,18 @@ pub(super) enum Piece {
     More { data: Vec<u8>, complete: bool },
     /// The message that was begun will not be completed.
     Abandon,
-    /// Nothing more comes for a while: the batch is closed.
-    Flush,
+    /// The messages that are whole are what they seem.
+    Proven,
+}
+
+impl Piece {
+    /// Octets that it takes in memory.
+    pub(super) fn capacity(&self) -> usize {
+        match self {
+            Piece::Start { data, .. } | Piece::More { data, .. } => data.capacity(),
+            Piece::Abandon | Piece::Proven => 0,
+        }
+    }
 }
 
 /// A message that is received whole.
@@ -113,45 +125,90 @@ struct Open {
     hash: Sha256,
 }
 
+/// Messages that are made durable together: as many as have come while the disk was busy, ...
+const BATCH_MESSAGES: usize = 256;
+/// ... or so many octets.
+const BATCH_OCTETS: u64 = 64 << 20;
+
+/// Messages that are proven, on their way to the disk.
+struct Outbox<'a> {
+    batches: &'a mpsc::Sender<Vec<Received>>,
+    batch: Vec<Received>,
+    octets: u64,
+}
+
+impl Outbox<'_> {
+    fn put(&mut self, messages: &mut Vec<Received>) {
+        self.octets += messages.iter().map(|received| received.octets).sum::<u64>();
+        self.batch.append(messages);
+    }
+
+    /// Hands over the batch if it can be taken now, or is large; `false` if nobody takes any more.
+    fn offer(&mut self) -> bool {
+        match self.batches.try_reserve() {
+            _ if self.batch.is_empty() => true,
+            Ok(room) => {
+                self.octets = 0;
+                room.send(std::mem::take(&mut self.batch));
+                true
+            }
+            Err(TrySendError::Full(())) if self.batch.len() < BATCH_MESSAGES && self.octets < BATCH_OCTETS => true,
+            Err(TrySendError::Full(())) => self.hand_over(),
+            Err(TrySendError::Closed(())) => false,
+        }
+    }
+
+    /// Hands over the batch, as soon as it can be taken.
+    fn hand_over(&mut self) -> bool {
+        self.octets = 0;
+        self.batch.is_empty() || self.batches.blocking_send(std::mem::take(&mut self.batch)).is_ok()
+    }
+}
+
 impl Stager {
-    /// Takes pieces until they end, and hands over a batch at each flush and at the end.
-    pub(super) fn run(&self, mut pieces: mpsc::Receiver<Piece>, batches: &mpsc::Sender<Vec<Received>>) {
-        let mut batch = Vec::new();
-        let mut open = None;
-        while let Some(piece) = pieces.blocking_recv() {
-            let complete = match piece {
-                Piece::Flush => {
-                    if !batch.is_empty() && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                Piece::Abandon => {
-                    open = None;
-                    self.attempts.leave(SLOT);
-                    continue;
-                }
-                Piece::Start { job, prefix, data, complete } => {
-                    if job.claim != Claim::Nameless {
-                        self.attempts.enter(SLOT, &job.key, job.suspect);
-                    }
-                    open = Some(self.begin(*job, prefix, &data));
-                    complete
-                }
-                Piece::More { data, complete } => {
-                    if let Some(open) = &mut open {
-                        self.append(open, &data, 0);
-                    }
-                    complete
-                }
-            };
-            if complete && let Some(open) = open.take() {
-                batch.push(open.finish());
-                self.attempts.leave(SLOT);
+    /// Takes pieces until they end, in loads, and hands over batches of what is proven.
+    pub(super) fn run(&self, mut loads: mpsc::Receiver<Vec<Piece>>, batches: &mpsc::Sender<Vec<Received>>) {
+        let mut outbox = Outbox { batches, batch: Vec::new(), octets: 0 };
+        let (mut whole, mut open) = (Vec::new(), None);
+        while let Some(load) = loads.blocking_recv() {
+            for piece in load {
+                self.take(piece, &mut open, &mut whole, &mut outbox);
+            }
+            if !outbox.offer() {
+                return;
             }
         }
-        if !batch.is_empty() {
-            let _ = batches.blocking_send(batch);
+        outbox.hand_over();
+    }
+
+    fn take(&self, piece: Piece, open: &mut Option<Open>, whole: &mut Vec<Received>, outbox: &mut Outbox<'_>) {
+        let complete = match piece {
+            Piece::Proven => {
+                outbox.put(whole);
+                false
+            }
+            Piece::Abandon => {
+                *open = None;
+                self.attempts.leave(SLOT);
+                false
+            }
+            Piece::Start { job, prefix, data, complete } => {
+                if job.claim != Claim::Nameless {
+                    self.attempts.enter(SLOT, &job.key, job.suspect);
+                }
+                *open = Some(self.begin(*job, prefix, &data));
+                complete
+            }
+            Piece::More { data, complete } => {
+                if let Some(open) = open {
+                    self.append(open, &data, 0);
+                }
+                complete
+            }
+        };
+        if complete && let Some(open) = open.take() {
+            whole.push(open.finish());
+            self.attempts.leave(SLOT);
         }
     }
 

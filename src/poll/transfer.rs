@@ -13,7 +13,7 @@ use super::commit::{Committer, Contents};
 use super::error::PollError;
 use super::fetch::deletes;
 use super::progress::Progress;
-use super::receive::{Harvest, Receiver};
+use super::receive::{Dock, Harvest, Receiver};
 use super::report::Tally;
 use super::sink::Sink;
 use super::stage::{Job, Stager};
@@ -24,8 +24,8 @@ use crate::pop3::session::Session;
 use crate::store::{Outcome, StoreError};
 use crate::trace::Trace;
 
-/// Pieces between the network and the disk: enough that neither waits for the other's every step.
-const PIECES: usize = 16;
+/// Loads between the network and the disk: enough that neither waits for the other's every step.
+const LOADS: usize = 4;
 
 /// Batches that are received while one is being made durable.
 const BATCHES: usize = 1;
@@ -73,7 +73,7 @@ impl Transfer<'_> {
         let dir = context.store.dir();
         let attempts = Attempts::begin(dir, &account.name).map_err(|error| StoreError::directory(dir, &error))?;
         let attempts = Arc::new(attempts);
-        let (pieces, inbox) = mpsc::channel(PIECES);
+        let (loads, inbox) = mpsc::channel(LOADS);
         let (outbox, batches) = mpsc::channel(BATCHES);
         let stager = Stager {
             account: account.name.clone(),
@@ -86,7 +86,7 @@ impl Transfer<'_> {
         let receiver = Receiver {
             pipelining: session.capabilities().pipelining,
             session,
-            pieces,
+            dock: Dock::new(loads),
             sinks,
             deletable: deletes(account).then_some(deletions),
             max_size: account.policy.max_size,

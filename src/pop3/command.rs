@@ -19,7 +19,11 @@ pub enum Command<'a> {
     User(&'a str),
     Stat,
     List,
+    /// The size of one message.
+    ListOf(MessageNumber),
     Uidl,
+    /// The unique-id of one message.
+    UidlOf(MessageNumber),
     Retr(MessageNumber),
     /// The header and so many lines of the body.
     Top(MessageNumber, u32),
@@ -63,7 +67,9 @@ impl fmt::Display for Command<'_> {
             Command::User(_) => f.write_str("USER"),
             Command::Stat => f.write_str("STAT"),
             Command::List => f.write_str("LIST"),
+            Command::ListOf(number) => write!(f, "LIST {number}"),
             Command::Uidl => f.write_str("UIDL"),
+            Command::UidlOf(number) => write!(f, "UIDL {number}"),
             Command::Retr(number) => write!(f, "RETR {number}"),
             Command::Top(number, lines) => write!(f, "TOP {number} {lines}"),
             Command::Dele(number) => write!(f, "DELE {number}"),

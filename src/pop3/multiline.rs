@@ -28,11 +28,12 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct Decoder {
     state: State,
+    line_ends: u64,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { state: State::LineStart }
+        Self { state: State::LineStart, line_ends: 0 }
     }
 }
 
@@ -45,6 +46,11 @@ impl Decoder {
     /// Whether the final dot has been read.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// CRLFs that have become LFs: so many octets more had the message on the server.
+    pub fn line_ends(&self) -> u64 {
+        self.line_ends
     }
 
     /// Decodes `input`, appending to `out`, up to its end or to the end of the response.  Gives
@@ -77,6 +83,7 @@ impl Decoder {
                 }
                 (State::Cr, b'\n') => {
                     out.push(b'\n');
+                    self.line_ends += 1;
                     State::LineStart
                 }
                 (State::Cr, b'\r') => {
@@ -121,6 +128,7 @@ impl Decoder {
             }
             out.extend_from_slice(&rest[..newline - 1]);
             out.push(b'\n');
+            self.line_ends += 1;
             match input.get(at) {
                 Some(b'.') | None => {
                     self.state = State::LineStart;

@@ -57,6 +57,12 @@ impl Status {
     }
 }
 
+/// The octets of a status line behind its first word.
+pub fn behind_status(line: &[u8]) -> &[u8] {
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    line[end..].trim_ascii()
+}
+
 fn strip<'a>(line: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     let (start, rest) = line.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then_some(rest)

@@ -39,7 +39,7 @@ impl Transport {
 /// What the server answers otherwise than an honest one would.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
-    /// `greeting`, `handshake`, `probe`, or a command, in which `*` stands for anything.
+    /// `greeting`, `handshake`, or a command, in which `*` stands for anything.
     pub(crate) trigger: String,
     /// Only before STLS.
     pub(crate) in_clear: bool,

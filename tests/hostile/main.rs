@@ -14,7 +14,8 @@
 //!
 //! * `on TRIGGER: ACTIONS`.  A trigger is a command as it is sent (`RETR 2`, `UIDL`, `STLS`), or with
 //!   `*` at its end (`RETR *`); USER, PASS, AUTH whatever follows them; `greeting`; `handshake`, instead
-//!   of the one of TLS; `probe`, by which the program sees whether a message has ended.  `clear CAPA` is
+//!   of the one of TLS.  `UIDL 1` is the question by which the program sees whether messages have ended
+//!   where they seemed to: one behind the first message, one behind the next two.  `clear CAPA` is
 //!   the one before STLS; without the word it is never that one.  `CAPA #2` is only the second one.
 //! * Actions: `'a line'` (with CRLF), `"octets"`, `repeat 5 'x{n}'`, `endless 'x{n}'`, `drip 50 "slow"`
 //!   (milliseconds for each octet), `flow 10 endless 'x'` (16 KiB each time), `pause 50`, `body 2` (message 2 and its final dot), `honest` (what an

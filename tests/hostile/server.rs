@@ -254,10 +254,8 @@ impl<'a> Conversation<'a> {
 
 /// Whether something heard is what a rule is for.
 fn matches(trigger: &str, heard: &str) -> bool {
-    let (verb, argument) = heard.split_once(' ').unwrap_or((heard, ""));
+    let verb = heard.split(' ').next().unwrap_or_default();
     match trigger {
-        // What follows the last message of a batch, to see whether it was the end.
-        "probe" => verb == "NOOP" || verb == "UIDL" && !argument.is_empty(),
         "USER" | "PASS" | "AUTH" | "APOP" => verb == trigger,
         _ => match trigger.strip_suffix('*') {
             Some(start) => heard.starts_with(start),

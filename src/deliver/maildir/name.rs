@@ -1,6 +1,7 @@
 //! Names of files in a Maildir: unique, and telling whose message they hold.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -68,8 +69,13 @@ pub(super) fn now() -> (u64, u32) {
     (now.as_secs(), now.subsec_micros())
 }
 
-/// This host's name, fit for a file name.
-fn host() -> String {
+/// This host's name, fit for a file name, as it was at the first message.
+fn host() -> &'static str {
+    static HOST: LazyLock<String> = LazyLock::new(read_host);
+    &HOST
+}
+
+fn read_host() -> String {
     let name = rustix::system::uname();
     let name = String::from_utf8_lossy(name.nodename().to_bytes()).into_owned();
     let fit: String =

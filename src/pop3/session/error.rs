@@ -21,6 +21,8 @@ pub enum SessionError {
     Silence { step: String, limit: Duration },
     #[error("{step}: the answer is none of POP3: {line:?}")]
     OutOfStep { step: String, line: String },
+    #[error("{step}: the server's replies are out of place: {line:?}")]
+    Displaced { step: String, line: String },
     #[error("{step}: the server sent a line of more than {limit} octets")]
     LongLine { step: String, limit: usize },
     #[error("{step}: the server listed more than {limit} lines")]
@@ -71,12 +73,6 @@ impl SessionError {
         }
     }
 
-    /// Whether the server says something else than it was asked for; then what it said just before
-    /// is in doubt too.
-    pub fn is_out_of_step(&self) -> bool {
-        matches!(self, SessionError::OutOfStep { .. } | SessionError::LongLine { .. })
-    }
-
     /// Whether a login was tried and failed, so that trying again may lock the account.
     pub fn is_login_refused(&self) -> bool {
         matches!(self, SessionError::LoginRefused { .. } | SessionError::Exchange(ExchangeError::Unproven(_)))
@@ -103,6 +99,7 @@ impl Failure for SessionError {
             SessionError::Net(error) => error.class(),
             SessionError::Io { .. } | SessionError::Closed { .. } | SessionError::Silence { .. } => Class::Unreachable,
             SessionError::OutOfStep { .. }
+            | SessionError::Displaced { .. }
             | SessionError::LongLine { .. }
             | SessionError::LongListing { .. }
             | SessionError::LargeListing { .. }
@@ -158,6 +155,11 @@ impl Failure for SessionError {
             }
             (SessionError::OutOfStep { .. } | SessionError::LongLine { .. }, _) => {
                 "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; it is tried again later."
+            }
+            (SessionError::Displaced { .. }, _) => {
+                "What came since the last answer that was right is not believed, and nothing of it was delivered or \
+                 deleted; it is tried again later.  If it stays so, the server mixes up its replies, or does not mark \
+                 where a message ends: tell its operator."
             }
             (SessionError::NoListing, _) => "Check that `host` and `port` name a POP3 server.",
             (SessionError::Closed { .. } | SessionError::Io { .. }, _) => {

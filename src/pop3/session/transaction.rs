@@ -97,9 +97,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.wire.stream()
     }
 
-    /// Puts a command into the window, to be sent by the next [`Session::reply`] or
-    /// [`Session::flush`]; `false` if the window has no room for it yet.  Lock-step is a window
-    /// that is never given a second command.
+    /// Puts a command into the window, to be sent as soon as the server is waited for; `false` if
+    /// the window has no room for it yet.  Lock-step is a window that is never given a second
+    /// command.
     pub fn queue(&mut self, command: Command<'_>) -> bool {
         let before = self.wire.output().len();
         if !self.has_room() || command.encode(self.wire.output()).is_err() {
@@ -116,35 +116,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.outstanding.len()
     }
 
-    /// Sends what is queued.
-    ///
-    /// # Errors
-    /// The connection broke.
-    pub async fn flush(&mut self) -> Result<(), SessionError> {
-        let step = self.outstanding.back().map_or(self.answered, |last| last.step);
-        self.wire.flush(&|| step.text()).await
-    }
-
     /// Whether the window has room for another command.
     pub fn has_room(&self) -> bool {
         self.outstanding.is_empty() || self.outstanding_octets + COMMAND_OCTETS < WINDOW_OCTETS
     }
 
-    /// Sends what is queued and reads the status line that answers the oldest command.  Once
-    /// everything is sent ([`Session::flush`]), it may be dropped and called again.
+    /// Reads the status line that answers the oldest command.
     ///
     /// # Errors
     /// The connection broke or is out of step.
     pub async fn reply(&mut self) -> Result<Status, SessionError> {
-        self.flush().await?;
+        self.reply_with(|_| ()).await.map(|(status, ())| status)
+    }
+
+    /// The same, and what is made of the octets behind its `+OK` or `-ERR`: in a [`Status`] they are
+    /// escaped and bounded.
+    ///
+    /// # Errors
+    /// As [`Session::reply`].
+    pub async fn reply_with<T>(&mut self, read: impl FnOnce(&[u8]) -> T) -> Result<(Status, T), SessionError> {
         let Some(&Outstanding { step, octets }) = self.outstanding.front() else {
             return Err(SessionError::OutOfStep { step: self.answered.text(), line: String::new() });
         };
-        let status = self.wire.status(&|| step.text()).await?;
+        let reply = self.wire.status_with(&|| step.text(), read).await?;
         self.outstanding.pop_front();
         self.outstanding_octets -= octets;
         self.answered = step;
-        Ok(status)
+        Ok(reply)
     }
 
     /// Decodes the next piece of the body that follows a `+OK` to RETR or TOP, waiting for more
@@ -315,7 +313,9 @@ fn step(command: Command<'_>) -> Step {
         Command::Dele(number) => Step::Numbered("DELE", number),
         Command::Stat => Step::Named("STAT"),
         Command::List => Step::Named("LIST"),
+        Command::ListOf(number) => Step::Numbered("LIST", number),
         Command::Uidl => Step::Named("UIDL"),
+        Command::UidlOf(number) => Step::Numbered("UIDL", number),
         Command::Capa => Step::Named("CAPA"),
         Command::Stls => Step::Named("STLS"),
         Command::User(_) => Step::Named("USER"),

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::SessionError;
 use crate::pop3::multiline::Decoder;
-use crate::pop3::reply::Status;
+use crate::pop3::reply::{self, Status};
 use crate::text;
 
 /// One buffer, reused: the TLS library clears what it is given, so a larger one costs time.
@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         &self.buffer[self.start..self.end]
     }
 
-    /// Where commands are put until [`Wire::flush`].
+    /// Where commands are put until [`Wire::flush`], or until the server is waited for.
     pub(super) fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
     }
@@ -78,8 +78,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Reads more into the buffer, which must have room.
+    /// Reads more into the buffer, which must have room.  The server may wait for what is not sent.
     async fn fill(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
+        self.flush(step).await?;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.end == self.buffer.len() {
@@ -125,8 +126,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// A status line.
     pub(super) async fn status(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<Status, SessionError> {
-        let parsed = self.line(step, |line| Status::parse(line).ok_or_else(|| text::shown(line))).await?;
-        parsed.map_err(|line| SessionError::OutOfStep { step: step(), line })
+        self.status_with(step, |_| ()).await.map(|(status, ())| status)
+    }
+
+    /// A status line, and what is made of the octets behind its first word.
+    pub(super) async fn status_with<T>(
+        &mut self,
+        step: &(dyn Fn() -> String + Sync),
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<(Status, T), SessionError> {
+        let parse = |line: &[u8]| match Status::parse(line) {
+            Some(status) => Ok((status, read(reply::behind_status(line)))),
+            None => Err(text::shown(line)),
+        };
+        self.line(step, parse).await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
     /// The lines of a multi-line response up to its final dot, un-stuffed, given to `each`, which may

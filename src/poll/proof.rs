@@ -1,0 +1,327 @@
+//! Whether replies are where they belong: when to ask for a proof of it, and what the answer says.
+//!
+//! A reply too many, or one that is left out, makes each later message its neighbour; a lone dot
+//! that the server has not stuffed ends a message in its middle.  The replies themselves do not
+//! show it.  So messages are received in groups, and behind each group the server is asked for
+//! the unique-id of a message of it (`UIDL n`, RFC 1939 §7).  Only if that is what the listing
+//! had, the group counts as received.  A group whose proof does not come, since the connection
+//! broke, is fetched again by the next poll; so groups begin small and grow with the speed.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use crate::message::{MessageKey, MessageNumber};
+use crate::pop3::command::Command;
+use crate::pop3::reply;
+use crate::pop3::session::{Session, SessionError};
+
+/// Messages of the largest group: enough that what its proof costs is not noticed.
+const GROUP_MESSAGES: usize = 64;
+
+/// Octets that a group may have for each message that it may have.
+const OCTETS_A_MESSAGE: u64 = 128 << 10;
+
+/// A group whose proof comes later than that after the one before is too large, ...
+const LONG: Duration = Duration::from_secs(2);
+/// ... and the next one may be larger if it comes sooner.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// A message as the listing has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Landmark {
+    pub(super) number: MessageNumber,
+    /// `None`: it has no unique-id.
+    pub(super) key: Option<MessageKey>,
+    pub(super) octets: Option<u64>,
+}
+
+/// A question to which only a server that is in step gives the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    landmark: Landmark,
+    about: About,
+}
+
+/// What a question is about: the next one is asked where a server refuses the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    /// `UIDL n`.
+    UniqueId,
+    /// `LIST n`: of a message without unique-id, or where the server knows no `UIDL n`.
+    Size,
+    /// `STAT`: some servers know nothing more of a message that was retrieved.
+    Totals,
+}
+
+/// What an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// All that was received before it is what it seems.
+    Proven,
+    /// Nothing; something else is asked.
+    Nothing,
+    /// The replies are out of place, or nobody can know.
+    Displaced,
+}
+
+/// The messages since the last question, and those since the last proof.
+#[derive(Debug)]
+pub(super) struct Groups {
+    /// Messages that a group may have.
+    span: usize,
+    /// Messages and octets that were asked for since the last question.
+    messages: usize,
+    octets: u64,
+    /// The last message that was asked for.
+    asked: Option<Landmark>,
+    /// The last message that was received and is not proven.
+    received: Option<Landmark>,
+    /// The last question was refused, and another one is due.
+    again: bool,
+    /// What the server answers questions about.
+    about: About,
+    since: Instant,
+}
+
+impl Groups {
+    pub(super) fn begin(now: Instant) -> Self {
+        let (asked, received) = (None, None);
+        Self { span: 1, messages: 0, octets: 0, asked, received, again: false, about: About::UniqueId, since: now }
+    }
+
+    /// Whether a question is due before the next message, of so many octets, is asked for, or
+    /// when nothing more is asked for.
+    pub(super) fn is_due(&self, next: Option<u64>) -> bool {
+        let limit = self.span as u64 * OCTETS_A_MESSAGE;
+        let is_full = |octets| self.messages >= self.span || self.octets.saturating_add(octets) > limit;
+        self.again || (self.messages > 0 && next.is_none_or(is_full))
+    }
+
+    /// A message is asked for, of which so many octets will come.
+    pub(super) fn ask_for(&mut self, message: Landmark, octets: u64) {
+        self.messages += 1;
+        self.octets = self.octets.saturating_add(octets);
+        self.asked = Some(message);
+    }
+
+    /// A message has come.
+    pub(super) fn receive(&mut self, message: Landmark) {
+        self.received = Some(message);
+    }
+
+    /// The question that is due; the next group begins behind it.
+    pub(super) fn question(&mut self) -> Option<Question> {
+        let again = self.again.then(|| self.received.clone()).flatten();
+        let landmark = again.or_else(|| self.asked.clone())?;
+        (self.messages, self.octets, self.again) = (0, 0, false);
+        self.span = (self.span * 2).min(GROUP_MESSAGES);
+        let least = if landmark.key.is_some() { About::UniqueId } else { About::Size };
+        Some(Question { about: self.about.max(least), landmark })
+    }
+
+    /// Reads the answer to a question; whether it proves what was received before it.
+    pub(super) async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        session: &mut Session<S>,
+        question: &Question,
+    ) -> Result<bool, SessionError> {
+        let (status, text) = session.reply_with(<[u8]>::to_vec).await?;
+        match self.answer(question, status.ok.then_some(&text), Instant::now()) {
+            Answer::Proven => Ok(true),
+            Answer::Nothing => Ok(false),
+            Answer::Displaced => {
+                Err(SessionError::Displaced { step: question.command().to_string(), line: status.text })
+            }
+        }
+    }
+
+    /// What the answer to a question says, behind its `+OK`; `None` if it was refused.
+    fn answer(&mut self, question: &Question, text: Option<&[u8]>, now: Instant) -> Answer {
+        match text {
+            Some(text) if question.is_answered_by(text) => {
+                let took = now - std::mem::replace(&mut self.since, now);
+                // It has grown since it was asked.
+                let shrink = if took >= LONG { 4 } else { 1 + usize::from(took >= SHORT) };
+                self.span = (self.span / shrink).max(1);
+                self.received = None;
+                Answer::Proven
+            }
+            Some(_) => Answer::Displaced,
+            // It may be gone from the server; with nothing received nothing is in doubt.
+            None if self.received.is_none() => Answer::Nothing,
+            None if self.received.as_ref() != Some(&question.landmark) => self.ask_again(),
+            None if question.about < About::Totals => {
+                self.about = if question.about == About::UniqueId { About::Size } else { About::Totals };
+                self.ask_again()
+            }
+            None => Answer::Displaced,
+        }
+    }
+
+    fn ask_again(&mut self) -> Answer {
+        self.again = true;
+        Answer::Nothing
+    }
+}
+
+impl Question {
+    pub(super) fn command(&self) -> Command<'static> {
+        match self.about {
+            About::UniqueId => Command::UidlOf(self.landmark.number),
+            About::Size => Command::ListOf(self.landmark.number),
+            About::Totals => Command::Stat,
+        }
+    }
+
+    fn is_answered_by(&self, text: &[u8]) -> bool {
+        let Landmark { number, key, octets } = &self.landmark;
+        match self.about {
+            About::UniqueId => {
+                let uid = key.as_ref().map(MessageKey::uid);
+                reply::uidl_line(text).is_some_and(|(said, unique_id)| said == *number && unique_id == uid)
+            }
+            About::Size => {
+                let is_size = |size| octets.is_none_or(|octets| octets == size);
+                reply::list_line(text).is_some_and(|(said, size)| said == *number && is_size(size))
+            }
+            // Two numbers, as no answer to RETR has them.
+            About::Totals => {
+                let mut words = text.split(u8::is_ascii_whitespace);
+                let mut is_number =
+                    || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_digit));
+                is_number() && is_number()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(number: u32, octets: u64) -> Landmark {
+        let key = MessageKey::new(format!("u{number}").as_bytes(), 0);
+        Landmark { number: MessageNumber::new(number).expect("not zero"), key, octets: Some(octets) }
+    }
+
+    /// Groups with their first messages asked for and received.
+    fn received(messages: &[Landmark]) -> (Groups, Question) {
+        let mut groups = Groups::begin(Instant::now());
+        for message in messages {
+            groups.ask_for(message.clone(), 10);
+            groups.receive(message.clone());
+        }
+        let question = groups.question().expect("a question");
+        (groups, question)
+    }
+
+    #[test]
+    fn only_what_the_listing_had_is_a_proof() {
+        let messages = [message(1, 10), message(2, 20)];
+        for (text, answer) in [
+            ("2 u2", Answer::Proven),
+            (" 2   u2 ", Answer::Proven),
+            ("1 u1", Answer::Displaced),
+            ("2 u1", Answer::Displaced),
+            ("1 u2", Answer::Displaced),
+            ("2", Answer::Displaced),
+            ("", Answer::Displaced),
+            ("20 octets", Answer::Displaced),
+        ] {
+            let (mut groups, question) = received(&messages);
+            assert_eq!(question.command().to_string(), "UIDL 2");
+            assert_eq!(groups.answer(&question, Some(text.as_bytes()), Instant::now()), answer, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_tell_one_unique_id_is_asked_for_the_size() {
+        let messages = [message(1, 10), message(2, 20)];
+        let (mut groups, question) = received(&messages);
+        assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
+        assert!(groups.is_due(Some(30)));
+        let question = groups.question().expect("a question");
+        assert_eq!(question.command().to_string(), "LIST 2");
+        let mut other = Groups { received: groups.received.clone(), ..Groups::begin(Instant::now()) };
+        assert_eq!(other.answer(&question, Some(b"2 10"), Instant::now()), Answer::Displaced);
+        assert_eq!(groups.answer(&question, Some(b"2 20 octets"), Instant::now()), Answer::Proven);
+        groups.ask_for(message(3, 30), 30);
+        assert_eq!(groups.question().expect("a question").command().to_string(), "LIST 3");
+    }
+
+    #[test]
+    fn a_server_that_knows_nothing_of_what_was_retrieved_is_asked_for_its_totals() {
+        let (mut groups, question) = received(&[message(1, 10)]);
+        assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
+        let question = groups.question().expect("a question");
+        assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
+        let question = groups.question().expect("a question");
+        assert_eq!(question.command().to_string(), "STAT");
+        for (text, answer) in [
+            (None, Answer::Displaced),
+            (Some(&b"120 octets"[..]), Answer::Displaced),
+            (Some(b""), Answer::Displaced),
+            (Some(b"0 0"), Answer::Proven),
+        ] {
+            assert_eq!(groups.answer(&question, text, Instant::now()), answer, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_unique_id_is_proven_by_its_size() {
+        let nameless = Landmark { key: None, ..message(1, 10) };
+        let (mut groups, question) = received(&[nameless]);
+        assert_eq!(question.command().to_string(), "LIST 1");
+        assert_eq!(groups.answer(&question, Some(b"1 10"), Instant::now()), Answer::Proven);
+    }
+
+    #[test]
+    fn a_message_that_is_gone_proves_nothing_and_another_one_is_asked_for() {
+        let mut groups = Groups::begin(Instant::now());
+        groups.ask_for(message(1, 10), 10);
+        groups.receive(message(1, 10));
+        groups.ask_for(message(2, 20), 20);
+        let question = groups.question().expect("a question");
+        assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
+        assert_eq!(groups.question().expect("a question").command().to_string(), "UIDL 1");
+        // Nothing has come: nothing is in doubt, and nothing is asked.
+        let mut groups = Groups::begin(Instant::now());
+        groups.ask_for(message(2, 20), 20);
+        let question = groups.question().expect("a question");
+        assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
+        assert!(!groups.is_due(None));
+    }
+
+    #[test]
+    fn groups_begin_with_one_message_and_grow_while_they_are_fast() {
+        let start = Instant::now();
+        let mut groups = Groups::begin(start);
+        let size = |groups: &mut Groups, now| {
+            let mut size = 0;
+            while !groups.is_due(Some(10)) {
+                groups.ask_for(message(1, 10), 10);
+                groups.receive(message(1, 10));
+                size += 1;
+            }
+            let question = groups.question().expect("a question");
+            assert_eq!(groups.answer(&question, Some(b"1 u1"), now), Answer::Proven);
+            size
+        };
+        let sizes: Vec<usize> = (0..9).map(|_| size(&mut groups, start)).collect();
+        assert_eq!(sizes, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        let slow: Vec<usize> = (1..=8).map(|late| size(&mut groups, start + LONG * late)).collect();
+        assert_eq!(slow, [64, 16, 8, 4, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_large_message_does_not_keep_others_waiting() {
+        let mut groups = Groups { span: GROUP_MESSAGES, ..Groups::begin(Instant::now()) };
+        assert!(!groups.is_due(Some(100 << 20)));
+        groups.ask_for(message(1, 10), 10);
+        assert!(!groups.is_due(Some(10)));
+        assert!(groups.is_due(Some(100 << 20)));
+        assert!(groups.is_due(None));
+    }
+}
