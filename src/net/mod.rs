@@ -6,6 +6,8 @@
 
 mod dial;
 mod error;
+mod identity;
+mod pem;
 mod race;
 mod roots;
 mod route;

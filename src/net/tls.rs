@@ -1,19 +1,14 @@
 //! The handshake: which authorities, which versions, which certificate.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use async_native_tls::{TlsConnector, TlsStream};
-use native_tls::{Certificate, Identity, Protocol, TlsConnectorBuilder};
+use native_tls::{Certificate, Protocol, TlsConnectorBuilder};
 use sha2::{Digest, Sha256};
 
 use super::stream::Tapped;
-use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, roots};
-
-/// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
-const FILE_LIMIT: u64 = 16 << 20;
+use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, identity, pem, roots};
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
 /// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
@@ -69,45 +64,19 @@ fn builder(trust: &Trust) -> Result<TlsConnectorBuilder, NetError> {
         }
     }
     if let Some((certificate, key)) = &trust.client_certificate {
-        builder.identity(read_identity(certificate, key)?);
+        builder.identity(identity::read(certificate, key)?);
     }
     Ok(builder)
 }
 
 /// The TLS library skips what it cannot read, so every certificate is looked at here.
 fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
-    let pem = read(path)?;
+    let pem = pem::read(path)?;
     let certificates = Certificate::stack_from_pem(&pem).unwrap_or_default();
     match certificates.is_empty() {
-        true => Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
+        true => Err(pem::bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
         false => Ok(certificates),
     }
-}
-
-fn read_identity(certificate: &Path, key: &Path) -> Result<Identity, NetError> {
-    let pem = read(certificate)?;
-    let key_pem = zeroize::Zeroizing::new(read(key)?);
-    if !key_pem.trim_ascii_start().starts_with(b"-----BEGIN PRIVATE KEY-----") {
-        let what = "is no unencrypted PKCS #8 key; convert it with: openssl pkcs8 -topk8 -nodes -in KEY -out NEW";
-        return Err(bad(key, what));
-    }
-    Identity::from_pkcs8(&pem, key_pem.trim_ascii_start())
-        .map_err(|error| bad(certificate, &format!("cannot be used with its key: {error}")))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, NetError> {
-    let mut octets = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut octets))
-        .map_err(|error| bad(path, &format!("cannot be read: {error}")))?;
-    match octets.len() as u64 > FILE_LIMIT {
-        true => Err(bad(path, "is longer than 16 MiB")),
-        false => Ok(octets),
-    }
-}
-
-fn bad(path: &Path, cause: &str) -> NetError {
-    NetError::File { path: path.to_owned(), cause: cause.to_owned() }
 }
 
 fn refused(host: &str, error: &native_tls::Error) -> NetError {
