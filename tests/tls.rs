@@ -2,7 +2,8 @@
 //! program, against Dovecot or, for what Dovecot does not do, a server made here.  Whoever is refused
 //! gets no password.
 //!
-//! In `tls/`: our own certificate (`client.rs`).
+//! In `tls/`: our own certificate (`client.rs`), and a server that would change
+//! its certificate after the handshake (`renegotiation.rs`).
 //!
 //! Elsewhere, and not repeated: an unknown authority, an expired certificate, another name, a pin that does
 //! not fit and one that does (`errors.rs`); the same with STLS and a foreign authority, what comes before
@@ -17,6 +18,10 @@
 
 #[path = "tls/client.rs"]
 mod client;
+#[path = "tls/renegotiation.rs"]
+mod renegotiation;
+#[path = "tls/server.rs"]
+mod server;
 mod support;
 
 use std::path::Path;

@@ -9,6 +9,7 @@ mod error;
 mod identity;
 mod pem;
 mod race;
+mod records;
 mod roots;
 mod route;
 mod socks;

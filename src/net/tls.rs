@@ -28,7 +28,7 @@ pub fn check_files(trust: &Trust) -> Result<(), NetError> {
 pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<TlsStream<Tapped>, NetError> {
     let connector = TlsConnector::from(builder(&endpoint.trust)?);
     let host = endpoint.shown();
-    let stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
+    let mut stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
     if let Some(pin) = &endpoint.trust.pin {
         let certificate = stream.peer_certificate().map_err(|error| refused(&host, &error))?;
         let der = certificate.and_then(|certificate| certificate.to_der().ok()).unwrap_or_default();
@@ -37,6 +37,8 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
             return Err(NetError::Pin { host, found: hex(&found) });
         }
     }
+    // Whoever was verified now remains the one.
+    stream.get_mut().establish();
     Ok(stream)
 }
 
