@@ -2,7 +2,7 @@
 //! program, against Dovecot or, for what Dovecot does not do, a server made here.  Whoever is refused
 //! gets no password.
 //!
-//! In `tls/`: our own certificate (`client.rs`), and a server that would change
+//! In `tls/`: the versions (`versions.rs`), our own certificate (`client.rs`), and a server that would change
 //! its certificate after the handshake (`renegotiation.rs`).
 //!
 //! Elsewhere, and not repeated: an unknown authority, an expired certificate, another name, a pin that does
@@ -23,6 +23,8 @@ mod renegotiation;
 #[path = "tls/server.rs"]
 mod server;
 mod support;
+#[path = "tls/versions.rs"]
+mod versions;
 
 use std::path::Path;
 use std::process::Command;

@@ -96,7 +96,12 @@ fn reason(text: &str) -> (String, Option<CertificateFault>) {
             "wrong version number" | "packet length too long" | "http request" => {
                 ("the server does not speak TLS here".to_owned(), None)
             }
-            "" => ("the server closed the connection".to_owned(), None),
+            // The server's alert, and what is said of a version that was not offered.
+            "tlsv1 alert protocol version" | "unsupported protocol" | "wrong ssl version" => {
+                ("the server and `tls-min` have no version of TLS in common".to_owned(), None)
+            }
+            // Dovecot 2.3 closes without an alert.
+            "" | "unexpected EOF" => ("the server closed the connection".to_owned(), None),
             _ => (reason.to_owned(), None),
         };
     }
@@ -197,7 +202,7 @@ mod tests {
             ),
             (
                 "error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:../ssl/record/rec.c:1:SSL alert number 70",
-                "tlsv1 alert protocol version",
+                "the server and `tls-min` have no version of TLS in common",
                 None,
             ),
             (
@@ -205,6 +210,7 @@ mod tests {
                 "the certificate is refused: it has expired",
                 Some(CertificateFault::Time),
             ),
+            ("unexpected EOF", "the server closed the connection", None),
             ("unexpected EOF during handshake", "unexpected EOF during handshake", None),
         ] {
             assert_eq!(reason(text), (want.to_owned(), fault));
