@@ -201,7 +201,7 @@ impl Failure for NetError {
             NetError::Handshake { fault: Some(fault), .. } => format!("No password was sent.  {}", fault.advice()),
             NetError::Handshake { .. } => {
                 "No password was sent.  Check that `port` and `tls` go together (implicit speaks TLS at once), and \
-                 which versions of TLS the server knows."
+                 that the server knows a version of TLS that `tls-min` allows."
                     .into()
             }
             NetError::Pin { found, .. } => {

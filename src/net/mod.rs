@@ -6,7 +6,10 @@
 
 mod dial;
 mod error;
+mod identity;
+mod pem;
 mod race;
+mod records;
 mod roots;
 mod route;
 mod socks;

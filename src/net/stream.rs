@@ -8,6 +8,7 @@ use async_native_tls::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::records::Records;
 use super::transport::Transport;
 use super::{Endpoint, NetError, is_own_network, tls};
 
@@ -28,7 +29,7 @@ impl Stream {
 
     /// The same by any way.
     pub(super) fn over(transport: Transport) -> Self {
-        Stream::Clear(Tapped { transport, seen: Vec::new(), tapping: false })
+        Stream::Clear(Tapped { transport, seen: Vec::new(), records: None })
     }
 
     /// Does the handshake and verifies the server.
@@ -40,7 +41,7 @@ impl Stream {
         match self {
             Stream::Tls(_) => Ok(self),
             Stream::Clear(mut tapped) => {
-                tapped.tapping = true;
+                tapped.records = Some(Records::default());
                 let epitaph = tapped.transport.epitaph();
                 let stream = tls::handshake(endpoint, tapped).await;
                 // The TLS library does not tell why its transport has failed.
@@ -128,13 +129,23 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// A transport that remembers the first octets of a handshake: the TLS library does not
-/// tell the version, the server's hello does.
+/// A transport that remembers the first octets of a handshake, and has no second one: the TLS
+/// library does not tell the version, the server's hello does.
 #[derive(Debug)]
 pub struct Tapped {
     transport: Transport,
     seen: Vec<u8>,
-    tapping: bool,
+    /// Followed from the beginning of TLS.
+    records: Option<Records>,
+}
+
+impl Tapped {
+    /// The handshake is done.
+    pub(super) fn establish(&mut self) {
+        if let Some(records) = &mut self.records {
+            records.establish();
+        }
+    }
 }
 
 /// A server's hello is far shorter.
@@ -145,10 +156,10 @@ impl AsyncRead for Tapped {
         let this = self.get_mut();
         let before = buf.filled().len();
         let result = Pin::new(&mut this.transport).poll_read(cx, buf);
-        if this.tapping {
+        if let Some(records) = &mut this.records {
             let new = &buf.filled()[before..];
             this.seen.extend_from_slice(&new[..new.len().min(TAP_OCTETS - this.seen.len())]);
-            this.tapping = this.seen.len() < TAP_OCTETS;
+            records.follow(new)?;
         }
         result
     }

@@ -1,19 +1,14 @@
 //! The handshake: which authorities, which versions, which certificate.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use async_native_tls::{TlsConnector, TlsStream};
-use native_tls::{Certificate, Identity, Protocol, TlsConnectorBuilder};
+use native_tls::{Certificate, Protocol, TlsConnectorBuilder};
 use sha2::{Digest, Sha256};
 
 use super::stream::Tapped;
-use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, roots};
-
-/// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
-const FILE_LIMIT: u64 = 16 << 20;
+use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, identity, pem, roots};
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
 /// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
@@ -33,7 +28,7 @@ pub fn check_files(trust: &Trust) -> Result<(), NetError> {
 pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<TlsStream<Tapped>, NetError> {
     let connector = TlsConnector::from(builder(&endpoint.trust)?);
     let host = endpoint.shown();
-    let stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
+    let mut stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
     if let Some(pin) = &endpoint.trust.pin {
         let certificate = stream.peer_certificate().map_err(|error| refused(&host, &error))?;
         let der = certificate.and_then(|certificate| certificate.to_der().ok()).unwrap_or_default();
@@ -42,6 +37,8 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
             return Err(NetError::Pin { host, found: hex(&found) });
         }
     }
+    // Whoever was verified now remains the one.
+    stream.get_mut().establish();
     Ok(stream)
 }
 
@@ -69,45 +66,19 @@ fn builder(trust: &Trust) -> Result<TlsConnectorBuilder, NetError> {
         }
     }
     if let Some((certificate, key)) = &trust.client_certificate {
-        builder.identity(read_identity(certificate, key)?);
+        builder.identity(identity::read(certificate, key)?);
     }
     Ok(builder)
 }
 
 /// The TLS library skips what it cannot read, so every certificate is looked at here.
 fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
-    let pem = read(path)?;
+    let pem = pem::read(path)?;
     let certificates = Certificate::stack_from_pem(&pem).unwrap_or_default();
     match certificates.is_empty() {
-        true => Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
+        true => Err(pem::bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
         false => Ok(certificates),
     }
-}
-
-fn read_identity(certificate: &Path, key: &Path) -> Result<Identity, NetError> {
-    let pem = read(certificate)?;
-    let key_pem = zeroize::Zeroizing::new(read(key)?);
-    if !key_pem.trim_ascii_start().starts_with(b"-----BEGIN PRIVATE KEY-----") {
-        let what = "is no unencrypted PKCS #8 key; convert it with: openssl pkcs8 -topk8 -nodes -in KEY -out NEW";
-        return Err(bad(key, what));
-    }
-    Identity::from_pkcs8(&pem, key_pem.trim_ascii_start())
-        .map_err(|error| bad(certificate, &format!("cannot be used with its key: {error}")))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, NetError> {
-    let mut octets = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut octets))
-        .map_err(|error| bad(path, &format!("cannot be read: {error}")))?;
-    match octets.len() as u64 > FILE_LIMIT {
-        true => Err(bad(path, "is longer than 16 MiB")),
-        false => Ok(octets),
-    }
-}
-
-fn bad(path: &Path, cause: &str) -> NetError {
-    NetError::File { path: path.to_owned(), cause: cause.to_owned() }
 }
 
 fn refused(host: &str, error: &native_tls::Error) -> NetError {
@@ -125,7 +96,12 @@ fn reason(text: &str) -> (String, Option<CertificateFault>) {
             "wrong version number" | "packet length too long" | "http request" => {
                 ("the server does not speak TLS here".to_owned(), None)
             }
-            "" => ("the server closed the connection".to_owned(), None),
+            // The server's alert, and what is said of a version that was not offered.
+            "tlsv1 alert protocol version" | "unsupported protocol" | "wrong ssl version" => {
+                ("the server and `tls-min` have no version of TLS in common".to_owned(), None)
+            }
+            // Dovecot 2.3 closes without an alert.
+            "" | "unexpected EOF" => ("the server closed the connection".to_owned(), None),
             _ => (reason.to_owned(), None),
         };
     }
@@ -226,7 +202,7 @@ mod tests {
             ),
             (
                 "error:0A00042E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version:../ssl/record/rec.c:1:SSL alert number 70",
-                "tlsv1 alert protocol version",
+                "the server and `tls-min` have no version of TLS in common",
                 None,
             ),
             (
@@ -234,6 +210,7 @@ mod tests {
                 "the certificate is refused: it has expired",
                 Some(CertificateFault::Time),
             ),
+            ("unexpected EOF", "the server closed the connection", None),
             ("unexpected EOF during handshake", "unexpected EOF during handshake", None),
         ] {
             assert_eq!(reason(text), (want.to_owned(), fault));

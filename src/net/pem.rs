@@ -1,0 +1,134 @@
+//! Files in PEM: how one is read, and which blocks it has (RFC 7468 §2, RFC 1421 §4.4).
+//!
+//! Text around the blocks, a byte order mark and CRLF are no fault.  A block without its end is none.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::NetError;
+
+/// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
+const FILE_LIMIT: u64 = 16 << 20;
+
+/// Room beyond a file's length, so that its end is found without moving what was read.
+const SPARE: u64 = 64;
+
+/// What some editors put at the beginning of a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What stands between a line `BEGIN` and its `END`, with both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block<'f> {
+    /// As `CERTIFICATE`.
+    pub(super) label: &'f str,
+    /// The lines.
+    pub(super) text: &'f [u8],
+}
+
+impl Block<'_> {
+    /// Whether it is a certificate; the second name is of before 1999.
+    pub(super) fn is_certificate(&self) -> bool {
+        matches!(self.label, "CERTIFICATE" | "X509 CERTIFICATE")
+    }
+
+    /// Whether it is a private key of whatever kind.
+    pub(super) fn is_key(&self) -> bool {
+        self.label.ends_with("PRIVATE KEY")
+    }
+
+    /// Whether a pass phrase is needed: by its name, or by the header of the older kind.
+    pub(super) fn is_encrypted(&self) -> bool {
+        let is_header = |line: &[u8]| line.starts_with(b"Proc-Type:") && line.trim_ascii_end().ends_with(b"ENCRYPTED");
+        self.label.starts_with("ENCRYPTED") || self.text.split(|&octet| octet == b'\n').any(is_header)
+    }
+}
+
+/// The blocks of a file, in their order.
+pub(super) fn blocks(file: &[u8]) -> Vec<Block<'_>> {
+    let mut found = Vec::new();
+    let mut begun: Option<(&str, usize)> = None;
+    let mut at = 0;
+    for line in file.split_inclusive(|&octet| octet == b'\n') {
+        at += line.len();
+        // Also in the middle, where two files were joined.
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        let start = at - line.len();
+        if let Some(label) = label(line, "-----BEGIN ") {
+            begun = Some((label, start));
+        } else if let (Some(end), Some((label, start))) = (label(line, "-----END "), begun) {
+            if end == label {
+                found.push(Block { label, text: &file[start..at] });
+            }
+            begun = None;
+        }
+    }
+    found
+}
+
+fn label<'f>(line: &'f [u8], boundary: &str) -> Option<&'f str> {
+    let line = std::str::from_utf8(line.trim_ascii_end()).ok()?;
+    line.strip_prefix(boundary)?.strip_suffix("-----")
+}
+
+/// Reads a file whole, and wipes it when it is dropped.
+///
+/// # Errors
+/// [`NetError::File`] if it cannot be read or is too long.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
+    let whole = || {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len().min(FILE_LIMIT);
+        let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(length + SPARE).unwrap_or(0)));
+        file.take(FILE_LIMIT + 1).read_to_end(&mut octets)?;
+        Ok(octets)
+    };
+    let octets = whole().map_err(|error: std::io::Error| bad(path, format!("cannot be read: {error}")))?;
+    match octets.len() as u64 > FILE_LIMIT {
+        true => Err(bad(path, "is longer than 16 MiB")),
+        false => Ok(octets),
+    }
+}
+
+/// What is wrong with a file.
+pub(super) fn bad(path: &Path, cause: impl Into<String>) -> NetError {
+    NetError::File { path: path.to_owned(), cause: cause.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_whatever_surrounds_them() {
+        let file = "\u{feff}-----BEGIN CERTIFICATE-----\r\nAA==\r\n-----END CERTIFICATE-----\r\ntext -----BEGIN X-----\n\
+                    \u{feff}-----BEGIN A-----\n-----BEGIN EC PARAMETERS-----\nBB==\n-----END EC PARAMETERS-----\n\
+                    -----BEGIN B-----\n-----END C-----\n-----END B-----\n\u{feff}-----BEGIN EC PRIVATE KEY-----\n\
+                    CC==\n-----END EC PRIVATE KEY-----";
+        let found = blocks(file.as_bytes());
+        let labels: Vec<&str> = found.iter().map(|block| block.label).collect();
+        assert_eq!(labels, ["CERTIFICATE", "EC PARAMETERS", "EC PRIVATE KEY"]);
+        assert_eq!(found[0].text, b"-----BEGIN CERTIFICATE-----\r\nAA==\r\n-----END CERTIFICATE-----\r\n");
+        assert_eq!(found[2].text, b"-----BEGIN EC PRIVATE KEY-----\nCC==\n-----END EC PRIVATE KEY-----");
+        for cut in 0..file.len() {
+            blocks(&file.as_bytes()[..cut]);
+        }
+    }
+
+    #[test]
+    fn what_needs_a_pass_phrase_is_known_by_name_or_header() {
+        for (text, encrypted) in [
+            ("-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----\n", false),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nA\n-----END ENCRYPTED PRIVATE KEY-----\n", true),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\nDEK-Info: X\r\n\r\nA\r\n-----END RSA PRIVATE KEY-----\r\n",
+                true,
+            ),
+        ] {
+            let found = blocks(text.as_bytes());
+            assert!(found.len() == 1 && found[0].is_key() && found[0].is_encrypted() == encrypted, "{text}");
+        }
+    }
+}
