@@ -9,11 +9,12 @@ use super::memory::Memory;
 use super::recognise::{Recognised, recognise};
 use super::{Account, unix_now};
 use crate::message::MessageKey;
-use crate::plan::{self, Initial, Listed, Retention, Standing, Step};
+use crate::plan::{self, Initial, Left, Listed, Retention, Standing, Step};
 use crate::pop3::session::{Entry, Session};
+use crate::store::Quiet;
 
 /// A listing with its plan.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inventory {
     /// The messages, in the server's order, as far as they are known.
     pub recognised: Recognised,
@@ -21,6 +22,12 @@ pub struct Inventory {
     pub steps: Vec<Step>,
     /// The server has no unique-ids: messages are known by their content.
     pub nameless: bool,
+    /// Messages that the server has, those included that need not be looked at.
+    pub listed: usize,
+    /// What of them is left there for now.
+    pub left: Left,
+    /// The look that left nothing to do, to be recorded if the poll indeed changes nothing.
+    pub(super) quiet: Option<Quiet>,
 }
 
 impl Inventory {
@@ -31,6 +38,7 @@ impl Inventory {
 }
 
 /// Asks what is there and decides what to do with it.  Nothing is changed, here or on the server.
+/// A poll gets no messages where the last one has found nothing to do and nothing has changed.
 ///
 /// # Errors
 /// The server refuses, breaks off, or has no UIDL where it is needed; the state cannot be read.
@@ -42,14 +50,21 @@ pub async fn inventory<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut entries, nameless) = match session.uidl().await? {
-        Some(entries) => (entries, false),
+    let (mut entries, digest) = match session.uidl().await? {
+        Some(listing) => {
+            let digest = memory.digest(&listing);
+            if let Some(left) = memory.quiet(digest).await? {
+                return Ok(Inventory { listed: listing.len(), left, ..Inventory::default() });
+            }
+            (listing.entries(), Some(digest))
+        }
         // What was there at the first poll could not be told from what is new.
         None if account.policy.retention == Retention::Delete && account.policy.initial == Initial::All => {
-            (session.list().await?, true)
+            (session.list().await?, None)
         }
         None => return Err(PollError::NoUniqueIds),
     };
+    let nameless = digest.is_none();
     // Sizes are found by number; servers list in order, but need not.
     entries.sort_by_key(|entry| entry.number);
     entries.dedup_by_key(|entry| entry.number);
@@ -71,9 +86,17 @@ where
             standing,
         })
         .collect();
+    let edition = known.edition;
     let recognised = recognise(account, session, memory, listing, known).await?;
-    let steps = plan::plan(&recognised.listing, &account.policy, &account.deliver, unix_now());
-    Ok(Inventory { steps, nameless, recognised })
+    let now = unix_now();
+    let (listing, policy) = (&recognised.listing, &account.policy);
+    let steps = plan::plan(listing, policy, &account.deliver, now);
+    let (listed, left) = (listing.len(), Left::of(&steps));
+    let quiet = digest.flatten().filter(|_| recognised.is_settled()).and_then(|digest| {
+        let until = plan::quiet_until(listing, &steps, policy, now)?;
+        Some(Quiet { digest, until, left, edition })
+    });
+    Ok(Inventory { recognised, steps, nameless, listed, left, quiet })
 }
 
 /// Unique-ids with their occurrence: identical copies may share one.

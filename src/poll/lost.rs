@@ -23,8 +23,8 @@ type Files = HashMap<String, Vec<(PathBuf, FoundFile)>>;
 
 /// Whether a Maildir of the account must be there: it was before the state was lost.
 pub(super) async fn expects_maildirs(account: &Account, context: &Context) -> Result<bool, StoreError> {
-    let known = context.store.known(&account.name, Vec::new()).await?;
-    Ok(!matches!(known.lost, Lost::No | Lost::Unknown))
+    let lost = context.store.lost(&account.name).await?;
+    Ok(!matches!(lost, Lost::No | Lost::Unknown))
 }
 
 /// What the state knows of a listing, once it knows again what the Maildirs tell.

@@ -14,6 +14,7 @@ mod lost;
 mod memory;
 mod moving;
 mod progress;
+mod quiet;
 mod receive;
 mod recognise;
 mod recover;

@@ -35,6 +35,13 @@ pub struct Recognised {
     pub(super) migrating: bool,
 }
 
+impl Recognised {
+    /// Whether there is nothing to record, and nothing that is still to be found out.
+    pub(super) fn is_settled(&self) -> bool {
+        self.decided.is_empty() && self.elsewhere.is_empty() && !self.migrating
+    }
+}
+
 type Heads = HashMap<MessageNumber, Head>;
 
 /// Finds out what is the first poll's to ignore, what has vanished or come back, and what is known

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lost::Lost;
+use super::quiet;
 use super::schema::{kind, proof, state};
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 use crate::plan::{Delivery, Progress, Standing};
@@ -23,6 +24,8 @@ pub struct Known {
     pub missing: usize,
     /// As many of those the last listing did have.
     pub newly_missing: usize,
+    /// Tells this state from the one before another process has changed it.
+    pub edition: i64,
     /// Whether its state was lost, and is still to be made out from its listing.
     pub lost: Lost,
     /// For each message that was asked for, in that order: what is known.
@@ -49,14 +52,16 @@ struct Row {
 }
 
 pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
+    // Before anything is looked up: what is changed meanwhile must not count as seen.
+    let edition = quiet::edition(connection)?;
     let row: Option<(i64, Option<i64>, bool, i64)> = connection
         .prepare_cached("SELECT id, first_poll, migrating, lost FROM account WHERE name = ?1")?
         .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
     let Some((account, begun, migrating, lost)) = row else {
-        return Ok(Known { standings: vec![None; keys.len()], ..Known::default() });
+        return Ok(Known { edition, standings: vec![None; keys.len()], ..Known::default() });
     };
-    let mut known = Known { begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
+    let mut known = Known { edition, begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
     let (remembered, absent, stale): (i64, i64, i64) = connection
         .prepare_cached(
             "SELECT count(*), count(nullif(absent, 0)), count(iif(absent BETWEEN 1 AND unixepoch() - ?2, 1, NULL))
@@ -87,6 +92,13 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     known.missing = count(remembered - stale - found);
     known.newly_missing = count((remembered - absent) - (found - found_absent));
     Ok(known)
+}
+
+/// Whether an account's state was lost.
+pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<Lost> {
+    let mut find = connection.prepare_cached("SELECT lost FROM account WHERE name = ?1")?;
+    let number = find.query_row([account.as_str()], |row| row.get(0)).optional()?;
+    Ok(number.map_or(Lost::No, Lost::of_number))
 }
 
 /// Whether a message has ever come to this location, whatever its destination was called.

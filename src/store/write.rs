@@ -12,12 +12,14 @@ use super::change::{
 };
 use super::lost;
 use super::migrate;
+use super::quiet;
 use super::schema::{kind, state};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan;
 
 /// Applies one change; gives the number of rows that it concerned.
 pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> rusqlite::Result<usize> {
+    quiet::forget(connection, change)?;
     match change {
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
         Change::Stage(stage) => stage_message(connection, stage, now).map(|()| 1),
@@ -25,6 +27,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
+        Change::Quiet { account, quiet } => quiet::record(connection, account, quiet, now),
         Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),
