@@ -383,7 +383,7 @@ mod tests {
         let outcomes = std::mem::take(&mut committer.moved);
         store.apply(vec![Change::Settle { account: account.clone(), outcomes }], 1).await.expect("written");
         assert!(store.staged(None).await.expect("read").is_empty());
-        let known = store.known(&account, vec![MessageKey::new(b"uid", 0)]).await.expect("read");
-        assert!(matches!(known.standings[..], [Some(crate::plan::Standing::Open(_))]), "{known:?}");
+        let standing = store.standing(&account, MessageKey::new(b"uid", 0).expect("a key")).await.expect("read");
+        assert!(matches!(standing, Some(crate::plan::Standing::Open(_))), "{standing:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! What is on the server, what is known of it, and what is to be done with it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -68,8 +69,9 @@ where
     // Sizes are found by number; servers list in order, but need not.
     entries.sort_by_key(|entry| entry.number);
     entries.dedup_by_key(|entry| entry.number);
-    let keys = keys(&entries);
-    let mut known = memory.known(keys.clone()).await?;
+    let keys = Arc::new(keys(&mut entries));
+    let mut known = memory.known(&keys).await?;
+    let keys = Arc::unwrap_or_clone(keys);
     // Without anything new nobody needs the sizes, and a large mailbox is listed only once.
     let is_settled = |standing: &Option<Standing>| matches!(standing, Some(Standing::Done(_) | Standing::Ignored));
     if !nameless && !known.standings.iter().all(is_settled) {
@@ -99,19 +101,18 @@ where
     Ok(Inventory { recognised, steps, nameless, listed, left, quiet })
 }
 
-/// Unique-ids with their occurrence: identical copies may share one.
-pub(super) fn keys(entries: &[Entry]) -> Vec<Option<MessageKey>> {
-    let mut occurrences: HashMap<&[u8], u32> = HashMap::with_capacity(entries.len());
-    entries
-        .iter()
-        .map(|entry| {
-            let uid = entry.uid.as_deref()?;
-            let occurrence = occurrences.entry(uid).or_insert(0);
-            let key = MessageKey::new(uid, *occurrence);
-            *occurrence += 1;
-            key
-        })
-        .collect()
+/// Unique-ids with their occurrence: identical copies may share one.  They are taken out of the
+/// entries.
+pub(super) fn keys(entries: &mut [Entry]) -> Vec<Option<MessageKey>> {
+    let mut counts: HashMap<&[u8], u32> = HashMap::with_capacity(entries.len());
+    let mut occurrence = |uid| {
+        let count = counts.entry(uid).or_insert(0);
+        *count += 1;
+        *count - 1
+    };
+    let occurrences: Vec<u32> = entries.iter().map(|entry| entry.uid.as_deref().map_or(0, &mut occurrence)).collect();
+    let key = |(entry, occurrence): (&mut Entry, u32)| MessageKey::of_octets(entry.uid.take()?, occurrence);
+    entries.iter_mut().zip(occurrences).map(key).collect()
 }
 
 /// For each key, whether another one has the same unique-id.

@@ -1,6 +1,8 @@
 //! What the state is asked while a listing is taken: by a poll, which may write, or by a look at
 //! the mailbox beside it.
 
+use std::sync::Arc;
+
 use super::error::PollError;
 use super::sink::Sink;
 use super::{Account, Context, lost, quiet, unix_now};
@@ -46,10 +48,10 @@ impl Memory<'_> {
         })
     }
 
-    pub(super) async fn known(self, keys: Vec<Option<MessageKey>>) -> Result<Known, PollError> {
+    pub(super) async fn known(self, keys: &Arc<Vec<Option<MessageKey>>>) -> Result<Known, PollError> {
         match self {
             Memory::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
-            Memory::Reader(reader, account) => Ok(reader.known(account, &keys)?),
+            Memory::Reader(reader, account) => Ok(reader.known(account, keys)?),
         }
     }
 

@@ -52,7 +52,9 @@ struct Row {
 }
 
 pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
-    // Before anything is looked up: what is changed meanwhile must not count as seen.
+    // One picture, and one lock instead of one for each message.
+    let transaction = connection.unchecked_transaction()?;
+    let connection: &Connection = &transaction;
     let edition = quiet::edition(connection)?;
     let row: Option<(i64, Option<i64>, bool, i64)> = connection
         .prepare_cached("SELECT id, first_poll, migrating, lost FROM account WHERE name = ?1")?
@@ -71,7 +73,7 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     let (mut found, mut found_absent) = (0, 0);
     known.standings.reserve(keys.len());
     for (index, key) in keys.iter().enumerate() {
-        let row = key.as_ref().map_or(Ok(None), |key| find(connection, account, key))?;
+        let row = key.as_ref().map_or(Ok(None), |key| find_message(connection, account, key))?;
         let Some(row) = row else {
             known.standings.push(None);
             continue;
@@ -94,6 +96,17 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     Ok(known)
 }
 
+/// What is known of one message.
+pub(super) fn standing(
+    connection: &Connection,
+    account: &Name,
+    key: &MessageKey,
+) -> rusqlite::Result<Option<Standing>> {
+    let mut find = connection.prepare_cached("SELECT id FROM account WHERE name = ?1")?;
+    let Some(account) = find.query_row([account.as_str()], |row| row.get(0)).optional()? else { return Ok(None) };
+    Ok(find_message(connection, account, key)?.and_then(|row| row.standing))
+}
+
 /// Whether an account's state was lost.
 pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<Lost> {
     let mut find = connection.prepare_cached("SELECT lost FROM account WHERE name = ?1")?;
@@ -111,7 +124,7 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
         .query_row(params![location.as_os_str().as_bytes(), state::STAGED, state::DELIVERED], |row| row.get(0))
 }
 
-fn find(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
+fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
     let mut find = connection.prepare_cached(
         "SELECT id, kind, done, deleted, sha256, absent, proof, iif(absent, message_id, NULL), head
          FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",

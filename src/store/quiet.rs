@@ -105,7 +105,7 @@ mod tests {
     }
 
     async fn edition(store: &Store) -> i64 {
-        store.known(&name("a"), Vec::new()).await.expect("read").edition
+        store.known(&name("a"), Vec::new().into()).await.expect("read").edition
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use super::seal::{Seal, break_seal};
 use super::write;
 use super::{Claim, StoreError, migrate, open, quiet};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Left, Missing};
+use crate::plan::{Left, Missing, Standing};
 
 /// Requests that share one transaction at most.
 const GROUP_LIMIT: usize = 256;
@@ -99,13 +99,22 @@ impl Store {
         self.ask(|reply| Request::Apply { changes, now, reply }).await
     }
 
-    /// What is known of a listing.
+    /// What is known of a listing.  When it returns, nobody but the caller holds its keys.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn known(&self, account: &Name, keys: Vec<Option<MessageKey>>) -> Result<Known, StoreError> {
+    pub async fn known(&self, account: &Name, keys: Arc<Vec<Option<MessageKey>>>) -> Result<Known, StoreError> {
         let account = account.clone();
         self.read(move |connection| lookup::known(connection, &account, &keys)).await
+    }
+
+    /// What is known of one message.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn standing(&self, account: &Name, key: MessageKey) -> Result<Option<Standing>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| lookup::standing(connection, &account, &key)).await
     }
 
     /// What was left on the server by a look at this listing that still holds.
