@@ -27,7 +27,12 @@ pub enum Change {
         ignored: Vec<MessageKey>,
     },
     /// Messages that are received and safe in `tmp/` or about to be sent.
-    Stage(Stage),
+    Stage {
+        /// The account.
+        account: Name,
+        /// The messages.
+        messages: Vec<Stage>,
+    },
     /// How deliveries ended.
     Settle {
         /// The account.
@@ -155,7 +160,7 @@ impl Change {
         match self {
             Self::Remember { .. } | Self::Quiet { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
-            Self::Stage(Stage { account, .. })
+            Self::Stage { account, .. }
             | Self::Begin { account, .. }
             | Self::Settle { account, .. }
             | Self::Close { account, .. }
@@ -187,8 +192,6 @@ pub struct Renamed {
 /// A message on its way, with all of its destinations.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// The account.
-    pub account: Name,
     /// The message.
     pub key: MessageKey,
     /// Octets as stored, without trace headers.

@@ -32,6 +32,7 @@ mod salvage;
 mod schema;
 mod seal;
 mod sound;
+mod stage;
 mod thread;
 mod write;
 
