@@ -67,6 +67,10 @@
 //! PIPELINING a window of commands below 1,024 octets is kept full; without it the session is
 //! lock-step.
 //!
+//! Most polls bring nothing.  One that has left all mail where it is writes down a digest of the listing and
+//! of what else the plan was made of, except for the state, and when the plan may change by time alone.  Any
+//! change of the account's part of the state forgets that; until then the same digest ends a poll.
+//!
 //! The **state** is an SQLite database that one thread owns; writes that wait at the same time
 //! share a transaction.  `history`, `list` and `quarantine` read it beside a running service,
 //! so it does not use SQLite's exclusive locking: a kernel lock keeps other writers away.

@@ -48,7 +48,12 @@ pub struct MessageKey {
 impl MessageKey {
     /// The key, if the unique-id has 1 to [`UNIQUE_ID_LIMIT`] octets.
     pub fn new(uid: &[u8], occurrence: u32) -> Option<Self> {
-        (1..=UNIQUE_ID_LIMIT).contains(&uid.len()).then(|| Self { uid: uid.into(), occurrence })
+        Self::of_octets(uid.into(), occurrence)
+    }
+
+    /// The same out of octets that need not be copied.
+    pub fn of_octets(uid: Box<[u8]>, occurrence: u32) -> Option<Self> {
+        (1..=UNIQUE_ID_LIMIT).contains(&uid.len()).then_some(Self { uid, occurrence })
     }
 
     /// The key of a message that has no unique-id: its SHA-256, and which of the messages with

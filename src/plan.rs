@@ -5,13 +5,17 @@
 //! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
 //! the clock, the network and the state are the caller's.
 
+mod left;
 mod matching;
+mod quiet;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+pub use left::Left;
 pub use matching::{Missing, has_migrated, match_headers};
+pub use quiet::{is_quiet, quiet_until};
 
 use crate::message::{MessageKey, MessageNumber, Name, UnixTime};
 

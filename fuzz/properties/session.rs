@@ -90,7 +90,7 @@ async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<
     let mut session = client.login(&login).await?;
     steps.push(format!("{:?}", session.capabilities()));
     steps.push(format!("{:?}", session.stat().await?));
-    let mut entries = session.uidl().await?.unwrap_or_default();
+    let mut entries = session.uidl().await?.unwrap_or_default().entries();
     entries.sort_by_key(|entry| entry.number);
     session.sizes(&mut entries).await?;
     steps.push(format!("{entries:?}"));

@@ -3,6 +3,7 @@
 use super::*;
 
 mod any;
+mod quiet;
 
 const NOW: UnixTime = 1_000_000;
 const DAY: u64 = 24 * 3600;

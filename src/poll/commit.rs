@@ -173,7 +173,8 @@ impl Committer<'_> {
         // From the request on the state may say that a draft is there, whether or not anybody is
         // left to hear the answer: so the files are kept before it is asked.
         let staged: Vec<Staged> = batch.into_iter().map(Staged::keep).collect();
-        let mut changes: Vec<Change> = staged.iter().map(|staged| self.stage(staged)).collect();
+        let messages = staged.iter().map(|staged| self.stage(staged)).collect();
+        let mut changes = vec![Change::Stage { account: self.account.clone(), messages }];
         let outcomes = std::mem::take(&mut self.moved);
         if !outcomes.is_empty() {
             changes.insert(0, Change::Settle { account: self.account.clone(), outcomes: outcomes.clone() });
@@ -191,7 +192,7 @@ impl Committer<'_> {
         Ok(staged)
     }
 
-    fn stage(&self, staged: &Staged) -> Change {
+    fn stage(&self, staged: &Staged) -> Stage {
         let received = &staged.received;
         let targets = received.copies.iter().zip(&staged.names).map(|((target, copy), name)| Target {
             place: self.sinks[*target].place.clone(),
@@ -201,8 +202,7 @@ impl Committer<'_> {
                 (_, None) => TargetState::Sending,
             },
         });
-        Change::Stage(Stage {
-            account: self.account.clone(),
+        Stage {
             key: received.job.key.clone(),
             octets: received.octets,
             sha256: received.sha256,
@@ -210,7 +210,7 @@ impl Committer<'_> {
             fingerprint: received.head.fingerprint,
             header_only: received.job.header_only,
             targets: targets.collect(),
-        })
+        }
     }
 
     /// Removes the drafts of a batch that is certainly not recorded.
@@ -383,7 +383,7 @@ mod tests {
         let outcomes = std::mem::take(&mut committer.moved);
         store.apply(vec![Change::Settle { account: account.clone(), outcomes }], 1).await.expect("written");
         assert!(store.staged(None).await.expect("read").is_empty());
-        let known = store.known(&account, vec![MessageKey::new(b"uid", 0)]).await.expect("read");
-        assert!(matches!(known.standings[..], [Some(crate::plan::Standing::Open(_))]), "{known:?}");
+        let standing = store.standing(&account, MessageKey::new(b"uid", 0).expect("a key")).await.expect("read");
+        assert!(matches!(standing, Some(crate::plan::Standing::Open(_))), "{standing:?}");
     }
 }

@@ -57,8 +57,8 @@ async fn retrieve<S: AsyncRead + AsyncWrite + Unpin>(
     wanted: &HashSet<MessageKey>,
     to: &mut impl Exported,
 ) -> Result<HashSet<MessageKey>, PollError> {
-    let entries = session.uidl().await?.ok_or(PollError::NoUniqueIds)?;
-    let keys = listing::keys(&entries);
+    let mut entries = session.uidl().await?.ok_or(PollError::NoUniqueIds)?.entries();
+    let keys = listing::keys(&mut entries);
     let mut exported = HashSet::new();
     for (entry, key) in entries.iter().zip(keys) {
         let Some(key) = key.filter(|key| wanted.contains(key)) else { continue };

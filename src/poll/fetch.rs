@@ -21,7 +21,7 @@ use super::{Account, Context, open, unix_now};
 use crate::attempt;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
-use crate::plan::{Action, Listed, Reason, Retention, Standing, Step, Targets, is_over};
+use crate::plan::{Action, Left, Listed, Reason, Retention, Standing, Step, Targets, is_over};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
@@ -125,6 +125,9 @@ pub(super) async fn run(
     if report.deleted > 0 {
         changes.push(Change::Delete { account: account.name.clone(), keys: std::mem::take(&mut harvest.marked) });
     }
+    if let (Some(quiet), true) = (inventory.quiet, changes.is_empty()) {
+        changes.push(Change::Quiet { account: account.name.clone(), quiet });
+    }
     if !changes.is_empty() {
         context.store.apply(changes, unix_now()).await?;
     }
@@ -196,17 +199,13 @@ fn decided(account: &Account, inventory: &mut Inventory) -> Vec<Change> {
 }
 
 fn count(inventory: &Inventory, report: &mut Report) {
-    report.listed = inventory.listing().len() as u64;
-    for step in &inventory.steps {
-        match (&step.reason, &step.action) {
-            (Reason::TooLarge { .. }, Action::Leave) => report.too_large += 1,
-            (Reason::EnoughForNow, _) => report.waiting += 1,
-            (Reason::Quarantined, _) => report.quarantined += 1,
-            (Reason::Deferred(_) | Reason::Unconfirmed, _) => report.deferred += 1,
-            (Reason::NoUniqueId, _) => report.nameless += 1,
-            _ => {}
-        }
-    }
+    let Left { too_large, waiting, quarantined, deferred, nameless } = inventory.left;
+    report.listed = inventory.listed as u64;
+    report.too_large = too_large;
+    report.waiting = waiting;
+    report.quarantined = quarantined;
+    report.deferred = deferred;
+    report.nameless = nameless;
 }
 
 /// What is to be received, for whom.

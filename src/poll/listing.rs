@@ -1,6 +1,7 @@
 //! What is on the server, what is known of it, and what is to be done with it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -9,11 +10,12 @@ use super::memory::Memory;
 use super::recognise::{Recognised, recognise};
 use super::{Account, unix_now};
 use crate::message::MessageKey;
-use crate::plan::{self, Initial, Listed, Retention, Standing, Step};
+use crate::plan::{self, Initial, Left, Listed, Retention, Standing, Step};
 use crate::pop3::session::{Entry, Session};
+use crate::store::Quiet;
 
 /// A listing with its plan.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inventory {
     /// The messages, in the server's order, as far as they are known.
     pub recognised: Recognised,
@@ -21,6 +23,12 @@ pub struct Inventory {
     pub steps: Vec<Step>,
     /// The server has no unique-ids: messages are known by their content.
     pub nameless: bool,
+    /// Messages that the server has, those included that need not be looked at.
+    pub listed: usize,
+    /// What of them is left there for now.
+    pub left: Left,
+    /// The look that left nothing to do, to be recorded if the poll indeed changes nothing.
+    pub(super) quiet: Option<Quiet>,
 }
 
 impl Inventory {
@@ -31,6 +39,7 @@ impl Inventory {
 }
 
 /// Asks what is there and decides what to do with it.  Nothing is changed, here or on the server.
+/// A poll gets no messages where the last one has found nothing to do and nothing has changed.
 ///
 /// # Errors
 /// The server refuses, breaks off, or has no UIDL where it is needed; the state cannot be read.
@@ -42,19 +51,27 @@ pub async fn inventory<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut entries, nameless) = match session.uidl().await? {
-        Some(entries) => (entries, false),
+    let (mut entries, digest) = match session.uidl().await? {
+        Some(listing) => {
+            let digest = memory.digest(&listing);
+            if let Some(left) = memory.quiet(digest).await? {
+                return Ok(Inventory { listed: listing.len(), left, ..Inventory::default() });
+            }
+            (listing.entries(), Some(digest))
+        }
         // What was there at the first poll could not be told from what is new.
         None if account.policy.retention == Retention::Delete && account.policy.initial == Initial::All => {
-            (session.list().await?, true)
+            (session.list().await?, None)
         }
         None => return Err(PollError::NoUniqueIds),
     };
+    let nameless = digest.is_none();
     // Sizes are found by number; servers list in order, but need not.
     entries.sort_by_key(|entry| entry.number);
     entries.dedup_by_key(|entry| entry.number);
-    let keys = keys(&entries);
-    let mut known = memory.known(keys.clone()).await?;
+    let keys = Arc::new(keys(&mut entries));
+    let mut known = memory.known(&keys).await?;
+    let keys = Arc::unwrap_or_clone(keys);
     // Without anything new nobody needs the sizes, and a large mailbox is listed only once.
     let is_settled = |standing: &Option<Standing>| matches!(standing, Some(Standing::Done(_) | Standing::Ignored));
     if !nameless && !known.standings.iter().all(is_settled) {
@@ -71,24 +88,31 @@ where
             standing,
         })
         .collect();
+    let edition = known.edition;
     let recognised = recognise(account, session, memory, listing, known).await?;
-    let steps = plan::plan(&recognised.listing, &account.policy, &account.deliver, unix_now());
-    Ok(Inventory { steps, nameless, recognised })
+    let now = unix_now();
+    let (listing, policy) = (&recognised.listing, &account.policy);
+    let steps = plan::plan(listing, policy, &account.deliver, now);
+    let (listed, left) = (listing.len(), Left::of(&steps));
+    let quiet = digest.flatten().filter(|_| recognised.is_settled()).and_then(|digest| {
+        let until = plan::quiet_until(listing, &steps, policy, now)?;
+        Some(Quiet { digest, until, left, edition })
+    });
+    Ok(Inventory { recognised, steps, nameless, listed, left, quiet })
 }
 
-/// Unique-ids with their occurrence: identical copies may share one.
-pub(super) fn keys(entries: &[Entry]) -> Vec<Option<MessageKey>> {
-    let mut occurrences: HashMap<&[u8], u32> = HashMap::with_capacity(entries.len());
-    entries
-        .iter()
-        .map(|entry| {
-            let uid = entry.uid.as_deref()?;
-            let occurrence = occurrences.entry(uid).or_insert(0);
-            let key = MessageKey::new(uid, *occurrence);
-            *occurrence += 1;
-            key
-        })
-        .collect()
+/// Unique-ids with their occurrence: identical copies may share one.  They are taken out of the
+/// entries.
+pub(super) fn keys(entries: &mut [Entry]) -> Vec<Option<MessageKey>> {
+    let mut counts: HashMap<&[u8], u32> = HashMap::with_capacity(entries.len());
+    let mut occurrence = |uid| {
+        let count = counts.entry(uid).or_insert(0);
+        *count += 1;
+        *count - 1
+    };
+    let occurrences: Vec<u32> = entries.iter().map(|entry| entry.uid.as_deref().map_or(0, &mut occurrence)).collect();
+    let key = |(entry, occurrence): (&mut Entry, u32)| MessageKey::of_octets(entry.uid.take()?, occurrence);
+    entries.iter_mut().zip(occurrences).map(key).collect()
 }
 
 /// For each key, whether another one has the same unique-id.

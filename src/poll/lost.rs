@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracing::{info, warn};
 
@@ -23,8 +24,8 @@ type Files = HashMap<String, Vec<(PathBuf, FoundFile)>>;
 
 /// Whether a Maildir of the account must be there: it was before the state was lost.
 pub(super) async fn expects_maildirs(account: &Account, context: &Context) -> Result<bool, StoreError> {
-    let known = context.store.known(&account.name, Vec::new()).await?;
-    Ok(!matches!(known.lost, Lost::No | Lost::Unknown))
+    let lost = context.store.lost(&account.name).await?;
+    Ok(!matches!(lost, Lost::No | Lost::Unknown))
 }
 
 /// What the state knows of a listing, once it knows again what the Maildirs tell.
@@ -32,10 +33,10 @@ pub(super) async fn known(
     account: &Account,
     context: &Context,
     sinks: &[Sink],
-    keys: Vec<Option<MessageKey>>,
+    keys: &Arc<Vec<Option<MessageKey>>>,
 ) -> Result<Known, PollError> {
     let store = &context.store;
-    let known = store.known(&account.name, keys.clone()).await?;
+    let known = store.known(&account.name, Arc::clone(keys)).await?;
     if known.lost == Lost::No {
         return Ok(known);
     }
@@ -59,7 +60,7 @@ pub(super) async fn known(
         files: &files,
         held: &held,
     };
-    let (adoption, count) = judge(&case, &keys, &known.standings)?;
+    let (adoption, count) = judge(&case, keys, &known.standings)?;
     let Count { found, total } = count;
     let unclear = adoption.messages.iter().filter(|message| message.is_unclear()).count();
     store.apply(vec![Change::Lost(LostChange::Adopt(adoption))], unix_now()).await?;
@@ -70,7 +71,7 @@ pub(super) async fn known(
             "{unclear} messages are in one of its destinations and perhaps not in another; they are in quarantine"
         );
     }
-    Ok(store.known(&account.name, keys).await?)
+    Ok(store.known(&account.name, Arc::clone(keys)).await?)
 }
 
 /// Reads a Maildir that could not be read when the state was rebuilt.

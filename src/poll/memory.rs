@@ -1,11 +1,14 @@
 //! What the state is asked while a listing is taken: by a poll, which may write, or by a look at
 //! the mailbox beside it.
 
+use std::sync::Arc;
+
 use super::error::PollError;
 use super::sink::Sink;
-use super::{Account, Context, lost};
+use super::{Account, Context, lost, quiet, unix_now};
 use crate::message::{MessageKey, Name};
-use crate::plan::Missing;
+use crate::plan::{Left, Missing};
+use crate::pop3::session::Listing;
 use crate::store::{Known, Reader};
 
 /// An account's part of the state.
@@ -26,10 +29,29 @@ pub enum Memory<'a> {
 }
 
 impl Memory<'_> {
-    pub(super) async fn known(self, keys: Vec<Option<MessageKey>>) -> Result<Known, PollError> {
+    /// The digest by which a listing is known again; none for one that looks at everything.
+    pub(super) fn digest(self, listing: &Listing) -> Option<[u8; 32]> {
+        match self {
+            Memory::Poll { account, sinks, .. } => Some(quiet::digest(listing, account, sinks)),
+            Memory::Reader(..) => None,
+        }
+    }
+
+    /// What is left on the server, if the last look at this listing has found nothing to do and
+    /// still holds.
+    pub(super) async fn quiet(self, digest: Option<[u8; 32]>) -> Result<Option<Left>, PollError> {
+        Ok(match (self, digest) {
+            (Memory::Poll { account, context, .. }, Some(digest)) => {
+                context.store.quiet(&account.name, digest, unix_now()).await?
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) async fn known(self, keys: &Arc<Vec<Option<MessageKey>>>) -> Result<Known, PollError> {
         match self {
             Memory::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
-            Memory::Reader(reader, account) => Ok(reader.known(account, &keys)?),
+            Memory::Reader(reader, account) => Ok(reader.known(account, keys)?),
         }
     }
 

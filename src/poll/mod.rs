@@ -15,6 +15,7 @@ mod memory;
 mod moving;
 mod progress;
 mod proof;
+mod quiet;
 mod receive;
 mod recognise;
 mod recover;

@@ -6,6 +6,7 @@
 //! missing ones: by their headers if the server has TOP, else by their content as they come.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -34,6 +35,13 @@ pub struct Recognised {
     pub(super) matched: usize,
     /// Unique-ids change, and not all are matched.
     pub(super) migrating: bool,
+}
+
+impl Recognised {
+    /// Whether there is nothing to record, and nothing that is still to be found out.
+    pub(super) fn is_settled(&self) -> bool {
+        self.decided.is_empty() && self.elsewhere.is_empty() && !self.migrating
+    }
 }
 
 type Heads = HashMap<MessageNumber, Head>;
@@ -151,7 +159,7 @@ impl Recognition<'_> {
         let new: Vec<_> = unknown.iter().map(fingerprint).collect();
         let pairs = plan::match_headers(missing, &new);
         let keys = pairs.iter().map(|&(from, _)| Some(missing[from].key.clone())).collect();
-        let known = memory.known(keys).await?;
+        let known = memory.known(&Arc::new(keys)).await?;
         let mut renamed = Vec::with_capacity(pairs.len());
         for (&(from, to), standing) in pairs.iter().zip(known.standings) {
             let (old, listed) = (&missing[from], &mut listing[unknown[to]]);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::account::AccountMemory;
 use super::lost::LostChange;
+use super::quiet::Quiet;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 
 /// A destination as it is now: its name, and where it leads.
@@ -26,7 +27,12 @@ pub enum Change {
         ignored: Vec<MessageKey>,
     },
     /// Messages that are received and safe in `tmp/` or about to be sent.
-    Stage(Stage),
+    Stage {
+        /// The account.
+        account: Name,
+        /// The messages.
+        messages: Vec<Stage>,
+    },
     /// How deliveries ended.
     Settle {
         /// The account.
@@ -122,6 +128,13 @@ pub enum Change {
     },
     /// What is done about lost states.
     Lost(LostChange),
+    /// A look at an account's listing left nothing to do.
+    Quiet {
+        /// The account.
+        account: Name,
+        /// The look.
+        quiet: Quiet,
+    },
     /// Quarantined messages are tried again or given up.
     Release {
         /// The account.
@@ -131,6 +144,38 @@ pub enum Change {
         /// Which.
         release: Release,
     },
+}
+
+/// Whose messages a change may concern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Concern<'a> {
+    Nothing,
+    Account(&'a Name),
+    All,
+}
+
+impl Change {
+    /// Whose messages it may concern.
+    pub(super) fn concern(&self) -> Concern<'_> {
+        match self {
+            Self::Remember { .. } | Self::Quiet { .. } => Concern::Nothing,
+            Self::Resolve(_) | Self::Lost(_) => Concern::All,
+            Self::Stage { account, .. }
+            | Self::Begin { account, .. }
+            | Self::Settle { account, .. }
+            | Self::Close { account, .. }
+            | Self::Delete { account, .. }
+            | Self::Ignore { account, .. }
+            | Self::Sight { account, .. }
+            | Self::Rename { account, .. }
+            | Self::Prove { account, .. }
+            | Self::Migrate { account, .. }
+            | Self::Retrieved { account, .. }
+            | Self::Reappear { account, .. }
+            | Self::Crash { account, .. }
+            | Self::Release { account, .. } => Concern::Account(account),
+        }
+    }
 }
 
 /// A message whose unique-id has changed.
@@ -147,8 +192,6 @@ pub struct Renamed {
 /// A message on its way, with all of its destinations.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    /// The account.
-    pub account: Name,
     /// The message.
     pub key: MessageKey,
     /// Octets as stored, without trace headers.

@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lost::Lost;
+use super::quiet;
 use super::schema::{kind, proof, state};
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 use crate::plan::{Delivery, Progress, Standing};
@@ -23,6 +24,8 @@ pub struct Known {
     pub missing: usize,
     /// As many of those the last listing did have.
     pub newly_missing: usize,
+    /// Tells this state from the one before another process has changed it.
+    pub edition: i64,
     /// Whether its state was lost, and is still to be made out from its listing.
     pub lost: Lost,
     /// For each message that was asked for, in that order: what is known.
@@ -49,14 +52,18 @@ struct Row {
 }
 
 pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
+    // One picture, and one lock instead of one for each message.
+    let transaction = connection.unchecked_transaction()?;
+    let connection: &Connection = &transaction;
+    let edition = quiet::edition(connection)?;
     let row: Option<(i64, Option<i64>, bool, i64)> = connection
         .prepare_cached("SELECT id, first_poll, migrating, lost FROM account WHERE name = ?1")?
         .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
     let Some((account, begun, migrating, lost)) = row else {
-        return Ok(Known { standings: vec![None; keys.len()], ..Known::default() });
+        return Ok(Known { edition, standings: vec![None; keys.len()], ..Known::default() });
     };
-    let mut known = Known { begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
+    let mut known = Known { edition, begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
     let (remembered, absent, stale): (i64, i64, i64) = connection
         .prepare_cached(
             "SELECT count(*), count(nullif(absent, 0)), count(iif(absent BETWEEN 1 AND unixepoch() - ?2, 1, NULL))
@@ -66,7 +73,7 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     let (mut found, mut found_absent) = (0, 0);
     known.standings.reserve(keys.len());
     for (index, key) in keys.iter().enumerate() {
-        let row = key.as_ref().map_or(Ok(None), |key| find(connection, account, key))?;
+        let row = key.as_ref().map_or(Ok(None), |key| find_message(connection, account, key))?;
         let Some(row) = row else {
             known.standings.push(None);
             continue;
@@ -89,6 +96,24 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     Ok(known)
 }
 
+/// What is known of one message.
+pub(super) fn standing(
+    connection: &Connection,
+    account: &Name,
+    key: &MessageKey,
+) -> rusqlite::Result<Option<Standing>> {
+    let mut find = connection.prepare_cached("SELECT id FROM account WHERE name = ?1")?;
+    let Some(account) = find.query_row([account.as_str()], |row| row.get(0)).optional()? else { return Ok(None) };
+    Ok(find_message(connection, account, key)?.and_then(|row| row.standing))
+}
+
+/// Whether an account's state was lost.
+pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<Lost> {
+    let mut find = connection.prepare_cached("SELECT lost FROM account WHERE name = ?1")?;
+    let number = find.query_row([account.as_str()], |row| row.get(0)).optional()?;
+    Ok(number.map_or(Lost::No, Lost::of_number))
+}
+
 /// Whether a message has ever come to this location, whatever its destination was called.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
     connection
@@ -99,7 +124,7 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
         .query_row(params![location.as_os_str().as_bytes(), state::STAGED, state::DELIVERED], |row| row.get(0))
 }
 
-fn find(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
+fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
     let mut find = connection.prepare_cached(
         "SELECT id, kind, done, deleted, sha256, absent, proof, iif(absent, message_id, NULL), head
          FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",

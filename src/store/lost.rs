@@ -11,7 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change::Place;
 use super::schema::{kind, state};
-use super::write::{account_id, finish, place_id};
+use super::stage::finish;
+use super::write::{account_id, place_id};
 use super::{StoreError, open};
 use crate::message::{MessageKey, Name, UnixTime};
 

@@ -11,6 +11,8 @@
 //! Trouble with the file itself: `seal` tells at the next start whether it is as it was left,
 //! `open` checks it if not, `renew` and `salvage` make a new one in its place, and `lost` holds
 //! what the Maildirs tell until each account is listed again.
+//!
+//! What any change makes untrue is forgotten in one place, `quiet`: that nothing was to be done.
 
 mod account;
 mod change;
@@ -23,12 +25,14 @@ mod lookup;
 mod lost;
 mod migrate;
 mod open;
+mod quiet;
 mod read;
 mod renew;
 mod salvage;
 mod schema;
 mod seal;
 mod sound;
+mod stage;
 mod thread;
 mod write;
 
@@ -44,6 +48,7 @@ pub use inspect::{Inspection, Record};
 pub use lookup::Known;
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts, decide};
 pub use open::Condition;
+pub use quiet::Quiet;
 pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Reader, release};
 pub use renew::Renewal;
 pub use salvage::Salvaged;

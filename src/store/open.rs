@@ -268,28 +268,35 @@ pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
 mod tests {
     use super::*;
 
-    /// Format 1 is this one without what came later.
-    fn make_format_1(dir: &Path) {
+    /// Each format is the next one without what came in it.
+    fn make_format(dir: &Path, format: i64) {
         let connection = open(dir).expect("made").connection;
-        connection
-            .execute_batch(
-                "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
-                 ALTER TABLE message DROP COLUMN head; ALTER TABLE message DROP COLUMN proof;
-                 ALTER TABLE message DROP COLUMN crashes; ALTER TABLE message DROP COLUMN absent; DROP TABLE salvaged; PRAGMA user_version = 1;
-                 INSERT INTO account (name, first_poll) VALUES ('a', 7);",
-            )
-            .expect("changed");
+        let without = [
+            "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
+             ALTER TABLE message DROP COLUMN head; ALTER TABLE message DROP COLUMN proof;
+             ALTER TABLE message DROP COLUMN crashes; ALTER TABLE message DROP COLUMN absent; DROP TABLE salvaged;",
+            "DROP TABLE quiet;",
+        ];
+        for (_, without) in (1..).zip(without).skip_while(|(older, _)| *older < format) {
+            connection.execute_batch(without).expect("changed");
+        }
+        connection.pragma_update(None, "user_version", format).expect("changed");
+        connection.execute("INSERT INTO account (name, first_poll) VALUES ('a', 7)", []).expect("changed");
     }
 
     #[test]
     fn an_older_database_is_brought_up_to_date_with_what_is_in_it() {
-        let (old, new) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        make_format_1(old.path());
-        let connection = open(old.path()).expect("opened").connection;
+        let new = tempfile::tempdir().expect("a directory");
         let new = open(new.path()).expect("made").connection;
-        assert_eq!(sound::shape(&connection).expect("read"), sound::shape(&new).expect("read"));
-        assert_eq!(version(&connection).expect("read"), schema::VERSION);
-        let first_poll: i64 = connection.query_row("SELECT first_poll FROM account", [], |row| row.get(0)).expect("it");
-        assert_eq!(first_poll, 7);
+        for format in 1..schema::VERSION {
+            let old = tempfile::tempdir().expect("a directory");
+            make_format(old.path(), format);
+            let connection = open(old.path()).expect("opened").connection;
+            assert_eq!(sound::shape(&connection).expect("read"), sound::shape(&new).expect("read"), "{format}");
+            assert_eq!(version(&connection).expect("read"), schema::VERSION);
+            let first_poll: i64 =
+                connection.query_row("SELECT first_poll FROM account", [], |row| row.get(0)).expect("it");
+            assert_eq!(first_poll, 7);
+        }
     }
 }

@@ -8,10 +8,11 @@
 pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
 
 /// `PRAGMA user_version` of this format.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// What makes each older format the next one, from format 1 on.
-pub(super) const UPGRADES: [&str; 1] = ["
+pub(super) const UPGRADES: [&str; 2] = [
+    "
 ALTER TABLE account ADD COLUMN migrating INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN head BLOB;
@@ -25,7 +26,19 @@ CREATE TABLE salvaged (
     at       INTEGER NOT NULL,
     PRIMARY KEY (token, location)
 ) WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE quiet (
+    account     INTEGER PRIMARY KEY REFERENCES account ON DELETE CASCADE,
+    digest      BLOB NOT NULL,
+    at          INTEGER NOT NULL,
+    until       INTEGER NOT NULL,
+    too_large   INTEGER NOT NULL,
+    quarantined INTEGER NOT NULL,
+    deferred    INTEGER NOT NULL
+);
+",
+];
 
 /// The format, for a new database.
 pub(super) const CREATE: &str = "
@@ -96,6 +109,17 @@ CREATE TABLE salvaged (
     at       INTEGER NOT NULL,
     PRIMARY KEY (token, location)
 ) WITHOUT ROWID;
+
+-- An account whose last look at its listing found nothing to do, see quiet.rs.
+CREATE TABLE quiet (
+    account     INTEGER PRIMARY KEY REFERENCES account ON DELETE CASCADE,
+    digest      BLOB NOT NULL,      -- of the listing, and of the settings that matter
+    at          INTEGER NOT NULL,   -- when that was
+    until       INTEGER NOT NULL,   -- when time alone may change it
+    too_large   INTEGER NOT NULL,   -- messages that are left for their size
+    quarantined INTEGER NOT NULL,   -- messages in quarantine
+    deferred    INTEGER NOT NULL    -- messages whose delivery failed before
+);
 
 CREATE INDEX message_done ON message (account, done);
 CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);

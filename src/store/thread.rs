@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use super::account::{self, AccountMemory};
 use super::change::{Change, StagedDelivery};
 use super::lookup::{self, Known};
-use super::lost::{self, FoundFile};
+use super::lost::{self, FoundFile, Lost};
 use super::open::{Condition, Opened};
 use super::seal::{Seal, break_seal};
 use super::write;
-use super::{Claim, StoreError, migrate, open};
+use super::{Claim, StoreError, migrate, open, quiet};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::Missing;
+use crate::plan::{Left, Missing, Standing};
 
 /// Requests that share one transaction at most.
 const GROUP_LIMIT: usize = 256;
@@ -99,13 +99,40 @@ impl Store {
         self.ask(|reply| Request::Apply { changes, now, reply }).await
     }
 
-    /// What is known of a listing.
+    /// What is known of a listing.  When it returns, nobody but the caller holds its keys.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn known(&self, account: &Name, keys: Vec<Option<MessageKey>>) -> Result<Known, StoreError> {
+    pub async fn known(&self, account: &Name, keys: Arc<Vec<Option<MessageKey>>>) -> Result<Known, StoreError> {
         let account = account.clone();
         self.read(move |connection| lookup::known(connection, &account, &keys)).await
+    }
+
+    /// What is known of one message.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn standing(&self, account: &Name, key: MessageKey) -> Result<Option<Standing>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| lookup::standing(connection, &account, &key)).await
+    }
+
+    /// What was left on the server by a look at this listing that still holds.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn quiet(&self, account: &Name, digest: [u8; 32], now: UnixTime) -> Result<Option<Left>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| quiet::find(connection, &account, &digest, now)).await
+    }
+
+    /// Whether an account's state was lost, and is still to be made out.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn lost(&self, account: &Name) -> Result<Lost, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| lookup::lost(connection, &account)).await
     }
 
     /// What is remembered of an account, is not deleted, and is not among these.

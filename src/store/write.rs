@@ -6,25 +6,25 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::account;
-use super::change::{
-    CRASHES, Change, Ending, Outcome, Place, RETRIEVAL_ATTEMPTS, Release, Resolution, Stage, StagedDelivery,
-    TargetState,
-};
+use super::change::{CRASHES, Change, Place, Release, Resolution, StagedDelivery};
 use super::lost;
 use super::migrate;
+use super::quiet;
 use super::schema::{kind, state};
+use super::stage::{self, finish};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan;
 
 /// Applies one change; gives the number of rows that it concerned.
 pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> rusqlite::Result<usize> {
+    quiet::forget(connection, change)?;
     match change {
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
-        Change::Stage(stage) => stage_message(connection, stage, now).map(|()| 1),
-        Change::Settle { account, outcomes } => settle(connection, account, outcomes, now),
+        Change::Stage { account, messages } => stage::stage(connection, account, messages, now),
+        Change::Settle { account, outcomes } => stage::settle(connection, account, outcomes, now),
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
+        Change::Quiet { account, quiet } => quiet::record(connection, account, quiet, now),
         Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),
@@ -56,7 +56,7 @@ pub(super) fn place_id(connection: &Connection, place: &Place) -> rusqlite::Resu
     connection.prepare_cached("INSERT INTO place (destination, location) VALUES (?1, ?2)")?.insert(key)
 }
 
-fn message_id(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<i64>> {
+pub(super) fn message_id(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT id FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?
         .query_row(params![account, key.uid(), key.occurrence()], |row| row.get(0))
@@ -87,117 +87,6 @@ fn ignore_messages(
         insert.execute(params![account, key.uid(), key.occurrence(), now, kind::IGNORED])?;
     }
     Ok(keys.len())
-}
-
-fn stage_message(connection: &Connection, stage: &Stage, now: UnixTime) -> rusqlite::Result<()> {
-    let account = account_id(connection, &stage.account)?;
-    let kind = if stage.header_only { kind::HEADER } else { kind::WHOLE };
-    let id: i64 = connection
-        .prepare_cached(
-            "INSERT INTO message (account, uid, occurrence, octets, sha256, message_id, seen, kind, head)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (account, uid, occurrence) DO UPDATE SET
-                 octets = excluded.octets, sha256 = excluded.sha256, message_id = excluded.message_id,
-                 kind = excluded.kind, head = excluded.head, done = NULL, deleted = NULL, absent = 0, proof = 0
-             RETURNING id",
-        )?
-        .query_row(
-            params![
-                account,
-                stage.key.uid(),
-                stage.key.occurrence(),
-                i64::try_from(stage.octets).unwrap_or(i64::MAX),
-                stage.sha256,
-                stage.message_id,
-                now,
-                kind,
-                stage.fingerprint
-            ],
-            |row| row.get(0),
-        )?;
-    for target in &stage.targets {
-        let place = place_id(connection, &target.place)?;
-        // The same destination may have led elsewhere when this message was tried before.
-        connection
-            .prepare_cached(
-                "DELETE FROM delivery WHERE message = ?1 AND place <> ?2 AND state <> ?3
-                 AND place IN (SELECT id FROM place WHERE destination = ?4)",
-            )?
-            .execute(params![id, place, state::DELIVERED, target.place.destination.as_str()])?;
-        let (state, detail) = match &target.state {
-            TargetState::Staged(name) => (state::STAGED, Some(name)),
-            TargetState::Sending => (state::SENDING, None),
-            TargetState::Deferred(why) => (state::DEFERRED, Some(why)),
-        };
-        let until = matches!(target.state, TargetState::Deferred(_)).then(|| plan::retry_at(1, now));
-        connection
-            .prepare_cached(
-                "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
-                 VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)
-                 ON CONFLICT (message, place) DO UPDATE SET
-                     state = excluded.state, at = excluded.at, attempts = attempts + 1,
-                     until = excluded.until, detail = excluded.detail",
-            )?
-            .execute(params![id, place, state, now, until, detail])?;
-    }
-    Ok(())
-}
-
-fn settle(connection: &Connection, account: &Name, outcomes: &[Outcome], now: UnixTime) -> rusqlite::Result<usize> {
-    let account = account_id(connection, account)?;
-    for outcome in outcomes {
-        let place = place_id(connection, &outcome.place)?;
-        let message = match message_id(connection, account, &outcome.key)? {
-            Some(message) => message,
-            // A message that could not even be retrieved has no row yet.
-            None => connection
-                .prepare_cached(
-                    "INSERT INTO message (account, uid, occurrence, seen, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .insert(params![account, outcome.key.uid(), outcome.key.occurrence(), now, kind::WHOLE])?,
-        };
-        let before: Option<u32> = connection
-            .prepare_cached("SELECT attempts FROM delivery WHERE message = ?1 AND place = ?2")?
-            .query_row([message, place], |row| row.get(0))
-            .optional()?;
-        // Staging has counted this attempt; what was never staged is counted here.
-        let attempts = match outcome.ending {
-            Ending::NotRetrieved(_) => before.unwrap_or(0) + 1,
-            _ => before.unwrap_or(1),
-        };
-        let (state, detail, until) = match &outcome.ending {
-            Ending::Delivered(detail) => (state::DELIVERED, detail, None),
-            Ending::Quarantined(why) => (state::QUARANTINED, why, None),
-            Ending::NotRetrieved(why) if attempts >= RETRIEVAL_ATTEMPTS => (state::QUARANTINED, why, None),
-            Ending::Deferred(why) | Ending::NotRetrieved(why) => {
-                (state::DEFERRED, why, Some(plan::retry_at(attempts, now)))
-            }
-        };
-        connection
-            .prepare_cached(
-                "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (message, place) DO UPDATE SET
-                     state = excluded.state, at = excluded.at, attempts = excluded.attempts,
-                     until = excluded.until, detail = excluded.detail",
-            )?
-            .execute(params![message, place, state, now, attempts, until, detail])?;
-        if state == state::DELIVERED {
-            finish(connection, message, now)?;
-        }
-    }
-    Ok(outcomes.len())
-}
-
-/// Marks a message as done if no delivery of it is open.
-pub(super) fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "UPDATE message SET done = ?2 WHERE id = ?1 AND done IS NULL AND kind = ?3
-             AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = ?1 AND state NOT IN (?4, ?5))",
-        )?
-        .execute(params![message, now, kind::WHOLE, state::DELIVERED, state::SKIPPED])?;
-    Ok(())
 }
 
 fn close(connection: &Connection, account: &Name, keys: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {

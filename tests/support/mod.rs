@@ -43,7 +43,7 @@ mod smtp;
 mod socks;
 
 pub use authorization::{Asked, AuthorizationServer, browse, json, tokens};
-pub use config::{mailbox, maildir, pop3s, set_deferrals_due, smtp};
+pub use config::{let_pass, mailbox, maildir, pop3s, set_deferrals_due, smtp};
 pub use dovecot::Dovecot;
 pub use inetd::Inetd;
 pub use listener::{Connection, Listener};

@@ -134,4 +134,23 @@ proptest! {
             prop_assert!(!names.iter().any(has), "{:?} {:?}", step, listed);
         }
     }
+
+    #[test]
+    fn a_quiet_plan_is_the_same_until_it_is_due(
+        mut listing in listing(),
+        policy in policy(),
+        share in 0.0..1.0_f64,
+    ) {
+        // What is to be fetched is left out, or nearly no listing would be quiet.
+        let steps = plan(&listing, &policy, &destinations(), NOW);
+        let mut steps = steps.iter();
+        listing.retain(|_| steps.next().is_some_and(|step| step.action == Action::Leave));
+        let steps = plan(&listing, &policy, &destinations(), NOW);
+        let Some(until) = quiet_until(&listing, &steps, &policy, NOW) else { return Ok(()) };
+        prop_assert!(NOW < until && steps.iter().all(|step| step.action == Action::Leave));
+        let between = NOW + ((until - NOW) as f64 * share) as i64;
+        for later in [between.min(until - 1), until - 1] {
+            prop_assert_eq!(&plan(&listing, &policy, &destinations(), later), &steps);
+        }
+    }
 }

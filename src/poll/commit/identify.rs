@@ -94,8 +94,8 @@ impl Committer<'_> {
 
     /// Looks up a message without unique-id, and leaves the copies that are still wanted.
     async fn by_content(&self, received: &mut Received) -> Result<Content, StoreError> {
-        let known = self.store.known(self.account, vec![Some(received.job.key.clone())]).await?;
-        let deliveries = match known.standings.into_iter().next().flatten() {
+        let standing = self.store.standing(self.account, received.job.key.clone()).await?;
+        let deliveries = match standing {
             Some(Standing::Done(_) | Standing::Matched { .. }) => return Ok(Content::Delivered),
             Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries,
             _ => return Ok(Content::Wanted),

@@ -10,10 +10,12 @@
 
 mod client;
 mod error;
+mod listing;
 mod ration;
 mod transaction;
 mod wire;
 
 pub use client::{Client, Login};
 pub use error::SessionError;
+pub use listing::Listing;
 pub use transaction::{Entry, Quit, Session};

@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::SessionError;
+use super::listing::Listing;
 use super::ration::{Packed, Share, TOTAL_OCTETS};
 use super::wire::Wire;
 use crate::message::MessageNumber;
@@ -183,17 +184,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     ///
     /// # Errors
     /// A server that has it refuses it; a line that is none, or more lines than a maildrop may have.
-    pub async fn uidl(&mut self) -> Result<Option<Vec<Entry>>, SessionError> {
-        let (share, mut packed) = (Share::begin(), Packed::default());
+    pub async fn uidl(&mut self) -> Result<Option<Listing>, SessionError> {
+        let (share, mut listing) = (Share::begin(), Listing::default());
         let reading = self.listing(Command::Uidl, |line| {
             let parsed = reply::uidl_line(line);
             // None of them is empty, so nothing stands for one that is missing or too long.
-            parsed.map(|(number, uid)| packed.push(&share, number, uid.unwrap_or_default())).is_some()
+            parsed.map(|(number, uid)| listing.push(&share, number, uid.unwrap_or_default())).is_some()
         });
-        if !rationed(&share, "UIDL", reading).await? {
-            return Ok(None);
-        }
-        Ok(Some(unpacked(packed, |uid| (Some(uid).filter(|uid| !uid.is_empty()).map(Into::into), None))))
+        Ok(rationed(&share, "UIDL", reading).await?.then_some(listing))
     }
 
     /// LIST: every message with its size, for a server without unique-ids.
@@ -210,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Err(SessionError::NoListing);
         }
         let octets = |octets: &[u8]| octets.try_into().ok().map(u64::from_le_bytes);
-        Ok(unpacked(packed, |packed| (None, octets(packed))))
+        Ok(packed.unpack(|number, packed| Entry { number, uid: None, octets: octets(packed) }))
     }
 
     /// LIST: fills in the sizes of entries, which must be in the order of their numbers.
@@ -296,14 +294,6 @@ async fn rationed(
         () = share.revoked() => Err(SessionError::Rationed { step: step.to_owned(), limit: TOTAL_OCTETS }),
         listed = reading => listed,
     }
-}
-
-/// The entries of a listing that has ended.
-fn unpacked(packed: Packed, mut each: impl FnMut(&[u8]) -> (Option<Box<[u8]>>, Option<u64>)) -> Vec<Entry> {
-    packed.unpack(|number, octets| {
-        let (uid, octets) = each(octets);
-        Entry { number, uid, octets }
-    })
 }
 
 fn step(command: Command<'_>) -> Step {

@@ -1,0 +1,53 @@
+//! How long a plan that does nothing stays the same.
+//!
+//! While the listing, the state, the policy and the destinations are what they were, only the time
+//! can change a plan: [`quiet_until`] says when it may.  Before that nobody needs to look a message up.
+
+use super::{Action, Delivery, LAST_RETRY, Listed, Policy, Progress, Reason, Retention, Standing, Step, seconds};
+use crate::message::UnixTime;
+
+/// So long a plan is believed at most.  What nobody has thought of comes to light within a day: a
+/// size by LIST that is another now, a changed octet of the database.
+const LONGEST: i64 = 24 * 3600;
+
+/// When the plan of a listing may become another by time alone; `None` if there is anything to do,
+/// or a message whose plan depends on more than what is written down.
+pub fn quiet_until(listing: &[Listed], steps: &[Step], policy: &Policy, now: UnixTime) -> Option<UnixTime> {
+    let mut until = now.saturating_add(LONGEST);
+    for (listed, step) in listing.iter().zip(steps) {
+        let is_plain = listed.key.is_some() && !matches!(step.reason, Reason::Over | Reason::EnoughForNow);
+        if step.action != Action::Leave || !is_plain {
+            return None;
+        }
+        let due = match &listed.standing {
+            // What it was is known from a header that was read just now.
+            Some(Standing::Reused) => return None,
+            Some(Standing::Done(at) | Standing::Matched { at, .. }) => retention_over(policy.retention, *at, now),
+            Some(Standing::HeaderOnly(deliveries) | Standing::Open(deliveries)) => retry(deliveries, now),
+            Some(Standing::Ignored | Standing::Deleted(_)) | None => None,
+        };
+        until = due.map_or(until, |due| until.min(due));
+    }
+    Some(until)
+}
+
+/// Whether a plan that was made `at` one time and holds `until` another can be believed.  A clock
+/// that has gone back makes none older than it is.
+pub fn is_quiet(at: UnixTime, until: UnixTime, now: UnixTime) -> bool {
+    at <= now && now < until && now.saturating_sub(at) < LONGEST
+}
+
+fn retention_over(retention: Retention, delivered: UnixTime, now: UnixTime) -> Option<UnixTime> {
+    let Retention::After(time) = retention else { return None };
+    Some(delivered.saturating_add(seconds(time))).filter(|&over| over > now)
+}
+
+/// When the first of these deliveries is tried again, whichever destination it is of.
+fn retry(deliveries: &[Delivery], now: UnixTime) -> Option<UnixTime> {
+    let turns = deliveries.iter().filter_map(|delivery| match delivery.progress {
+        // One that is put off for too long counts as due until it is not.
+        Progress::Deferred(until) => Some([until.saturating_sub(LAST_RETRY), until]),
+        _ => None,
+    });
+    turns.flatten().filter(|&turn| turn > now).min()
+}

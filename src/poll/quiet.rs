@@ -1,0 +1,35 @@
+//! A listing that left nothing to do is not looked at again while nothing has changed.
+//!
+//! Its digest tells whether it is the same, and covers everything else that the decision about it
+//! is made of, except for the state, which forgets the digest with any change (`store::quiet`), and
+//! the time (`plan::quiet`).
+
+use std::os::unix::ffi::OsStrExt;
+
+use sha2::{Digest, Sha256};
+
+use super::Account;
+use super::sink::Sink;
+use crate::pop3::session::Listing;
+
+/// The digest of a listing as this account and these destinations see it.
+pub(super) fn digest(listing: &Listing, account: &Account, sinks: &[Sink]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    let mut add = |octets: &[u8]| {
+        digest.update(octets.len().to_le_bytes());
+        digest.update(octets);
+    };
+    // Another version may decide otherwise.
+    add(env!("CARGO_PKG_VERSION").as_bytes());
+    // Its `Debug` has every wish, also those that are yet to come.
+    add(format!("{:?}", account.policy).as_bytes());
+    add(&listing.digest());
+    for name in &account.deliver {
+        add(name.as_str().as_bytes());
+    }
+    for sink in sinks {
+        add(sink.place.destination.as_str().as_bytes());
+        add(sink.place.location.as_os_str().as_bytes());
+    }
+    digest.finalize().into()
+}

@@ -1,0 +1,92 @@
+//! What UIDL has told, packed: enough to say whether it is what it was, and unpacked only if not.
+
+use sha2::{Digest, Sha256};
+
+use super::ration::{Packed, Share};
+use super::transaction::Entry;
+use crate::message::MessageNumber;
+
+/// The messages of a maildrop with their unique-ids, in the server's order.
+#[derive(Debug, Default)]
+pub struct Listing {
+    packed: Packed,
+    messages: usize,
+    digest: Sha256,
+}
+
+impl Listing {
+    /// Appends a message; without octets it has no usable unique-id.
+    pub(super) fn push(&mut self, share: &Share, number: MessageNumber, uid: &[u8]) {
+        let [a, b, c, d] = number.value().to_le_bytes();
+        // None is longer (`UNIQUE_ID_LIMIT`).
+        let [low, high] = u16::try_from(uid.len()).unwrap_or(u16::MAX).to_le_bytes();
+        self.digest.update([a, b, c, d, low, high]);
+        self.digest.update(uid);
+        self.packed.push(share, number, uid);
+        self.messages += 1;
+    }
+
+    /// The number of messages.
+    pub fn len(&self) -> usize {
+        self.messages
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
+    /// A SHA-256 of all numbers and unique-ids in their order: two listings with the same are the
+    /// same.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest.clone().finalize().into()
+    }
+
+    /// The messages.  Their sizes are not known yet.
+    pub fn entries(self) -> Vec<Entry> {
+        self.packed.unpack(|number, uid| {
+            let uid = Some(uid).filter(|uid| !uid.is_empty()).map(Into::into);
+            Entry { number, uid, octets: None }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(lines: &[(u32, &[u8])]) -> Listing {
+        let (share, mut listing) = (Share::begin(), Listing::default());
+        for (number, uid) in lines {
+            listing.push(&share, MessageNumber::new(*number).expect("not zero"), uid);
+        }
+        listing
+    }
+
+    #[test]
+    fn only_the_same_listing_has_the_same_digest() {
+        let same = || listing(&[(1, b"a"), (2, b"bc")]);
+        assert_eq!(same().digest(), same().digest());
+        let others: [&[(u32, &[u8])]; 8] = [
+            &[],
+            &[(1, b"a")],
+            &[(1, b"a"), (2, b"bc"), (3, b"")],
+            &[(1, b"a"), (3, b"bc")],
+            &[(2, b"bc"), (1, b"a")],
+            &[(1, b"bc"), (2, b"a")],
+            &[(1, b"ab"), (2, b"c")],
+            &[(1, b"a"), (2, b"")],
+        ];
+        for other in others {
+            assert_ne!(listing(other).digest(), same().digest(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_unpacked_is_what_came() {
+        let listing = listing(&[(7, b"x y"), (3, b"")]);
+        assert_eq!((listing.len(), listing.is_empty()), (2, false));
+        let entries: Vec<_> = listing.entries().into_iter().map(|entry| (entry.number.value(), entry.uid)).collect();
+        assert_eq!(entries, [(7, Some(b"x y"[..].into())), (3, None)]);
+    }
+}

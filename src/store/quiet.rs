@@ -1,0 +1,199 @@
+//! Accounts whose listing was looked at and left nothing to do: while neither it nor anything else
+//! has changed, the next poll need not look again.
+//!
+//! Every change that concerns an account forgets it in the same transaction ([`forget`]), also one
+//! that another process makes.  One that came between the look and its record is noticed by
+//! SQLite's counter of other processes' commits; this process polls an account once at a time.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::change::{Change, Concern};
+use super::write::account_id;
+use crate::message::{Name, UnixTime};
+use crate::plan::{self, Left};
+
+/// A look at a listing that left nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Tells this listing and the settings that matter from others.
+    pub digest: [u8; 32],
+    /// When time alone may change what is to be done.
+    pub until: UnixTime,
+    /// What is left on the server.
+    pub left: Left,
+    /// [`super::Known::edition`] of the state that was looked at.
+    pub edition: i64,
+}
+
+/// Tells the state from the one before another process has changed it.
+pub(super) fn edition(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+/// What was left on the server by a look that still holds.
+pub(super) fn find(
+    connection: &Connection,
+    account: &Name,
+    digest: &[u8; 32],
+    now: UnixTime,
+) -> rusqlite::Result<Option<Left>> {
+    let mut find = connection.prepare_cached(
+        "SELECT at, until, too_large, quarantined, deferred FROM quiet q JOIN account a ON a.id = q.account
+         WHERE a.name = ?1 AND q.digest = ?2 AND a.lost = 0 AND a.migrating = 0",
+    )?;
+    let found = find.query_row(params![account.as_str(), digest], |row| {
+        let count = |index| row.get::<_, i64>(index).map(|number| u64::try_from(number).unwrap_or(0));
+        let left = Left { too_large: count(2)?, quarantined: count(3)?, deferred: count(4)?, ..Left::default() };
+        Ok(plan::is_quiet(row.get(0)?, row.get(1)?, now).then_some(left))
+    });
+    found.optional().map(Option::flatten)
+}
+
+/// Writes a look down, unless somebody has changed the state since.
+pub(super) fn record(connection: &Connection, account: &Name, quiet: &Quiet, now: UnixTime) -> rusqlite::Result<usize> {
+    if edition(connection)? != quiet.edition {
+        return Ok(0);
+    }
+    let Quiet { digest, until, left: Left { too_large, quarantined, deferred, .. }, .. } = quiet;
+    let [too_large, quarantined, deferred] =
+        [too_large, quarantined, deferred].map(|&count| i64::try_from(count).unwrap_or(i64::MAX));
+    let account = account_id(connection, account)?;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO quiet (account, digest, at, until, too_large, quarantined, deferred)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![account, digest, now, until, too_large, quarantined, deferred])
+}
+
+/// Forgets what a change may have made untrue.
+pub(super) fn forget(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    match change.concern() {
+        Concern::Nothing => Ok(0),
+        Concern::Account(name) => connection
+            .prepare_cached("DELETE FROM quiet WHERE account = (SELECT id FROM account WHERE name = ?1)")?
+            .execute([name.as_str()]),
+        Concern::All => connection.prepare_cached("DELETE FROM quiet")?.execute([]),
+    }
+    .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::MessageKey;
+    use crate::store::{AccountMemory, Lost, LostChange, Release, Store, release};
+
+    const NOW: UnixTime = 1_000_000;
+
+    fn name(name: &str) -> Name {
+        Name::new(name).expect("a name")
+    }
+
+    fn quiet(edition: i64) -> Quiet {
+        let left = Left { too_large: 1, quarantined: 2, deferred: 3, ..Left::default() };
+        Quiet { digest: [7; 32], until: NOW + 60, left, edition }
+    }
+
+    async fn record(store: &Store, account: &str, edition: i64) {
+        let change = Change::Quiet { account: name(account), quiet: quiet(edition) };
+        store.apply(vec![change], NOW).await.expect("written");
+    }
+
+    async fn is_quiet(store: &Store, account: &str) -> bool {
+        store.quiet(&name(account), [7; 32], NOW).await.expect("read").is_some()
+    }
+
+    async fn edition(store: &Store) -> i64 {
+        store.known(&name("a"), Vec::new().into()).await.expect("read").edition
+    }
+
+    #[tokio::test]
+    async fn a_look_is_found_by_its_digest_while_it_holds() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("open");
+        let left = quiet(edition(&store).await).left;
+        record(&store, "a", edition(&store).await).await;
+        for (account, digest, now, want) in [
+            ("a", 7, NOW, Some(left)),
+            ("a", 7, NOW + 59, Some(left)),
+            ("a", 7, NOW + 60, None),
+            ("a", 7, NOW - 1, None),
+            ("a", 8, NOW, None),
+            ("b", 7, NOW, None),
+        ] {
+            assert_eq!(store.quiet(&name(account), [digest; 32], now).await.expect("read"), want, "{account} {now}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_change_of_an_account_forgets_its_look_and_no_other() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("open");
+        let (account, keys) = (name("a"), || vec![MessageKey::new(b"u", 0).expect("a key")]);
+        let changes = [
+            Change::Begin { account: account.clone(), ignored: Vec::new() },
+            Change::Settle { account: account.clone(), outcomes: Vec::new() },
+            Change::Close { account: account.clone(), keys: keys() },
+            Change::Delete { account: account.clone(), keys: keys() },
+            Change::Ignore { account: account.clone(), keys: keys() },
+            Change::Sight { account: account.clone(), keys: keys(), listed: true },
+            Change::Rename { account: account.clone(), renamed: Vec::new() },
+            Change::Prove { account: account.clone(), keys: keys(), same: true },
+            Change::Migrate { account: account.clone(), migrating: false },
+            Change::Retrieved { account: account.clone(), keys: keys() },
+            Change::Reappear { account: account.clone(), keys: keys() },
+            Change::Crash { account: account.clone(), deaths: Vec::new(), places: Vec::new() },
+            Change::Release { account: account.clone(), key: None, release: Release::Retry },
+        ];
+        for change in changes {
+            let what = format!("{change:?}");
+            for account in ["a", "b"] {
+                record(&store, account, edition(&store).await).await;
+            }
+            store.apply(vec![change], NOW).await.expect("written");
+            assert_eq!((is_quiet(&store, "a").await, is_quiet(&store, "b").await), (false, true), "{what}");
+        }
+        let all = [Change::Resolve(Vec::new()), Change::Lost(LostChange::Mark { accounts: vec![], lost: Lost::No })];
+        for change in all {
+            record(&store, "a", edition(&store).await).await;
+            store.apply(vec![change], NOW).await.expect("written");
+            assert!(!is_quiet(&store, "a").await && !is_quiet(&store, "b").await);
+        }
+        record(&store, "a", edition(&store).await).await;
+        let memory = AccountMemory { failures: 1, ..AccountMemory::default() };
+        store.apply(vec![Change::Remember { account, memory }], NOW).await.expect("written");
+        assert!(is_quiet(&store, "a").await, "how a poll went says nothing about messages");
+    }
+
+    #[tokio::test]
+    async fn what_another_process_changes_is_not_overlooked() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("open");
+        // After the record.
+        record(&store, "a", edition(&store).await).await;
+        release(dir.path(), &name("a"), None, Release::Retry, NOW).expect("written");
+        assert!(!is_quiet(&store, "a").await);
+        // Between the look and its record.
+        let before = edition(&store).await;
+        release(dir.path(), &name("b"), None, Release::Retry, NOW).expect("written");
+        record(&store, "a", before).await;
+        assert!(!is_quiet(&store, "a").await);
+        record(&store, "a", edition(&store).await).await;
+        assert!(is_quiet(&store, "a").await);
+    }
+
+    #[tokio::test]
+    async fn a_lost_or_migrating_account_is_never_quiet() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("open");
+        let mark = |lost| Change::Lost(LostChange::Mark { accounts: vec![name("a")], lost });
+        let migrate = |migrating| Change::Migrate { account: name("a"), migrating };
+        for (before, after) in [(mark(Lost::Lost), mark(Lost::No)), (migrate(true), migrate(false))] {
+            store.apply(vec![before], NOW).await.expect("written");
+            record(&store, "a", edition(&store).await).await;
+            assert!(!is_quiet(&store, "a").await);
+            store.apply(vec![after], NOW).await.expect("written");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Messages on their way: what is staged, and how each delivery ends.
+//!
+//! A batch is one change: rows of places are looked up once, statements are made once, and what
+//! nearly always happens, a new message that is then delivered, takes the fewest of them.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::change::{Ending, Outcome, Place, RETRIEVAL_ATTEMPTS, Stage, TargetState};
+use super::schema::{kind, state};
+use super::write::{account_id, message_id, place_id};
+use crate::message::{Name, UnixTime};
+use crate::plan;
+
+/// The rows of places, each looked up once in a change.
+struct Places<'a> {
+    connection: &'a Connection,
+    known: Vec<(&'a Place, i64)>,
+}
+
+impl<'a> Places<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self { connection, known: Vec::new() }
+    }
+
+    fn id(&mut self, place: &'a Place) -> rusqlite::Result<i64> {
+        // An account has few.
+        if let Some((_, id)) = self.known.iter().find(|(known, _)| *known == place) {
+            return Ok(*id);
+        }
+        let id = place_id(self.connection, place)?;
+        self.known.push((place, id));
+        Ok(id)
+    }
+}
+
+pub(super) fn stage(
+    connection: &Connection,
+    account: &Name,
+    messages: &[Stage],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut places = Places::new(connection);
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO message (account, uid, occurrence, octets, sha256, message_id, seen, kind, head)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+    )?;
+    let mut deliver = connection.prepare_cached(
+        "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)
+         ON CONFLICT (message, place) DO UPDATE SET
+             state = excluded.state, at = excluded.at, attempts = attempts + 1,
+             until = excluded.until, detail = excluded.detail",
+    )?;
+    for stage in messages {
+        let is_new = insert.execute(params![
+            account,
+            stage.key.uid(),
+            stage.key.occurrence(),
+            i64::try_from(stage.octets).unwrap_or(i64::MAX),
+            stage.sha256,
+            stage.message_id,
+            now,
+            if stage.header_only { kind::HEADER } else { kind::WHOLE },
+            stage.fingerprint
+        ])? > 0;
+        let id = match is_new {
+            true => connection.last_insert_rowid(),
+            false => stage_again(connection, account, stage)?,
+        };
+        for target in &stage.targets {
+            let place = places.id(&target.place)?;
+            if !is_new {
+                leave_elsewhere(connection, id, place, &target.place.destination)?;
+            }
+            let (state, detail) = match &target.state {
+                TargetState::Staged(name) => (state::STAGED, Some(name)),
+                TargetState::Sending => (state::SENDING, None),
+                TargetState::Deferred(why) => (state::DEFERRED, Some(why)),
+            };
+            let until = matches!(target.state, TargetState::Deferred(_)).then(|| plan::retry_at(1, now));
+            deliver.execute(params![id, place, state, now, until, detail])?;
+        }
+    }
+    Ok(messages.len())
+}
+
+/// Brings the row of a message up to what has come now; gives its number.
+fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite::Result<i64> {
+    let id = message_id(connection, account, &stage.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    connection
+        .prepare_cached(
+            "UPDATE message SET octets = ?2, sha256 = ?3, message_id = ?4, kind = ?5, head = ?6,
+                 done = NULL, deleted = NULL, absent = 0, proof = 0 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            i64::try_from(stage.octets).unwrap_or(i64::MAX),
+            stage.sha256,
+            stage.message_id,
+            if stage.header_only { kind::HEADER } else { kind::WHOLE },
+            stage.fingerprint
+        ])?;
+    Ok(id)
+}
+
+/// The same destination may have led elsewhere when this message was tried before.
+fn leave_elsewhere(connection: &Connection, message: i64, place: i64, destination: &Name) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "DELETE FROM delivery WHERE message = ?1 AND place <> ?2 AND state <> ?3
+             AND place IN (SELECT id FROM place WHERE destination = ?4)",
+        )?
+        .execute(params![message, place, state::DELIVERED, destination.as_str()])
+}
+
+pub(super) fn settle(
+    connection: &Connection,
+    account: &Name,
+    outcomes: &[Outcome],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut places = Places::new(connection);
+    let mut deliver = connection.prepare_cached(
+        "UPDATE delivery SET state = ?3, at = ?4, until = NULL, detail = ?5 WHERE message = ?1 AND place = ?2",
+    )?;
+    for outcome in outcomes {
+        let place = places.id(&outcome.place)?;
+        let message = message_id(connection, account, &outcome.key)?;
+        // Nearly always it was staged, and is delivered now.
+        if let (Ending::Delivered(detail), Some(message)) = (&outcome.ending, message)
+            && deliver.execute(params![message, place, state::DELIVERED, now, detail])? > 0
+        {
+            finish(connection, message, now)?;
+            continue;
+        }
+        let message = match message {
+            Some(message) => message,
+            // A message that could not even be retrieved has no row yet.
+            None => connection
+                .prepare_cached(
+                    "INSERT INTO message (account, uid, occurrence, seen, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .insert(params![account, outcome.key.uid(), outcome.key.occurrence(), now, kind::WHOLE])?,
+        };
+        end(connection, message, place, &outcome.ending, now)?;
+    }
+    Ok(outcomes.len())
+}
+
+/// Writes down how a delivery ended that has a row or has none.
+fn end(connection: &Connection, message: i64, place: i64, ending: &Ending, now: UnixTime) -> rusqlite::Result<()> {
+    let before: Option<u32> = connection
+        .prepare_cached("SELECT attempts FROM delivery WHERE message = ?1 AND place = ?2")?
+        .query_row([message, place], |row| row.get(0))
+        .optional()?;
+    // Staging has counted this attempt; what was never staged is counted here.
+    let attempts = match ending {
+        Ending::NotRetrieved(_) => before.unwrap_or(0) + 1,
+        _ => before.unwrap_or(1),
+    };
+    let (state, detail, until) = match ending {
+        Ending::Delivered(detail) => (state::DELIVERED, detail, None),
+        Ending::Quarantined(why) => (state::QUARANTINED, why, None),
+        Ending::NotRetrieved(why) if attempts >= RETRIEVAL_ATTEMPTS => (state::QUARANTINED, why, None),
+        Ending::Deferred(why) | Ending::NotRetrieved(why) => {
+            (state::DEFERRED, why, Some(plan::retry_at(attempts, now)))
+        }
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (message, place) DO UPDATE SET
+                 state = excluded.state, at = excluded.at, attempts = excluded.attempts,
+                 until = excluded.until, detail = excluded.detail",
+        )?
+        .execute(params![message, place, state, now, attempts, until, detail])?;
+    match state {
+        state::DELIVERED => finish(connection, message, now),
+        _ => Ok(()),
+    }
+}
+
+/// Marks a message as done if no delivery of it is open.
+pub(super) fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE message SET done = ?2 WHERE id = ?1 AND done IS NULL AND kind = ?3
+             AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = ?1 AND state <> ?4 AND state <> ?5)",
+        )?
+        .execute(params![message, now, kind::WHOLE, state::DELIVERED, state::SKIPPED])?;
+    Ok(())
+}
