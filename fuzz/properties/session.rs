@@ -77,7 +77,7 @@ fn answers_login(error: &SessionError) -> bool {
 }
 
 async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<String>) -> Result<(), SessionError> {
-    let client = Client::greet(stream, Duration::from_secs(60)).await?;
+    let client = Client::greet(stream, Duration::from_secs(60), None).await?;
     steps.push(format!("{:?}", client.capabilities()));
     let proof = Proof::Password(Secret::new(PASSWORD.into()));
     let login = Login {
@@ -90,7 +90,7 @@ async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<
     let mut session = client.login(&login).await?;
     steps.push(format!("{:?}", session.capabilities()));
     steps.push(format!("{:?}", session.stat().await?));
-    let mut entries = session.uidl().await?.unwrap_or_default().entries();
+    let mut entries = session.uidl(true).await?.unwrap_or_default().entries();
     entries.sort_by_key(|entry| entry.number);
     session.sizes(&mut entries).await?;
     steps.push(format!("{entries:?}"));

@@ -57,7 +57,7 @@ async fn retrieve<S: AsyncRead + AsyncWrite + Unpin>(
     wanted: &HashSet<MessageKey>,
     to: &mut impl Exported,
 ) -> Result<HashSet<MessageKey>, PollError> {
-    let mut entries = session.uidl().await?.ok_or(PollError::NoUniqueIds)?.entries();
+    let mut entries = session.uidl(false).await?.ok_or(PollError::NoUniqueIds)?.entries();
     let keys = listing::keys(&mut entries);
     let mut exported = HashSet::new();
     for (entry, key) in entries.iter().zip(keys) {

@@ -17,7 +17,7 @@ use super::report::{Report, Tally};
 use super::sink::Sink;
 use super::stage::{Claim, Job};
 use super::transfer::{Transfer, Transferred};
-use super::{Account, Context, open, unix_now};
+use super::{Account, Context, host, unix_now};
 use crate::attempt;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
@@ -44,7 +44,7 @@ pub(super) async fn run(
 
     // 2. Connect and log in.
     progress.enter(Phase::Connecting);
-    let mut session = or_stop(context, open(account, deadline)).await?;
+    let (mut session, server) = or_stop(context, host::open(account, context, deadline)).await?;
 
     report.login_delay = session.capabilities().login_delay;
 
@@ -52,8 +52,17 @@ pub(super) async fn run(
     progress.enter(Phase::Listing);
     let memory = Memory::Poll { account, context, sinks: &sinks };
     let work = timeout_at(deadline, inventory(account, &mut session, memory));
-    let mut inventory = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await?;
-    let decided = decided(account, &mut inventory);
+    let listed = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await;
+    let mut inventory = match listed {
+        Ok(inventory) => inventory,
+        Err(error) => {
+            let lesson = server.broke(account, &error, session.outstanding());
+            context.store.apply(lesson.into_iter().collect(), unix_now()).await?;
+            return Err(error);
+        }
+    };
+    let mut decided = decided(account, &mut inventory);
+    decided.extend(server.news());
     if !decided.is_empty() {
         context.store.apply(decided, unix_now()).await?;
     }
@@ -95,6 +104,7 @@ pub(super) async fn run(
             work.run(&mut session, jobs, &mut harvest, deletable, &mut deletions, elsewhere).await?
         }
     };
+    let lesson = received.as_ref().err().and_then(|error| server.broke(account, error, session.outstanding()));
     let whole = received.is_ok() && committed.is_ok() && !harvest.stopped && harvest.not_retrieved.is_empty();
     // "Popped" servers delete at QUIT what was retrieved: has it all come to its end?
     let is_settled = tally.delivered + tally.reappeared + tally.recognised == harvest.retrieved;
@@ -109,6 +119,7 @@ pub(super) async fn run(
     }
     changes.extend(not_retrieved(account, &sinks, &harvest, report));
     changes.extend(retrieved);
+    changes.extend(lesson);
     if inventory.recognised.migrating && whole && report.failures.is_empty() && report.waiting == 0 {
         changes.push(Change::Migrate { account: account.name.clone(), migrating: false });
     }

@@ -51,10 +51,16 @@ pub async fn inventory<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut entries, digest) = match session.uidl().await? {
+    // Where news are likely, or sizes cost little, a round trip is saved.
+    let sizes_follow = memory.expects_news().await?;
+    let (mut entries, digest) = match session.uidl(sizes_follow).await? {
         Some(listing) => {
             let digest = memory.digest(&listing);
             if let Some(left) = memory.quiet(digest).await? {
+                // Nobody needs them, but they may have been asked for.
+                if session.outstanding() > 0 {
+                    session.sizes(&mut []).await?;
+                }
                 return Ok(Inventory { listed: listing.len(), left, ..Inventory::default() });
             }
             (listing.entries(), Some(digest))
@@ -74,7 +80,7 @@ where
     let keys = Arc::unwrap_or_clone(keys);
     // Without anything new nobody needs the sizes, and a large mailbox is listed only once.
     let is_settled = |standing: &Option<Standing>| matches!(standing, Some(Standing::Done(_) | Standing::Ignored));
-    if !nameless && !known.standings.iter().all(is_settled) {
+    if !nameless && (session.outstanding() > 0 || !known.standings.iter().all(is_settled)) {
         session.sizes(&mut entries).await?;
     }
     let shared = shared(&keys);

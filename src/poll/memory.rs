@@ -48,6 +48,14 @@ impl Memory<'_> {
         })
     }
 
+    /// Whether the listing is worth its sizes before anybody has looked at it.
+    pub(super) async fn expects_news(self) -> Result<bool, PollError> {
+        Ok(match self {
+            Memory::Poll { account, context, .. } => context.store.expects_news(&account.name).await?,
+            Memory::Reader(..) => false,
+        })
+    }
+
     pub(super) async fn known(self, keys: &Arc<Vec<Option<MessageKey>>>) -> Result<Known, PollError> {
         match self {
             Memory::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,

@@ -8,6 +8,7 @@ mod error;
 mod export;
 mod fetch;
 mod heads;
+mod host;
 mod listing;
 mod login;
 mod lost;
@@ -45,6 +46,7 @@ use crate::deliver::Outlet;
 use crate::message::{Name, UnixTime};
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::plan::Policy;
+use crate::pop3::reply::Capabilities;
 use crate::pop3::session::{Client, Session, SessionError};
 use crate::sasl::Mechanism;
 use crate::store::Store;
@@ -102,15 +104,20 @@ pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> 
 /// # Errors
 /// No connection, no TLS where it is wanted, no POP3.
 pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> {
+    connect_to(account, None).await
+}
+
+/// The same, where what the server offers may be known.
+async fn connect_to(account: &Account, known: Option<Capabilities>) -> Result<Client<Stream>, SessionError> {
     let stream = net::connect(&account.endpoint, account.timeout).await?;
-    let client = Client::greet(stream, account.timeout).await?;
+    let client = Client::greet(stream, account.timeout, known).await?;
     match account.endpoint.tls {
         TlsMode::StartTls => client.stls(&account.endpoint).await,
         TlsMode::Implicit | TlsMode::None => Ok(client),
     }
 }
 
-/// [`connect`] and [`log_in`] before a deadline.
+/// [`connect`] and [`log_in`] before a deadline, for a look at what is there.
 async fn open(account: &Account, deadline: Instant) -> Result<Session<Stream>, PollError> {
     let work = async { log_in(account, connect(account).await?).await };
     timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }))

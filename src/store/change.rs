@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::account::AccountMemory;
+use super::host::{Host, HostMemory};
 use super::lost::LostChange;
 use super::quiet::Quiet;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
@@ -126,6 +127,13 @@ pub enum Change {
         /// What to remember.
         memory: AccountMemory,
     },
+    /// What was learnt of a server.
+    Host {
+        /// The server.
+        host: Host,
+        /// All that is remembered of it from now on.
+        memory: HostMemory,
+    },
     /// What is done about lost states.
     Lost(LostChange),
     /// A look at an account's listing left nothing to do.
@@ -158,7 +166,7 @@ impl Change {
     /// Whose messages it may concern.
     pub(super) fn concern(&self) -> Concern<'_> {
         match self {
-            Self::Remember { .. } | Self::Quiet { .. } => Concern::Nothing,
+            Self::Remember { .. } | Self::Quiet { .. } | Self::Host { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }
             | Self::Begin { account, .. }

@@ -19,6 +19,7 @@ mod change;
 mod claim;
 mod durable;
 mod error;
+mod host;
 mod inspect;
 mod lock;
 mod lookup;
@@ -44,6 +45,7 @@ pub use change::{
 };
 pub use claim::Claim;
 pub use error::StoreError;
+pub use host::{Host, HostMemory};
 pub use inspect::{Inspection, Record};
 pub use lookup::Known;
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts, decide};

@@ -49,6 +49,21 @@ pub(super) fn find(
     found.optional().map(Option::flatten)
 }
 
+/// Messages whose sizes cost little.
+const FEW: i64 = 2000;
+
+/// Whether the next listing may well have something new, and is not large: nothing is known of it,
+/// or the last poll has changed something.
+pub(super) fn expects_news(connection: &Connection, account: &Name) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM quiet WHERE account = a.id)
+                 AND (SELECT count(*) FROM (SELECT 1 FROM message WHERE account = a.id LIMIT ?2 + 1)) <= ?2
+             FROM (SELECT (SELECT id FROM account WHERE name = ?1) AS id) a",
+        )?
+        .query_row(params![account.as_str(), FEW], |row| row.get(0))
+}
+
 /// Writes a look down, unless somebody has changed the state since.
 pub(super) fn record(connection: &Connection, account: &Name, quiet: &Quiet, now: UnixTime) -> rusqlite::Result<usize> {
     if edition(connection)? != quiet.edition {
@@ -181,6 +196,22 @@ mod tests {
         assert!(!is_quiet(&store, "a").await);
         record(&store, "a", edition(&store).await).await;
         assert!(is_quiet(&store, "a").await);
+    }
+
+    #[tokio::test]
+    async fn news_are_expected_of_what_is_not_quiet_and_not_large() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("open");
+        let expects = async || store.expects_news(&name("a")).await.expect("read");
+        assert!(expects().await, "nothing is known of it");
+        record(&store, "a", edition(&store).await).await;
+        assert!(!expects().await);
+        let some = (0..FEW).map(|number| MessageKey::new(&number.to_le_bytes(), 0).expect("a key")).collect();
+        store.apply(vec![Change::Begin { account: name("a"), ignored: some }], NOW).await.expect("written");
+        assert!(expects().await, "it has changed");
+        let keys = vec![MessageKey::new(b"one more", 0).expect("a key")];
+        store.apply(vec![Change::Ignore { account: name("a"), keys }], NOW).await.expect("written");
+        assert!(!expects().await, "it is large");
     }
 
     #[tokio::test]

@@ -37,6 +37,15 @@ CREATE TABLE quiet (
     quarantined INTEGER NOT NULL,
     deferred    INTEGER NOT NULL
 );
+CREATE TABLE host (
+    name            TEXT NOT NULL,
+    port            INTEGER NOT NULL,
+    encrypted       INTEGER NOT NULL,
+    capabilities    TEXT,
+    asked           INTEGER NOT NULL,
+    lock_step_until INTEGER NOT NULL,
+    PRIMARY KEY (name, port, encrypted)
+) WITHOUT ROWID;
 ",
 ];
 
@@ -98,6 +107,17 @@ CREATE TABLE delivery (
     until    INTEGER,               -- deferred: not before
     detail   TEXT,                  -- the file's name, the server's reply, the reason
     PRIMARY KEY (message, place)
+) WITHOUT ROWID;
+
+-- A server, whoever logs in there.
+CREATE TABLE host (
+    name            TEXT NOT NULL,
+    port            INTEGER NOT NULL,
+    encrypted       INTEGER NOT NULL, -- TLS from the first octet
+    capabilities    TEXT,             -- what it announces before the login, a line each; NULL: not known
+    asked           INTEGER NOT NULL, -- when that was
+    lock_step_until INTEGER NOT NULL, -- so long it gets one command at a time
+    PRIMARY KEY (name, port, encrypted)
 ) WITHOUT ROWID;
 
 -- What a Maildir's file names tell after the loss of this database (deliver::maildir::token).  A row

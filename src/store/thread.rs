@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::account::{self, AccountMemory};
 use super::change::{Change, StagedDelivery};
+use super::host::{self, Host, HostMemory};
 use super::lookup::{self, Known};
 use super::lost::{self, FoundFile, Lost};
 use super::open::{Condition, Opened};
@@ -124,6 +125,23 @@ impl Store {
     pub async fn quiet(&self, account: &Name, digest: [u8; 32], now: UnixTime) -> Result<Option<Left>, StoreError> {
         let account = account.clone();
         self.read(move |connection| quiet::find(connection, &account, &digest, now)).await
+    }
+
+    /// Whether an account's next listing may well have something new, and is not large.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn expects_news(&self, account: &Name) -> Result<bool, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| quiet::expects_news(connection, &account)).await
+    }
+
+    /// What is remembered of a server; nothing is a memory too.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn host(&self, host: Host) -> Result<HostMemory, StoreError> {
+        self.read(move |connection| host::find(connection, &host)).await
     }
 
     /// Whether an account's state was lost, and is still to be made out.

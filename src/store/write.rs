@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::account;
 use super::change::{CRASHES, Change, Place, Release, Resolution, StagedDelivery};
+use super::host;
 use super::lost;
 use super::migrate;
 use super::quiet;
@@ -25,6 +26,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
         Change::Quiet { account, quiet } => quiet::record(connection, account, quiet, now),
+        Change::Host { host, memory } => host::remember(connection, host, memory),
         Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),

@@ -71,12 +71,12 @@ impl Client<Stream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Reads the greeting and asks for the capabilities.  `silence` is how long the server may
-    /// take for its next octets, from now to the end of the session.
+    /// Reads the greeting and asks for the capabilities, unless they are `known`.  `silence` is how
+    /// long the server may take for its next octets, from now to the end of the session.
     ///
     /// # Errors
     /// No greeting, a refusing one, or one that claims to be logged in already.
-    pub async fn greet(stream: S, silence: Duration) -> Result<Self, SessionError> {
+    pub async fn greet(stream: S, silence: Duration, known: Option<Capabilities>) -> Result<Self, SessionError> {
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
         let mut client = Self { wire, capabilities, greeting: None };
         let step = || "greeting".to_owned();
@@ -88,7 +88,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             return Err(SessionError::Refused { step: step(), status });
         }
         client.greeting = Some(greeting);
-        client.ask_capabilities().await?;
+        match known {
+            Some(known) => client.capabilities = known,
+            None => client.ask_capabilities().await?,
+        }
         Ok(client)
     }
 

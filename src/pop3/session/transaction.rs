@@ -93,6 +93,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         &self.capabilities
     }
 
+    /// From now on the server gets one command at a time, whatever it announces.
+    pub fn go_lock_step(&mut self) {
+        self.capabilities.pipelining = false;
+    }
+
     /// The connection.
     pub fn stream(&self) -> &S {
         self.wire.stream()
@@ -180,11 +185,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// UIDL: every message with its unique-id, in the server's order.  `None` if the server has no
-    /// UIDL.
+    /// UIDL.  With `sizes_follow` LIST goes out behind it if it may; then [`Session::sizes`] or
+    /// [`Session::list`] must come next.
     ///
     /// # Errors
     /// A server that has it refuses it; a line that is none, or more lines than a maildrop may have.
-    pub async fn uidl(&mut self) -> Result<Option<Listing>, SessionError> {
+    pub async fn uidl(&mut self, sizes_follow: bool) -> Result<Option<Listing>, SessionError> {
+        self.check_in_step()?;
+        self.queue(Command::Uidl);
+        if sizes_follow && self.capabilities.pipelining {
+            self.queue(Command::List);
+        }
         let (share, mut listing) = (Share::begin(), Listing::default());
         let reading = self.listing(Command::Uidl, |line| {
             let parsed = reply::uidl_line(line);
@@ -241,7 +252,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         mut each: impl FnMut(&[u8]) -> bool,
     ) -> Result<bool, SessionError> {
         let step = || command.to_string();
-        let status = self.command(command).await?;
+        if self.outstanding.is_empty() {
+            self.check_in_step()?;
+            self.queue(command);
+        }
+        let status = self.reply().await?;
         if !status.ok {
             // A code that says "not now" tells nothing about what the server can do.
             let announced = matches!(command, Command::Uidl) && self.capabilities.uidl;

@@ -1,0 +1,77 @@
+//! What is remembered of servers, whoever logs in there.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::message::UnixTime;
+
+/// A server: its host, its port, and whether the connection is encrypted from the first octet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// A name or an address.
+    pub name: String,
+    /// The port.
+    pub port: u16,
+    /// TLS from the first octet.
+    pub is_encrypted: bool,
+}
+
+/// What is remembered of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostMemory {
+    /// What it announces before the login, a line each, and when it was asked.
+    pub capabilities: Option<(Vec<String>, UnixTime)>,
+    /// Until when it gets one command at a time.
+    pub lock_step_until: UnixTime,
+}
+
+pub(super) fn find(connection: &Connection, host: &Host) -> rusqlite::Result<HostMemory> {
+    let mut find = connection.prepare_cached(
+        "SELECT capabilities, asked, lock_step_until FROM host WHERE name = ?1 AND port = ?2 AND encrypted = ?3",
+    )?;
+    let found = find.query_row(params![host.name, host.port, host.is_encrypted], |row| {
+        let (lines, asked): (Option<String>, UnixTime) = (row.get(0)?, row.get(1)?);
+        let capabilities = lines.map(|lines| (lines.lines().map(str::to_owned).collect(), asked));
+        Ok(HostMemory { capabilities, lock_step_until: row.get(2)? })
+    });
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+pub(super) fn remember(connection: &Connection, host: &Host, memory: &HostMemory) -> rusqlite::Result<usize> {
+    let lines = memory.capabilities.as_ref().map(|(lines, _)| lines.join("\n"));
+    let asked = memory.capabilities.as_ref().map_or(0, |&(_, asked)| asked);
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO host (name, port, encrypted, capabilities, asked, lock_step_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![host.name, host.port, host.is_encrypted, lines, asked, memory.lock_step_until])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Change, Store};
+
+    #[tokio::test]
+    async fn each_server_has_a_memory_of_its_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("open");
+        let host = |port| Host { name: "h".to_owned(), port, is_encrypted: true };
+        let memory = |lines: &[&str], lock_step_until| HostMemory {
+            capabilities: Some((lines.iter().map(|&line| line.to_owned()).collect(), 7)),
+            lock_step_until,
+        };
+        let first = [memory(&["SASL PLAIN", "UIDL"], 0), memory(&[], 5)];
+        for (port, memory) in (1..).zip(&first) {
+            let change = Change::Host { host: host(port), memory: memory.clone() };
+            store.apply(vec![change], 1).await.expect("written");
+        }
+        let forgotten = HostMemory { capabilities: None, lock_step_until: 9 };
+        store.apply(vec![Change::Host { host: host(2), memory: forgotten.clone() }], 1).await.expect("written");
+        for (port, want) in [(1, first[0].clone()), (2, forgotten), (3, HostMemory::default())] {
+            assert_eq!(store.host(host(port)).await.expect("read"), want, "{port}");
+        }
+        let clear = Host { is_encrypted: false, ..host(1) };
+        assert_eq!(store.host(clear).await.expect("read"), HostMemory::default());
+    }
+}
