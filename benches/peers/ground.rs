@@ -22,6 +22,8 @@ pub(crate) struct Ground {
     /// Who the programs run as, if that is somebody else.
     pub(crate) user: Option<u32>,
     runs: usize,
+    /// As many of them are emptied.
+    emptied: usize,
 }
 
 impl Ground {
@@ -46,7 +48,7 @@ impl Ground {
             std::fs::copy(from, to)?;
             set_mode(to, 0o755)?;
         }
-        Ok(Self { disk, memory, tools, user, runs: 0 })
+        Ok(Self { disk, memory, tools, user, runs: 0, emptied: 0 })
     }
 
     /// A new directory on the disk, for one run.
@@ -89,8 +91,8 @@ impl Ground {
     }
 
     /// Takes the room back that runs have filled, and leaves the files.
-    pub(crate) fn empty(&self) -> Fallible<()> {
-        for run in 1..=self.runs {
+    pub(crate) fn empty(&mut self) -> Fallible<()> {
+        for run in self.emptied + 1..=self.runs {
             let mail = self.disk.path().join(run.to_string()).join("mail");
             if mail.is_dir() {
                 each(&mail, &|path| match path.is_file() {
@@ -99,6 +101,7 @@ impl Ground {
                 })?;
             }
         }
+        self.emptied = self.runs;
         Ok(())
     }
 }

@@ -62,14 +62,13 @@ fn compare() -> Fallible<()> {
     let mut outcomes = Vec::new();
     for workload in &settings.workloads {
         let outcome = bench.run(workload)?;
-        print!("{}\n", table::of_workload(&outcome));
+        println!("{}", table::of_workload(&outcome));
         outcomes.push(outcome);
     }
-    drop(bench);
     if let Some(dir) = &settings.out {
         std::fs::create_dir_all(dir)?;
         std::fs::write(dir.join("bench.txt"), table::report(&settings, &outcomes))?;
-        std::fs::write(dir.join("bench.svg"), plot::svg(&outcomes))?;
+        std::fs::write(dir.join("bench.svg"), plot::svg(&outcomes, settings.percent))?;
         println!("{} and bench.svg beside it are written", dir.join("bench.txt").display());
     }
     Ok(())

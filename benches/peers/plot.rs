@@ -18,8 +18,8 @@ const TOP: f64 = 62.0;
 /// In between black and white.
 const INK: &str = "#7a7f87";
 
-/// Draws all workloads.
-pub(crate) fn svg(outcomes: &[Outcome]) -> String {
+/// Draws all workloads, done with so many percent of their mail.
+pub(crate) fn svg(outcomes: &[Outcome], percent: usize) -> String {
     let scale = Scale::of(outcomes);
     let group = |outcome: &Outcome| outcome.rows.len() as f64 * BAR + GAP;
     let bottom = TOP + outcomes.iter().map(group).sum::<f64>();
@@ -27,8 +27,9 @@ pub(crate) fn svg(outcomes: &[Outcome]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
          height=\"{height}\" font-family=\"sans-serif\" font-size=\"11\" fill=\"{INK}\">\n\
          <text x=\"10\" y=\"20\" font-size=\"14\" font-weight=\"bold\">Seconds to fetch mail from Dovecot \
-         (median, logarithmic; shorter is better)</text>\n",
-        height = bottom + 24.0
+         (median, logarithmic; shorter is better){part}</text>\n",
+        height = bottom + 24.0,
+        part = if percent == 100 { String::new() } else { format!(", {percent} % of it") }
     );
     legend(&mut out, outcomes);
     grid(&mut out, &scale, bottom);
