@@ -16,6 +16,8 @@ pub(crate) const HOST: &str = "localhost";
 pub(crate) struct Job {
     /// The program's home: configuration and state.
     pub(crate) home: PathBuf,
+    /// Where our program has its state, if not in its home: a copy would be checked whole.
+    pub(crate) state: Option<PathBuf>,
     /// The server's.
     pub(crate) port: u16,
     /// The authority of the server's certificate, if TLS is spoken.
@@ -85,9 +87,9 @@ pub(crate) fn write(file: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn postrider(job: &Job) -> Fallible<String> {
-    let home = job.home.display();
-    let mut text =
-        format!("state-dir = \"{home}/state\"\nruntime-dir = \"{home}/run\"\n[defaults]\nhost = \"{HOST}\"\n");
+    let state = job.state.clone().unwrap_or_else(|| job.home.join("state"));
+    let mut text = format!("state-dir = \"{}\"\nruntime-dir = \"{}/run\"\n", state.display(), job.home.display());
+    writeln!(text, "[defaults]\nhost = \"{HOST}\"")?;
     writeln!(text, "port = {}\nretention = \"{}\"", job.port, if job.delete { "delete" } else { "keep" })?;
     match &job.ca {
         Some(ca) => writeln!(text, "tls = \"implicit\"\ntls-ca = \"{}\"", ca.display())?,

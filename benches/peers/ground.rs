@@ -112,19 +112,6 @@ pub(crate) fn memory() -> PathBuf {
     if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }
 }
 
-/// Copies a directory of files and directories.
-pub(crate) fn copy(from: &Path, to: &Path) -> Fallible<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let (entry, path) = entry.map(|entry| (to.join(entry.file_name()), entry.path()))?;
-        match path.is_dir() {
-            true => copy(&path, &entry)?,
-            false => std::fs::copy(&path, &entry).map(|_| ())?,
-        }
-    }
-    Ok(())
-}
-
 fn each(path: &Path, act: &dyn Fn(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
     act(path)?;
     if path.is_dir() {

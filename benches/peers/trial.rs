@@ -72,8 +72,9 @@ impl<'s> Bench<'s> {
             _ => users.to_vec(),
         };
         let place = self.ground.place()?;
-        let job = Job {
+        let mut job = Job {
             home: place.join("home"),
+            state: None,
             port: self.port(workload)?,
             ca: workload.tls.then(|| self.mailboxes.ca()),
             delete: workload.task == Task::Delete,
@@ -82,7 +83,7 @@ impl<'s> Bench<'s> {
         };
         if workload.task == Task::Seen {
             match program {
-                Program::Postrider => ground::copy(&self.primed(users[0])?, &job.home.join("state"))?,
+                Program::Postrider => job.state = Some(self.primed(users[0])?),
                 _ => seen::write(program, &job, &self.mailboxes.unique_ids(users[0])?)?,
             }
         }
@@ -125,15 +126,17 @@ impl<'s> Bench<'s> {
         if let Some(state) = self.primed.get(&user) {
             return Ok(state.clone());
         }
-        let place = self.ground.place_in_memory()?;
+        let (place, memory) = (self.ground.place()?, self.ground.place_in_memory()?);
         let job = Job {
             home: place.join("home"),
+            state: None,
             port: self.mailboxes.port,
             ca: None,
             delete: false,
-            accounts: self.ground.accounts(&place, &[user])?,
+            accounts: self.ground.accounts(&memory, &[user])?,
             smtp: None,
         };
+        self.ground.give(&memory)?;
         let usage = self.start(Program::Postrider, &job)?;
         if usage.code != 0 {
             return Err(format!("the first fetch failed: exit code {}", usage.code).into());
