@@ -20,7 +20,7 @@ fn listed(number: u32) -> Listed {
         key: MessageKey::new(format!("{number:08x}5f2b1c3d").as_bytes(), 0),
         shared: false,
         octets: Some(4096),
-        standing: (number % 10 != 0).then(|| Standing::Done(NOW - i64::from(number))),
+        standing: (!number.is_multiple_of(10)).then(|| Standing::Done(NOW - i64::from(number))),
     }
 }
 

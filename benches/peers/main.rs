@@ -45,7 +45,11 @@ fn main() -> ExitCode {
         Some(measure::VERB) => measure::measure(args),
         Some(mda::VERB) => mda::deliver(args),
         Some("--bench") => compare(),
-        _ => Err("this is started by `make bench`".into()),
+        // As `cargo test --all-targets` starts it.
+        _ => {
+            println!("nothing is measured: `make bench` does that");
+            Ok(())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
