@@ -64,6 +64,9 @@ fn compare() -> Fallible<()> {
     let settings = Settings::read()?;
     let mut bench = Bench::prepare(&settings)?;
     let mut outcomes = Vec::new();
+    if settings.percent != 100 {
+        println!("Only {} % of the mail:\n", settings.percent);
+    }
     for workload in &settings.workloads {
         let outcome = bench.run(workload)?;
         println!("{}", table::of_workload(&outcome));

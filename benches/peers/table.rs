@@ -49,7 +49,8 @@ pub(crate) fn report(settings: &Settings, outcomes: &[Outcome]) -> String {
     text.push_str(
         "Seconds by the clock and by processors, and the peak memory of the largest process, are medians of the\n\
          runs.  \"x other\" compares with the best other program: below 1 is faster than all others.  Each program\n\
-         has its own defaults; postrider syncs every message to the disk before it counts as delivered.\n\n",
+         has its own defaults; postrider syncs every message to the disk before it counts as delivered.  fetchmail\n\
+         delivers through a small program of ours, and fdm does not verify the server's certificate.\n\n",
     );
     if settings.percent != 100 {
         let _ = writeln!(text, "Only {} % of the mail: no measure of anything.\n", settings.percent);
