@@ -3,6 +3,8 @@
 # make torture every kill, failing call, cut connection, full disk and loss of power: 40 minutes; writes docs/torture.md
 # make fuzz    libFuzzer on every property of fuzz/, FUZZ_SECONDS=60 each
 # make hostile every case of the hostile servers: a minute; writes docs/hostile.md
+# make bench   beside other fetchers against Dovecot, most of an hour; writes docs/bench.txt and docs/bench.svg
+# make bench-micro   the parts alone: a minute
 # make deb     a Debian package in target/debian
 #
 # These need a Rust toolchain; the first three install the system packages they need, by apt, when some
@@ -43,7 +45,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test torture hostile fuzz fuzz-merge fmt lint doc sample man-lint bench clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture hostile fuzz fuzz-merge fmt lint doc sample man-lint bench bench-micro clean install uninstall deb check-deb install-demo install-check toolchain
 
 all: build
 
@@ -160,7 +162,12 @@ check-deb:
 	$(CARGO) build --locked
 	tests/install/deb "$(TARGET)/debug/postrider"
 
-bench:
+# Beside whichever of mpop, fetchmail, getmail and fdm are installed.  CONTRIBUTING.md names the variables
+# that choose; only a run of everything writes into docs.
+bench: install-demo build
+	POSTRIDER="$(abspath $(BINARY))" $(CARGO) bench --locked --bench peers
+
+bench-micro:
 	$(CARGO) bench --locked
 
 clean:
