@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::schema::state;
+use super::schema::IN_INDEX;
 use super::write::account_id;
 use crate::message::{Name, UnixTime};
 
@@ -48,16 +48,21 @@ pub(super) fn remember(connection: &Connection, account: &Name, memory: &Account
         ])
 }
 
+pub(super) fn query() -> String {
+    format!(
+        "SELECT name, failures, refusals, not_before, last_success, error, exit_code, refused,
+             (SELECT count(*) FROM message m WHERE m.account = a.id AND m.done >= ?1), coalesce(q.messages, 0)
+         FROM account a LEFT JOIN
+             (SELECT m.account AS account, count(DISTINCT d.message) AS messages
+              FROM delivery d CROSS JOIN message m ON m.id = d.message
+              WHERE d.state = 5 AND {IN_INDEX} GROUP BY m.account) q ON q.account = a.id"
+    )
+}
+
 /// What is remembered of all accounts; deliveries are counted from `since` on.
 pub(super) fn remembered(connection: &Connection, since: UnixTime) -> rusqlite::Result<Vec<(Name, AccountMemory)>> {
-    let mut find = connection.prepare(
-        "SELECT name, failures, refusals, not_before, last_success, error, exit_code, refused,
-             (SELECT count(*) FROM message m WHERE m.account = a.id AND m.done >= ?1),
-             (SELECT count(DISTINCT d.message) FROM delivery d JOIN message m ON m.id = d.message
-              WHERE d.state = ?2 AND m.account = a.id)
-         FROM account a",
-    )?;
-    let rows = find.query_map(params![since, state::QUARANTINED], |row| {
+    let mut find = connection.prepare(&query())?;
+    let rows = find.query_map([since], |row| {
         let memory = AccountMemory {
             failures: row.get(1)?,
             refusals: row.get(2)?,

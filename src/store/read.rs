@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::change::{Change, Release};
 use super::lookup::{self, Known};
-use super::schema::state;
+use super::schema::{IN_INDEX, state};
 use super::write::{self, shown_location};
 use super::{StoreError, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -247,14 +247,18 @@ fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<
     Ok(events)
 }
 
-fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Result<Vec<QuarantinedMessage>> {
-    let mut find = connection.prepare(
+pub(super) fn quarantined_query() -> String {
+    format!(
         "SELECT a.name, m.uid, m.occurrence, d.at, p.destination, d.detail, m.message_id
-         FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
+         FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place
-         WHERE d.state = 5 AND (?1 IS NULL OR a.name = ?1)
-         ORDER BY d.at, m.id",
-    )?;
+         WHERE d.state = 5 AND {IN_INDEX} AND (?1 IS NULL OR a.name = ?1)
+         ORDER BY d.at, m.id"
+    )
+}
+
+fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Result<Vec<QuarantinedMessage>> {
+    let mut find = connection.prepare(&quarantined_query())?;
     let rows = find.query_map([account.map(Name::as_str)], |row| {
         Ok(QuarantinedMessage {
             account: row.get(0)?,
@@ -270,10 +274,10 @@ fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Res
 }
 
 fn quarantined_keys(connection: &Connection, account: &Name) -> rusqlite::Result<Vec<MessageKey>> {
-    let mut find = connection.prepare(
-        "SELECT DISTINCT m.uid, m.occurrence FROM delivery d JOIN message m ON m.id = d.message
-         JOIN account a ON a.id = m.account WHERE d.state = 5 AND a.name = ?1",
-    )?;
+    let mut find = connection.prepare(&format!(
+        "SELECT DISTINCT m.uid, m.occurrence FROM delivery d CROSS JOIN message m ON m.id = d.message
+         JOIN account a ON a.id = m.account WHERE d.state = 5 AND {IN_INDEX} AND a.name = ?1"
+    ))?;
     let rows =
         find.query_map([account.as_str()], |row| Ok(MessageKey::new(&row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
     rows.filter_map(Result::transpose).collect()

@@ -155,6 +155,10 @@ pub(super) mod state {
     pub(in crate::store) const SKIPPED: i64 = 6;
 }
 
+/// What a query for staged or for quarantined deliveries says besides, so that SQLite finds the
+/// index of those and does not read all deliveries that ever were.
+pub(super) const IN_INDEX: &str = "d.state IN (1, 5)";
+
 /// The numbers of `message.kind`.
 pub(super) mod kind {
     pub(in crate::store) const WHOLE: i64 = 0;
@@ -166,4 +170,27 @@ pub(super) mod kind {
 pub(super) mod proof {
     pub(in crate::store) const CONTENT: i64 = 0;
     pub(in crate::store) const HEADER: i64 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::store::{account, read, write};
+
+    #[test]
+    fn what_is_open_is_found_without_a_look_at_what_is_done() {
+        let connection = Connection::open_in_memory().expect("made");
+        connection.execute_batch(CREATE).expect("made");
+        for query in [write::staged_query(), write::released_query(), account::query(), read::quarantined_query()] {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).expect("a query");
+            let steps = explain.raw_query().mapped(|row| row.get(3)).collect::<rusqlite::Result<Vec<String>>>();
+            let steps = steps.expect("explained");
+            let finds = |step: &String| step.starts_with("SEARCH d USING") && step.contains("INDEX delivery_open");
+            assert!(steps.iter().any(finds), "{query}: {steps:?}");
+            let scans = |step: &String| step.starts_with("SCAN d") || step.starts_with("SEARCH m USING INDEX");
+            assert!(!steps.iter().any(scans), "{query}: {steps:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::host;
 use super::lost;
 use super::migrate;
 use super::quiet;
-use super::schema::{kind, state};
+use super::schema::{IN_INDEX, kind, state};
 use super::stage::{self, finish};
 use crate::message::{MessageKey, Name, UnixTime};
 
@@ -192,6 +192,14 @@ fn resolve(
     Ok(resolved.len())
 }
 
+pub(super) fn released_query() -> String {
+    format!(
+        "SELECT DISTINCT m.id FROM delivery d CROSS JOIN message m ON m.id = d.message
+         WHERE d.state = 5 AND {IN_INDEX} AND m.account = ?1
+         AND (?2 IS NULL OR (m.uid = ?2 AND m.occurrence = ?3))"
+    )
+}
+
 fn release_messages(
     connection: &Connection,
     account: &Name,
@@ -200,14 +208,9 @@ fn release_messages(
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
-    let mut find = connection.prepare_cached(
-        "SELECT DISTINCT m.id FROM message m JOIN delivery d ON d.message = m.id
-         WHERE m.account = ?1 AND d.state = ?2 AND (?3 IS NULL OR (m.uid = ?3 AND m.occurrence = ?4))",
-    )?;
-    let rows = find.query_map(
-        params![account, state::QUARANTINED, key.map(MessageKey::uid), key.map(MessageKey::occurrence)],
-        |row| row.get(0),
-    )?;
+    let mut find = connection.prepare_cached(&released_query())?;
+    let rows =
+        find.query_map(params![account, key.map(MessageKey::uid), key.map(MessageKey::occurrence)], |row| row.get(0))?;
     let messages: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
     let (new_state, until) = match release {
         Release::Retry => (state::DEFERRED, Some(0)),
@@ -227,14 +230,18 @@ fn release_messages(
     Ok(messages.len())
 }
 
+pub(super) fn staged_query() -> String {
+    format!(
+        "SELECT d.message, d.place, a.name, p.location, d.detail, d.at
+         FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
+         JOIN place p ON p.id = d.place
+         WHERE d.state = 1 AND {IN_INDEX} AND (?1 IS NULL OR a.name = ?1)"
+    )
+}
+
 /// Every delivery that is staged, of one account or all.
 pub(super) fn staged(connection: &Connection, account: Option<&Name>) -> rusqlite::Result<Vec<StagedDelivery>> {
-    let mut find = connection.prepare_cached(
-        "SELECT d.message, d.place, a.name, p.location, d.detail, d.at
-         FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
-         JOIN place p ON p.id = d.place
-         WHERE d.state = 1 AND (?1 IS NULL OR a.name = ?1)",
-    )?;
+    let mut find = connection.prepare_cached(&staged_query())?;
     let rows = find.query_map([account.map(Name::as_str)], |row| {
         let name: String = row.get(2)?;
         let location: Vec<u8> = row.get(3)?;
