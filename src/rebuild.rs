@@ -7,7 +7,7 @@
 
 mod report;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::deliver::maildir::{self, Telling};
@@ -69,7 +69,7 @@ pub async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Op
     let report = match condition {
         Condition::Sound => None,
         Condition::New => complete(&store, scope, Lost::Unknown, None, now).await?,
-        Condition::Unsealed => complete(&store, scope, Lost::Lost, None, now).await?,
+        Condition::Unsealed | Condition::Copied => complete(&store, scope, Lost::Lost, None, now).await?,
         // Its making was interrupted, before anything was polled; if not, the Maildirs know better.
         Condition::Outdated { .. } if !scope.maildirs.is_empty() && store.is_blank().await? => {
             complete(&store, scope, Lost::Unknown, None, now).await?
@@ -115,11 +115,19 @@ async fn complete(
 ) -> Result<Option<Report>, StoreError> {
     // A directory that never had a state takes the word of any; no other may be asked.
     let instance = (lost != Lost::Unknown).then(|| store.instance().to_owned());
-    let known = store.tokens(maildir::token, |name| Telling::of(name).map(|told| told.token.to_owned())).await?;
     let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(store.maildirs().await?).collect();
+    let found = maildirs.into_iter().map(|maildir| {
+        let files = scan(&maildir, instance.as_deref());
+        (maildir, files)
+    });
+    let found: Vec<_> = found.collect();
+    let is_any = found.iter().any(|(_, files)| files.as_ref().is_ok_and(|files| !files.is_empty()));
+    let known = match is_any {
+        true => store.tokens(maildir::token, |name| Telling::of(name).map(|told| told.token.to_owned())).await?,
+        false => HashSet::new(),
+    };
     let (mut changes, mut scanned, mut unknown) = (Vec::new(), Vec::new(), 0);
-    for maildir in maildirs {
-        let mut files = scan(&maildir, instance.as_deref());
+    for (maildir, mut files) in found {
         if let Ok(files) = &mut files {
             files.retain(|file| !known.contains(&file.token));
             unknown += files.len();

@@ -33,7 +33,7 @@ pub(super) async fn run(
     progress: &Progress,
     report: &mut Report,
 ) -> Result<(), PollError> {
-    let deadline = Instant::now() + account.deadline;
+    let (began, deadline) = (unix_now(), Instant::now() + account.deadline);
     let late = || PollError::Deadline { limit: account.deadline };
 
     // 1. Nothing is fetched that cannot be delivered.
@@ -109,6 +109,7 @@ pub(super) async fn run(
     // "Popped" servers delete at QUIT what was retrieved: has it all come to its end?
     let is_settled = tally.delivered + tally.reappeared + tally.recognised == harvest.retrieved;
     let retrieved = whole.then(|| retrieved(account, &inventory, &tally)).flatten();
+    let delivered = tally.delivered;
     take_in(report, tally);
 
     // 6. The rest is deleted, and QUIT makes it true; a session that went wrong is just dropped.
@@ -136,8 +137,11 @@ pub(super) async fn run(
     if report.deleted > 0 {
         changes.push(Change::Delete { account: account.name.clone(), keys: std::mem::take(&mut harvest.marked) });
     }
-    if let (Some(quiet), true) = (inventory.quiet, changes.is_empty()) {
-        changes.push(Change::Quiet { account: account.name.clone(), quiet });
+    let is_all = whole && result.is_ok() && delivered == inventory.fetches() as u64 && harvest.marked.is_empty();
+    if is_all && report.failures.is_empty() && report.deleted == 0 {
+        // The next poll that finds the same need not look at it.
+        let quiet = inventory.quiet(account, began);
+        changes.extend(quiet.map(|quiet| Change::Quiet { account: account.name.clone(), quiet }));
     }
     if !changes.is_empty() {
         context.store.apply(changes, unix_now()).await?;

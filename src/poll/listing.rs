@@ -9,8 +9,8 @@ use super::error::PollError;
 use super::memory::Memory;
 use super::recognise::{Recognised, recognise};
 use super::{Account, unix_now};
-use crate::message::MessageKey;
-use crate::plan::{self, Initial, Left, Listed, Retention, Standing, Step};
+use crate::message::{MessageKey, UnixTime};
+use crate::plan::{self, Action, Initial, Left, Listed, Retention, Standing, Step};
 use crate::pop3::session::{Entry, Session};
 use crate::store::Quiet;
 
@@ -27,14 +27,40 @@ pub struct Inventory {
     pub listed: usize,
     /// What of them is left there for now.
     pub left: Left,
-    /// The look that left nothing to do, to be recorded if the poll indeed changes nothing.
-    pub(super) quiet: Option<Quiet>,
+    /// The digest of the listing, and the state's edition, if it may be known again by them.
+    look: Option<([u8; 32], i64)>,
 }
 
 impl Inventory {
     /// The messages, in the server's order.
     pub fn listing(&self) -> &[Listed] {
         &self.recognised.listing
+    }
+
+    /// Messages that are to be fetched.
+    pub(super) fn fetches(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step.action, Action::Fetch(_))).count()
+    }
+
+    /// What is to be remembered of this listing after a poll that has delivered all that was to be
+    /// fetched, if that leaves nothing to do with it.  What was decided must be recorded.
+    pub(super) fn quiet(&mut self, account: &Account, now: UnixTime) -> Option<Quiet> {
+        let (digest, edition) = self.look.filter(|_| self.recognised.is_settled())?;
+        let mut has_changed = false;
+        for step in &self.steps {
+            match step.action {
+                Action::Leave => continue,
+                Action::Fetch(_) => self.recognised.listing[step.index].standing = Some(Standing::Done(now)),
+                Action::FetchHeader(_) | Action::Prove | Action::Delete => return None,
+            }
+            has_changed = true;
+        }
+        let (listing, policy) = (&self.recognised.listing, &account.policy);
+        if has_changed {
+            self.steps = plan::plan(listing, policy, &account.deliver, now);
+        }
+        let until = plan::quiet_until(listing, &self.steps, policy, now)?;
+        Some(Quiet { digest, until, left: Left::of(&self.steps), edition })
     }
 }
 
@@ -100,11 +126,8 @@ where
     let (listing, policy) = (&recognised.listing, &account.policy);
     let steps = plan::plan(listing, policy, &account.deliver, now);
     let (listed, left) = (listing.len(), Left::of(&steps));
-    let quiet = digest.flatten().filter(|_| recognised.is_settled()).and_then(|digest| {
-        let until = plan::quiet_until(listing, &steps, policy, now)?;
-        Some(Quiet { digest, until, left, edition })
-    });
-    Ok(Inventory { recognised, steps, nameless, listed, left, quiet })
+    let look = digest.flatten().map(|digest| (digest, edition));
+    Ok(Inventory { recognised, steps, nameless, listed, left, look })
 }
 
 /// Unique-ids with their occurrence: identical copies may share one.  They are taken out of the

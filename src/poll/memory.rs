@@ -32,7 +32,7 @@ impl Memory<'_> {
     /// The digest by which a listing is known again; none for one that looks at everything.
     pub(super) fn digest(self, listing: &Listing) -> Option<[u8; 32]> {
         match self {
-            Memory::Poll { account, sinks, .. } => Some(quiet::digest(listing, account, sinks)),
+            Memory::Poll { account, .. } => Some(quiet::digest(listing, account)),
             Memory::Reader(..) => None,
         }
     }

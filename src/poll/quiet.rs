@@ -4,16 +4,14 @@
 //! is made of, except for the state, which forgets the digest with any change (`store::quiet`), and
 //! the time (`plan::quiet`).
 
-use std::os::unix::ffi::OsStrExt;
-
 use sha2::{Digest, Sha256};
 
 use super::Account;
-use super::sink::Sink;
 use crate::pop3::session::Listing;
 
-/// The digest of a listing as this account and these destinations see it.
-pub(super) fn digest(listing: &Listing, account: &Account, sinks: &[Sink]) -> [u8; 32] {
+/// The digest of a listing as this account sees it.  Where its destinations lead is no part of a
+/// plan; what is delivered is so by their names.
+pub(super) fn digest(listing: &Listing, account: &Account) -> [u8; 32] {
     let mut digest = Sha256::new();
     let mut add = |octets: &[u8]| {
         digest.update(octets.len().to_le_bytes());
@@ -26,10 +24,6 @@ pub(super) fn digest(listing: &Listing, account: &Account, sinks: &[Sink]) -> [u
     add(&listing.digest());
     for name in &account.deliver {
         add(name.as_str().as_bytes());
-    }
-    for sink in sinks {
-        add(sink.place.destination.as_str().as_bytes());
-        add(sink.place.location.as_os_str().as_bytes());
     }
     digest.finalize().into()
 }

@@ -28,6 +28,8 @@ pub enum Condition {
     New,
     /// As the last orderly end has left it.
     Sound,
+    /// Octet for octet as an orderly end has left it, but a copy; the Maildirs may know of more.
+    Copied,
     /// Whole, but left in disorder or changed since; the Maildirs may know of more.
     Unsealed,
     /// Whole, but certainly older than it once was.
@@ -132,14 +134,19 @@ fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
             if log.unwrap_or(0) == 0 && size.is_some_and(|octets| octets % 512 != 0) {
                 return Err(StoreError::Damaged { path, cause: "its end is cut off".into() });
             }
-            if let Some(cause) = sound::faults(&connection).map_err(failed)?.into_iter().next() {
+            // What has the octets of an orderly end need not be read once more.
+            let is_copy = fit == Some(Fit::Touched) && log.unwrap_or(0) == 0;
+            if !is_copy && let Some(cause) = sound::faults(&connection).map_err(failed)?.into_iter().next() {
                 return Err(StoreError::Damaged { path, cause });
             }
             let marked = marked_instance(dir);
             if marked.is_some() && marked != instance(&connection).optional().map_err(failed)? {
                 return Err(StoreError::Damaged { path, cause: "it is not the one of this directory".into() });
             }
-            age(&connection, seal.as_ref(), log.is_none()).map_err(failed)?
+            match age(&connection, seal.as_ref(), log.is_none()).map_err(failed)? {
+                Condition::Unsealed if is_copy => Condition::Copied,
+                condition => condition,
+            }
         }
     };
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
@@ -152,7 +159,7 @@ fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
         .map_err(failed)?;
     if create(&connection, marked_instance(dir)).map_err(failed)? {
         seal::break_seal(dir).map_err(unreadable)?;
-        if condition == Condition::Sound {
+        if matches!(condition, Condition::Sound | Condition::Copied) {
             condition = Condition::Unsealed;
         }
     }

@@ -63,8 +63,9 @@ impl Store {
         let path = open::path(dir);
         let instance = open::instance(&connection).map_err(|error| open::database_error(&path, &error))?;
         let (requests, inbox) = mpsc::channel();
-        let is_sealed = condition == Condition::Sound;
-        let keeper = Keeper { connection, dir: dir.into(), path, is_sealed, has_written: false, is_damaged: false };
+        let (is_sealed, is_copy) = (condition == Condition::Sound, condition == Condition::Copied);
+        let (has_written, is_damaged) = (false, false);
+        let keeper = Keeper { connection, dir: dir.into(), path, is_sealed, is_copy, has_written, is_damaged };
         std::thread::Builder::new()
             .name("state".into())
             .spawn(move || keeper.run(&inbox))
@@ -268,6 +269,8 @@ struct Keeper {
     path: PathBuf,
     /// A seal lies beside it that fits.
     is_sealed: bool,
+    /// A seal lies beside it that fits but for its being a copy.
+    is_copy: bool,
     /// Something was committed.
     has_written: bool,
     /// SQLite has found it damaged.
@@ -346,7 +349,12 @@ impl Keeper {
             return Ok(());
         }
         let failed = |error: rusqlite::Error| open::database_error(&self.path, &error);
-        let generation = open::generation(&self.connection).map_err(failed)?.unwrap_or(0) + 1;
+        let generation = open::generation(&self.connection).map_err(failed)?.unwrap_or(0);
+        if self.is_copy && !self.has_written {
+            drop(self.connection);
+            return seal(&self.dir, &self.path, generation);
+        }
+        let generation = generation + 1;
         let raise = "INSERT OR REPLACE INTO meta (name, value) VALUES ('generation', ?1)";
         self.connection.execute(raise, [generation.to_string()]).map_err(failed)?;
         let busy: bool =
@@ -356,9 +364,14 @@ impl Keeper {
             // Somebody reads it; the next start takes the write-ahead log in.
             return Ok(());
         }
-        let sealed = Seal::of(&self.path, generation).and_then(|seal| seal.write(&self.dir));
-        sealed.map_err(|error| StoreError::directory(&self.dir, &error))
+        seal(&self.dir, &self.path, generation)
     }
+}
+
+/// The database must be closed.
+fn seal(dir: &Path, path: &Path, generation: i64) -> Result<(), StoreError> {
+    let sealed = Seal::of(path, generation).and_then(|seal| seal.write(dir));
+    sealed.map_err(|error| StoreError::directory(dir, &error))
 }
 
 fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Vec<usize>> {
