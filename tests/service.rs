@@ -147,7 +147,8 @@ fn fetch_goes_through_the_service_and_says_the_same() {
     let server = MailboxServer::start(Message::several(5, Mix::Edge));
     let program = Postrider::with_config(&config(&server, "interval = \"1h\""));
     let mut service = started(&program);
-    service.wait_until("the first mail", LIMIT, |_| count_messages(&program.path("home")) == 5);
+    // A fetch would join a poll that has not ended.
+    service.wait_until("the first poll's end", LIMIT, |service| service.stderr().contains("polled: 5 delivered"));
     server.add(Message::generated(1, 6, Mix::Tiny));
     let output = program.run(&["fetch"]).assert_success();
     assert!(output.stdout.starts_with("one: 1 message delivered ("), "{}", output.stdout);

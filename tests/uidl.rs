@@ -292,6 +292,8 @@ fn mail_that_loses_its_unique_ids_is_not_delivered_again() {
     let program = program(&server, "retention = \"delete\"");
     program.run(&["fetch"]).assert_success();
     server.change(|behaviour| *behaviour = without_uidl());
+    // It was known to have UIDL; now it is asked again.
+    program.run(&["fetch"]).assert_code(76);
     program.run(&["fetch"]).assert_success();
     wanted.verify(&program.path("home")).assert_exactly_once();
     assert_eq!(server.remaining(), 0);

@@ -77,20 +77,22 @@ impl Server {
         self.is_new.then(|| Change::Host { host: self.host.clone(), memory: self.memory.clone() })
     }
 
-    /// What is to be remembered after an error with so many commands unanswered.
+    /// What is to be remembered after an error with so many commands unanswered: perhaps the server
+    /// announces something else by now, or cannot take so many.
     pub(super) fn broke(&self, account: &Account, error: &PollError, unanswered: usize) -> Option<Change> {
-        let lock_step = lock_step(error, unanswered)?;
-        let lock_step_until = unix_now().saturating_add(i64::try_from(lock_step.as_secs()).unwrap_or(i64::MAX));
-        let hours = lock_step.as_secs() / 3600;
-        warn!(account = %account.name, "with several commands unanswered the server broke; for {hours} h it gets one at a time");
-        let memory = HostMemory { lock_step_until, ..self.memory.clone() };
-        Some(Change::Host { host: self.host.clone(), memory })
+        let PollError::Session(error) = error else { return None };
+        let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
+        if let Some(time) = lock_step(error, unanswered) {
+            let hours = time.as_secs() / 3600;
+            warn!(account = %account.name, "the server broke with several commands unanswered: for {hours} h it gets one at a time");
+            memory.lock_step_until = unix_now().saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+        }
+        (memory != self.memory).then(|| Change::Host { host: self.host.clone(), memory })
     }
 }
 
 /// So long a server is to get one command at a time after an error with so many unanswered.
-fn lock_step(error: &PollError, unanswered: usize) -> Option<Duration> {
-    let PollError::Session(error) = error else { return None };
+fn lock_step(error: &SessionError, unanswered: usize) -> Option<Duration> {
     match error {
         _ if unanswered < 2 => None,
         SessionError::OutOfStep { .. } | SessionError::Displaced { .. } | SessionError::LongLine { .. } => {
@@ -152,11 +154,11 @@ mod tests {
 
     #[test]
     fn only_what_pipelining_may_have_broken_ends_it() {
-        let closed = || PollError::Session(SessionError::Closed { step: String::new() });
-        let displaced = PollError::Session(SessionError::Displaced { step: String::new(), line: String::new() });
+        let closed = || SessionError::Closed { step: String::new() };
+        let displaced = SessionError::Displaced { step: String::new(), line: String::new() };
         assert_eq!(lock_step(&displaced, 2), Some(OUT_OF_STEP));
         assert_eq!(lock_step(&closed(), 2), Some(BROKEN));
         assert_eq!(lock_step(&closed(), 1), None);
-        assert_eq!(lock_step(&PollError::Stopped, 9), None);
+        assert_eq!(lock_step(&SessionError::NoListing, 9), None);
     }
 }

@@ -284,7 +284,11 @@ fn landmark(job: &Job) -> Landmark {
     Landmark { number: job.number, key, octets: job.octets }
 }
 
-/// As listed; of a header nobody knows.
+/// As listed; of a header nobody knows.  What the last poll has died of gets a group of its own.
 fn octets_to_come(job: &Job) -> u64 {
-    if job.header_only { 0 } else { job.octets.unwrap_or(0) }
+    match job {
+        Job { suspect: true, .. } => u64::MAX,
+        Job { header_only: true, .. } => 0,
+        Job { octets, .. } => octets.unwrap_or(0),
+    }
 }
