@@ -116,9 +116,10 @@ pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<
 
 /// Whether a message has ever come to this location, whatever its destination was called.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
+    // The place comes first: there is no index that would find the deliveries of one that has none.
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM place p JOIN delivery d ON d.place = p.id
+            "SELECT EXISTS (SELECT 1 FROM place p CROSS JOIN delivery d ON d.place = p.id
              WHERE p.location = ?1 AND d.state IN (?2, ?3))",
         )?
         .query_row(params![location.as_os_str().as_bytes(), state::STAGED, state::DELIVERED], |row| row.get(0))
