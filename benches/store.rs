@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use std::sync::Arc;
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use postrider::message::{MessageKey, Name};
@@ -50,7 +52,8 @@ impl Ground {
 
     /// Records messages as staged, and then as delivered.
     fn deliver(&self, keys: &[MessageKey]) {
-        self.apply(keys.iter().map(|key| self.stage(key)).collect());
+        let messages = keys.iter().map(|key| self.stage(key)).collect();
+        self.apply(vec![Change::Stage { account: self.account.clone(), messages }]);
         let outcome = |key: &MessageKey| Outcome {
             key: key.clone(),
             place: self.place.clone(),
@@ -62,9 +65,8 @@ impl Ground {
         }]);
     }
 
-    fn stage(&self, key: &MessageKey) -> Change {
-        Change::Stage(Stage {
-            account: self.account.clone(),
+    fn stage(&self, key: &MessageKey) -> Stage {
+        Stage {
             key: key.clone(),
             octets: 8192,
             sha256: [7; 32],
@@ -72,7 +74,7 @@ impl Ground {
             fingerprint: Some([7; 16]),
             header_only: false,
             targets: vec![Target { place: self.place.clone(), state: TargetState::Staged(format!("{NOW}.{key}")) }],
-        })
+        }
     }
 }
 
@@ -97,8 +99,8 @@ fn known_of_as_many(bencher: Bencher<'_, '_>, messages: usize) {
     let ground = Ground::new();
     let keys = keys(0, messages);
     ground.deliver(&keys);
-    let listing: Vec<Option<MessageKey>> = keys.into_iter().map(Some).collect();
-    bencher.counter(ItemsCount::new(messages)).with_inputs(|| listing.clone()).bench_local_values(|listing| {
+    let listing: Arc<Vec<Option<MessageKey>>> = Arc::new(keys.into_iter().map(Some).collect());
+    bencher.counter(ItemsCount::new(messages)).with_inputs(|| Arc::clone(&listing)).bench_local_values(|listing| {
         let known = ground.runtime.block_on(ground.store.known(&ground.account, listing)).expect("known");
         assert!(known.standings.iter().all(Option::is_some), "all are known");
         known

@@ -20,7 +20,7 @@ use super::sink::Sink;
 use super::stage::{Copy, Received};
 use super::unix_now;
 use crate::attempt::Attempts;
-use crate::deliver::maildir::{self, Draft, MaildirError};
+use crate::deliver::maildir::{self, Draft};
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
 
@@ -106,9 +106,14 @@ impl Committer<'_> {
 
     /// Makes drafts durable where they are; a draft that cannot be is gone afterwards.
     async fn sync(&self, mut batch: Vec<Received>) -> Vec<Received> {
+        let mut is_durable = Vec::with_capacity(self.sinks.len());
+        for index in 0..self.sinks.len() {
+            is_durable.push(self.sync_whole(index, &batch).await);
+        }
         let mut drafts: Vec<(usize, usize, Draft)> = Vec::new();
         for (index, received) in batch.iter_mut().enumerate() {
-            for (position, (_, copy)) in received.copies.iter_mut().enumerate() {
+            let copies = received.copies.iter_mut().enumerate();
+            for (position, (_, copy)) in copies.filter(|(_, (target, _))| !is_durable[*target]) {
                 match std::mem::replace(copy, Copy::Failed("not synced".into())) {
                     Copy::Draft(draft) => drafts.push((index, position, draft)),
                     other => *copy = other,
@@ -140,23 +145,31 @@ impl Committer<'_> {
                 };
             }
         }
-        self.sync_directories(batch, maildir::Maildir::sync_tmp).await
+        self.sync_names(batch, &is_durable).await
     }
 
-    /// Syncs a directory of every Maildir that has a copy in the batch.
-    async fn sync_directories(
-        &self,
-        mut batch: Vec<Received>,
-        sync: fn(&maildir::Maildir) -> Result<(), MaildirError>,
-    ) -> Vec<Received> {
-        for (index, sink) in self.sinks.iter().enumerate() {
+    /// Whether all drafts of a Maildir, and their names, have been made durable at once.
+    async fn sync_whole(&self, index: usize, batch: &[Received]) -> bool {
+        let has_draft = |received: &&Received| {
+            received.copies.iter().any(|(target, copy)| *target == index && matches!(copy, Copy::Draft(_)))
+        };
+        let octets = |received: &Received| received.octets + received.prefix.len() as u64;
+        let (files, octets) = batch.iter().filter(has_draft).fold((0, 0), |(n, sum), one| (n + 1, sum + octets(one)));
+        let sinks = Arc::clone(self.sinks);
+        let sync = move || sinks[index].maildir.as_ref().is_some_and(|maildir| maildir.sync_whole(files, octets));
+        files > 0 && tokio::task::spawn_blocking(sync).await.unwrap_or(false)
+    }
+
+    /// Syncs `tmp/` of every other Maildir that has a copy in the batch.
+    async fn sync_names(&self, mut batch: Vec<Received>, is_durable: &[bool]) -> Vec<Received> {
+        for (index, sink) in self.sinks.iter().enumerate().filter(|(index, _)| !is_durable[*index]) {
             let is_draft = |(target, copy): &(usize, Copy)| *target == index && matches!(copy, Copy::Draft(_));
             if sink.maildir.is_none() || !batch.iter().any(|received| received.copies.iter().any(is_draft)) {
                 continue;
             }
             let sinks = Arc::clone(self.sinks);
-            let synced =
-                tokio::task::spawn_blocking(move || sinks[index].maildir.as_deref().map_or(Ok(()), sync)).await;
+            let sync = move || sinks[index].maildir.as_deref().map_or(Ok(()), maildir::Maildir::sync_tmp);
+            let synced = tokio::task::spawn_blocking(sync).await;
             if let Ok(Err(error)) = synced {
                 let cause = sink.fail_maildir(error);
                 let copies = batch.iter_mut().flat_map(|received| &mut received.copies);

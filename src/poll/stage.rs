@@ -174,6 +174,10 @@ impl Stager {
             for piece in load {
                 self.take(piece, &mut open, &mut whole, &mut outbox);
             }
+            // One message's mark takes the place of another's; only the last one's is left over.
+            if open.is_none() {
+                self.attempts.leave(SLOT);
+            }
             if !outbox.offer() {
                 return;
             }
@@ -189,12 +193,12 @@ impl Stager {
             }
             Piece::Abandon => {
                 *open = None;
-                self.attempts.leave(SLOT);
                 false
             }
             Piece::Start { job, prefix, data, complete } => {
-                if job.claim != Claim::Nameless {
-                    self.attempts.enter(SLOT, &job.key, job.suspect);
+                match job.claim {
+                    Claim::Nameless => self.attempts.leave(SLOT),
+                    _ => self.attempts.enter(SLOT, &job.key, job.suspect),
                 }
                 *open = Some(self.begin(*job, prefix, &data));
                 complete
@@ -208,7 +212,6 @@ impl Stager {
         };
         if complete && let Some(open) = open.take() {
             whole.push(open.finish());
-            self.attempts.leave(SLOT);
         }
     }
 

@@ -4,9 +4,9 @@
 //!
 //! * Every effect is on its own.  An effect that no sync covers may reach the disk or not, in any
 //!   order, whatever came before or after it.
-//! * fsync and fdatasync of a file cover its content and its size, not its name; fsync of a
-//!   directory covers the names in it.  Only calls that had ended when the sync began are covered,
-//!   and only once it has ended.
+//! * syncfs covers everything.  fsync and fdatasync of a file cover its content and its size, not
+//!   its name; fsync of a directory covers the names in it.  Only calls that had ended when the
+//!   sync began are covered, and only once it has ended.
 //! * A rename is two effects, the new name and the loss of the old one: both names may be there,
 //!   if only one of the directories was synced.  That neither is there is left out, since a
 //!   rename that loses the file is a broken file system.
@@ -111,6 +111,10 @@ impl Disk {
                 let covered = self.covered(path);
                 self.syncing.insert(by, covered);
             }
+            Operation::SyncAll => {
+                let covered = self.covered_by(|_| true);
+                self.syncing.insert(by, covered);
+            }
             Operation::Say(_) | Operation::Hear(_) => {}
         }
     }
@@ -181,6 +185,11 @@ impl Disk {
             Change::Name { path: name, .. } => file.is_none() && name.parent() == Some(path),
             Change::Write { file: of, .. } | Change::Resize { file: of, .. } => file == Some(*of),
         };
+        self.covered_by(is_covered)
+    }
+
+    /// Those of them that were done when it began.
+    fn covered_by(&self, is_covered: impl Fn(&Effect) -> bool) -> Vec<usize> {
         let effects = self.effects.iter().enumerate();
         let covered = effects.filter(|(_, effect)| effect.ended && !effect.durable && is_covered(effect));
         covered.map(|(at, _)| at + self.forgotten).collect()

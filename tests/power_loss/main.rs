@@ -37,7 +37,7 @@ use recording::{Run, World};
 use recovery::Tally;
 
 /// Messages that come before each of the recorded runs.
-const ARRIVALS: [usize; 2] = [16, 5];
+const ARRIVALS: [usize; 2] = [31, 5];
 
 /// The server is slow from this one on, so that the first run has two batches.
 const SLOW_FROM: usize = 8;

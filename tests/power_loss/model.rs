@@ -39,6 +39,16 @@ fn the_sync_of_a_file_does_not_cover_its_name_nor_that_of_a_directory_the_conten
 }
 
 #[test]
+fn a_sync_of_everything_covers_what_had_ended_when_it_began() {
+    let mut disk = after(&draft(&[]));
+    disk.begin(10, &Operation::Write { path: "tmp/a".into(), offset: 1024, data: vec![b'y'] });
+    disk.begin(11, &Operation::SyncAll);
+    disk.end(10);
+    disk.end(11);
+    assert_eq!(disk.pending(), [Kind::Data]);
+}
+
+#[test]
 fn a_sync_covers_only_what_had_ended_when_it_began() {
     let mut disk = after(&draft(&["tmp"]));
     disk.begin(10, &Operation::Write { path: "tmp/a".into(), offset: 1024, data: vec![b'y'] });

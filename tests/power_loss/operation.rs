@@ -38,6 +38,8 @@ pub enum Operation {
     Remove(PathBuf),
     /// A file or directory is made durable.
     Sync(PathBuf),
+    /// Everything is.
+    SyncAll,
     /// The server is told something.
     Say(Vec<u8>),
     /// The server is heard.
@@ -55,6 +57,7 @@ impl fmt::Display for Operation {
             Self::Rename { to, .. } => write!(out, "rename to {}", to.display()),
             Self::Remove(path) => write!(out, "remove {}", path.display()),
             Self::Sync(path) => write!(out, "sync {}", path.display()),
+            Self::SyncAll => write!(out, "sync everything"),
             Self::Say(octets) => write!(out, "say {:.40?}", String::from_utf8_lossy(octets)),
             Self::Hear(octets) => write!(out, "hear {:.40?}", String::from_utf8_lossy(octets)),
         }
@@ -105,6 +108,8 @@ impl Interpreter {
             "unlink" => self.remove("", argument(0)),
             "unlinkat" => self.remove(argument(0), argument(1)),
             "fsync" | "fdatasync" => self.opened(argument(0)).map(Operation::Sync).into_iter().collect(),
+            // All that is recorded lies on one file system.
+            "syncfs" => vec![Operation::SyncAll],
             _ => {
                 let concerned = call.arguments.iter().find_map(|argument| self.opened(argument));
                 assert!(concerned.is_none(), "not understood: {call:?}");

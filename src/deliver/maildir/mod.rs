@@ -11,6 +11,7 @@
 
 mod name;
 mod scan;
+mod sync;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -162,6 +163,12 @@ impl Maildir {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = rustix::fs::openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
         Ok(Draft { tmp: Arc::clone(&self.tmp), file: file.into(), name, kept: false })
+    }
+
+    /// Makes all drafts and their names in `tmp/` durable at once, if that is better for so many
+    /// files and octets; `false`: each is to be synced, and [`Maildir::sync_tmp`].
+    pub fn sync_whole(&self, files: usize, octets: u64) -> bool {
+        sync::whole(&self.tmp, files, octets)
     }
 
     /// Makes the names in `tmp/` durable.

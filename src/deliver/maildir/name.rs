@@ -16,7 +16,8 @@ pub fn file_name(instance: &str, account: &Name, key: &MessageKey) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let (seconds, micros) = now();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let pid = std::process::id();
+    static PID: LazyLock<u32> = LazyLock::new(std::process::id);
+    let pid = *PID;
     let (token, host) = (token(account, key), host());
     format!("{seconds}.M{micros:06}P{pid}Q{count}I{instance}T{token}.{host}")
 }
