@@ -4,7 +4,6 @@
 #![allow(clippy::allow_attributes, clippy::expect_used, reason = "a benchmark may fail")]
 
 use std::path::PathBuf;
-
 use std::sync::Arc;
 
 use divan::Bencher;
