@@ -64,8 +64,9 @@
 //! A **poll** is one task for the network ([`pop3::session`], generic over its stream), one
 //! blocking thread that writes drafts and spools, and a future that makes batches durable; they
 //! are joined by bounded channels, so a slow disk stops the commands and nothing piles up.  With
-//! PIPELINING a window of commands below 1,024 octets is kept full; without it the session is
-//! lock-step.
+//! PIPELINING a window of commands below 1,024 octets is kept full; without it, or with a server
+//! that has broken under it (`poll/host.rs`), the session is lock-step.  A batch grows while the one
+//! before is made durable, so a slow disk costs fewer syncs and not more time.
 //!
 //! Most polls bring nothing.  One that has left all mail where it is writes down a digest of the listing and
 //! of what else the plan was made of, except for the state, and when the plan may change by time alone.  Any

@@ -29,7 +29,7 @@ impl Stream {
 
     /// The same by any way.
     pub(super) fn over(transport: Transport) -> Self {
-        Stream::Clear(Tapped { transport, seen: Vec::new(), records: None })
+        Stream::Clear(Tapped { transport, ahead: Ahead::default(), seen: Vec::new(), records: None })
     }
 
     /// Does the handshake and verifies the server.
@@ -134,6 +134,8 @@ impl AsyncWrite for Stream {
 #[derive(Debug)]
 pub struct Tapped {
     transport: Transport,
+    /// Only of TLS: in clear somebody else may read on.
+    ahead: Ahead,
     seen: Vec<u8>,
     /// Followed from the beginning of TLS.
     records: Option<Records>,
@@ -148,6 +150,43 @@ impl Tapped {
     }
 }
 
+/// What was read from a transport and not asked for yet.  The TLS library asks for the header of
+/// each record, and then for the record.
+#[derive(Debug, Default)]
+struct Ahead {
+    octets: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+/// A record of TLS with its header, of the largest kind.
+const AHEAD_OCTETS: usize = 17 * 1024;
+
+impl Ahead {
+    fn poll_read(
+        &mut self,
+        transport: &mut Transport,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.start == self.end {
+            if buf.remaining() >= AHEAD_OCTETS {
+                return Pin::new(transport).poll_read(cx, buf);
+            }
+            if self.octets.is_empty() {
+                self.octets = vec![0; AHEAD_OCTETS].into_boxed_slice();
+            }
+            let mut more = ReadBuf::new(&mut self.octets);
+            std::task::ready!(Pin::new(transport).poll_read(cx, &mut more))?;
+            (self.start, self.end) = (0, more.filled().len());
+        }
+        let octets = buf.remaining().min(self.end - self.start);
+        buf.put_slice(&self.octets[self.start..self.start + octets]);
+        self.start += octets;
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// A server's hello is far shorter.
 const TAP_OCTETS: usize = 1024;
 
@@ -155,7 +194,10 @@ impl AsyncRead for Tapped {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let result = Pin::new(&mut this.transport).poll_read(cx, buf);
+        let result = match this.records {
+            None => Pin::new(&mut this.transport).poll_read(cx, buf),
+            Some(_) => this.ahead.poll_read(&mut this.transport, cx, buf),
+        };
         if let Some(records) = &mut this.records {
             let new = &buf.filled()[before..];
             this.seen.extend_from_slice(&new[..new.len().min(TAP_OCTETS - this.seen.len())]);

@@ -1,8 +1,12 @@
 //! The connection under a session: a bounded read buffer, lines, and silence that ends it.
 
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
 use super::SessionError;
@@ -78,16 +82,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Reads more into the buffer, which must have room.  The server may wait for what is not sent.
+    /// Reads more into the buffer, which must have room.  What is not sent yet goes out before
+    /// anybody waits: the server may wait for it.
     async fn fill(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
-        self.flush(step).await?;
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.end == self.buffer.len() {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let read = timeout(self.silence, self.stream.read(&mut self.buffer[self.end..])).await;
+        let read = match self.output.is_empty() {
+            true => None,
+            false => self.read_what_has_come().await,
+        };
+        let read = match read {
+            Some(read) => Ok(read),
+            None => {
+                self.flush(step).await?;
+                timeout(self.silence, self.stream.read(&mut self.buffer[self.end..])).await
+            }
+        };
         match read {
             Err(_) => Err(SessionError::Silence { step: step(), limit: self.silence }),
             Ok(Err(source)) => Err(SessionError::Io { step: step(), source }),
@@ -97,6 +111,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(())
             }
         }
+    }
+
+    /// Reads without waiting; `None` if nothing has come.
+    async fn read_what_has_come(&mut self) -> Option<io::Result<usize>> {
+        let mut more = ReadBuf::new(&mut self.buffer[self.end..]);
+        poll_fn(|cx| {
+            Poll::Ready(match Pin::new(&mut self.stream).poll_read(cx, &mut more) {
+                Poll::Pending => None,
+                Poll::Ready(read) => Some(read.map(|()| more.filled().len())),
+            })
+        })
+        .await
     }
 
     /// The next line without its end (CRLF or LF), given to `read`.
