@@ -79,8 +79,10 @@ toolchain:
 fmt:
 	$(CARGO) fmt --check
 
+# The fuzzer's own lock file follows the dependencies too.
 lint:
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) metadata --manifest-path fuzz/Cargo.toml --format-version 1 --locked >/dev/null
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::error::PollError;
 use super::login::log_in;
@@ -83,8 +83,11 @@ impl Server {
         let PollError::Session(error) = error else { return None };
         let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
         if let Some(time) = lock_step(error, unanswered) {
-            let hours = time.as_secs() / 3600;
-            warn!(account = %account.name, "the server broke with several commands unanswered: for {hours} h it gets one at a time");
+            if time == OUT_OF_STEP {
+                warn!(account = %account.name, "the server mixes up its answers to several commands: it gets one at a time");
+            } else {
+                info!(account = %account.name, "several commands were unanswered: the server gets one at a time for a day");
+            }
             memory.lock_step_until = unix_now().saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
         }
         (memory != self.memory).then(|| Change::Host { host: self.host.clone(), memory })

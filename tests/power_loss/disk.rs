@@ -127,7 +127,8 @@ impl Disk {
         for id in self.syncing.remove(&by).unwrap_or_default() {
             let Some(mut at) = id.checked_sub(self.forgotten) else { continue };
             self.effects[at].durable = true;
-            while self.effects[at].needs_previous {
+            // One that is forgotten is settled.
+            while self.effects[at].needs_previous && at > 0 {
                 at -= 1;
                 self.effects[at].durable = true;
             }
