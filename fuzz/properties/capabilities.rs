@@ -41,7 +41,7 @@ fn offered(all: &Capabilities) {
         assert_eq!(has(word), flag, "{word}");
     }
     assert!(all.sasl.is_empty() || has("SASL"));
-    assert!(all.sasl.iter().all(|name| !name.contains(|c: char| c.is_ascii_lowercase() || c.is_whitespace())));
+    assert!(all.sasl.iter().all(|name| !name.contains(|c: char| c.is_ascii_lowercase() || c.is_ascii_whitespace())));
     assert!(all.login_delay.is_none() || has("LOGIN-DELAY"));
     assert!(all.expire_days.is_none() || has("EXPIRE"));
 }
