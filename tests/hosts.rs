@@ -53,18 +53,22 @@ fn a_new_mailbox_is_listed_in_one_flight_and_one_without_news_without_sizes() {
 
 #[test]
 fn a_server_that_breaks_with_several_commands_unanswered_gets_one_at_a_time() {
-    for broken in [
-        Behaviour { drop_at: Some("RETR 3".into()), ..Behaviour::default() },
-        Behaviour { inject_after: Some(("RETR 3".into(), b"+OK\r\n".to_vec())), ..Behaviour::default() },
+    let dropping = |command: &str| Behaviour { drop_at: Some(command.into()), ..Behaviour::default() };
+    for (messages, broken) in [
+        (40, dropping("RETR 3")),
+        (40, Behaviour { inject_after: Some(("RETR 3".into(), b"+OK\r\n".to_vec())), ..Behaviour::default() }),
+        // The last one of a flight counts as well.
+        (40, dropping("LIST")),
+        (1, dropping("UIDL 1")),
     ] {
         let behaviour = Behaviour { faulty_connections: 1, ..broken };
-        let server = MailboxServer::start_with(Message::several(40, Mix::Tiny), behaviour);
+        let server = MailboxServer::start_with(Message::several(messages, Mix::Tiny), behaviour);
         let (program, wanted) = (program(&server), server.manifest());
         let output = program.run(&["fetch"]);
         assert_ne!(output.code, Some(0), "{}", output.text());
         assert!(output.stderr.contains("account a: "), "{}", output.stderr);
         let ahead = server.commands_ahead();
-        assert!(ahead > 1);
+        assert!(ahead > 0);
         program.run(&["fetch"]).assert_success();
         assert_eq!(server.commands_ahead(), ahead);
         wanted.verify(&program.path("home")).assert_exactly_once();

@@ -56,7 +56,7 @@ pub(super) async fn run(
     let mut inventory = match listed {
         Ok(inventory) => inventory,
         Err(error) => {
-            let lesson = server.broke(account, &error, session.outstanding());
+            let lesson = server.broke(account, &error, session.flight());
             context.store.apply(lesson.into_iter().collect(), unix_now()).await?;
             return Err(error);
         }
@@ -104,7 +104,7 @@ pub(super) async fn run(
             work.run(&mut session, jobs, &mut harvest, deletable, &mut deletions, elsewhere).await?
         }
     };
-    let lesson = received.as_ref().err().and_then(|error| server.broke(account, error, session.outstanding()));
+    let lesson = received.as_ref().err().and_then(|error| server.broke(account, error, session.flight()));
     let whole = received.is_ok() && committed.is_ok() && !harvest.stopped && harvest.not_retrieved.is_empty();
     // "Popped" servers delete at QUIT what was retrieved: has it all come to its end?
     let is_settled = tally.delivered + tally.reappeared + tally.recognised == harvest.retrieved;

@@ -77,12 +77,12 @@ impl Server {
         self.is_new.then(|| Change::Host { host: self.host.clone(), memory: self.memory.clone() })
     }
 
-    /// What is to be remembered after an error with so many commands unanswered: perhaps the server
+    /// What is to be remembered after an error with so many commands in flight: perhaps the server
     /// announces something else by now, or cannot take so many.
-    pub(super) fn broke(&self, account: &Account, error: &PollError, unanswered: usize) -> Option<Change> {
+    pub(super) fn broke(&self, account: &Account, error: &PollError, flight: usize) -> Option<Change> {
         let PollError::Session(error) = error else { return None };
         let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
-        if let Some(time) = lock_step(error, unanswered) {
+        if let Some(time) = lock_step(error, flight) {
             if time == OUT_OF_STEP {
                 warn!(account = %account.name, "the server mixes up its answers to several commands: it gets one at a time");
             } else {
@@ -94,10 +94,10 @@ impl Server {
     }
 }
 
-/// So long a server is to get one command at a time after an error with so many unanswered.
-fn lock_step(error: &SessionError, unanswered: usize) -> Option<Duration> {
+/// So long a server is to get one command at a time after an error with so many in flight.
+fn lock_step(error: &SessionError, flight: usize) -> Option<Duration> {
     match error {
-        _ if unanswered < 2 => None,
+        _ if flight < 2 => None,
         SessionError::OutOfStep { .. } | SessionError::Displaced { .. } | SessionError::LongLine { .. } => {
             Some(OUT_OF_STEP)
         }

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::recognise::{Recognised, recognise};
 use super::{Account, unix_now};
 use crate::message::{MessageKey, UnixTime};
-use crate::plan::{self, Action, Initial, Left, Listed, Retention, Standing, Step};
+use crate::plan::{self, Action, Initial, Left, Listed, Retention, Standing, Step, Targets};
 use crate::pop3::session::{Entry, Session};
 use crate::store::Quiet;
 
@@ -50,8 +50,11 @@ impl Inventory {
         for step in &self.steps {
             match step.action {
                 Action::Leave => continue,
-                Action::Fetch(_) => self.recognised.listing[step.index].standing = Some(Standing::Done(now)),
-                Action::FetchHeader(_) | Action::Prove | Action::Delete => return None,
+                Action::Fetch(Targets::All) => self.recognised.listing[step.index].standing = Some(Standing::Done(now)),
+                // Others may still wait for it.
+                Action::Fetch(Targets::Only(_)) | Action::FetchHeader(_) | Action::Prove | Action::Delete => {
+                    return None;
+                }
             }
             has_changed = true;
         }

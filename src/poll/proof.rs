@@ -139,7 +139,8 @@ impl Groups {
 
     /// What the answer to a question says, behind its `+OK`; `None` if it was refused.
     fn answer(&mut self, question: &Question, text: Option<&[u8]>, now: Instant) -> Answer {
-        match text {
+        // Some servers count again once they have handed a message out.
+        match text.filter(|text| !question.is_about_another_size(text)) {
             Some(text) if question.is_answered_by(text) => {
                 let took = now - std::mem::replace(&mut self.since, now);
                 // It has grown since it was asked.
@@ -173,6 +174,14 @@ impl Question {
             About::Size => Command::ListOf(self.landmark.number),
             About::Totals => Command::Stat,
         }
+    }
+
+    /// The answer is of the right message, and as good as none.
+    fn is_about_another_size(&self, text: &[u8]) -> bool {
+        let said = reply::list_line(text);
+        self.about == About::Size
+            && said.is_some_and(|(number, _)| number == self.landmark.number)
+            && !self.is_answered_by(text)
     }
 
     fn is_answered_by(&self, text: &[u8]) -> bool {
@@ -245,7 +254,9 @@ mod tests {
         let question = groups.question().expect("a question");
         assert_eq!(question.command().to_string(), "LIST 2");
         let mut other = Groups { received: groups.received.clone(), ..Groups::begin(Instant::now()) };
-        assert_eq!(other.answer(&question, Some(b"2 10"), Instant::now()), Answer::Displaced);
+        assert_eq!(other.answer(&question, Some(b"1 10"), Instant::now()), Answer::Displaced);
+        assert_eq!(other.answer(&question, Some(b"2 10"), Instant::now()), Answer::Nothing);
+        assert_eq!(other.question().expect("a question").command().to_string(), "STAT");
         assert_eq!(groups.answer(&question, Some(b"2 20 octets"), Instant::now()), Answer::Proven);
         groups.ask_for(message(3, 30), 30);
         assert_eq!(groups.question().expect("a question").command().to_string(), "LIST 3");

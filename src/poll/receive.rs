@@ -128,10 +128,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
 
     async fn converse(&mut self, jobs: Vec<Job>, harvest: &mut Harvest) -> Result<(), PollError> {
         let mut jobs = VecDeque::from(jobs);
-        let mut asked = VecDeque::new();
         let mut groups = Groups::begin(Instant::now());
+        let mut certain = 0;
+        let result = self.exchange(&mut jobs, &mut groups, harvest, &mut certain).await;
+        if result.is_err() {
+            // A refusal that is not proven may be another command's.
+            harvest.not_retrieved.truncate(certain);
+        }
+        harvest.stopped = !jobs.is_empty();
+        result
+    }
+
+    /// Asks and hears until nothing is left; `certain` refusals are proven.
+    async fn exchange(
+        &mut self,
+        jobs: &mut VecDeque<Job>,
+        groups: &mut Groups,
+        harvest: &mut Harvest,
+        certain: &mut usize,
+    ) -> Result<(), PollError> {
+        let mut asked = VecDeque::new();
         loop {
-            self.ask(&mut jobs, &mut asked, &mut groups)?;
+            self.ask(jobs, &mut asked, groups)?;
             let Some(next) = asked.pop_front() else { break };
             // Before its first octet: the next one may be the last.
             match &next {
@@ -143,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             if let Asked::Proof(question) = &next {
                 if groups.prove(self.session, question).await? {
                     self.dock.put(Piece::Proven).await;
+                    *certain = harvest.not_retrieved.len();
                 }
                 continue;
             }
@@ -152,13 +171,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 Asked::Deletion(key) => warn!(uid = %key, "DELE refused: {}", status.text),
                 Asked::Message(job) if status.ok => {
                     harvest.retrieved += 1;
-                    self.message(job, &mut groups, harvest).await?;
+                    self.message(job, groups, harvest).await?;
                 }
                 Asked::Message(job) => harvest.not_retrieved.push((job, status.text)),
                 Asked::Proof(_) => {}
             }
         }
-        harvest.stopped = !jobs.is_empty();
         Ok(())
     }
 

@@ -126,15 +126,31 @@ struct Open {
 }
 
 /// Messages that are made durable together: as many as have come while the disk was busy, ...
-const BATCH_MESSAGES: usize = 256;
+const BATCH_MESSAGES: usize = 128;
 /// ... or so many octets.
-const BATCH_OCTETS: u64 = 64 << 20;
+const BATCH_OCTETS: u64 = 16 << 20;
+
+/// The same where some of them go by SMTP: small ones wait in memory.
+const SMTP_BATCH_MESSAGES: usize = 64;
+const SMTP_BATCH_OCTETS: u64 = 8 << 20;
 
 /// Messages that are proven, on their way to the disk.
 struct Outbox<'a> {
     batches: &'a mpsc::Sender<Vec<Received>>,
     batch: Vec<Received>,
     octets: u64,
+    most_messages: usize,
+    most_octets: u64,
+}
+
+impl<'a> Outbox<'a> {
+    fn new(batches: &'a mpsc::Sender<Vec<Received>>, sinks: &[Sink]) -> Self {
+        let (most_messages, most_octets) = match sinks.iter().all(|sink| sink.maildir.is_some()) {
+            true => (BATCH_MESSAGES, BATCH_OCTETS),
+            false => (SMTP_BATCH_MESSAGES, SMTP_BATCH_OCTETS),
+        };
+        Self { batches, batch: Vec::new(), octets: 0, most_messages, most_octets }
+    }
 }
 
 impl Outbox<'_> {
@@ -152,7 +168,9 @@ impl Outbox<'_> {
                 room.send(std::mem::take(&mut self.batch));
                 true
             }
-            Err(TrySendError::Full(())) if self.batch.len() < BATCH_MESSAGES && self.octets < BATCH_OCTETS => true,
+            Err(TrySendError::Full(())) if self.batch.len() < self.most_messages && self.octets < self.most_octets => {
+                true
+            }
             Err(TrySendError::Full(())) => self.hand_over(),
             Err(TrySendError::Closed(())) => false,
         }
@@ -168,7 +186,7 @@ impl Outbox<'_> {
 impl Stager {
     /// Takes pieces until they end, in loads, and hands over batches of what is proven.
     pub(super) fn run(&self, mut loads: mpsc::Receiver<Vec<Piece>>, batches: &mpsc::Sender<Vec<Received>>) {
-        let mut outbox = Outbox { batches, batch: Vec::new(), octets: 0 };
+        let mut outbox = Outbox::new(batches, &self.sinks);
         let (mut whole, mut open) = (Vec::new(), None);
         while let Some(load) = loads.blocking_recv() {
             for piece in load {

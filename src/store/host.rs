@@ -36,13 +36,16 @@ pub(super) fn find(connection: &Connection, host: &Host) -> rusqlite::Result<Hos
     Ok(found.optional()?.unwrap_or_default())
 }
 
+/// What another account has learnt meanwhile of its pace stays.
 pub(super) fn remember(connection: &Connection, host: &Host, memory: &HostMemory) -> rusqlite::Result<usize> {
     let lines = memory.capabilities.as_ref().map(|(lines, _)| lines.join("\n"));
     let asked = memory.capabilities.as_ref().map_or(0, |&(_, asked)| asked);
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO host (name, port, encrypted, capabilities, asked, lock_step_until)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO host (name, port, encrypted, capabilities, asked, lock_step_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET capabilities = excluded.capabilities, asked = excluded.asked,
+                 lock_step_until = max(lock_step_until, excluded.lock_step_until)",
         )?
         .execute(params![host.name, host.port, host.is_encrypted, lines, asked, memory.lock_step_until])
 }
@@ -71,6 +74,9 @@ mod tests {
         for (port, want) in [(1, first[0].clone()), (2, forgotten), (3, HostMemory::default())] {
             assert_eq!(store.host(host(port)).await.expect("read"), want, "{port}");
         }
+        let slower = HostMemory { lock_step_until: 3, ..first[0].clone() };
+        store.apply(vec![Change::Host { host: host(2), memory: slower }], 1).await.expect("written");
+        assert_eq!(store.host(host(2)).await.expect("read").lock_step_until, 9);
         let clear = Host { is_encrypted: false, ..host(1) };
         assert_eq!(store.host(clear).await.expect("read"), HostMemory::default());
     }

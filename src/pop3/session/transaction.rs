@@ -79,13 +79,15 @@ pub struct Session<S> {
     capabilities: Capabilities,
     outstanding: VecDeque<Outstanding>,
     outstanding_octets: usize,
+    /// The most that were unanswered at once since none was.
+    flight: usize,
     answered: Step,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(super) fn new(wire: Wire<S>, capabilities: Capabilities) -> Self {
         let answered = Step::Named("login");
-        Self { wire, capabilities, outstanding: VecDeque::new(), outstanding_octets: 0, answered }
+        Self { wire, capabilities, outstanding: VecDeque::new(), outstanding_octets: 0, flight: 0, answered }
     }
 
     /// What the server announced before the login.
@@ -112,14 +114,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return false;
         }
         let octets = self.wire.output().len() - before;
+        if self.outstanding.is_empty() {
+            // What comes before it is sent is no answer to it.
+            self.wire.send_first();
+            self.flight = 0;
+        }
         self.outstanding_octets += octets;
         self.outstanding.push_back(Outstanding { step: step(command), octets });
+        self.flight = self.flight.max(self.outstanding.len());
         true
     }
 
     /// Commands without an answer yet.
     pub fn outstanding(&self) -> usize {
         self.outstanding.len()
+    }
+
+    /// The most commands that were unanswered at once since none was: what a server may have stumbled
+    /// over, when an answer is wrong or missing.
+    pub fn flight(&self) -> usize {
+        self.flight
     }
 
     /// Whether the window has room for another command.

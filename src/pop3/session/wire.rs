@@ -32,13 +32,15 @@ pub(super) struct Wire<S> {
     start: usize,
     end: usize,
     output: Vec<u8>,
+    /// The output goes out before anything is read.
+    sends_first: bool,
     silence: Duration,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, silence: Duration) -> Self {
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
-        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), silence }
+        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), sends_first: false, silence }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -64,8 +66,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         &mut self.output
     }
 
+    /// Nothing that is in the output is answered yet: it is sent before more is read.
+    pub(super) fn send_first(&mut self) {
+        self.sends_first = true;
+    }
+
     /// Sends what is in the output, and wipes it: it may be a password.
     pub(super) async fn flush(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
+        self.sends_first = false;
         if self.output.is_empty() {
             return Ok(());
         }
@@ -91,7 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let read = match self.output.is_empty() {
+        let read = match self.output.is_empty() || self.sends_first {
             true => None,
             false => self.read_what_has_come().await,
         };
