@@ -56,8 +56,9 @@ pub(super) async fn run(
     let mut inventory = match listed {
         Ok(inventory) => inventory,
         Err(error) => {
-            let lesson = server.broke(account, &error, session.flight());
-            context.store.apply(lesson.into_iter().collect(), unix_now()).await?;
+            if let Some(lesson) = server.broke(account, &error, session.flight()) {
+                context.store.apply(vec![lesson], unix_now()).await?;
+            }
             return Err(error);
         }
     };
