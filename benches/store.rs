@@ -68,7 +68,7 @@ impl Ground {
         Stage {
             key: key.clone(),
             octets: 8192,
-            sha256: [7; 32],
+            digest: [7; 32],
             message_id: Some(format!("<{key}@example.org>")),
             fingerprint: Some([7; 16]),
             header_only: false,

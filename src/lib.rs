@@ -72,6 +72,9 @@
 //! of what else the plan was made of, except for the state, and when the plan may change by time alone.  Any
 //! change of the account's part of the state forgets that; until then the same digest ends a poll.
 //!
+//! What the server has no more is forgotten after a time (`plan/prune.rs`).  The Maildirs outlive that: up to when
+//! files may be there whose messages are forgotten is kept, so that they do not look like signs of a newer state.
+//!
 //! The **state** is an SQLite database that one thread owns; writes that wait at the same time
 //! share a transaction.  `history`, `list` and `quarantine` read it beside a running service,
 //! so it does not use SQLite's exclusive locking: a kernel lock keeps other writers away.

@@ -13,7 +13,7 @@ use crate::text;
 pub const UNIQUE_ID_LIMIT: usize = 512;
 
 /// What a key begins with that is made of the message's content, where the server gives no unique-id.
-pub const CONTENT_UID_PREFIX: &[u8] = b"sha256:";
+pub const CONTENT_UID_PREFIX: &[u8] = b"blake3:";
 
 /// The number of a message within one POP3 session (RFC 1939 §5), counted from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,10 +56,10 @@ impl MessageKey {
         (1..=UNIQUE_ID_LIMIT).contains(&uid.len()).then_some(Self { uid, occurrence })
     }
 
-    /// The key of a message that has no unique-id: its SHA-256, and which of the messages with
+    /// The key of a message that has no unique-id: its BLAKE3 hash, and which of the messages with
     /// this content it is.
-    pub fn of_content(sha256: &[u8; 32], occurrence: u32) -> Self {
-        let hex = sha256
+    pub fn of_content(digest: &[u8; 32], occurrence: u32) -> Self {
+        let hex = digest
             .iter()
             .flat_map(|octet| [octet >> 4, octet & 15])
             .map(|digit| b"0123456789abcdef"[usize::from(digit)]);

@@ -7,6 +7,7 @@
 
 mod left;
 mod matching;
+mod prune;
 mod quiet;
 
 use std::collections::{HashMap, HashSet};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use left::Left;
 pub use matching::{Missing, has_migrated, match_headers};
+pub use prune::{Gone, Prune, SHORTEST, prune};
 pub use quiet::{is_quiet, quiet_until};
 
 use crate::message::{MessageKey, MessageNumber, Name, UnixTime};
@@ -91,16 +93,16 @@ pub enum Standing {
     /// Delivered everywhere, at this time.
     Done(UnixTime),
     /// Delivered everywhere at this time under another unique-id, or so its header says.  Its
-    /// SHA-256 can prove it; `None`: nothing can, or it has refuted it.
+    /// BLAKE3 hash can prove it; `None`: nothing can, or it has refuted it.
     Matched {
         /// When it was delivered.
         at: UnixTime,
         /// Of what was delivered.
-        sha256: Option<[u8; 32]>,
+        digest: Option<[u8; 32]>,
     },
     /// The message with this unique-id is another than the one that was delivered.
     Reused,
-    /// One with this unique-id and this SHA-256 was delivered, and the server has confirmed its
+    /// One with this unique-id and this BLAKE3 hash was delivered, and the server has confirmed its
     /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
     Deleted([u8; 32]),
     /// Only its header was delivered, or is on its way.
@@ -273,7 +275,7 @@ fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime
     match &listed.standing {
         Some(Standing::Ignored) => (Action::Leave, Reason::Ignored),
         Some(Standing::Done(at)) => retain(policy.retention, *at, now),
-        Some(Standing::Matched { at, sha256 }) => matched(*at, sha256.is_some(), listed, policy, now),
+        Some(Standing::Matched { at, digest }) => matched(*at, digest.is_some(), listed, policy, now),
         Some(Standing::Reused) => fetch(Targets::All, Reason::Reused, listed, policy),
         Some(Standing::Deleted(_)) => match excess(listed, policy) {
             Some((octets, limit)) => (Action::Leave, Reason::TooLarge { octets, limit }),

@@ -7,13 +7,13 @@
 
 mod report;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::deliver::maildir::{self, Telling};
 use crate::deliver::{Destination, Kind};
 use crate::message::{Name, UnixTime};
-use crate::store::{Change, Claim, Condition, FoundFile, Lost, LostChange, Store, StoreError};
+use crate::store::{Change, Claim, Condition, FoundFile, Lost, LostChange, Store, StoreError, Tokens};
 
 pub use report::{Cause, Report, Scanned};
 
@@ -116,20 +116,20 @@ async fn complete(
     // A directory that never had a state takes the word of any; no other may be asked.
     let instance = (lost != Lost::Unknown).then(|| store.instance().to_owned());
     let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(store.maildirs().await?).collect();
-    let found = maildirs.into_iter().map(|maildir| {
-        let files = scan(&maildir, instance.as_deref());
-        (maildir, files)
-    });
-    let found: Vec<_> = found.collect();
-    let is_any = found.iter().any(|(_, files)| files.as_ref().is_ok_and(|files| !files.is_empty()));
-    let known = match is_any {
-        true => store.tokens(maildir::token, |name| Telling::of(name).map(|told| told.token.to_owned())).await?,
-        false => HashSet::new(),
-    };
-    let (mut changes, mut scanned, mut unknown) = (Vec::new(), Vec::new(), 0);
-    for (maildir, mut files) in found {
+    // Files up to then may be of messages that are forgotten: they tell nothing.
+    let forgotten = store.forgotten().await?;
+    let (mut changes, mut scanned, mut unknown, mut known) = (Vec::new(), Vec::new(), 0, None);
+    for maildir in maildirs {
+        let mut files = scan(&maildir, instance.as_deref());
         if let Ok(files) = &mut files {
-            files.retain(|file| !known.contains(&file.token));
+            if known.is_none() && !files.is_empty() {
+                let of_file = |name: &str| Telling::of(name).map(|told| told.token.to_owned());
+                known = Some(store.tokens(maildir::token, of_file).await?);
+            }
+            files.retain(|file| {
+                let is_known = known.as_ref().is_some_and(|known: &Tokens| known.contains(&file.token));
+                !is_known && Some(file.at) > forgotten
+            });
             unknown += files.len();
         } else if lost == Lost::Unknown {
             // It is going to be made.

@@ -15,6 +15,8 @@ mod asked;
 mod command;
 #[path = "state/damage.rs"]
 mod damage;
+#[path = "state/history.rs"]
+mod history;
 mod support;
 #[path = "state/trouble.rs"]
 mod trouble;

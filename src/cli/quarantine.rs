@@ -106,7 +106,7 @@ fn show(choice: &Choice, json: bool, config: &Config) -> Result<u8, StoreError> 
 }
 
 fn show_one(delivery: &QuarantinedDelivery) {
-    let QuarantinedDelivery { event, first_seen, attempts, crashes, sha256 } = delivery;
+    let QuarantinedDelivery { event, first_seen, attempts, crashes, digest } = delivery;
     let line = |what: &str, value: &str| output::print(&format!("{:<14}{value}", format!("{what}:")));
     line("Account", &event.account);
     line("Unique-id", &event.uid);
@@ -115,7 +115,7 @@ fn show_one(delivery: &QuarantinedDelivery) {
     }
     line("Message-ID", event.message_id.as_deref().unwrap_or("-"));
     line("Size", &event.octets.map_or_else(|| "-".into(), output::size));
-    line("SHA-256", sha256.as_deref().unwrap_or("-"));
+    line("BLAKE3", digest.as_deref().unwrap_or("-"));
     line("First seen", &local_time(*first_seen));
     line("Destination", &format!("{} ({})", event.destination, event.location));
     line("State", &format!("{} since {}", event.state, local_time(event.at)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::credential::SecretSource;
 use crate::message::Name;
-use crate::plan::{Initial, Oversize, Policy, Retention};
+use crate::plan::{Initial, Oversize, Policy, Retention, SHORTEST};
 use crate::poll::{Account, Credential};
 use crate::sasl::{Mechanism, Proof};
 use crate::secret::Secret;
@@ -16,6 +16,8 @@ use super::reader::Reader;
 
 /// Servers lock out who comes more often; longer than a month is a typing error.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(31 * 86_400));
+/// What comes back within days must not come twice.
+const HISTORY: (Duration, Duration) = (SHORTEST, Duration::from_secs(36_500 * 86_400));
 /// RFC 1939 §3 lets a server be silent for ten minutes.
 pub(super) const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 /// A first poll over a slow line may take days.
@@ -24,6 +26,7 @@ const DEADLINE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_
 /// The keys of a token, of which one is used.
 const TOKEN_KEYS: [&str; 2] = ["oauth", "token-command"];
 
+const HISTORY_DEFAULT: Duration = Duration::from_secs(180 * 86_400);
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(300);
 pub(super) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(3600);
@@ -47,6 +50,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, providers: &Pro
         enabled: reader.boolean("enabled").unwrap_or(true),
         policy: policy(reader),
         deliver: deliver(reader),
+        history: reader.duration("history", HISTORY.0..=HISTORY.1).unwrap_or(HISTORY_DEFAULT),
         interval: reader.duration("interval", INTERVAL.0..=INTERVAL.1).unwrap_or(INTERVAL_DEFAULT),
         timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
         deadline: deadline.unwrap_or(DEADLINE_DEFAULT),

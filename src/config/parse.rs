@@ -29,7 +29,7 @@ use crate::net::{NetError, Trust};
 use crate::poll::Account;
 
 /// Polls at the same time, unless `max-concurrent-polls` says so.
-const CONCURRENT_POLLS: usize = 50;
+const CONCURRENT_POLLS: usize = 100;
 
 /// Those at one host, unless `max-polls-per-host` says so: fewer than servers commonly allow.
 const POLLS_PER_HOST: usize = 10;

@@ -10,8 +10,8 @@ use crate::message::{Fingerprint, MessageKey};
 pub struct Missing {
     /// What it was known by.
     pub key: MessageKey,
-    /// The SHA-256 of its content, if that was seen.
-    pub sha256: Option<[u8; 32]>,
+    /// The BLAKE3 hash of its content, if that was seen.
+    pub digest: Option<[u8; 32]>,
     /// The digest of its header, if that identifies it.
     pub fingerprint: Option<Fingerprint>,
     /// It was there before the first poll and was left alone.
@@ -59,7 +59,7 @@ mod tests {
 
     fn missing(uid: &str, fingerprint: u8) -> Missing {
         let fingerprint = Some([fingerprint; 16]);
-        Missing { key: key(uid), sha256: None, fingerprint, ignored: false, was_missing: false }
+        Missing { key: key(uid), digest: None, fingerprint, ignored: false, was_missing: false }
     }
 
     #[test]

@@ -183,7 +183,7 @@ fn a_message_without_a_unique_id_is_fetched_only_if_it_is_to_be_deleted() {
 
 #[test]
 fn a_match_by_the_header_is_not_deleted_before_it_is_proven() {
-    let matched = |sha256| listed(Some(Standing::Matched { at: 0, sha256 }));
+    let matched = |digest| listed(Some(Standing::Matched { at: 0, digest }));
     let delete = Policy { retention: Retention::Delete, ..Policy::default() };
     assert_eq!(only(&Policy::default(), matched(None)), (Action::Leave, Reason::Kept));
     assert_eq!(only(&delete, matched(Some([1; 32]))), (Action::Prove, Reason::Unproven));

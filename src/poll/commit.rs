@@ -218,7 +218,7 @@ impl Committer<'_> {
         Stage {
             key: received.job.key.clone(),
             octets: received.octets,
-            sha256: received.sha256,
+            digest: received.digest,
             message_id: received.head.message_id.clone(),
             fingerprint: received.head.fingerprint,
             header_only: received.job.header_only,
@@ -345,7 +345,7 @@ mod tests {
         let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");
         let copies = vec![(0, Copy::Draft(draft))];
-        Received { job, octets: 5, sha256: [0; 32], head: Head::default(), prefix: Vec::new(), copies }
+        Received { job, octets: 5, digest: [0; 32], head: Head::default(), prefix: Vec::new(), copies }
     }
 
     fn committer<'a>(

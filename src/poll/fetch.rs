@@ -21,7 +21,7 @@ use super::{Account, Context, host, unix_now};
 use crate::attempt;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
-use crate::plan::{Action, Left, Listed, Reason, Retention, Standing, Step, Targets, is_over};
+use crate::plan::{self, Action, Left, Listed, Reason, Retention, Standing, Step, Targets, is_over};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
@@ -144,6 +144,7 @@ pub(super) async fn run(
         let quiet = inventory.quiet(account, began);
         changes.extend(quiet.map(|quiet| Change::Quiet { account: account.name.clone(), quiet }));
     }
+    changes.extend(forgotten(account, &inventory).filter(|_| result.is_ok()));
     if !changes.is_empty() {
         context.store.apply(changes, unix_now()).await?;
     }
@@ -214,6 +215,18 @@ fn decided(account: &Account, inventory: &mut Inventory) -> Vec<Change> {
     changes
 }
 
+/// What is to be forgotten of what the server has no more.
+fn forgotten(account: &Account, inventory: &Inventory) -> Option<Change> {
+    // Its missing messages are what others are compared with.
+    let prune = match inventory.recognised.migrating {
+        true => return None,
+        false => plan::prune(inventory.gone, account.history, unix_now())?,
+    };
+    let is_deleted = |listed: &&Listed| matches!(listed.standing, Some(Standing::Deleted(_)));
+    let listed = inventory.listing().iter().filter(is_deleted).filter_map(|listed| listed.key.clone()).collect();
+    Some(Change::Prune { account: account.name.clone(), prune, listed })
+}
+
 fn count(inventory: &Inventory, report: &mut Report) {
     let Left { too_large, waiting, quarantined, deferred, nameless } = inventory.left;
     report.listed = inventory.listed as u64;
@@ -239,8 +252,8 @@ fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
         }
         let claim = match listed.standing {
             _ if listed.key.is_none() => Claim::Nameless,
-            Some(Standing::Deleted(sha256)) => Claim::Deleted(sha256),
-            Some(Standing::Matched { sha256: Some(sha256), .. }) => Claim::Delivered(sha256),
+            Some(Standing::Deleted(digest)) => Claim::Deleted(digest),
+            Some(Standing::Matched { digest: Some(digest), .. }) => Claim::Delivered(digest),
             None => Claim::New,
             _ => Claim::Listed,
         };

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::recognise::{Recognised, recognise};
 use super::{Account, unix_now};
 use crate::message::{MessageKey, UnixTime};
-use crate::plan::{self, Action, Initial, Left, Listed, Retention, Standing, Step, Targets};
+use crate::plan::{self, Action, Gone, Initial, Left, Listed, Retention, Standing, Step, Targets};
 use crate::pop3::session::{Entry, Session};
 use crate::store::Quiet;
 
@@ -27,6 +27,8 @@ pub struct Inventory {
     pub listed: usize,
     /// What of them is left there for now.
     pub left: Left,
+    /// Messages that the state remembers and the server has no more.
+    pub(super) gone: Gone,
     /// The digest of the listing, and the state's edition, if it may be known again by them.
     look: Option<([u8; 32], i64)>,
 }
@@ -123,14 +125,14 @@ where
             standing,
         })
         .collect();
-    let edition = known.edition;
+    let (edition, gone) = (known.edition, known.gone);
     let recognised = recognise(account, session, memory, listing, known).await?;
     let now = unix_now();
     let (listing, policy) = (&recognised.listing, &account.policy);
     let steps = plan::plan(listing, policy, &account.deliver, now);
     let (listed, left) = (listing.len(), Left::of(&steps));
     let look = digest.flatten().map(|digest| (digest, edition));
-    Ok(Inventory { recognised, steps, nameless, listed, left, look })
+    Ok(Inventory { recognised, steps, nameless, listed, left, gone, look })
 }
 
 /// Unique-ids with their occurrence: identical copies may share one.  They are taken out of the

@@ -201,7 +201,7 @@ impl Case<'_> {
             }
         }
         let header_only = first.is_some_and(|held| held.header_only && self.takes_headers());
-        let content = first.filter(|held| !held.header_only).map(|held| (held.octets, held.sha256));
+        let content = first.filter(|held| !held.header_only).map(|held| (held.octets, held.digest));
         let is_news = standing.is_none() || !places.is_empty();
         is_news.then(|| Adopted { key: key.clone(), content, header_only, places })
     }

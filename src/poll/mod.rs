@@ -70,6 +70,8 @@ pub struct Account {
     pub policy: Policy,
     /// Destinations by name, at least one, each once.
     pub deliver: Vec<Name>,
+    /// How long messages are remembered that the server has no more.
+    pub history: Duration,
     /// Time between polls.
     pub interval: Duration,
     /// Silence of the server that ends a poll.

@@ -4,7 +4,7 @@
 //! is made of, except for the state, which forgets the digest with any change (`store::quiet`), and
 //! the time (`plan::quiet`).
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::Account;
 use crate::pop3::session::Listing;
@@ -12,9 +12,9 @@ use crate::pop3::session::Listing;
 /// The digest of a listing as this account sees it.  Where its destinations lead is no part of a
 /// plan; what is delivered is so by their names.
 pub(super) fn digest(listing: &Listing, account: &Account) -> [u8; 32] {
-    let mut digest = Sha256::new();
+    let mut digest = Hasher::new();
     let mut add = |octets: &[u8]| {
-        digest.update(octets.len().to_le_bytes());
+        digest.update(&octets.len().to_le_bytes());
         digest.update(octets);
     };
     // Another version may decide otherwise.

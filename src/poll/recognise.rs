@@ -166,7 +166,7 @@ impl Recognition<'_> {
             let Some(to) = listed.key.clone() else { continue };
             listed.standing = match standing {
                 // Its content is not seen.
-                Some(Standing::Done(at)) => Some(Standing::Matched { at, sha256: old.sha256 }),
+                Some(Standing::Done(at)) => Some(Standing::Matched { at, digest: old.digest }),
                 other => other,
             };
             renamed.push(Renamed { from: old.key.clone(), to, proven: false });
@@ -208,10 +208,10 @@ impl Recognition<'_> {
     fn compare(&mut self, missing: Vec<Missing>) {
         for missing in missing {
             // What is known by its content is found by it anyway.
-            if let Some(sha256) = missing.sha256
+            if let Some(digest) = missing.digest
                 && !missing.key.uid().starts_with(CONTENT_UID_PREFIX)
             {
-                self.result.elsewhere.entry(sha256).or_default().push(missing.key);
+                self.result.elsewhere.entry(digest).or_default().push(missing.key);
             }
         }
     }

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -53,9 +53,9 @@ pub(super) enum Claim {
     Listed,
     /// New, or one that was called otherwise.
     New,
-    /// The one with this SHA-256 that was delivered and deleted, or another one.
+    /// The one with this BLAKE3 hash that was delivered and deleted, or another one.
     Deleted([u8; 32]),
-    /// The one with this SHA-256 that was delivered; anything else is not delivered.
+    /// The one with this BLAKE3 hash that was delivered; anything else is not delivered.
     Delivered([u8; 32]),
     /// It has no unique-id: its content is all that it is known by.
     Nameless,
@@ -89,7 +89,7 @@ impl Piece {
 pub(super) struct Received {
     pub(super) job: Job,
     pub(super) octets: u64,
-    pub(super) sha256: [u8; 32],
+    pub(super) digest: [u8; 32],
     pub(super) head: Head,
     pub(super) prefix: Vec<u8>,
     /// One for each target, in that order.
@@ -122,7 +122,7 @@ const SLOT: usize = 1;
 /// A message that is being received.
 struct Open {
     received: Received,
-    hash: Sha256,
+    hash: Hasher,
 }
 
 /// Messages that are made durable together: as many as have come while the disk was busy, ...
@@ -236,8 +236,8 @@ impl Stager {
     fn begin(&self, job: Job, prefix: usize, data: &[u8]) -> Open {
         let copies = job.targets.iter().map(|&target| (target, self.copy(&job, target))).collect();
         let head = Head::scan(&data[prefix..]);
-        let received = Received { job, octets: 0, sha256: [0; 32], head, prefix: data[..prefix].to_vec(), copies };
-        let mut open = Open { received, hash: Sha256::new() };
+        let received = Received { job, octets: 0, digest: [0; 32], head, prefix: data[..prefix].to_vec(), copies };
+        let mut open = Open { received, hash: Hasher::new() };
         self.append(&mut open, data, prefix);
         open
     }
@@ -290,7 +290,7 @@ impl Stager {
 
 impl Open {
     fn finish(mut self) -> Received {
-        self.received.sha256 = self.hash.finalize().into();
+        self.received.digest = self.hash.finalize().into();
         self.received
     }
 }

@@ -7,6 +7,7 @@ use super::host::{Host, HostMemory};
 use super::lost::LostChange;
 use super::quiet::Quiet;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
+use crate::plan::Prune;
 
 /// A destination as it is now: its name, and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +144,15 @@ pub enum Change {
         /// The look.
         quiet: Quiet,
     },
+    /// Messages that have been gone from the server for long are forgotten.
+    Prune {
+        /// The account.
+        account: Name,
+        /// Which.
+        prune: Prune,
+        /// Deleted ones that the server lists nevertheless: not these.
+        listed: Vec<MessageKey>,
+    },
     /// Quarantined messages are tried again or given up.
     Release {
         /// The account.
@@ -166,7 +176,8 @@ impl Change {
     /// Whose messages it may concern.
     pub(super) fn concern(&self) -> Concern<'_> {
         match self {
-            Self::Remember { .. } | Self::Quiet { .. } | Self::Host { .. } => Concern::Nothing,
+            // What is forgotten is in no listing that is known by its digest.
+            Self::Prune { .. } | Self::Remember { .. } | Self::Quiet { .. } | Self::Host { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }
             | Self::Begin { account, .. }
@@ -204,8 +215,8 @@ pub struct Stage {
     pub key: MessageKey,
     /// Octets as stored, without trace headers.
     pub octets: u64,
-    /// SHA-256 of the same.
-    pub sha256: [u8; 32],
+    /// BLAKE3 of the same.
+    pub digest: [u8; 32],
     /// Its Message-ID, if it has one.
     pub message_id: Option<String>,
     /// The digest of its header, if that identifies it.

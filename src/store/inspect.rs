@@ -54,8 +54,8 @@ pub enum Record {
         kind: &'static str,
         /// Size as stored.
         octets: Option<u64>,
-        /// SHA-256 of the same, in hexadecimal.
-        sha256: Option<String>,
+        /// BLAKE3 of the same, in hexadecimal.
+        digest: Option<String>,
         /// The Message-ID, escaped.
         message_id: Option<String>,
         /// When it came on record.
@@ -151,7 +151,7 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
         }
     }
     let mut find = transaction.prepare(
-        "SELECT a.name, m.uid, m.occurrence, m.kind, m.octets, m.sha256, m.message_id, m.seen, m.done, m.deleted
+        "SELECT a.name, m.uid, m.occurrence, m.kind, m.octets, m.digest, m.message_id, m.seen, m.done, m.deleted
          FROM message m JOIN account a ON a.id = m.account ORDER BY m.id",
     )?;
     let mut rows = find.query([])?;
@@ -166,7 +166,7 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
                 _ => "whole",
             },
             octets: row.get::<_, Option<i64>>(4)?.and_then(|octets| u64::try_from(octets).ok()),
-            sha256: row.get::<_, Option<Vec<u8>>>(5)?.map(|digest| hexadecimal(&digest)),
+            digest: row.get::<_, Option<Vec<u8>>>(5)?.map(|digest| hexadecimal(&digest)),
             message_id: row.get::<_, Option<String>>(6)?.map(|id| text::shown(id.as_bytes())),
             seen: row.get(7)?,
             done: row.get(8)?,

@@ -6,10 +6,11 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lost::Lost;
+use super::prune::GONE;
 use super::quiet;
 use super::schema::{kind, proof, state};
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
-use crate::plan::{Delivery, Progress, Standing};
+use crate::plan::{Delivery, Gone, Progress, Standing};
 
 /// What the state knows of an account's listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Known {
     pub missing: usize,
     /// As many of those the last listing did have.
     pub newly_missing: usize,
+    /// Messages that the server has no more.
+    pub gone: Gone,
     /// Tells this state from the one before another process has changed it.
     pub edition: i64,
     /// Whether its state was lost, and is still to be made out from its listing.
@@ -64,12 +67,8 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
         return Ok(Known { edition, standings: vec![None; keys.len()], ..Known::default() });
     };
     let mut known = Known { edition, begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
-    let (remembered, absent, stale): (i64, i64, i64) = connection
-        .prepare_cached(
-            "SELECT count(*), count(nullif(absent, 0)), count(iif(absent BETWEEN 1 AND unixepoch() - ?2, 1, NULL))
-             FROM message WHERE account = ?1 AND deleted IS NULL",
-        )?
-        .query_row([account, STALE], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let Counts { remembered, absent, stale, gone } = counts(connection, account)?;
+    known.gone = gone;
     let (mut found, mut found_absent) = (0, 0);
     known.standings.reserve(keys.len());
     for (index, key) in keys.iter().enumerate() {
@@ -96,6 +95,27 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
     Ok(known)
 }
 
+/// Numbers of an account's messages; of those that are not deleted, but for the ones that are gone.
+struct Counts {
+    remembered: i64,
+    absent: i64,
+    stale: i64,
+    gone: Gone,
+}
+
+fn counts(connection: &Connection, account: i64) -> rusqlite::Result<Counts> {
+    let query = format!(
+        "SELECT count(*) FILTER (WHERE deleted IS NULL), count(nullif(absent, 0)) FILTER (WHERE deleted IS NULL),
+         count(*) FILTER (WHERE deleted IS NULL AND absent BETWEEN 1 AND unixepoch() - ?2),
+         count({GONE}), min({GONE}) FROM message WHERE account = ?1"
+    );
+    connection.prepare_cached(&query)?.query_row([account, STALE], |row| {
+        let messages = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
+        let gone = Gone { messages, since: row.get(4)? };
+        Ok(Counts { remembered: row.get(0)?, absent: row.get(1)?, stale: row.get(2)?, gone })
+    })
+}
+
 /// What is known of one message.
 pub(super) fn standing(
     connection: &Connection,
@@ -119,7 +139,8 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
     // The place comes first: there is no index that would find the deliveries of one that has none.
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM place p CROSS JOIN delivery d ON d.place = p.id
+            "SELECT EXISTS (SELECT 1 FROM place WHERE location = ?1 AND used)
+             OR EXISTS (SELECT 1 FROM place p CROSS JOIN delivery d ON d.place = p.id
              WHERE p.location = ?1 AND d.state IN (?2, ?3))",
         )?
         .query_row(params![location.as_os_str().as_bytes(), state::STAGED, state::DELIVERED], |row| row.get(0))
@@ -127,7 +148,7 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
 
 fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
     let mut find = connection.prepare_cached(
-        "SELECT id, kind, done, deleted, sha256, absent, proof, iif(absent, message_id, NULL), head
+        "SELECT id, kind, done, deleted, digest, absent, proof, iif(absent, message_id, NULL), head
          FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
     )?;
     let mut rows = find.query(params![account, key.uid(), key.occurrence()])?;
@@ -140,8 +161,8 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
         (_, Some(at), None) => Some(match row.get(6)? {
             proof::CONTENT => Standing::Done(at),
             // What could prove it is there only while nothing has refuted it.
-            proof::HEADER => Standing::Matched { at, sha256: row.get(4)? },
-            _ => Standing::Matched { at, sha256: None },
+            proof::HEADER => Standing::Matched { at, digest: row.get(4)? },
+            _ => Standing::Matched { at, digest: None },
         }),
         (kind::HEADER, None, _) => Some(Standing::HeaderOnly(deliveries(connection, row.get(0)?)?)),
         (_, None, _) => Some(Standing::Open(deliveries(connection, row.get(0)?)?)),

@@ -3,7 +3,7 @@
 //! `account.lost` holds until the account's next listing, which alone can say which of the files
 //! are of which message; the transaction that takes them over ends it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -94,7 +94,7 @@ pub struct Adoption {
 pub struct Adopted {
     /// The message.
     pub key: MessageKey,
-    /// Octets and SHA-256 as they were on record, as far as the file tells them.
+    /// Octets and BLAKE3 hash as they were on record, as far as the file tells them.
     pub content: Option<(u64, [u8; 32])>,
     /// Whether the file holds only the header.
     pub header_only: bool,
@@ -158,37 +158,6 @@ pub(super) fn maildirs(connection: &Connection) -> rusqlite::Result<Vec<PathBuf>
     rows.collect()
 }
 
-/// Tokens of everything on record: of messages, of files that were named before their message's
-/// unique-id changed, and of those that are known only from a Maildir: their messages may be gone
-/// from the server.
-pub(super) fn tokens(
-    connection: &Connection,
-    of_message: fn(&Name, &MessageKey) -> String,
-    of_file: fn(&str) -> Option<String>,
-) -> rusqlite::Result<HashSet<String>> {
-    let mut tokens = HashSet::new();
-    let mut find =
-        connection.prepare("SELECT a.name, m.uid, m.occurrence FROM message m JOIN account a ON a.id = m.account")?;
-    let mut rows = find.query([])?;
-    while let Some(row) = rows.next()? {
-        let key = MessageKey::new(row.get_ref(1)?.as_blob().unwrap_or_default(), row.get(2)?);
-        if let (Some(account), Some(key)) = (Name::new(&row.get::<_, String>(0)?), key) {
-            tokens.insert(of_message(&account, &key));
-        }
-    }
-    let mut find = connection.prepare("SELECT detail FROM delivery WHERE state IN (?1, ?2) AND detail IS NOT NULL")?;
-    let mut rows = find.query([state::STAGED, state::DELIVERED])?;
-    while let Some(row) = rows.next()? {
-        tokens.extend(row.get_ref(0)?.as_str().ok().and_then(of_file));
-    }
-    let mut find = connection.prepare("SELECT DISTINCT token FROM salvaged")?;
-    let mut rows = find.query([])?;
-    while let Some(row) = rows.next()? {
-        tokens.insert(row.get(0)?);
-    }
-    Ok(tokens)
-}
-
 /// Files of these tokens, with their Maildirs.
 pub(super) fn files(
     connection: &Connection,
@@ -241,14 +210,14 @@ fn adopt_message(connection: &Connection, account: i64, message: &Adopted, now: 
         Whereabouts::Unclear(_) => None,
     });
     let seen = earliest.min().unwrap_or(now);
-    let (octets, sha256) = message.content.map(|(octets, sha256)| (i64::try_from(octets).ok(), sha256)).unzip();
+    let (octets, digest) = message.content.map(|(octets, digest)| (i64::try_from(octets).ok(), digest)).unzip();
     let kind = if message.header_only { kind::HEADER } else { kind::WHOLE };
     connection
         .prepare_cached(
-            "INSERT INTO message (account, uid, occurrence, octets, sha256, seen, kind)
+            "INSERT INTO message (account, uid, occurrence, octets, digest, seen, kind)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![account, message.key.uid(), message.key.occurrence(), octets.flatten(), sha256, seen, kind])?;
+        .execute(params![account, message.key.uid(), message.key.occurrence(), octets.flatten(), digest, seen, kind])?;
     let id: Option<i64> = connection
         .prepare_cached("SELECT id FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?
         .query_row(params![account, message.key.uid(), message.key.occurrence()], |row| row.get(0))

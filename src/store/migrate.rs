@@ -18,7 +18,7 @@ pub(super) fn missing(
 ) -> rusqlite::Result<Vec<Missing>> {
     let listed: HashSet<(&[u8], u32)> = listed.iter().flatten().map(|key| (key.uid(), key.occurrence())).collect();
     let mut find = connection.prepare_cached(
-        "SELECT m.uid, m.occurrence, m.sha256, m.head, m.kind, m.absent <> 0 FROM message m JOIN account a ON a.id = m.account
+        "SELECT m.uid, m.occurrence, m.digest, m.head, m.kind, m.absent <> 0 FROM message m JOIN account a ON a.id = m.account
          WHERE a.name = ?1 AND m.deleted IS NULL",
     )?;
     let mut rows = find.query([account.as_str()])?;
@@ -31,7 +31,7 @@ pub(super) fn missing(
         let Some(key) = MessageKey::new(uid, occurrence) else { continue };
         missing.push(Missing {
             key,
-            sha256: row.get(2)?,
+            digest: row.get(2)?,
             fingerprint: row.get(3)?,
             ignored: row.get::<_, i64>(4)? == kind::IGNORED,
             was_missing: row.get(5)?,

@@ -26,6 +26,7 @@ mod lookup;
 mod lost;
 mod migrate;
 mod open;
+mod prune;
 mod quiet;
 mod read;
 mod renew;
@@ -35,6 +36,7 @@ mod seal;
 mod sound;
 mod stage;
 mod thread;
+mod tokens;
 mod write;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -55,6 +57,7 @@ pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Re
 pub use renew::Renewal;
 pub use salvage::Salvaged;
 pub use thread::Store;
+pub use tokens::Tokens;
 
 /// Begins a transaction that is going to write: it waits for another process now, since one that
 /// has read before it writes would fail at once.

@@ -222,7 +222,7 @@ pub(super) fn open_for_reading(dir: &Path) -> Result<Option<Connection>, StoreEr
     Ok(Some(connection))
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
@@ -282,7 +282,8 @@ mod tests {
             "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
              ALTER TABLE message DROP COLUMN head; ALTER TABLE message DROP COLUMN proof;
              ALTER TABLE message DROP COLUMN crashes; ALTER TABLE message DROP COLUMN absent; DROP TABLE salvaged;",
-            "DROP TABLE quiet; DROP TABLE host;",
+            "DROP TABLE quiet; DROP TABLE host; ALTER TABLE place DROP COLUMN used;
+             ALTER TABLE message DROP COLUMN digest; ALTER TABLE message ADD COLUMN sha256 BLOB;",
         ];
         for (_, without) in (1..).zip(without).skip_while(|(older, _)| *older < format) {
             connection.execute_batch(without).expect("changed");

@@ -73,8 +73,8 @@ pub struct QuarantinedDelivery {
     pub attempts: u32,
     /// So often the program has died while it handled the message.
     pub crashes: u32,
-    /// The SHA-256 of its content, in hexadecimal, if it was ever retrieved whole.
-    pub sha256: Option<String>,
+    /// The BLAKE3 hash of its content, in hexadecimal, if it was ever retrieved whole.
+    pub digest: Option<String>,
 }
 
 /// A message in quarantine.
@@ -193,7 +193,7 @@ impl Reader {
 
 /// What an [`Event`] is read from.
 const EVENT: &str = "d.at, a.name, m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
-                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.sha256
+                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place";
 
@@ -222,13 +222,13 @@ fn quarantined_deliveries(
         "SELECT {EVENT} WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3 ORDER BY p.destination"
     ))?;
     let rows = find.query_map(params![account.as_str(), key.uid(), key.occurrence()], |row| {
-        let hex = |sha256: [u8; 32]| sha256.iter().map(|octet| format!("{octet:02x}")).collect();
+        let hex = |digest: [u8; 32]| digest.iter().map(|octet| format!("{octet:02x}")).collect();
         Ok(QuarantinedDelivery {
             event: event(row)?,
             first_seen: row.get(11)?,
             attempts: row.get(12)?,
             crashes: row.get(13)?,
-            sha256: row.get::<_, Option<[u8; 32]>>(14)?.map(hex),
+            digest: row.get::<_, Option<[u8; 32]>>(14)?.map(hex),
         })
     })?;
     rows.collect()

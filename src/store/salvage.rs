@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
 use super::open::beside;
 use super::schema::{kind, state};
-use super::sound::SANE;
+use super::sound::{SANE, SANE_SINCE};
 
 /// Tables in the order in which rows need each other, with the key to walk them by.
 const TABLES: [(&str, &str); 4] = [("account", "id"), ("place", "id"), ("message", "id"), ("delivery", "message")];
@@ -58,7 +58,7 @@ impl Source {
             if !columns.is_empty() && !self.copy(table, key, &columns, false, &transaction)? {
                 self.copy(table, key, &columns, true, &transaction)?;
             }
-            if let Some((_, sane)) = SANE.iter().find(|(name, _)| *name == table) {
+            for (_, sane) in SANE.into_iter().chain([SANE_SINCE]).filter(|(name, _)| *name == table) {
                 transaction.execute(&format!("DELETE FROM {table} WHERE NOT coalesce({sane}, 0)"), [])?;
             }
         }

@@ -46,6 +46,9 @@ CREATE TABLE host (
     lock_step_until INTEGER NOT NULL,
     PRIMARY KEY (name, port, encrypted)
 ) WITHOUT ROWID;
+ALTER TABLE place ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN digest BLOB;
+ALTER TABLE message DROP COLUMN sha256;
 ",
 ];
 
@@ -76,6 +79,7 @@ CREATE TABLE place (
     id          INTEGER PRIMARY KEY,
     destination TEXT NOT NULL,
     location    BLOB NOT NULL,      -- a Maildir's path, a server's address
+    used        INTEGER NOT NULL DEFAULT 0, -- mail has come here that is forgotten since
     UNIQUE (destination, location)
 );
 
@@ -85,7 +89,6 @@ CREATE TABLE message (
     uid         BLOB NOT NULL,
     occurrence  INTEGER NOT NULL,
     octets      INTEGER,            -- as stored, without trace headers
-    sha256      BLOB,               -- of the same
     message_id  TEXT,
     seen        INTEGER NOT NULL,   -- when the row was made
     kind        INTEGER NOT NULL,   -- 0 whole, 1 left alone at the first poll, 2 header only
@@ -95,6 +98,7 @@ CREATE TABLE message (
     proof       INTEGER NOT NULL DEFAULT 0, -- 0 its content came under this unique-id, 1 its header, 2 neither
     crashes     INTEGER NOT NULL DEFAULT 0, -- so often the program has died while handling it
     absent      INTEGER NOT NULL DEFAULT 0, -- since when listings have not had it; 0: the last one had it
+    digest      BLOB,               -- BLAKE3 of what `octets` counts
     UNIQUE (account, uid, occurrence)
 );
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
+use super::open::version;
 use super::schema;
 
 /// What holds for every row of a table, whatever the program did; a changed bit may break it.
@@ -18,7 +19,6 @@ pub(super) const SANE: [(&str, &str); 4] = [
         "typeof(uid) = 'blob' AND length(uid) BETWEEN 1 AND 512
          AND typeof(occurrence) = 'integer' AND occurrence BETWEEN 0 AND 4294967295
          AND typeof(octets) IN ('null', 'integer') AND typeof(seen) = 'integer' AND kind IN (0, 1, 2)
-         AND (sha256 IS NULL OR (typeof(sha256) = 'blob' AND length(sha256) = 32))
          AND typeof(message_id) IN ('null', 'text')
          AND typeof(done) IN ('null', 'integer') AND typeof(deleted) IN ('null', 'integer')",
     ),
@@ -28,6 +28,10 @@ pub(super) const SANE: [(&str, &str); 4] = [
          AND typeof(until) IN ('null', 'integer') AND typeof(detail) IN ('null', 'text')",
     ),
 ];
+
+/// The same, of columns that came later.
+pub(super) const SANE_SINCE: (&str, &str) =
+    ("message", "digest IS NULL OR (typeof(digest) = 'blob' AND length(digest) = 32)");
 
 /// Columns that hold text.
 const TEXT: [(&str, &str); 6] = [
@@ -56,8 +60,7 @@ pub(super) fn shape(connection: &Connection) -> rusqlite::Result<Vec<[Vec<u8>; 2
 /// Whether a database of this format has its tables; an older one is asked once it is brought up
 /// to it.
 fn has_our_shape(connection: &Connection) -> rusqlite::Result<bool> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version != schema::VERSION {
+    if version(connection)? != schema::VERSION {
         return Ok(true);
     }
     let model = Connection::open_in_memory()?;
@@ -94,7 +97,8 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
             }
         }
     }
-    for (table, sane) in SANE {
+    let is_current = version(connection)? == schema::VERSION;
+    for (table, sane) in SANE.into_iter().chain(is_current.then_some(SANE_SINCE)) {
         let wrong: i64 = connection.query_row(
             &format!("SELECT count(*) FROM {table} WHERE NOT coalesce({sane}, 0)"),
             [],

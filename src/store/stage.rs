@@ -42,7 +42,7 @@ pub(super) fn stage(
     let account = account_id(connection, account)?;
     let mut places = Places::new(connection);
     let mut insert = connection.prepare_cached(
-        "INSERT INTO message (account, uid, occurrence, octets, sha256, message_id, seen, kind, head)
+        "INSERT INTO message (account, uid, occurrence, octets, digest, message_id, seen, kind, head)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
     )?;
     let mut deliver = connection.prepare_cached(
@@ -58,7 +58,7 @@ pub(super) fn stage(
             stage.key.uid(),
             stage.key.occurrence(),
             i64::try_from(stage.octets).unwrap_or(i64::MAX),
-            stage.sha256,
+            stage.digest,
             stage.message_id,
             now,
             if stage.header_only { kind::HEADER } else { kind::WHOLE },
@@ -90,13 +90,13 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
     let id = message_id(connection, account, &stage.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     connection
         .prepare_cached(
-            "UPDATE message SET octets = ?2, sha256 = ?3, message_id = ?4, kind = ?5, head = ?6,
+            "UPDATE message SET octets = ?2, digest = ?3, message_id = ?4, kind = ?5, head = ?6,
                  done = NULL, deleted = NULL, absent = 0, proof = 0 WHERE id = ?1",
         )?
         .execute(params![
             id,
             i64::try_from(stage.octets).unwrap_or(i64::MAX),
-            stage.sha256,
+            stage.digest,
             stage.message_id,
             if stage.header_only { kind::HEADER } else { kind::WHOLE },
             stage.fingerprint

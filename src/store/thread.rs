@@ -1,6 +1,6 @@
 //! The thread that owns the database, and the handle to it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -14,7 +14,9 @@ use super::host::{self, Host, HostMemory};
 use super::lookup::{self, Known};
 use super::lost::{self, FoundFile, Lost};
 use super::open::{Condition, Opened};
+use super::prune;
 use super::seal::{Seal, break_seal};
+use super::tokens::{self, Tokens};
 use super::write;
 use super::{Claim, StoreError, migrate, open, quiet};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -188,6 +190,14 @@ impl Store {
         self.read(move |connection| write::staged(connection, account.as_ref())).await
     }
 
+    /// The time after which no file was delivered whose message is forgotten since; `None`: none is.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn forgotten(&self) -> Result<Option<UnixTime>, StoreError> {
+        self.read(prune::forgotten).await
+    }
+
     /// Tokens of everything on record, by these rules.
     ///
     /// # Errors
@@ -196,8 +206,8 @@ impl Store {
         &self,
         of_message: fn(&Name, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
-    ) -> Result<HashSet<String>, StoreError> {
-        self.read(move |connection| lost::tokens(connection, of_message, of_file)).await
+    ) -> Result<Tokens, StoreError> {
+        self.read(move |connection| tokens::tokens(connection, of_message, of_file)).await
     }
 
     /// Files that were found in Maildirs, by their tokens.

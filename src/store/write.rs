@@ -10,6 +10,7 @@ use super::change::{CRASHES, Change, Place, Release, Resolution, StagedDelivery}
 use super::host;
 use super::lost;
 use super::migrate;
+use super::prune;
 use super::quiet;
 use super::schema::{IN_INDEX, kind, state};
 use super::stage::{self, finish};
@@ -25,6 +26,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
+        Change::Prune { account, prune, listed } => prune::prune(connection, account, *prune, listed),
         Change::Quiet { account, quiet } => quiet::record(connection, account, quiet, now),
         Change::Host { host, memory } => host::remember(connection, host, memory),
         Change::Lost(change) => lost::apply(connection, change, now),

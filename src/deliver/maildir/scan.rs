@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::MaildirError;
 use super::name::Telling;
@@ -82,8 +82,8 @@ pub fn scan_failure(maildir: &Path, error: &io::Error) -> MaildirError {
 pub struct Held {
     /// Octets without the trace header that was put before the message.
     pub octets: u64,
-    /// SHA-256 of the same.
-    pub sha256: [u8; 32],
+    /// BLAKE3 of the same.
+    pub digest: [u8; 32],
     /// There is a header and nothing behind it.
     pub header_only: bool,
 }
@@ -96,12 +96,12 @@ pub fn hold(path: &Path) -> io::Result<Held> {
     let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let mut file = BufReader::with_capacity(1 << 16, File::options().read(true).custom_flags(nofollow).open(path)?);
     skip_trace(&mut file)?;
-    let (mut hash, mut octets, mut end) = (Sha256::new(), 0_u64, End::default());
+    let (mut hash, mut octets, mut end) = (Hasher::new(), 0_u64, End::default());
     let mut piece = vec![0; 1 << 16];
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok(Held { octets, sha256: hash.finalize().into(), header_only: !end.has_body });
+            return Ok(Held { octets, digest: hash.finalize().into(), header_only: !end.has_body });
         }
         hash.update(&piece[..read]);
         octets += read as u64;
@@ -207,8 +207,8 @@ mod tests {
         ] {
             std::fs::write(&path, format!("{before}{text}")).expect("written");
             let held = hold(&path).expect("read");
-            let sha256: [u8; 32] = Sha256::digest(text).into();
-            assert_eq!(held, Held { octets: text.len() as u64, sha256, header_only }, "{text:?}");
+            let digest: [u8; 32] = blake3::hash(text.as_bytes()).into();
+            assert_eq!(held, Held { octets: text.len() as u64, digest, header_only }, "{text:?}");
         }
     }
 }

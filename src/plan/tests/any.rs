@@ -28,12 +28,12 @@ fn deliveries() -> impl Strategy<Value = Box<[Delivery]>> {
 
 fn standing() -> impl Strategy<Value = Option<Standing>> {
     let at = || prop_oneof![Just(NOW), NOW - 3 * DAY as i64..NOW + 10, Just(i64::MIN), Just(i64::MAX)];
-    let sha256 = || prop::option::of(Just([0; 32]));
+    let digest = || prop::option::of(Just([0; 32]));
     prop_oneof![
         3 => Just(None),
         1 => Just(Some(Standing::Ignored)),
         4 => at().prop_map(|at| Some(Standing::Done(at))),
-        1 => (at(), sha256()).prop_map(|(at, sha256)| Some(Standing::Matched { at, sha256 })),
+        1 => (at(), digest()).prop_map(|(at, digest)| Some(Standing::Matched { at, digest })),
         1 => Just(Some(Standing::Reused)),
         1 => Just(Some(Standing::Deleted([0; 32]))),
         1 => deliveries().prop_map(|deliveries| Some(Standing::HeaderOnly(deliveries))),

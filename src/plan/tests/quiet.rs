@@ -14,7 +14,7 @@ fn what_stays_is_looked_at_once_a_day_and_what_becomes_due_when_it_does() {
     let hour = 3600;
     let keep = Policy { max_size: Some(50), ..Policy::default() };
     let after = Policy { retention: Retention::After(Duration::from_secs(DAY)), ..keep.clone() };
-    let matched = |at| Some(Standing::Matched { at, sha256: None });
+    let matched = |at| Some(Standing::Matched { at, digest: None });
     let deferred = |until| open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(until))]);
     let both = open(&[("home", Progress::Deferred(NOW + 20)), ("hub", Progress::Deferred(NOW + 10))]);
     let behind = open(&[("home", Progress::Staged), ("hub", Progress::Deferred(NOW + 10))]);

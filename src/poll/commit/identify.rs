@@ -22,13 +22,13 @@ pub(in crate::poll) struct Contents {
 
 impl Contents {
     /// What a message without unique-id is known by: if it had one before, that.
-    fn key_of(&mut self, sha256: &[u8; 32]) -> MessageKey {
-        if let Some(key) = self.elsewhere.get_mut(sha256).and_then(Vec::pop) {
+    fn key_of(&mut self, digest: &[u8; 32]) -> MessageKey {
+        if let Some(key) = self.elsewhere.get_mut(digest).and_then(Vec::pop) {
             return key;
         }
-        let occurrence = self.occurrences.entry(*sha256).or_insert(0);
+        let occurrence = self.occurrences.entry(*digest).or_insert(0);
         *occurrence += 1;
-        MessageKey::of_content(sha256, *occurrence - 1)
+        MessageKey::of_content(digest, *occurrence - 1)
     }
 }
 
@@ -39,11 +39,11 @@ impl Committer<'_> {
         let (mut changes, mut deletable) = (Vec::new(), Vec::new());
         let account = self.account;
         for mut received in batch {
-            let sha256 = received.sha256;
+            let digest = received.digest;
             let keys = |received: &Received| vec![received.job.key.clone()];
             match received.job.claim {
                 Claim::Listed => wanted.push(received),
-                Claim::New => match self.contents.elsewhere.get_mut(&sha256).and_then(Vec::pop) {
+                Claim::New => match self.contents.elsewhere.get_mut(&digest).and_then(Vec::pop) {
                     Some(from) if !received.job.header_only => {
                         let renamed = vec![Renamed { from, to: received.job.key.clone(), proven: true }];
                         changes.push(Change::Rename { account: account.clone(), renamed });
@@ -51,7 +51,7 @@ impl Committer<'_> {
                     }
                     _ => wanted.push(received),
                 },
-                Claim::Deleted(known) if known == sha256 => {
+                Claim::Deleted(known) if known == digest => {
                     warn!(%account, uid = %received.job.key, "the server had confirmed its deletion and lists it again");
                     changes.push(Change::Reappear { account: account.clone(), keys: keys(&received) });
                     self.tally.reappeared += 1;
@@ -59,7 +59,7 @@ impl Committer<'_> {
                 }
                 Claim::Deleted(_) => wanted.push(received),
                 Claim::Delivered(known) => {
-                    let same = known == sha256;
+                    let same = known == digest;
                     changes.push(Change::Prove { account: account.clone(), keys: keys(&received), same });
                     self.tally.recognised += 1;
                     match same {
@@ -68,7 +68,7 @@ impl Committer<'_> {
                     }
                 }
                 Claim::Nameless => {
-                    received.job.key = self.contents.key_of(&sha256);
+                    received.job.key = self.contents.key_of(&digest);
                     self.tally.contents.push(received.job.key.clone());
                     match self.by_content(&mut received).await? {
                         Content::Wanted => wanted.push(received),

@@ -37,7 +37,7 @@ fn listing(total: usize, found: usize, maildir: &str, header_only: bool) -> List
     for index in 0..found {
         let token = maildir::token(&name("a"), &key(index));
         let file = FoundFile { token: token.clone(), name: format!("cur/{index}.host:2,S"), at: 1000 };
-        held.insert(Path::new(maildir).join(&file.name), Held { octets: 5, sha256: [7; 32], header_only });
+        held.insert(Path::new(maildir).join(&file.name), Held { octets: 5, digest: [7; 32], header_only });
         files.insert(token, vec![(maildir.into(), file)]);
     }
     Listing { files, held, keys: (0..total).map(|index| Some(key(index))).collect() }

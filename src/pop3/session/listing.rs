@@ -1,6 +1,6 @@
 //! What UIDL has told, packed: enough to say whether it is what it was, and unpacked only if not.
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::ration::{Packed, Share};
 use super::transaction::Entry;
@@ -11,7 +11,8 @@ use crate::message::MessageNumber;
 pub struct Listing {
     packed: Packed,
     messages: usize,
-    digest: Sha256,
+    /// Boxed: it has two kilobytes, and listings move about.
+    digest: Box<Hasher>,
 }
 
 impl Listing {
@@ -20,7 +21,7 @@ impl Listing {
         let [a, b, c, d] = number.value().to_le_bytes();
         // None is longer (`UNIQUE_ID_LIMIT`).
         let [low, high] = u16::try_from(uid.len()).unwrap_or(u16::MAX).to_le_bytes();
-        self.digest.update([a, b, c, d, low, high]);
+        self.digest.update(&[a, b, c, d, low, high]);
         self.digest.update(uid);
         self.packed.push(share, number, uid);
         self.messages += 1;
@@ -36,10 +37,10 @@ impl Listing {
         self.messages == 0
     }
 
-    /// A SHA-256 of all numbers and unique-ids in their order: two listings with the same are the
+    /// A digest of all numbers and unique-ids in their order: two listings with the same are the
     /// same.
     pub fn digest(&self) -> [u8; 32] {
-        self.digest.clone().finalize().into()
+        self.digest.finalize().into()
     }
 
     /// The messages.  Their sizes are not known yet.
