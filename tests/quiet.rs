@@ -144,6 +144,22 @@ fn another_destination_gets_what_is_open_at_once() {
 }
 
 #[test]
+fn a_destination_that_waits_is_not_forgotten_when_another_has_got_its_mail() {
+    let (server, program) = (server(), Postrider::new());
+    for name in ["archive", "third"] {
+        std::fs::write(program.path(name), "a file stands where it should be").unwrap();
+    }
+    configure(&program, &server, &format!("{MAX_SIZE}deliver = [\"home\", \"archive\", \"third\"]"));
+    settle(&program, &server, 74);
+    for (name, code) in [("archive", 74), ("third", 0)] {
+        std::fs::remove_file(program.path(name)).unwrap();
+        set_deferrals_due(&program);
+        program.run(&["fetch"]).assert_code(code);
+        assert_eq!(count_messages(&program.path(name)), 2, "{name}");
+    }
+}
+
+#[test]
 fn without_the_destination_that_failed_the_messages_are_done() {
     let (server, program) = half_delivered("retention = \"delete\"");
     configure(&program, &server, &format!("{MAX_SIZE}deliver = \"home\"\nretention = \"delete\""));

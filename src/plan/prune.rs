@@ -9,7 +9,7 @@ use super::seconds;
 use crate::message::UnixTime;
 
 /// Messages that are gone, and remembered for each account at most; the oldest are given up first.
-const MOST: usize = 50_000;
+const MOST: usize = 100_000;
 
 /// But none that has been gone for less, however many there are: an answer to QUIT may have been lost,
 /// and a server that is being moved shows its mail again within days.
