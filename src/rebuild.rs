@@ -116,7 +116,7 @@ async fn complete(
     // A directory that never had a state takes the word of any; no other may be asked.
     let instance = (lost != Lost::Unknown).then(|| store.instance().to_owned());
     let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(store.maildirs().await?).collect();
-    // Files up to then may be of messages that are forgotten: they tell nothing.
+    // Files up to then may be of messages that are forgotten: they do not tell that anything is lost.
     let forgotten = store.forgotten().await?;
     let (mut changes, mut scanned, mut unknown, mut known) = (Vec::new(), Vec::new(), 0, None);
     for maildir in maildirs {
@@ -126,11 +126,8 @@ async fn complete(
                 let of_file = |name: &str| Telling::of(name).map(|told| told.token.to_owned());
                 known = Some(store.tokens(maildir::token, of_file).await?);
             }
-            files.retain(|file| {
-                let is_known = known.as_ref().is_some_and(|known: &Tokens| known.contains(&file.token));
-                !is_known && Some(file.at) > forgotten
-            });
-            unknown += files.len();
+            files.retain(|file| !known.as_ref().is_some_and(|known: &Tokens| known.contains(&file.token)));
+            unknown += files.iter().filter(|file| Some(file.at) > forgotten).count();
         } else if lost == Lost::Unknown {
             // It is going to be made.
             continue;

@@ -16,7 +16,7 @@ const MOST: usize = 100_000;
 pub const SHORTEST: Duration = Duration::from_secs(7 * 86_400);
 
 /// Messages that one poll gives up at most, so that none has to wait for long.
-const AT_A_TIME: usize = 2_000;
+const AT_A_TIME: usize = 10_000;
 
 /// Messages of an account that the server has no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

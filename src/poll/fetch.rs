@@ -217,11 +217,11 @@ fn decided(account: &Account, inventory: &mut Inventory) -> Vec<Change> {
 
 /// What is to be forgotten of what the server has no more.
 fn forgotten(account: &Account, inventory: &Inventory) -> Option<Change> {
-    // Its missing messages are what others are compared with.
-    let prune = match inventory.recognised.migrating {
-        true => return None,
-        false => plan::prune(inventory.gone, account.history, unix_now())?,
-    };
+    // Missing messages are what others are compared with, and one without a unique-id may be any of them.
+    if inventory.recognised.migrating || inventory.listing().iter().any(|listed| listed.key.is_none()) {
+        return None;
+    }
+    let prune = plan::prune(inventory.gone, account.history, unix_now())?;
     let is_deleted = |listed: &&Listed| matches!(listed.standing, Some(Standing::Deleted(_)));
     let listed = inventory.listing().iter().filter(is_deleted).filter_map(|listed| listed.key.clone()).collect();
     Some(Change::Prune { account: account.name.clone(), prune, listed })

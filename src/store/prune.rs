@@ -4,6 +4,8 @@
 //! database were an older copy of itself, the time up to which such files may be is kept in `meta`: a
 //! copy that was put back has forgotten none that is younger than itself.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::schema::state;
@@ -11,8 +13,10 @@ use super::write::account_id;
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::Prune;
 
-/// Since when the server does not have a message: the expression for a row of `message`; NULL while it has.
-pub(super) const GONE: &str = "coalesce(deleted, nullif(absent, 0))";
+/// Since when the server does not have the message of a row of `message`; NULL while it has, for one that was
+/// left alone at the first poll, which stays so for ever, and where a clock was wrong.
+pub(super) const GONE: &str = "iif(kind <> 1 AND max(seen, coalesce(done, 0)) <= coalesce(deleted, absent),
+     coalesce(deleted, nullif(absent, 0)), NULL)";
 
 /// The row of `meta`.
 const FORGOTTEN: &str = "forgotten";
@@ -25,23 +29,26 @@ pub(super) fn prune(
     listed: &[MessageKey],
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
-    // What was never delivered has no place in it either, and is not in quarantine.
+    let listed: HashSet<(&[u8], u32)> = listed.iter().map(|key| (key.uid(), key.occurrence())).collect();
     let mut find = connection.prepare_cached(&format!(
-        "SELECT id, uid, occurrence, max(seen, coalesce(done, 0)) FROM message m WHERE account = ?1 AND {GONE} < ?2
+        "SELECT id, uid, occurrence,
+             max(seen, coalesce(done, 0), coalesce((SELECT max(at) FROM delivery WHERE message = m.id), 0))
+         FROM message m WHERE account = ?1 AND {GONE} < ?2
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message = m.id AND d.state NOT IN (?3, ?4))
-         ORDER BY {GONE} LIMIT ?5"
+         ORDER BY {GONE}"
     ))?;
-    let most = i64::try_from(prune.messages).unwrap_or(i64::MAX);
-    let mut rows = find.query(params![account, prune.before, state::DELIVERED, state::SKIPPED, most])?;
+    let mut rows = find.query(params![account, prune.before, state::DELIVERED, state::SKIPPED])?;
     let (mut ids, mut youngest) = (Vec::new(), None);
-    while let Some(row) = rows.next()? {
-        let (uid, occurrence) = (row.get_ref(1)?.as_blob().unwrap_or_default(), row.get::<_, u32>(2)?);
-        if listed.iter().any(|key| key.uid() == uid && key.occurrence() == occurrence) {
-            continue;
+    while ids.len() < prune.messages
+        && let Some(row) = rows.next()?
+    {
+        let key = (row.get_ref(1)?.as_blob().unwrap_or_default(), row.get::<_, u32>(2)?);
+        if !listed.contains(&key) {
+            ids.push(row.get::<_, i64>(0)?);
+            youngest = youngest.max(Some(row.get::<_, UnixTime>(3)?));
         }
-        ids.push(row.get::<_, i64>(0)?);
-        youngest = youngest.max(Some(row.get::<_, UnixTime>(3)?));
     }
+    drop(rows);
     let mut mark = connection.prepare_cached(
         "UPDATE place SET used = 1 WHERE used = 0 AND id IN (SELECT place FROM delivery WHERE message = ?1 AND state = ?2)",
     )?;
@@ -72,7 +79,8 @@ mod tests {
     use crate::store::{lookup, schema};
 
     const DAY: i64 = 86_400;
-    /// A message of account 1 with one delivery: its unique-id, `deleted`, `absent`, its delivery's state.
+    /// A message of account 1 that was done on day 1, with one delivery: its unique-id, `deleted`, `absent`, its
+    /// delivery's state.
     type Row = (&'static str, Option<i64>, i64, i64);
 
     fn database(rows: &[Row]) -> Connection {
@@ -88,12 +96,12 @@ mod tests {
             let id = connection
                 .prepare(
                     "INSERT INTO message (account, uid, occurrence, seen, kind, done, deleted, absent)
-                     VALUES (1, ?1, 0, 10, 0, 20, ?2, ?3)",
+                     VALUES (1, ?1, 0, 80000, 0, 86400, ?2, ?3)",
                 )
                 .and_then(|mut insert| insert.insert(params![uid.as_bytes(), deleted, absent]))
                 .expect("inserted");
             connection
-                .execute("INSERT INTO delivery (message, place, state, at) VALUES (?1, 1, ?2, 20)", [id, *delivery])
+                .execute("INSERT INTO delivery (message, place, state, at) VALUES (?1, 1, ?2, 86401)", [id, *delivery])
                 .expect("inserted");
         }
         connection
@@ -119,18 +127,22 @@ mod tests {
             ("deleted-since", Some(9 * DAY), 0, state::DELIVERED),
             ("quarantined", None, 5 * DAY, state::QUARANTINED),
             ("there", None, 0, state::DELIVERED),
+            ("when the clock was wrong", None, DAY / 2, state::DELIVERED),
         ]);
+        connection
+            .execute("INSERT INTO message (account, uid, occurrence, seen, kind, absent) VALUES (1, x'7a', 0, 1, 1, 9)", [])
+            .expect("one that was left alone");
         let listed = [MessageKey::new(b"deleted-and-listed", 0).expect("a key")];
         let wish = Prune { messages: 100, before: 6 * DAY };
         assert_eq!(prune(&connection, &name("b"), wish, &[]).expect("pruned"), 0, "another account's");
         assert_eq!(forgotten(&connection).expect("read"), None);
         assert_eq!(prune(&connection, &name("a"), wish, &listed).expect("pruned"), 2);
         let others = ["absent-since", "deferred", "deleted-and-listed", "deleted-since", "quarantined", "there"];
-        assert_eq!(left(&connection), others);
-        assert_eq!(forgotten(&connection).expect("read"), Some(20));
+        assert_eq!(left(&connection), [&others[..], &["when the clock was wrong", "z"]].concat());
+        assert_eq!(forgotten(&connection).expect("read"), Some(DAY + 1));
         let deliveries: i64 =
             connection.query_row("SELECT count(*) FROM delivery", [], |row| row.get(0)).expect("counted");
-        assert_eq!(deliveries, 6);
+        assert_eq!(deliveries, 7);
     }
 
     #[test]
