@@ -130,7 +130,10 @@ mod tests {
             ("when the clock was wrong", None, DAY / 2, state::DELIVERED),
         ]);
         connection
-            .execute("INSERT INTO message (account, uid, occurrence, seen, kind, absent) VALUES (1, x'7a', 0, 1, 1, 9)", [])
+            .execute(
+                "INSERT INTO message (account, uid, occurrence, seen, kind, absent) VALUES (1, x'7a', 0, 1, 1, 9)",
+                [],
+            )
             .expect("one that was left alone");
         let listed = [MessageKey::new(b"deleted-and-listed", 0).expect("a key")];
         let wish = Prune { messages: 100, before: 6 * DAY };

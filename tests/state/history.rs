@@ -60,7 +60,11 @@ fn what_is_gone_for_longer_than_history_is_forgotten() {
     std::fs::write(state_file(&program, "state.db"), copy).expect("written");
     end_without_order(&program);
     let run = program.run(&["fetch"]).assert_success();
-    assert!(run.stderr.contains("older than it was") && run.stderr.contains("6 messages that are not"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("older than it was") && run.stderr.contains("6 messages that are not"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(count_messages(&program.path("home")), 7);
 }
 
