@@ -34,8 +34,9 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(account.endpoint.route, Route::Direct { source: None });
     assert_eq!(account.policy, Policy::default());
     assert_eq!((account.interval, account.timeout, account.deadline), (secs(300), secs(60), secs(3600)));
+    assert_eq!(account.history, secs(180 * 86_400));
     let config = parse_text(&with_account("")).expect("sound");
-    assert_eq!((config.max_concurrent_polls, config.max_polls_per_host), (50, 10));
+    assert_eq!((config.max_concurrent_polls, config.max_polls_per_host), (100, 10));
     assert_eq!(config.log_level, tracing::Level::INFO);
     // The tests' file is the system's; what others get is `paths`' to show.
     assert_eq!(
@@ -125,6 +126,7 @@ fn every_account_key_has_its_effect() {
         }),
         ("max-size = 1_000", |a| a.policy.max_size == Some(1000)),
         ("max-messages = 1", |a| a.policy.max_messages == Some(1)),
+        ("history = \"7d\"", |a| a.history == secs(7 * 86_400)),
         ("timeout = \"2m\"", |a| a.timeout == secs(120)),
         ("deadline = \"2h\"", |a| a.deadline == secs(7200)),
         ("received-header = false", |a| !a.received_header),

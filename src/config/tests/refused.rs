@@ -71,6 +71,7 @@ fn a_bad_account_key_is_one_problem_that_says_what_is_wanted() {
         ),
         ("auth = [\"plain\", \"auto\"]", "`auto` stands alone, without other mechanisms"),
         ("interval = \"5s\"", "`interval` must be from 10s to 31d"),
+        ("history = \"6d\"", "`history` must be from 7d to 36500d"),
         ("interval = 300", "`interval`: a bare number has no unit: write \"300s\" or the like"),
         ("interval = \"300\"", "`interval`: the number has no unit: write 90s, 5m, 2h or 14d"),
         ("retention = 14", "`retention`: a bare number has no unit: write \"14d\" or the like"),

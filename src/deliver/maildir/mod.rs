@@ -87,10 +87,14 @@ impl Failure for MaildirError {
     }
 }
 
+/// Where messages arrive, from the Maildir's root.
+const NEW: &str = "./new";
+
 /// An open Maildir.
 #[derive(Debug)]
 pub struct Maildir {
     path: PathBuf,
+    root: OwnedFd,
     tmp: Arc<OwnedFd>,
     new: OwnedFd,
 }
@@ -131,13 +135,23 @@ impl Maildir {
             }
         }
         let open = |sub| open_directory(&path.join(sub)).map_err(failed("cannot be opened"));
-        Ok(Self { path: path.clone(), tmp: Arc::new(open("tmp")?), new: open("new")? })
+        Ok(Self {
+            path: path.clone(),
+            root: open_root(path).map_err(failed("cannot be opened"))?,
+            tmp: Arc::new(open("tmp")?),
+            new: open("new")?,
+        })
     }
 
     /// Opens a Maildir only if it is there whole.
     pub fn open_existing(path: &Path) -> Option<Self> {
         let open = |sub| open_directory(&path.join(sub)).ok();
-        Some(Self { path: path.to_owned(), tmp: Arc::new(open("tmp")?), new: open("new")? })
+        Some(Self {
+            path: path.to_owned(),
+            root: open_root(path).ok()?,
+            tmp: Arc::new(open("tmp")?),
+            new: open("new")?,
+        })
     }
 
     /// Its folder.
@@ -182,9 +196,18 @@ impl Maildir {
     /// Makes the names in `new/` durable.
     ///
     /// # Errors
-    /// The disk failed.
+    /// The disk failed, or somebody has put another folder in the place of the one that was opened: then
+    /// the next look finds out where the messages are.
     pub fn sync_new(&self) -> Result<(), MaildirError> {
-        rustix::fs::fsync(&self.new).map_err(|error| failure(&self.path, "new/ cannot be synced", &error.into()))
+        let failed = |error: Errno| failure(&self.path, "new/ cannot be synced", &error.into());
+        rustix::fs::fsync(&self.new).map_err(failed)?;
+        let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+        let synced = rustix::fs::fstat(&self.new).map(identity).map_err(failed)?;
+        let there = rustix::fs::statat(&self.root, NEW, AtFlags::empty()).map(identity).map_err(failed)?;
+        match synced == there {
+            true => Ok(()),
+            false => Err(failure(&self.path, "new/ cannot be synced", &io::Error::other("it is another folder now"))),
+        }
     }
 
     /// Moves `tmp/NAME` to `new/NAME`, never replacing a file.
@@ -193,9 +216,11 @@ impl Maildir {
     /// The move failed; the file is still in `tmp/`, or its move is found out by the next look.
     pub fn publish(&self, name: &str) -> Result<(), MaildirError> {
         let failed = |error: Errno| failure(&self.path, "a message cannot be moved to new/", &error.into());
-        match rustix::fs::renameat_with(&self.tmp, name, &self.new, name, RenameFlags::NOREPLACE) {
+        // By its name from the root: mail in a folder that was put aside would not be found by anybody.
+        let to = format!("{NEW}/{name}");
+        match rustix::fs::renameat_with(&self.tmp, name, &self.root, &to, RenameFlags::NOREPLACE) {
             // Not every file system has it; a link never replaces either.
-            Err(Errno::INVAL | Errno::NOSYS) => self.link_and_unlink(name).map_err(failed),
+            Err(Errno::INVAL | Errno::NOSYS) => self.link_and_unlink(name, &to).map_err(failed),
             result => result.map_err(failed),
         }
     }
@@ -220,20 +245,20 @@ impl Maildir {
         matches!((self.has_draft(name), self.has_message(name)), (Ok(false), Ok(false)))
     }
 
-    fn link_and_unlink(&self, name: &str) -> Result<(), Errno> {
-        match rustix::fs::linkat(&self.tmp, name, &self.new, name, AtFlags::empty()) {
+    fn link_and_unlink(&self, name: &str, to: &str) -> Result<(), Errno> {
+        match rustix::fs::linkat(&self.tmp, name, &self.root, to, AtFlags::empty()) {
             // NFS may say so although this very link worked: the same file then.
-            Err(Errno::EXIST) if self.is_same(name)? => {}
+            Err(Errno::EXIST) if self.is_same(name, to)? => {}
             result => result?,
         }
         rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty())
     }
 
-    fn is_same(&self, name: &str) -> Result<bool, Errno> {
-        let inode = |dir: &OwnedFd| {
+    fn is_same(&self, name: &str, to: &str) -> Result<bool, Errno> {
+        let inode = |dir: &OwnedFd, name: &str| {
             rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| (stat.st_dev, stat.st_ino))
         };
-        Ok(inode(&self.tmp)? == inode(&self.new)?)
+        Ok(inode(&self.tmp, name)? == inode(&self.root, to)?)
     }
 
     /// Whether `tmp/NAME` is there.
@@ -343,6 +368,12 @@ fn make_directory(path: &Path) -> io::Result<bool> {
         Err(_) if path.is_dir() => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// The Maildir's folder itself, which need not be readable.
+fn open_root(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(Into::into)
 }
 
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {

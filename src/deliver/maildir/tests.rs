@@ -34,13 +34,28 @@ fn no_file_is_ever_replaced() {
     let (_dir, maildir) = maildir();
     std::fs::write(maildir.path().join("new/n"), "old").expect("written");
     for publish in [Maildir::publish, |maildir: &Maildir, name: &str| {
-        maildir.link_and_unlink(name).map_err(|error| failure(maildir.path(), "x", &error.into()))
+        maildir
+            .link_and_unlink(name, &format!("{NEW}/{name}"))
+            .map_err(|error| failure(maildir.path(), "x", &error.into()))
     }] {
         maildir.create("n".into()).expect("made").keep();
         publish(&maildir, "n").expect_err("refused");
         assert_eq!(std::fs::read(maildir.path().join("new/n")).expect("read"), b"old");
         std::fs::remove_file(maildir.path().join("tmp/n")).expect("still there");
     }
+}
+
+#[test]
+fn a_folder_that_was_put_in_the_place_of_new_is_noticed_and_gets_the_mail() {
+    let (_dir, maildir) = maildir();
+    maildir.create("n".into()).expect("made").keep();
+    maildir.sync_new().expect("the folder that was opened");
+    std::fs::rename(maildir.path().join("new"), maildir.path().join("old")).expect("moved");
+    std::fs::create_dir(maildir.path().join("new")).expect("made");
+    maildir.publish("n").expect("moved");
+    let error = maildir.sync_new().expect_err("another folder was synced").to_string();
+    assert!(error.contains("it is another folder now"), "{error}");
+    assert_eq!(names(&maildir, "new"), ["n"]);
 }
 
 #[test]
