@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use blake3::Hasher;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -176,6 +177,29 @@ impl Outbox<'_> {
         }
     }
 
+    /// The next load.  A batch that waits for the disk is handed over while the server is silent.
+    fn next(&mut self, loads: &mut mpsc::Receiver<Vec<Piece>>) -> Option<Vec<Piece>> {
+        if self.batch.is_empty() {
+            return loads.blocking_recv();
+        }
+        let room = Handle::current().block_on(async {
+            tokio::select! {
+                biased;
+                load = loads.recv() => Err(load),
+                room = self.batches.reserve() => Ok(room),
+            }
+        });
+        match room {
+            Ok(Ok(room)) => {
+                self.octets = 0;
+                room.send(std::mem::take(&mut self.batch));
+                loads.blocking_recv()
+            }
+            Ok(Err(_)) => None,
+            Err(load) => load,
+        }
+    }
+
     /// Hands over the batch, as soon as it can be taken.
     fn hand_over(&mut self) -> bool {
         self.octets = 0;
@@ -188,7 +212,7 @@ impl Stager {
     pub(super) fn run(&self, mut loads: mpsc::Receiver<Vec<Piece>>, batches: &mpsc::Sender<Vec<Received>>) {
         let mut outbox = Outbox::new(batches, &self.sinks);
         let (mut whole, mut open) = (Vec::new(), None);
-        while let Some(load) = loads.blocking_recv() {
+        while let Some(load) = outbox.next(&mut loads) {
             for piece in load {
                 self.take(piece, &mut open, &mut whole, &mut outbox);
             }
