@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use left::Left;
 pub use matching::{Missing, has_migrated, match_headers};
-pub use prune::{Gone, Prune, SHORTEST, prune};
+pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
 
 use crate::message::{MessageKey, MessageNumber, Name, UnixTime};

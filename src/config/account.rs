@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::credential::SecretSource;
 use crate::message::Name;
-use crate::plan::{Initial, Oversize, Policy, Retention, SHORTEST};
+use crate::plan::{Initial, Oversize, Policy, Retention, SHORTEST_HISTORY};
 use crate::poll::{Account, Credential};
 use crate::sasl::{Mechanism, Proof};
 use crate::secret::Secret;
@@ -17,7 +17,7 @@ use super::reader::Reader;
 /// Servers lock out who comes more often; longer than a month is a typing error.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(31 * 86_400));
 /// What comes back within days must not come twice.
-const HISTORY: (Duration, Duration) = (SHORTEST, Duration::from_secs(36_500 * 86_400));
+const HISTORY: (Duration, Duration) = (SHORTEST_HISTORY, Duration::from_secs(36_500 * 86_400));
 /// RFC 1939 §3 lets a server be silent for ten minutes.
 pub(super) const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 /// A first poll over a slow line may take days.

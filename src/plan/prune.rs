@@ -13,7 +13,7 @@ const MOST: usize = 100_000;
 
 /// But none that has been gone for less, however many there are: an answer to QUIT may have been lost,
 /// and a server that is being moved shows its mail again within days.
-pub const SHORTEST: Duration = Duration::from_secs(7 * 86_400);
+pub const SHORTEST_HISTORY: Duration = Duration::from_secs(7 * 86_400);
 
 /// Messages that one poll gives up at most, so that none has to wait for long.
 const AT_A_TIME: usize = 10_000;
@@ -41,8 +41,8 @@ pub fn prune(gone: Gone, history: Duration, now: UnixTime) -> Option<Prune> {
     let ago = |time| now.saturating_sub(seconds(time));
     let excess = gone.messages.saturating_sub(MOST);
     let prune = match excess {
-        0 => Prune { messages: AT_A_TIME, before: ago(history.max(SHORTEST)) },
-        _ => Prune { messages: excess.min(AT_A_TIME), before: ago(SHORTEST) },
+        0 => Prune { messages: AT_A_TIME, before: ago(history.max(SHORTEST_HISTORY)) },
+        _ => Prune { messages: excess.min(AT_A_TIME), before: ago(SHORTEST_HISTORY) },
     };
     gone.since.is_some_and(|since| since < prune.before).then_some(prune)
 }
