@@ -11,6 +11,7 @@ fn age(program: &Postrider, days: i64) {
     let older =
         "UPDATE message SET seen = seen - ?1, done = done - ?1, deleted = deleted - ?1, absent = max(absent - ?1, 0)";
     database.execute(older, [seconds]).expect("changed");
+    database.execute("UPDATE delivery SET at = at - ?1", [seconds]).expect("changed");
     let new = program.path("home/new");
     for file in std::fs::read_dir(&new).expect("new/") {
         let name = file.expect("an entry").file_name().into_string().expect("a name");
