@@ -1,21 +1,21 @@
 //! A connection that messages are sent through, one after the other.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::Rset;
+use tokio::io::AsyncWriteExt as _;
 
 use super::body::Converter;
 use super::envelope::{Addresses, Command, Dialogue, refusal};
 use super::extensions::Extensions;
 use super::opening::{self, Opened};
-use super::wire::Control;
+use super::wire::SharedWire;
 use super::{Place, Reply, SendError, Settings, SmtpError};
 use crate::header::Head;
 use crate::secret::Secret;
-use crate::spool::{Pieces, Spool};
+use crate::spool::{PIECE_LIMIT, Spool};
 
 /// Time for the reply to MAIL, RCPT or RSET (RFC 5321 §4.5.3.2.2 and .3).
 const COMMAND_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -43,7 +43,7 @@ pub struct Accepted {
 /// A connection to an SMTP server.
 pub struct Client {
     connection: AsyncSmtpConnection,
-    control: Arc<Control>,
+    wire: SharedWire,
     extensions: Extensions,
     tls_version: Option<&'static str>,
     addresses: Addresses,
@@ -53,6 +53,8 @@ pub struct Client {
     asked: usize,
     /// Nothing is in the middle: the next message may begin.
     usable: bool,
+    /// What is written of a message, kept for the next one.
+    buffer: Vec<u8>,
 }
 
 impl Client {
@@ -63,17 +65,19 @@ impl Client {
     /// be followed.  Mail or a password has been sent to nobody else than the verified server.
     pub async fn connect(settings: &Settings, secret: Option<&Secret>) -> Result<Client, SmtpError> {
         let addresses = Addresses::of(settings)?;
-        let Opened { connection, control, extensions, tls_version } = opening::open(settings, secret).await?;
+        let Opened { connection, wire, extensions, tls_version } = opening::open(settings, secret).await?;
+        let asked = wire.lock().replies();
         Ok(Client {
-            asked: control.replies(),
             connection,
-            control,
+            wire,
             extensions,
             tls_version,
             addresses,
             server: settings.endpoint.shown(),
             timeout: settings.timeout,
+            asked,
             usable: true,
+            buffer: Vec::new(),
         })
     }
 
@@ -115,14 +119,14 @@ impl Client {
         }
         self.envelope(groups).await?;
         let reply = self.message(&top, spool).await?;
-        self.usable = self.control.replies() == self.asked;
+        self.usable = self.wire.lock().replies() == self.asked;
         Ok(Accepted { reply: reply.text })
     }
 
     /// Says farewell, without caring for the answer.
     pub async fn quit(mut self) {
         if self.usable {
-            self.control.set_reply_limit(QUIT_LIMIT);
+            self.wire.lock().set_reply_limit(QUIT_LIMIT);
             let _ = tokio::time::timeout(QUIT_LIMIT, self.connection.quit()).await;
         }
     }
@@ -145,7 +149,7 @@ impl Client {
                 return Err(dialogue.refusal().unwrap_or(lost));
             }
         }
-        if self.control.replies() != self.asked {
+        if self.wire.lock().replies() != self.asked {
             let what = "more replies than commands".to_owned();
             return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }));
         }
@@ -161,7 +165,7 @@ impl Client {
     async fn exchange(&mut self, group: Vec<Command>, dialogue: &mut Dialogue) -> Result<(), SmtpError> {
         let lines: String = group.iter().map(Command::line).collect();
         let count = u32::try_from(group.len()).unwrap_or(u32::MAX);
-        self.control.set_reply_limit(self.timeout.max(COMMAND_LIMIT).saturating_mul(count));
+        self.wire.lock().set_reply_limit(self.timeout.max(COMMAND_LIMIT).saturating_mul(count));
         self.asked += group.len();
         for (at, command) in group.into_iter().enumerate() {
             let result = match at {
@@ -172,7 +176,7 @@ impl Client {
             let reply = match result {
                 Ok(response) => reply_of(&response),
                 Err(error) => opening::reply_of(&error)
-                    .ok_or_else(|| SmtpError::from_lettre(place.clone(), &error, self.control.is_closed()))?,
+                    .ok_or_else(|| SmtpError::from_lettre(place.clone(), &error, self.wire.lock().is_closed()))?,
             };
             if reply.is_closing() {
                 return Err(SmtpError::Refused { place, reply });
@@ -184,40 +188,30 @@ impl Client {
 
     /// The message, and the reply to its final dot.
     async fn message(&mut self, top: &[u8], spool: &Spool) -> Result<Reply, SendError> {
-        self.control.begin_body();
-        self.control.set_reply_limit(self.timeout.max(FINAL_LIMIT));
+        self.wire.lock().set_reply_limit(self.timeout.max(FINAL_LIMIT));
         self.asked += 1;
-        let mut unreadable = None;
-        let body = Body {
-            top: Some(top),
-            pieces: spool.pieces(),
-            converter: Converter::default(),
-            control: &self.control,
-            unreadable: &mut unreadable,
-        };
-        let result = self.connection.message_iter(body).await;
-        if let Some(error) = unreadable {
-            return Err(SendError::Local(error));
-        }
-        let outcome_unknown = self.control.is_dot_sent();
-        self.control.begin_body();
         let place = Place { server: self.server.clone(), step: "end of the message" };
-        let reply = match result {
-            Ok(response) => reply_of(&response),
-            Err(error) => match opening::reply_of(&error) {
-                Some(reply) => reply,
-                None => {
-                    let source = SmtpError::from_lettre(place, &error, self.control.is_closed());
-                    let lost = SendError::Lost { outcome_unknown, source };
-                    return Err(if outcome_unknown { lost } else { self.last_words().await.unwrap_or(lost) });
+        if let Err(broken) = self.transmit(top, spool).await {
+            return Err(match broken {
+                Broken::Unreadable(error) => SendError::Local(error),
+                Broken::Unwritable { error, outcome_unknown } => {
+                    let lost = SendError::Lost { outcome_unknown, source: SmtpError::from_io(place, error) };
+                    if outcome_unknown { lost } else { self.last_words().await.unwrap_or(lost) }
                 }
-            },
+            });
+        }
+        let reply = match self.connection.read_response().await {
+            Ok(response) => reply_of(&response),
+            Err(error) => opening::reply_of(&error).ok_or_else(|| {
+                let source = SmtpError::from_lettre(place.clone(), &error, self.wire.lock().is_closed());
+                SendError::Lost { outcome_unknown: true, source }
+            })?,
         };
         if reply.is_closing() {
             return Err(SendError::Lost { outcome_unknown: false, source: SmtpError::Refused { place, reply } });
         }
         if let Some(refusal) = refusal(&reply, format!("end of the message: {reply}")) {
-            self.usable = self.control.replies() == self.asked;
+            self.usable = self.wire.lock().replies() == self.asked;
             return Err(refusal);
         }
         if !reply.is_completed() {
@@ -225,6 +219,34 @@ impl Client {
             return Err(SendError::Lost { outcome_unknown: true, source: SmtpError::Protocol { place, what } });
         }
         Ok(reply)
+    }
+
+    /// Writes the message and its final dot, in pieces as large as those of the spool.
+    async fn transmit(&mut self, top: &[u8], spool: &Spool) -> Result<(), Broken> {
+        let (mut converter, mut out) = (Converter::default(), std::mem::take(&mut self.buffer));
+        out.clear();
+        converter.convert(top, &mut out);
+        let mut pieces = spool.pieces();
+        // Without the dot nobody takes what cannot be read to its end.
+        while let Some(piece) = pieces.next_piece().map_err(Broken::Unreadable)? {
+            converter.convert(piece, &mut out);
+            if out.len() >= PIECE_LIMIT {
+                let written = self.wire.write_all(&out).await;
+                written.map_err(|error| Broken::Unwritable { error, outcome_unknown: false })?;
+                out.clear();
+            }
+        }
+        let text = out.len();
+        converter.end(&mut out);
+        let mut written = 0;
+        while written < out.len() {
+            let result = self.wire.write(&out[written..]).await;
+            let result =
+                result.and_then(|octets| if octets > 0 { Ok(octets) } else { Err(io::ErrorKind::WriteZero.into()) });
+            written += result.map_err(|error| Broken::Unwritable { error, outcome_unknown: written > text })?;
+        }
+        self.buffer = out;
+        self.wire.flush().await.map_err(|error| Broken::Unwritable { error, outcome_unknown: true })
     }
 
     /// What the server has said before it closed in the middle of a message.  Without it a
@@ -237,10 +259,10 @@ impl Client {
 
     /// Forgets the envelope, so that the next message can begin.
     async fn reset(&mut self) {
-        self.control.set_reply_limit(self.timeout.max(COMMAND_LIMIT));
+        self.wire.lock().set_reply_limit(self.timeout.max(COMMAND_LIMIT));
         self.asked += 1;
         let done = self.connection.command(Rset).await;
-        self.usable = done.is_ok() && self.control.replies() == self.asked;
+        self.usable = done.is_ok() && self.wire.lock().replies() == self.asked;
     }
 
     fn lost(&self, step: &'static str, error: impl FnOnce(Place) -> SmtpError) -> SendError {
@@ -267,34 +289,10 @@ fn top(head: &Head, prefix: &[u8], message_id: &str) -> Vec<u8> {
     top
 }
 
-/// The message as lettre takes it: pieces that cannot fail.  When reading fails after all, the
-/// wire lets nothing more through, the final dot included.
-struct Body<'a> {
-    top: Option<&'a [u8]>,
-    pieces: Pieces<'a>,
-    converter: Converter,
-    control: &'a Control,
-    unreadable: &'a mut Option<io::Error>,
-}
-
-impl Iterator for Body<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        if let Some(top) = self.top.take() {
-            return Some(self.converter.convert(top));
-        }
-        match self.pieces.next_piece() {
-            Ok(Some(piece)) => Some(self.converter.convert(piece)),
-            Ok(None) => {
-                self.control.end_body();
-                None
-            }
-            Err(error) => {
-                self.control.stop_writing();
-                *self.unreadable = Some(error);
-                None
-            }
-        }
-    }
+/// A message was not written to its end.
+enum Broken {
+    /// The spool cannot be read; no dot was sent.
+    Unreadable(io::Error),
+    /// The connection; the server may have the message if some of the dot was sent.
+    Unwritable { error: io::Error, outcome_unknown: bool },
 }

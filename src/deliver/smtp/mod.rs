@@ -4,9 +4,9 @@
 //! from what is put off and from what is unknown ([`SendError`]): nothing is lost, and a copy can
 //! only be sent twice where the final reply was lost (RFC 1047).
 //!
-//! The commands, their quoting and the dots are lettre's (`AsyncSmtpConnection`; its transport
-//! and pool are not used, since a cancelled send would put a half-used connection back).  What
-//! lettre leaves open is done here: `opening` greets, encrypts and logs in; `wire` bounds what a
+//! The commands, their quoting, the login and the replies are lettre's (`AsyncSmtpConnection`; its
+//! transport and pool are not used, since a cancelled send would put a half-used connection back).
+//! What lettre leaves open is done here: `opening` greets and encrypts; `wire` bounds what a
 //! server may say and how long it may take; `body` makes the message safe for DATA.
 //!
 //! An eight-bit message is announced where the server has 8BITMIME and sent as it is where it has

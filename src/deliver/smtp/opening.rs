@@ -5,14 +5,13 @@
 //! Before encryption is up where it is wanted, nothing but EHLO and STARTTLS is sent.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 
 use super::extensions::Extensions;
-use super::wire::{Control, Wire};
+use super::wire::{SharedWire, Wire};
 use super::{Place, Reply, Settings, SmtpError};
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::secret::Secret;
@@ -23,7 +22,7 @@ const DOMAIN_LIMIT: usize = 255;
 /// A connection that takes mail.
 pub(super) struct Opened {
     pub(super) connection: AsyncSmtpConnection,
-    pub(super) control: Arc<Control>,
+    pub(super) wire: SharedWire,
     pub(super) extensions: Extensions,
     pub(super) tls_version: Option<&'static str>,
 }
@@ -51,12 +50,11 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
     let is_private = wire.stream().is_encrypted() || endpoint.is_private();
     let place = || Place { server: endpoint.shown(), step: "EHLO" };
     let wire = wire.hand_over(&extensions.answer()).map_err(|error| SmtpError::from_io(place(), error))?;
-    let control = wire.control();
-    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello)
+    let connection = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &hello)
         .await
-        .map_err(|error| SmtpError::from_lettre(place(), &error, control.is_closed()))?;
+        .map_err(|error| SmtpError::from_lettre(place(), &error, wire.lock().is_closed()))?;
 
-    let mut opened = Opened { connection, control, extensions, tls_version };
+    let mut opened = Opened { connection, wire, extensions, tls_version };
     if let Some(credentials) = credentials {
         if !is_private {
             return Err(SmtpError::ClearLogin { server: endpoint.shown() });
@@ -80,7 +78,7 @@ impl Opened {
         match reply_of(&error) {
             Some(reply) if reply.is_permanent() => Err(SmtpError::LoginRefused { server, reply }),
             Some(reply) => Err(SmtpError::Refused { place, reply }),
-            None => Err(SmtpError::from_lettre(place, &error, self.control.is_closed())),
+            None => Err(SmtpError::from_lettre(place, &error, self.wire.lock().is_closed())),
         }
     }
 }
