@@ -66,6 +66,18 @@ fn every_message_reaches_a_real_server_once_octet_for_octet_with_its_sender() {
 }
 
 #[test]
+fn a_server_that_serves_few_connections_gets_all_mail_through_them() {
+    let server = MailboxServer::start(Message::several(200, Mix::Tiny));
+    let hub = ScriptedSmtp::start_with(SmtpBehaviour { limit: Some(2), ..SmtpBehaviour::default() });
+    let lines = "deliver = \"hub\"\nretention = \"delete\"";
+    let program = Postrider::with_config(&[mailbox(server.port(), "a", lines), smtp("hub", hub.port())].concat());
+    let run = program.run(&["fetch"]).assert_success();
+    assert_eq!(run.stderr, "");
+    assert_eq!((hub.received().len(), server.remaining()), (200, 0));
+    assert!((1..=2).contains(&hub.refused()), "it is not asked again: {}", hub.refused());
+}
+
+#[test]
 fn retention_delete_deletes_only_what_the_server_has_accepted() {
     let (server, hub) = (Dovecot::start(), Postfix::start());
     let wanted = server.fill("user1", &Fill::new(100, Mix::Tiny));

@@ -42,6 +42,8 @@ pub struct SmtpBehaviour {
     /// Whether a message is kept when the server hangs or drops at its final dot:
     /// the lost reply of RFC 1047.
     pub keep_at_lost_dot: bool,
+    /// So many connections are served at a time; any more are refused by their greeting.
+    pub limit: Option<usize>,
     /// So many octets of a body are kept; size and hash are always of the whole.
     pub keep_octets: usize,
 }
@@ -55,6 +57,7 @@ impl Default for SmtpBehaviour {
             hang_at: None,
             drop_at: None,
             keep_at_lost_dot: false,
+            limit: None,
             keep_octets: 16 << 20,
         }
     }
@@ -89,6 +92,8 @@ struct State {
     received: Vec<Received>,
     commands: Vec<String>,
     messages: usize,
+    open: usize,
+    refused: usize,
 }
 
 impl ScriptedSmtp {
@@ -104,7 +109,12 @@ impl ScriptedSmtp {
         let listener = Listener::start(move |_, connection| {
             let behaviour = lock(&for_threads).behaviour.clone();
             let state = Arc::clone(&for_threads);
-            Session { state, behaviour, connection, number: 0, mail: None, rcpt: Vec::new() }.serve()
+            lock(&state).open += 1;
+            let session =
+                Session { state: Arc::clone(&state), behaviour, connection, number: 0, mail: None, rcpt: Vec::new() };
+            let served = session.serve();
+            lock(&state).open -= 1;
+            served
         });
         Self { listener, state }
     }
@@ -136,6 +146,11 @@ impl ScriptedSmtp {
         lock(&self.state).commands.clone()
     }
 
+    /// How many connections were one too many.
+    pub fn refused(&self) -> usize {
+        lock(&self.state).refused
+    }
+
     /// How many connections there have been.
     pub fn connections(&self) -> usize {
         self.listener.connections()
@@ -164,6 +179,9 @@ struct Session {
 
 impl Session {
     fn serve(mut self) -> io::Result<()> {
+        if self.is_one_too_many() {
+            return self.connection.send_line("421 4.7.0 too many connections");
+        }
         if matches!(self.stage(Stage::Connect, "220 test ESMTP")?, Next::Close) {
             return Ok(());
         }
@@ -192,6 +210,13 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    fn is_one_too_many(&self) -> bool {
+        let mut state = lock(&self.state);
+        let refuse = self.behaviour.limit.is_some_and(|limit| state.open > limit);
+        state.refused += usize::from(refuse);
+        refuse
     }
 
     fn hear(&mut self) -> io::Result<Option<String>> {

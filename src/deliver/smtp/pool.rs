@@ -1,10 +1,14 @@
 //! Connections to one server, kept for the next message and shared by all polls.
+//!
+//! How many a server wants to have from one client it does not say until it fails one (Exim serves
+//! 20 in all).  So one more that fails while others work costs no message anything: fewer are
+//! opened for a while.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Accepted, Client, SendError, Settings, SmtpError};
 use crate::credential::CredentialError;
@@ -13,8 +17,14 @@ use crate::header::Head;
 use crate::spool::Spool;
 
 /// Connections to one server at a time.  Postfix allows 50 from one address; four keep it busy
-/// while we wait for our own disk.
+/// while we wait for our own disk, and after a crash no more messages than these are sent twice.
 const CONNECTIONS: usize = 4;
+
+/// A server works that has let us in or taken a message so recently.
+const WORKS_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a server is not asked for more connections after one too many.
+const NARROW_LIMIT: Duration = Duration::from_secs(2 * 60);
 
 /// A connection that has rested longer may have been closed by the server.
 const REST_LIMIT: Duration = Duration::from_secs(20);
@@ -58,8 +68,19 @@ pub enum DeliveryError {
 /// The connections to one server.
 pub struct Pool {
     settings: Settings,
-    resting: Mutex<Vec<(Client, Instant)>>,
+    connections: Mutex<Connections>,
     permits: Semaphore,
+}
+
+#[derive(Default)]
+struct Connections {
+    resting: Vec<(Client, Instant)>,
+    /// Those that are in use.
+    lent: usize,
+    /// When the server has last let us in, or taken a message.
+    worked: Option<Instant>,
+    /// Permits that are held back, and since when.
+    narrowed: Option<(usize, Instant)>,
 }
 
 impl fmt::Debug for Pool {
@@ -71,7 +92,7 @@ impl fmt::Debug for Pool {
 impl Pool {
     /// No connection yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, resting: Mutex::default(), permits: Semaphore::new(CONNECTIONS) }
+        Self { settings, connections: Mutex::default(), permits: Semaphore::new(CONNECTIONS) }
     }
 
     /// Sends that may run at the same time.
@@ -103,7 +124,9 @@ impl Pool {
             Some((_, source)) => Some(source.read().await?),
             None => None,
         };
-        Ok(Client::connect(&self.settings, secret.as_ref()).await?)
+        let client = Client::connect(&self.settings, secret.as_ref()).await?;
+        self.lock().worked = Some(Instant::now());
+        Ok(client)
     }
 
     /// Sends one message; see [`Client::send`].
@@ -117,23 +140,31 @@ impl Pool {
         message_id: &str,
         spool: &Spool,
     ) -> Result<Accepted, DeliveryError> {
-        let Ok(_permit) = self.permits.acquire().await else {
-            return Err(DeliveryError::Send(SendError::Deferred { reason: "postrider is ending".into() }));
-        };
-        if let Some(mut client) = self.rested() {
-            match client.send(head, prefix, message_id, spool).await {
-                // It had been closed while it rested: nothing was sent, a new one will do.
-                Err(SendError::Lost { outcome_unknown: false, .. }) => {}
-                result => {
-                    self.rest(client);
-                    return result.map_err(DeliveryError::Send);
+        loop {
+            self.widen(Instant::now());
+            let Ok(permit) = self.permits.acquire().await else {
+                return Err(DeliveryError::Send(SendError::Deferred { reason: "postrider is ending".into() }));
+            };
+            if let Some(client) = self.rested() {
+                let mut lent = self.lend(client);
+                match lent.client.send(head, prefix, message_id, spool).await {
+                    // It had been closed while it rested, as a rule; a new one will do.
+                    Err(SendError::Lost { outcome_unknown: false, .. }) => {}
+                    result => return lent.give_back(result),
                 }
             }
+            let client = match self.connect().await {
+                Ok(client) => client,
+                Err(error) if self.is_one_too_many(&error, Instant::now()) => {
+                    self.narrow(permit);
+                    continue;
+                }
+                Err(error) => return Err(DeliveryError::Unavailable(error)),
+            };
+            let mut lent = self.lend(client);
+            let result = lent.client.send(head, prefix, message_id, spool).await;
+            return lent.give_back(result);
         }
-        let mut client = self.connect().await.map_err(DeliveryError::Unavailable)?;
-        let result = client.send(head, prefix, message_id, spool).await;
-        self.rest(client);
-        result.map_err(DeliveryError::Send)
     }
 
     /// Closes the connections that rest.
@@ -143,16 +174,74 @@ impl Pool {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn rested(&self) -> Option<Client> {
-        let mut resting = self.resting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        resting.retain(|(_, since)| since.elapsed() < REST_LIMIT);
-        resting.pop().map(|(client, _)| client)
+        let mut connections = self.lock();
+        connections.resting.retain(|(_, since)| since.elapsed() < REST_LIMIT);
+        connections.resting.pop().map(|(client, _)| client)
     }
 
     fn rest(&self, client: Client) {
         if client.is_usable() {
-            let mut resting = self.resting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            resting.push((client, Instant::now()));
+            self.lock().resting.push((client, Instant::now()));
         }
+    }
+
+    fn lend(&self, client: Client) -> Lent<'_> {
+        self.lock().lent += 1;
+        Lent { client, count: Count(self) }
+    }
+
+    /// Whether it is this connection that the server does not want: it is there, and serves
+    /// others.  What is wrong with the login or the settings is wrong for all of them.
+    fn is_one_too_many(&self, error: &UnavailableError, now: Instant) -> bool {
+        let is_of_server = matches!(error.class(), Class::TryLater | Class::Unreachable | Class::Protocol);
+        let Connections { resting, lent, worked, .. } = &*self.lock();
+        let works = worked.is_some_and(|at| now.duration_since(at) < WORKS_LIMIT);
+        is_of_server && works && (*lent > 0 || !resting.is_empty())
+    }
+
+    /// One connection less.  There is another one, which has a permit of its own or leaves one.
+    fn narrow(&self, permit: SemaphorePermit<'_>) {
+        permit.forget();
+        let narrowed = &mut self.lock().narrowed;
+        *narrowed = Some((narrowed.map_or(0, |(permits, _)| permits) + 1, Instant::now()));
+    }
+
+    fn widen(&self, now: Instant) {
+        let is_over = |(_, since): &mut (usize, Instant)| now.duration_since(*since) >= NARROW_LIMIT;
+        if let Some((permits, _)) = self.lock().narrowed.take_if(is_over) {
+            self.permits.add_permits(permits);
+        }
+    }
+}
+
+/// A connection in use.
+struct Lent<'a> {
+    client: Client,
+    count: Count<'a>,
+}
+
+impl Lent<'_> {
+    fn give_back(self, result: Result<Accepted, SendError>) -> Result<Accepted, DeliveryError> {
+        let Self { client, count } = self;
+        let pool = count.0;
+        if result.is_ok() {
+            pool.lock().worked = Some(Instant::now());
+        }
+        pool.rest(client);
+        result.map_err(DeliveryError::Send)
+    }
+}
+
+/// Counts a connection in use, also if its sending is cancelled.
+struct Count<'a>(&'a Pool);
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        self.0.lock().lent -= 1;
     }
 }
