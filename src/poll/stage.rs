@@ -318,3 +318,52 @@ impl Open {
         self.received
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn received() -> Received {
+        let job = Job {
+            number: MessageNumber::new(1).expect("not 0"),
+            key: MessageKey::new(b"x", 0).expect("a key"),
+            octets: None,
+            header_only: false,
+            targets: Vec::new(),
+            claim: Claim::New,
+            suspect: false,
+            completes: true,
+        };
+        let (head, prefix, copies) = (Head::default(), Vec::new(), Vec::new());
+        Received { job, octets: 1, digest: [0; 32], head, prefix, copies }
+    }
+
+    #[test]
+    fn a_batch_goes_as_soon_as_the_disk_is_free_while_nothing_more_comes() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (server, mut loads) = mpsc::channel(1);
+        let (batches, mut disk) = mpsc::channel(1);
+        let mut outbox = Outbox::new(&batches, &[]);
+        for _ in 0..2 {
+            outbox.put(&mut vec![received()]);
+            assert!(outbox.offer());
+        }
+        assert_eq!(outbox.batch.len(), 1, "the disk is busy with the first one");
+        let handle = runtime.handle();
+        let outbox = &mut outbox;
+        std::thread::scope(move |scope| {
+            let waiting = scope.spawn(move || {
+                let _runtime = handle.enter();
+                outbox.next(&mut loads).is_none()
+            });
+            for _ in 0..2 {
+                let batch = handle.block_on(async { tokio::time::timeout(Duration::from_secs(10), disk.recv()).await });
+                assert_eq!(batch.ok().flatten().map(|batch| batch.len()), Some(1));
+            }
+            drop(server);
+            assert!(waiting.join().expect("no panic"), "the loads have ended");
+        });
+    }
+}
