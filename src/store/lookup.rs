@@ -134,16 +134,23 @@ pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<
     Ok(number.map_or(Lost::No, Lost::of_number))
 }
 
-/// Whether a message has ever come to this location, whatever its destination was called.
+/// Whether a message has ever come to this location, or is staged there, whatever its destination was called.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
-    // The place comes first: there is no index that would find the deliveries of one that has none.
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM place WHERE location = ?1 AND used)
-             OR EXISTS (SELECT 1 FROM place p CROSS JOIN delivery d ON d.place = p.id
-             WHERE p.location = ?1 AND d.state IN (?2, ?3))",
-        )?
-        .query_row(params![location.as_os_str().as_bytes(), state::STAGED, state::DELIVERED], |row| row.get(0))
+    let mut find = connection.prepare_cached("SELECT id, used FROM place WHERE location = ?1")?;
+    let places = find.query_map([location.as_os_str().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let places: Vec<(i64, bool)> = places.collect::<rusqlite::Result<_>>()?;
+    if places.iter().any(|(_, used)| *used) {
+        return Ok(true);
+    }
+    // Only until the first delivery there.  Of one place, since a join would make an index of all deliveries.
+    let mut find =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE place = ?1 AND state IN (?2, ?3))")?;
+    for (place, _) in places {
+        if find.query_row(params![place, state::STAGED, state::DELIVERED], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {

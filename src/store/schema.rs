@@ -47,6 +47,7 @@ CREATE TABLE host (
     PRIMARY KEY (name, port, encrypted)
 ) WITHOUT ROWID;
 ALTER TABLE place ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+UPDATE place SET used = 1 WHERE id IN (SELECT place FROM delivery WHERE state = 3);
 ALTER TABLE message ADD COLUMN digest BLOB;
 ALTER TABLE message DROP COLUMN sha256;
 ",
@@ -79,7 +80,7 @@ CREATE TABLE place (
     id          INTEGER PRIMARY KEY,
     destination TEXT NOT NULL,
     location    BLOB NOT NULL,      -- a Maildir's path, a server's address
-    used        INTEGER NOT NULL DEFAULT 0, -- mail has come here that is forgotten since
+    used        INTEGER NOT NULL DEFAULT 0, -- mail has come here
     UNIQUE (destination, location)
 );
 

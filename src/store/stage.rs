@@ -15,11 +15,12 @@ use crate::plan;
 struct Places<'a> {
     connection: &'a Connection,
     known: Vec<(&'a Place, i64)>,
+    used: Vec<i64>,
 }
 
 impl<'a> Places<'a> {
     fn new(connection: &'a Connection) -> Self {
-        Self { connection, known: Vec::new() }
+        Self { connection, known: Vec::new(), used: Vec::new() }
     }
 
     fn id(&mut self, place: &'a Place) -> rusqlite::Result<i64> {
@@ -30,6 +31,16 @@ impl<'a> Places<'a> {
         let id = place_id(self.connection, place)?;
         self.known.push((place, id));
         Ok(id)
+    }
+
+    /// Mail has come to this one (`lookup::knows`).
+    fn mark_used(&mut self, place: i64) -> rusqlite::Result<()> {
+        if !self.used.contains(&place) {
+            let mark = "UPDATE place SET used = 1 WHERE id = ?1 AND used = 0";
+            self.connection.prepare_cached(mark)?.execute([place])?;
+            self.used.push(place);
+        }
+        Ok(())
     }
 }
 
@@ -128,6 +139,9 @@ pub(super) fn settle(
     for outcome in outcomes {
         let place = places.id(&outcome.place)?;
         let message = message_id(connection, account, &outcome.key)?;
+        if matches!(outcome.ending, Ending::Delivered(_)) {
+            places.mark_used(place)?;
+        }
         // Nearly always it was staged, and is delivered now.
         if let (Ending::Delivered(detail), Some(message)) = (&outcome.ending, message)
             && deliver.execute(params![message, place, state::DELIVERED, now, detail])? > 0
@@ -192,4 +206,36 @@ pub(super) fn finish(connection: &Connection, message: i64, now: UnixTime) -> ru
         )?
         .execute(params![message, now, kind::WHOLE, state::DELIVERED, state::SKIPPED])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::message::MessageKey;
+    use crate::store::{lookup, schema};
+
+    #[test]
+    fn where_mail_has_come_to_is_known_without_a_look_at_its_deliveries() {
+        let connection = Connection::open_in_memory().expect("made");
+        connection.execute_batch(schema::CREATE).expect("made");
+        let account = Name::new("a").expect("a name");
+        let end = |at: &str, ending| {
+            let place = Place { destination: Name::new("home").expect("a name"), location: at.into() };
+            let outcome = Outcome { key: MessageKey::new(b"x", 0).expect("a key"), place, ending };
+            settle(&connection, &account, &[outcome], 1).expect("settled");
+        };
+        let knows = |at: &str| lookup::knows(&connection, Path::new(at)).expect("read");
+        end("/a", Ending::Deferred("full".into()));
+        assert!(!knows("/a"));
+        end("/a", Ending::Delivered("file".into()));
+        connection.execute("DELETE FROM delivery", []).expect("deleted");
+        assert!(knows("/a"));
+        assert!(!knows("/b"));
+        // Of a place that is not marked yet, one that is staged tells.
+        end("/b", Ending::Deferred("full".into()));
+        connection.execute("UPDATE delivery SET state = ?1", [state::STAGED]).expect("changed");
+        assert!(knows("/b"));
+    }
 }
