@@ -143,7 +143,7 @@ pub enum SendError {
     /// The connection is of no use any more.
     #[error("{source}")]
     Lost {
-        /// The whole message was sent and nothing is known of what became of it.
+        /// Some of what ends the message was sent, and nothing is known of what became of it.
         outcome_unknown: bool,
         /// What happened.
         source: SmtpError,
