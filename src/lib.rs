@@ -32,8 +32,16 @@
 //!
 //! # What is not taken at its word
 //!
-//! * **Unique-ids** (`poll/recognise.rs`): one that vanishes is not forgotten, one that is back is
-//!   compared by its header, and when all have changed, mail is matched by header or content.
+//! **A unique-id is a hint, the content is the identity.**  What cannot be undone, to delete a message or never to
+//! fetch it, is not done on a hint alone.
+//!
+//! * **Unique-ids** (`plan/identity.rs`, `poll/recognise.rs`, `poll/examine.rs`): a message whose size has changed,
+//!   that was away, whose unique-id several had, or that is to be deleted in a later session is compared by its
+//!   header; where that cannot tell, by its content (`poll/commit/identify.rs`).  A row of the state whose unique-id
+//!   is another message's is *set apart* and goes on being known by header and content.  When all have changed, mail
+//!   is matched likewise.
+//! * **Names** (`store/mailbox.rs`, `plan/places.rs`): what is known belongs to a mailbox and to a place, not to what
+//!   the configuration calls them.
 //! * **A server's replies** (`poll/proof.rs`): behind each group of messages the server is asked for
 //!   the unique-id of one of them; without the right answer none of the group is delivered.
 //! * **The database** ([`store`], [`rebuild`]): a seal tells at the next start whether it is as it was

@@ -41,7 +41,9 @@ pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Conte
     }
     poll::recover(&store, None).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
-    Ok(Context { store, outlets: Arc::new(outlets(&config.destinations, &Outlets::new())), cancel })
+    let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
+    let (mailboxes, told) = (poll::mailboxes(&config.accounts), Arc::default());
+    Ok(Context { store, outlets, mailboxes, told, cancel })
 }
 
 /// Destinations in use; those that have not changed keep their connections.

@@ -219,6 +219,7 @@ impl Committer<'_> {
             key: received.job.key.clone(),
             octets: received.octets,
             digest: received.digest,
+            listed: received.job.octets,
             message_id: received.head.message_id.clone(),
             fingerprint: received.head.fingerprint,
             header_only: received.job.header_only,
@@ -341,6 +342,7 @@ mod tests {
             claim: Claim::Listed,
             suspect: false,
             completes: true,
+            due: false,
         };
         let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");

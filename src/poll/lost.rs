@@ -16,8 +16,8 @@ use super::sink::Sink;
 use super::{Account, Context, unix_now};
 use crate::deliver::maildir::{self, Held};
 use crate::message::{MessageKey, Name};
-use crate::plan::{Initial, Oversize, Policy, Retention, Standing};
-use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, Place, StoreError, Whereabouts};
+use crate::plan::{Initial, Oversize, Place, Policy, Retention, Standing};
+use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, StoreError, Whereabouts};
 
 /// Files by the tokens of their messages, with their Maildirs.
 type Files = HashMap<String, Vec<(PathBuf, FoundFile)>>;
@@ -185,7 +185,7 @@ impl Case<'_> {
         let mut places = Vec::new();
         for (place, is_maildir) in self.places {
             let progress: Vec<_> =
-                on_record.iter().filter(|delivery| delivery.destination == place.destination).collect();
+                on_record.iter().filter(|delivery| delivery.place.destination == place.destination).collect();
             if progress.iter().any(|delivery| crate::plan::is_over(&delivery.progress)) {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::error::{DestinationError, PollError};
 use crate::deliver::maildir::{Maildir, MaildirError};
 use crate::deliver::{Kind, Outlet};
-use crate::store::Place;
+use crate::plan::Place;
 
 /// A destination of this poll.
 #[derive(Debug)]

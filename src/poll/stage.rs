@@ -36,8 +36,10 @@ pub(super) struct Job {
     pub(super) claim: Claim,
     /// The last poll has died of it.
     pub(super) suspect: bool,
-    /// Whether it is delivered everywhere once these have it, and may then be deleted.
+    /// Whether it is delivered everywhere once these have it, and is to be deleted then.
     pub(super) completes: bool,
+    /// Whether it is to be deleted if it turns out to be what was delivered before.
+    pub(super) due: bool,
 }
 
 impl Job {
@@ -50,7 +52,7 @@ impl Job {
 /// What a message may turn out to be once its content is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// What it is listed as.
+    /// What is on its way to some of its destinations, or another one with its unique-id.
     Listed,
     /// New, or one that was called otherwise.
     New,
@@ -335,6 +337,7 @@ mod tests {
             claim: Claim::New,
             suspect: false,
             completes: true,
+            due: false,
         };
         let (head, prefix, copies) = (Head::default(), Vec::new(), Vec::new());
         Received { job, octets: 1, digest: [0; 32], head, prefix, copies }

@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::commit::{Committer, Contents};
 use super::error::PollError;
-use super::fetch::deletes;
 use super::progress::Progress;
 use super::receive::{Dock, Harvest, Receiver};
 use super::report::Tally;
@@ -88,7 +87,7 @@ impl Transfer<'_> {
             session,
             dock: Dock::new(loads),
             sinks,
-            deletable: deletes(account).then_some(deletions),
+            deletable: deletions,
             max_size: account.policy.max_size,
             trace,
             attempts: &attempts,

@@ -29,6 +29,8 @@ type Watcher = Arc<dyn Fn(&str) + Send + Sync>;
 impl MailboxServer {
     /// The user's name.
     pub const USER: &str = "user";
+    /// Another name that opens the same mailbox.
+    pub const OTHER_USER: &str = "alias";
     /// The user's password.
     pub const PASSWORD: &str = "secret";
 
@@ -78,6 +80,12 @@ impl MailboxServer {
     pub fn remaining_uids(&self) -> Vec<String> {
         let messages = &lock(&self.state).messages;
         messages.iter().filter_map(|message| message.uid.as_deref()).map(lossy).collect()
+    }
+
+    /// The messages that are there, as they are on the wire.
+    pub fn remaining_octets(&self) -> Vec<Vec<u8>> {
+        let messages = lock(&self.state).messages.clone();
+        messages.iter().map(|message| message.pieces(false).flat_map(|piece| piece.into_owned()).collect()).collect()
     }
 
     /// What a client must get of the marked messages that are there now.
@@ -306,7 +314,7 @@ impl Session {
         if let Some(text) = self.behaviour.refuse_login.clone() {
             return self.line(&text);
         }
-        if user != MailboxServer::USER || password != MailboxServer::PASSWORD {
+        if ![MailboxServer::USER, MailboxServer::OTHER_USER].contains(&user) || password != MailboxServer::PASSWORD {
             return self.line("-ERR [AUTH] wrong user or password");
         }
         let messages = lock(&self.state).messages.clone();
