@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 8] = [
 const BESIDE: &[(&str, &str)] = &[
     ("config", "poll"),        // the settings of an account live with the code that obeys them
     ("deliver", "credential"), // the login of a mail server
+    ("deliver", "filesystem"), // names that nobody else has
     ("deliver", "net"),
     ("deliver", "spool"),    // a message on its way to a mail server
     ("message", "text"),     // a unique-id is shown escaped
@@ -34,6 +35,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("oauth", "credential"), // the secret of a client
     ("oauth", "net"),
     ("pop3::session", "net"),
+    ("spool", "filesystem"), // names that nobody else has
     ("store", "filesystem"), // a database on a network file system is refused
 ];
 

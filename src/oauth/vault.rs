@@ -109,8 +109,8 @@ impl Vault {
         written.await.unwrap_or_else(|error| Err(OAuthError::Bug(error.to_string())))
     }
 
-    /// Tells whoever watches that somebody has signed in.
-    pub(super) fn write_stamp(&self, word: &str) -> Result<(), OAuthError> {
+    /// Tells whoever watches that somebody has signed in.  The lock must be held.
+    pub(super) fn write_stamp(&self, word: &str, _lock: &Lock) -> Result<(), OAuthError> {
         self.put(&self.stamp(), format!("{word}\n").as_bytes())
     }
 

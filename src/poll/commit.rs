@@ -342,7 +342,7 @@ mod tests {
             suspect: false,
             completes: true,
         };
-        let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");
+        let mut draft = sink.maildir.as_ref().expect("open").create(|_| name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");
         let copies = vec![(0, Copy::Draft(draft))];
         Received { job, octets: 5, digest: [0; 32], head: Head::default(), prefix: Vec::new(), copies }

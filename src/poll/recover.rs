@@ -106,7 +106,7 @@ mod tests {
 
     fn staged(maildir: &Maildir, names: &[&str]) -> Vec<StagedDelivery> {
         let staged = |name: &&str| {
-            let mut draft = maildir.create((*name).to_owned()).expect("made");
+            let mut draft = maildir.create(|_| (*name).to_owned()).expect("made");
             draft.write(b"text\n").expect("written");
             let account = Name::new("a").expect("a name");
             let maildir = maildir.path().to_owned();

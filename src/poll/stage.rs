@@ -274,7 +274,7 @@ impl Stager {
         match &sink.maildir {
             None => Copy::Spool(Arc::new(Spool::new(&self.spool_dir))),
             Some(maildir) => {
-                let name = maildir::file_name(&self.instance, &self.account, &job.key);
+                let name = |word: &str| maildir::file_name(word, &self.instance, &self.account, &job.key);
                 maildir.create(name).map_or_else(|error| Copy::Failed(sink.fail_maildir(error)), Copy::Draft)
             }
         }

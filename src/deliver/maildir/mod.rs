@@ -28,6 +28,7 @@ pub use name::{Telling, file_name, token};
 pub use scan::{Found, Held, hold, scan, scan_failure};
 
 use crate::failure::{Class, Failure};
+use crate::filesystem::make_unique;
 
 /// How the unique part of a probe's name begins, as that of no message does.
 const PROBE: &str = "postrider-probe";
@@ -164,19 +165,23 @@ impl Maildir {
     /// # Errors
     /// It cannot.
     pub fn probe(&self) -> Result<(), MaildirError> {
-        let mut draft = self.create(format!("{}.{PROBE}{}", name::now().0, std::process::id()))?;
+        let mut draft = self.create(|word| format!("{}.{PROBE}{word}", name::now().0))?;
         draft.write(b"x").map_err(|error| failure(&self.path, "cannot be written", &error))
     }
 
-    /// Makes `tmp/NAME`, readable for its owner alone.
+    /// Makes `tmp/NAME`, readable for its owner alone.  `name` makes the name of a word that no other
+    /// has; where there is such a file already, of another word.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn create(&self, name: String) -> Result<Draft, MaildirError> {
-        let failed = |error: Errno| failure(&self.path, "a message cannot be made in tmp/", &error.into());
+    pub fn create(&self, mut name: impl FnMut(&str) -> String) -> Result<Draft, MaildirError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-        Ok(Draft { tmp: Arc::clone(&self.tmp), file: file.into(), name, kept: false })
+        let make = |word: &str| {
+            let name = name(word);
+            let file = rustix::fs::openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR)?;
+            Ok(Draft { tmp: Arc::clone(&self.tmp), file: file.into(), name, kept: false })
+        };
+        make_unique(make).map_err(|error| failure(&self.path, "a message cannot be made in tmp/", &error))
     }
 
     /// Makes all drafts and their names in `tmp/` durable at once, if that is better for so many
