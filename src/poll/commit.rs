@@ -9,8 +9,10 @@ mod sending;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 pub(super) use identify::Contents;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::error::PollError;
@@ -18,11 +20,12 @@ use super::moving::{Moved, move_all};
 use super::report::Tally;
 use super::sink::Sink;
 use super::stage::{Copy, Received};
-use super::unix_now;
+use super::{turn, unix_now};
 use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft};
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
+use crate::threads;
 
 /// Syncs that run at the same time, so that the file system's journal commits merge.
 const PARALLEL_SYNCS: usize = 16;
@@ -40,6 +43,8 @@ pub(super) struct Committer<'a> {
     pub(super) contents: Contents,
     /// Deliveries into Maildirs that are made, and whose record waits for the next transaction.
     pub(super) moved: Vec<Outcome>,
+    /// The poll's.
+    pub(super) deadline: Instant,
 }
 
 /// A message of a batch after staging.
@@ -127,14 +132,26 @@ impl Committer<'_> {
         let mut tasks = Vec::new();
         while !drafts.is_empty() {
             let some = drafts.split_off(drafts.len().saturating_sub(share));
-            tasks.push(tokio::task::spawn_blocking(move || {
+            let places: Vec<_> = some.iter().map(|(index, position, _)| (*index, *position)).collect();
+            let sync = move || {
                 some.into_iter()
                     .map(|(index, position, draft)| (index, position, draft.sync().map(|()| draft)))
                     .collect::<Vec<_>>()
-            }));
+            };
+            let task = threads::run_until(turn(self.deadline), sync);
+            tasks.push(async move { task.await.map_err(|error| (places, error)) });
         }
-        for task in tasks {
-            for (index, position, synced) in task.await.unwrap_or_default() {
+        for synced in join_all(tasks).await {
+            let synced = match synced {
+                Ok(synced) => synced,
+                Err((places, error)) => {
+                    for (index, position) in places {
+                        batch[index].copies[position].1 = Copy::Failed(error.to_string());
+                    }
+                    continue;
+                }
+            };
+            for (index, position, synced) in synced {
                 let (target, copy) = &mut batch[index].copies[position];
                 *copy = match synced {
                     Ok(draft) => Copy::Draft(draft),
@@ -157,7 +174,7 @@ impl Committer<'_> {
         let (files, octets) = batch.iter().filter(has_draft).fold((0, 0), |(n, sum), one| (n + 1, sum + octets(one)));
         let sinks = Arc::clone(self.sinks);
         let sync = move || sinks[index].maildir.as_ref().is_some_and(|maildir| maildir.sync_whole(files, octets));
-        files > 0 && tokio::task::spawn_blocking(sync).await.unwrap_or(false)
+        files > 0 && threads::run_until(turn(self.deadline), sync).await.unwrap_or(false)
     }
 
     /// Syncs `tmp/` of every other Maildir that has a copy in the batch.
@@ -169,9 +186,12 @@ impl Committer<'_> {
             }
             let sinks = Arc::clone(self.sinks);
             let sync = move || sinks[index].maildir.as_deref().map_or(Ok(()), maildir::Maildir::sync_tmp);
-            let synced = tokio::task::spawn_blocking(sync).await;
-            if let Ok(Err(error)) = synced {
-                let cause = sink.fail_maildir(error);
+            let failed = match threads::run_until(turn(self.deadline), sync).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(sink.fail_maildir(error)),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(cause) = failed {
                 let copies = batch.iter_mut().flat_map(|received| &mut received.copies);
                 for (_, copy) in copies.filter(|copy| is_draft(copy)) {
                     *copy = Copy::Failed(cause.clone());
@@ -255,7 +275,7 @@ impl Committer<'_> {
             }
             let sinks = Arc::clone(self.sinks);
             let work = move || sinks[index].maildir.as_ref().map(|maildir| move_all(maildir, moves));
-            let Moved { moved, vanished, result } = match tokio::task::spawn_blocking(work).await {
+            let Moved { moved, vanished, result } = match threads::run_until(turn(self.deadline), work).await {
                 Ok(Some(moved)) => moved,
                 Ok(None) => continue,
                 Err(error) => {
@@ -356,7 +376,8 @@ mod tests {
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     ) -> Committer<'a> {
         let (tally, contents, moved) = (Tally::default(), Contents::default(), Vec::new());
-        Committer { account, host: "host", store, sinks, attempts, deletable, tally, contents, moved }
+        let deadline = Instant::now();
+        Committer { account, host: "host", store, sinks, attempts, deletable, tally, contents, moved, deadline }
     }
 
     #[tokio::test]

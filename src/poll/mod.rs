@@ -51,6 +51,9 @@ use crate::pop3::session::{Client, Session, SessionError};
 use crate::sasl::Mechanism;
 use crate::store::Store;
 
+/// Time after the deadline of a poll in which what was received begins to be delivered.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// A mailbox to poll, and what to do with its mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -123,6 +126,12 @@ async fn connect_to(account: &Account, known: Option<Capabilities>) -> Result<Cl
 async fn open(account: &Account, deadline: Instant) -> Result<Session<Stream>, PollError> {
     let work = async { log_in(account, connect(account).await?).await };
     timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }))
+}
+
+/// Until when work on what a poll has received waits for a thread: it is still delivered after the
+/// poll's deadline.
+fn turn(deadline: Instant) -> Instant {
+    deadline.max(Instant::now() + GRACE)
 }
 
 /// The time by the clock on the wall.

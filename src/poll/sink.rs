@@ -6,7 +6,9 @@ use std::time::Instant;
 use super::error::{DestinationError, PollError};
 use crate::deliver::maildir::{Maildir, MaildirError};
 use crate::deliver::{Kind, Outlet};
+use crate::failure::Failure;
 use crate::store::Place;
+use crate::threads::{self, ThreadError};
 
 /// A destination of this poll.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ impl Sink {
     pub(super) fn tell(&self, used: bool) {
         match self.failure.get() {
             _ if self.is_waiting() => {}
+            // It may work all the same.
+            Some(failure) if failure.is_shortage() => {}
             Some(failure) => self.outlet.health.failed(&**failure, Instant::now()),
             None if used => self.outlet.health.recovered(),
             None => {}
@@ -74,7 +78,10 @@ impl Sink {
     }
 
     /// Makes sure that a server can be reached, and that a Maildir can be written.
-    pub(super) async fn probe(&self) {
+    ///
+    /// # Errors
+    /// Nobody can tell.
+    pub(super) async fn probe(&self, deadline: Instant) -> Result<(), ThreadError> {
         if let Some(pool) = &self.outlet.smtp
             && self.is_up()
             && let Err(error) = pool.probe().await
@@ -82,10 +89,11 @@ impl Sink {
             self.fail(error);
         }
         if let Some(maildir) = self.maildir.clone().filter(|_| self.is_up())
-            && let Ok(Err(error)) = tokio::task::spawn_blocking(move || maildir.probe()).await
+            && let Err(error) = threads::run_until(deadline.into(), move || maildir.probe()).await?
         {
             self.fail(error);
         }
+        Ok(())
     }
 
     /// The failure, if there was one.

@@ -27,7 +27,7 @@ use rustix::io::Errno;
 pub use name::{Telling, file_name, token};
 pub use scan::{Found, Held, hold, scan, scan_failure};
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
 use crate::filesystem::make_unique;
 
 /// How the unique part of a probe's name begins, as that of no message does.
@@ -54,16 +54,23 @@ pub struct MaildirError {
     pub kind: io::ErrorKind,
     /// It was there before, and is not now.
     pub gone: bool,
+    /// This machine has run short of something.
+    pub shortage: bool,
 }
 
 impl Failure for MaildirError {
     fn class(&self) -> Class {
-        Class::LocalIo
+        if self.shortage { Class::TryLater } else { Class::LocalIo }
+    }
+
+    fn is_shortage(&self) -> bool {
+        self.shortage
     }
 
     fn advice(&self) -> Option<String> {
         Some(
             match self.kind {
+                _ if self.shortage => SHORTAGE,
                 _ if self.gone => {
                     "If it is on a disk that is not mounted, mount it; if it was removed on purpose, make the folder \
                      again with tmp, new and cur in it.  The mail stays on the server."
@@ -387,7 +394,8 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn failure(path: &Path, step: &'static str, error: &io::Error) -> MaildirError {
-    MaildirError { path: path.to_owned(), step, cause: error.to_string(), kind: error.kind(), gone: false }
+    let (cause, kind, shortage) = (error.to_string(), error.kind(), is_shortage(error));
+    MaildirError { path: path.to_owned(), step, cause, kind, gone: false, shortage }
 }
 
 /// Turns an error of a [`Draft`] into one that names the Maildir.
