@@ -91,11 +91,16 @@ impl Committer<'_> {
     async fn commit(&mut self, batch: Vec<Received>) -> Result<(), PollError> {
         let batch = self.identify(batch).await?;
         let batch = self.sync(batch).await;
-        let (batch, failed): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .partition(|received| received.copies.iter().any(|(_, copy)| !matches!(copy, Copy::Failed(_))));
+        let (batch, failed): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|received| received.copies.iter().any(|(_, copy)| copy.fault().is_none()));
+        let unfit: Vec<Outcome> = failed.iter().flat_map(|received| self.unfit(received)).collect();
         for received in failed {
             self.tally.fail(&received.job.key, first_cause(&received));
+        }
+        if !unfit.is_empty() {
+            // So that it is not retrieved by each poll.
+            let settle = Change::Settle { account: self.account.clone(), outcomes: unfit };
+            self.store.apply(vec![settle], unix_now()).await?;
         }
         if batch.is_empty() {
             return Ok(());
@@ -107,6 +112,18 @@ impl Committer<'_> {
             self.conclude(message);
         }
         Ok(())
+    }
+
+    /// What is written down of a message that this machine has no room for.
+    fn unfit(&self, received: &Received) -> impl Iterator<Item = Outcome> {
+        let outcome = |(target, copy): &(usize, Copy)| match copy {
+            Copy::Unfit(why) => {
+                let (key, place) = (received.job.key.clone(), self.sinks[*target].place.clone());
+                Some(Outcome { key, place, ending: Ending::NotRetrieved(why.clone()) })
+            }
+            _ => None,
+        };
+        received.copies.iter().filter_map(outcome)
     }
 
     /// Makes drafts durable where they are; a draft that cannot be is gone afterwards.
@@ -231,8 +248,10 @@ impl Committer<'_> {
             place: self.sinks[*target].place.clone(),
             state: match (copy, name) {
                 (_, Some(name)) => TargetState::Staged(name.clone()),
-                (Copy::Failed(cause), None) => TargetState::Deferred(cause.clone()),
-                (_, None) => TargetState::Sending,
+                (copy, None) => match copy.fault() {
+                    Some(cause) => TargetState::Deferred(cause.to_owned()),
+                    None => TargetState::Sending,
+                },
             },
         });
         Stage {
@@ -329,11 +348,8 @@ impl Committer<'_> {
 }
 
 fn first_cause(received: &Received) -> String {
-    let causes = received.copies.iter().filter_map(|(_, copy)| match copy {
-        Copy::Failed(cause) if !cause.is_empty() => Some(cause.clone()),
-        _ => None,
-    });
-    causes.into_iter().next().unwrap_or_else(|| "the destination failed".to_owned())
+    let mut causes = received.copies.iter().filter_map(|(_, copy)| copy.fault());
+    causes.find(|cause| !cause.is_empty()).unwrap_or("the destination failed").to_owned()
 }
 
 #[cfg(test)]

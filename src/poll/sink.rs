@@ -1,12 +1,14 @@
 //! The destinations of one poll: each works until its first failure, which concerns it alone.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::error::{DestinationError, PollError};
-use crate::deliver::maildir::{Maildir, MaildirError};
+use super::stage::Copy;
+use crate::deliver::maildir::{self, Maildir, MaildirError};
 use crate::deliver::{Kind, Outlet};
-use crate::failure::Failure;
+use crate::failure::{Failure, is_shortage};
 use crate::store::Place;
 use crate::threads::{self, ThreadError};
 
@@ -70,7 +72,33 @@ impl Sink {
         let _ = self.failure.set(Arc::new(error.into()));
     }
 
-    /// The same for an error of a Maildir; gives its text.
+    /// What becomes of a copy that cannot be written.
+    pub(super) fn fault(&self, error: io::Error) -> Copy {
+        match &self.maildir {
+            Some(maildir) => self.maildir_fault(maildir::draft_failure(maildir.path(), &error)),
+            None if error.kind() == io::ErrorKind::FileTooLarge => {
+                Copy::Unfit(format!("it cannot be spooled in the state directory: {error} (RLIMIT_FSIZE, `ulimit -f`)"))
+            }
+            None => {
+                let (text, is_shortage) = (error.to_string(), is_shortage(&error));
+                if !is_shortage {
+                    self.fail(DestinationError::Spool(error));
+                }
+                Copy::Failed(text)
+            }
+        }
+    }
+
+    /// The same of one for a Maildir.  What the destination is not to blame for ends no other message.
+    pub(super) fn maildir_fault(&self, error: MaildirError) -> Copy {
+        match error.kind {
+            io::ErrorKind::FileTooLarge => Copy::Unfit(format!("{error} (RLIMIT_FSIZE, `ulimit -f`)")),
+            _ if error.shortage => Copy::Failed(error.to_string()),
+            _ => Copy::Failed(self.fail_maildir(error)),
+        }
+    }
+
+    /// Notes a failure of a Maildir; gives its text.
     pub(super) fn fail_maildir(&self, error: MaildirError) -> String {
         let text = error.to_string();
         self.fail(error);

@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
-use super::error::DestinationError;
 use super::sink::Sink;
 use super::turn;
 use crate::attempt::Attempts;
@@ -109,6 +108,18 @@ pub(super) enum Copy {
     Spool(Arc<Spool>),
     /// The destination failed.
     Failed(String),
+    /// This machine has no room for a message like this one, and may have for others.
+    Unfit(String),
+}
+
+impl Copy {
+    /// Why it will not be delivered now, if so.
+    pub(super) fn fault(&self) -> Option<&str> {
+        match self {
+            Copy::Draft(_) | Copy::Spool(_) => None,
+            Copy::Failed(cause) | Copy::Unfit(cause) => Some(cause),
+        }
+    }
 }
 
 /// What the stager needs to know.
@@ -309,7 +320,7 @@ impl Stager {
             None => Copy::Spool(Arc::new(Spool::new(&self.spool_dir))),
             Some(maildir) => {
                 let name = |word: &str| maildir::file_name(word, &self.instance, &self.account, &job.key);
-                maildir.create(name).map_or_else(|error| Copy::Failed(sink.fail_maildir(error)), Copy::Draft)
+                maildir.create(name).map_or_else(|error| sink.maildir_fault(error), Copy::Draft)
             }
         }
     }
@@ -321,26 +332,16 @@ impl Stager {
         open.received.octets += message.len() as u64;
         for (target, copy) in &mut open.received.copies {
             let sink = &self.sinks[*target];
-            let failed = match copy {
-                Copy::Draft(draft) => draft.write(data).err().map(|error| {
-                    let path = sink.place.location.as_path();
-                    sink.fail_maildir(maildir::draft_failure(path, &error))
-                }),
-                Copy::Spool(spool) => {
-                    let written = match Arc::get_mut(spool) {
-                        Some(spool) => spool.write(message),
-                        None => Err(std::io::ErrorKind::ResourceBusy.into()),
-                    };
-                    written.err().map(|error| {
-                        let text = error.to_string();
-                        sink.fail(DestinationError::Spool(error));
-                        text
-                    })
-                }
-                Copy::Failed(_) => None,
+            let written = match copy {
+                Copy::Draft(draft) => draft.write(data),
+                Copy::Spool(spool) => match Arc::get_mut(spool) {
+                    Some(spool) => spool.write(message),
+                    None => Err(std::io::ErrorKind::ResourceBusy.into()),
+                },
+                Copy::Failed(_) | Copy::Unfit(_) => continue,
             };
-            if let Some(cause) = failed {
-                *copy = Copy::Failed(cause);
+            if let Err(error) = written {
+                *copy = sink.fault(error);
             }
         }
     }
