@@ -25,6 +25,7 @@ use crate::plan::{self, Action, Left, Listed, Place, Reason, Retention, Standing
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
+use crate::threads;
 use crate::trace::Trace;
 
 pub(super) async fn run(
@@ -37,8 +38,8 @@ pub(super) async fn run(
     let late = || PollError::Deadline { limit: account.deadline };
 
     // 1. Nothing is fetched that cannot be delivered.
-    let sinks = open_sinks(account, context).await?;
-    recover(&context.store, Some(&account.name)).await?;
+    let sinks = open_sinks(account, context, deadline).await?;
+    recover(&context.store, Some(&account.name), deadline).await?;
     let bound = mailbox::bind(account, context).await?;
 
     let crashed = crashed(account, context, &sinks).await?;
@@ -87,11 +88,7 @@ pub(super) async fn run(
     // 4. A destination by network is tried before the first message is fetched for it.
     for (index, sink) in sinks.iter().enumerate() {
         if jobs.iter().any(|job| job.targets.contains(&index)) {
-            or_stop(context, async {
-                sink.probe().await;
-                Ok(())
-            })
-            .await?;
+            or_stop(context, async { Ok(sink.probe(deadline.into_std()).await?) }).await?;
         }
     }
     jobs.retain(|job| job.is_deliverable(&sinks));
@@ -159,7 +156,7 @@ pub(super) async fn run(
 }
 
 /// Opens the account's destinations.
-async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>, PollError> {
+async fn open_sinks(account: &Account, context: &Context, deadline: Instant) -> Result<Arc<[Sink]>, PollError> {
     let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
     let mut known = Vec::with_capacity(outlets.len());
     let expected = lost::expects_maildirs(account, context).await?;
@@ -167,8 +164,7 @@ async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>,
         known.push(expected || context.store.knows(outlet.destination.location()).await?);
     }
     let open = move || outlets.into_iter().zip(known).map(|(outlet, known)| Sink::open(outlet, known)).collect();
-    let opening = tokio::task::spawn_blocking::<_, Vec<_>>(open);
-    let sinks = opening.await.map_err(|error| PollError::Panic(error.to_string()))?;
+    let sinks: Vec<_> = threads::run_until(deadline, open).await?;
     match sinks.iter().any(Sink::is_up) {
         true => Ok(sinks.into()),
         false => {

@@ -54,6 +54,9 @@ use crate::pop3::session::{Client, Session, SessionError};
 use crate::sasl::Mechanism;
 use crate::store::Store;
 
+/// Time after the deadline of a poll in which what was received begins to be delivered.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// A mailbox to poll, and what to do with its mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -142,6 +145,12 @@ async fn open(account: &Account, deadline: Instant) -> Result<Session<Stream>, P
 /// The mailboxes of these accounts.
 pub fn mailboxes<'a>(accounts: impl IntoIterator<Item = &'a Arc<Account>>) -> Arc<[(Name, String)]> {
     accounts.into_iter().map(|account| (account.name.clone(), mailbox(account))).collect()
+}
+
+/// Until when work on what a poll has received waits for a thread: it is still delivered after the
+/// poll's deadline.
+fn turn(deadline: Instant) -> Instant {
+    deadline.max(Instant::now() + GRACE)
 }
 
 /// The time by the clock on the wall.

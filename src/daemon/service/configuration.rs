@@ -16,7 +16,7 @@ use crate::poll::{self, Account, unix_now};
 use crate::reload::Watched;
 use crate::schedule::{Event, Limits, Memory, Timing};
 use crate::status::AccountStatus;
-use crate::{log, notify};
+use crate::{log, notify, threads};
 
 impl Service {
     /// Takes the configuration's accounts in; gives the event for the schedule.
@@ -65,7 +65,7 @@ impl Service {
     pub(super) async fn reload(&mut self, cause: &str) -> Result<(), String> {
         notify::reloading();
         let file = self.config.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
+        let loaded = threads::run(move || Config::load(&file)).await;
         let result = match loaded {
             Ok(Ok(config)) => {
                 self.adopt(config, cause);
