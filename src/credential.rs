@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+use zeroize::Zeroizing;
 
 use crate::failure::{Class, Failure};
+use crate::filesystem::{self, ReadError};
 use crate::secret::Secret;
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
@@ -40,7 +42,7 @@ pub enum SecretSource {
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum CredentialError {
     #[error("password file {}: {source}", path.display())]
-    File { path: PathBuf, source: io::Error },
+    File { path: PathBuf, source: ReadError },
     #[error("password file {}: its first line is empty", path.display())]
     EmptyFile { path: PathBuf },
     #[error("password file {}: longer than {SECRET_LIMIT} octets", path.display())]
@@ -88,12 +90,14 @@ impl Failure for CredentialError {
     fn class(&self) -> Class {
         match self {
             CredentialError::Failed { .. } | CredentialError::Slow { .. } => Class::TryLater,
+            CredentialError::File { source, .. } if source.is_late() => Class::TryLater,
             _ => Class::Configuration,
         }
     }
 
     fn advice(&self) -> Option<String> {
         Some(match self {
+            CredentialError::File { source, .. } if source.is_late() => "Is it on a network disk that hangs?".into(),
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
             }
@@ -140,13 +144,11 @@ impl SecretSource {
 
 async fn read_file(path: &Path) -> Result<Secret, CredentialError> {
     let failed = |source| CredentialError::File { path: path.to_owned(), source };
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(SECRET_LIMIT as u64 + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    let bytes = filesystem::read_async(path, SECRET_LIMIT as u64).await.map_err(failed)?.octets;
     if bytes.len() > SECRET_LIMIT {
         return Err(CredentialError::LongFile { path: path.to_owned() });
     }
-    first_line(bytes).ok_or_else(|| CredentialError::EmptyFile { path: path.to_owned() })
+    first_line(&bytes).ok_or_else(|| CredentialError::EmptyFile { path: path.to_owned() })
 }
 
 async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
@@ -166,7 +168,7 @@ async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
         command.spawn().map_err(|source| CredentialError::Start { kind, program: program.clone(), source })?;
     let stdout = child.stdout.take();
     let work = async {
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::new());
         if let Some(stdout) = stdout {
             stdout.take(SECRET_LIMIT as u64).read_to_end(&mut bytes).await?;
         }
@@ -176,15 +178,14 @@ async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
         Err(_) => Err(CredentialError::Slow { kind, program }),
         Ok(Err(source)) => Err(CredentialError::Start { kind, program, source }),
         Ok(Ok((_, status))) if !status.success() => Err(CredentialError::Failed { kind, program, status }),
-        Ok(Ok((bytes, _))) => first_line(bytes).ok_or(CredentialError::Empty { kind, program }),
+        Ok(Ok((bytes, _))) => first_line(&bytes).ok_or(CredentialError::Empty { kind, program }),
     }
 }
 
 /// The bytes before the first line end; `None` if there are none.
-fn first_line(mut bytes: Vec<u8>) -> Option<Secret> {
-    let end = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
+fn first_line(bytes: &[u8]) -> Option<Secret> {
+    let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
     let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]).to_vec();
-    zeroize::Zeroize::zeroize(&mut bytes);
     (!line.is_empty()).then(|| Secret::new(line))
 }
 

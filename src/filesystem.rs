@@ -1,7 +1,13 @@
-//! What kind of file system a folder is on.
+//! What kind of file system a folder is on; and files that a person names, which may be anything.
+
+mod late;
+mod whole;
 
 use std::io;
 use std::path::Path;
+
+pub use late::{Late, PATIENCE, in_time, in_time_async};
+pub use whole::{Accepts, Content, ReadError, read, read_async};
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines
 /// do not see.

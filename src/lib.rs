@@ -91,6 +91,8 @@
 //!
 //! The **service** ([`daemon`]) is one loop: whatever happens becomes an event of [`schedule`],
 //! which answers with the polls to begin.  A poll keeps the configuration that it began with.
+//! The files of a configuration, and those that it names, may be anything or on a disk that hangs: only
+//! regular ones are opened, by a thread that is left behind when it is late ([`filesystem`]).
 //! The control socket and the file watcher only leave notes for that loop, and read a board that
 //! it writes; they cannot hold it up.
 //!

@@ -25,12 +25,14 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Imports between modules of one layer, each with a reason to be.
 const BESIDE: &[(&str, &str)] = &[
-    ("config", "poll"),        // the settings of an account live with the code that obeys them
-    ("deliver", "credential"), // the login of a mail server
+    ("config", "poll"),           // the settings of an account live with the code that obeys them
+    ("credential", "filesystem"), // a password's file may be anything
+    ("deliver", "credential"),    // the login of a mail server
     ("deliver", "net"),
     ("deliver", "spool"),    // a message on its way to a mail server
     ("message", "text"),     // a unique-id is shown escaped
     ("net", "credential"),   // the login of a proxy
+    ("net", "filesystem"),   // so may a certificate's
     ("oauth", "credential"), // the secret of a client
     ("oauth", "net"),
     ("pop3::session", "net"),

@@ -45,7 +45,7 @@ use std::sync::Arc;
 use crate::deliver::Destination;
 use crate::poll::Account;
 
-pub use files::{files_of, folder_of};
+pub use files::{files_of, folder_of, fragments_of};
 pub use find::{FindError, find_file};
 pub use keys::{Absent, KEYS, Key, Section};
 pub use problem::{ConfigError, Place, Problem, Weight};
