@@ -43,6 +43,14 @@ pub struct Watched {
     pub files: BTreeSet<PathBuf>,
     /// The folder, whether or not it exists.
     pub folder: PathBuf,
+    /// What was read of some of the files (SHA-256), so that a change since then counts.
+    pub read: BTreeMap<PathBuf, [u8; 32]>,
+}
+
+impl Watched {
+    fn known(&self) -> Contents {
+        self.read.iter().map(|(path, digest)| (path.clone(), Some(*digest))).collect()
+    }
 }
 
 /// Watches until the receiver of its messages is gone.  A message says that some content has
@@ -53,6 +61,8 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
     let mut watcher = Watch::new(touched);
     watcher.follow(&watched).await;
     let mut known = contents(&watched, &Contents::new()).await;
+    known.extend(watched.known());
+    let mut is_new = true;
     loop {
         let poll = async {
             match watcher.is_notified {
@@ -61,6 +71,8 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
             }
         };
         tokio::select! {
+            // Something may have changed between the reading and the watching.
+            () = std::future::ready(()), if is_new => is_new = false,
             list = lists.changed() => {
                 if list.is_err() {
                     return;
@@ -73,6 +85,7 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
                 now.into_iter().filter(|(path, _)| watched.files.contains(path)).for_each(|(path, digest)| {
                     known.entry(path).or_insert(digest);
                 });
+                known.extend(watched.known());
             }
             touch = touches.recv() => {
                 if touch.is_none() {

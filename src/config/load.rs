@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::files::{absolute, beside, names};
@@ -45,6 +46,7 @@ fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
         // The folder stands for the files that it keeps from us.
         Err(error) => vec![Raw::fault(folder, format!("cannot be read: {error}"))],
     };
+    let digests = std::iter::once(&main).chain(&more).filter_map(Raw::digest).collect();
     let more: Vec<parse::File<'_>> = more.iter().map(Raw::file).collect();
     let main_path = absolute(path);
     let context = Context {
@@ -52,7 +54,7 @@ fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
         environment: &|name| std::env::var_os(name),
         check_files: &crate::net::check_files,
     };
-    parse(&main.file(), &more, &context)
+    parse(&main.file(), &more, &context).map(|config| Config { digests, ..config })
 }
 
 /// The octets of a file, wiped after use.
@@ -69,6 +71,12 @@ impl Raw {
 
     fn fault(path: PathBuf, message: String) -> Self {
         Self { path, content: Err(message) }
+    }
+
+    fn digest(&self) -> Option<(PathBuf, [u8; 32])> {
+        let (octets, access) = self.content.as_ref().ok()?;
+        let is_file = access.mode & libc::S_IFMT == libc::S_IFREG;
+        is_file.then(|| (absolute(&self.path), Sha256::digest(octets).into()))
     }
 
     fn file(&self) -> parse::File<'_> {

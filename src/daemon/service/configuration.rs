@@ -100,6 +100,10 @@ impl Service {
         self.step(event);
         self.check_refused();
         let mut list = watched(&self.config);
+        if result.is_err() {
+            // What is there is known to be broken, until it changes.
+            list.read.clear();
+        }
         list.files.extend(more);
         let _ = self.lists.send(list);
         for answer in wanted.answers {
@@ -218,7 +222,7 @@ pub(super) fn watched(config: &Config) -> Watched {
     {
         warn!("{}", describe(&error));
     }
-    Watched { files: config.watched(), folder: config.folder.clone() }
+    Watched { files: config.watched(), folder: config.folder.clone(), read: config.digests.clone() }
 }
 
 pub(super) fn limits(config: &Config) -> Limits {
