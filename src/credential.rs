@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Class, Failure};
 use crate::filesystem::{self, ReadError};
+use crate::process::{self, Rest, Running};
 use crate::secret::Secret;
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
@@ -155,18 +156,12 @@ async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
     let (name, arguments) = argv.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
     let program = name.to_owned();
     let mut command = Command::new(name);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        // Ours is switched off (net::environment_for_openssl), which is not meant for others.
-        .env_remove("SSL_CERT_FILE")
-        .process_group(0)
-        .kill_on_drop(true);
-    let mut child =
-        command.spawn().map_err(|source| CredentialError::Start { kind, program: program.clone(), source })?;
-    let stdout = child.stdout.take();
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    process::restore_environment(command.as_std_mut());
+    // It may have started an agent that keeps the key store open.
+    let child = Running::start(&mut command, Rest::Stays);
+    let mut child = child.map_err(|source| CredentialError::Start { kind, program: program.clone(), source })?;
+    let stdout = child.output();
     let work = async {
         let mut bytes = Zeroizing::new(Vec::new());
         if let Some(stdout) = stdout {

@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         return 0;
     }
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    super::block_on(connect_all(config)).map_or(0, Class::exit_code)
+    super::block_on_until_signal(connect_all(config)).map_or(0, Class::exit_code)
 }
 
 fn tls(mode: TlsMode) -> &'static str {

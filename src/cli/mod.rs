@@ -25,7 +25,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, find_file};
+use crate::daemon::Signals;
+use crate::failure::Class;
 use crate::message::Name;
+use crate::process;
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
@@ -196,10 +199,33 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
             let result = runtime.block_on(work);
             // A resolver or a dead disk must not hold up the end.
             runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+            process::end_all();
             result
         }
         Err(error) => no_threads(&error.to_string()),
     }
+}
+
+/// The same for work that a signal may end at any time: commands that it has started end as well.
+fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
+    block_on(async {
+        let mut signals = Signals::of_command();
+        let signal = async {
+            match &mut signals {
+                Ok(signals) => signals.next().await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            result = work => result,
+            signal = signal => {
+                output::say(&format!("postrider: {}: not finished", signal.name()));
+                process::end_all();
+                std::process::exit(Class::TryLater.exit_code().into());
+            }
+        }
+    })
 }
 
 fn no_threads(cause: &str) -> ! {
