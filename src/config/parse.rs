@@ -162,6 +162,7 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
     Some(Config {
         file: PathBuf::new(),
         files: Vec::new(),
+        digests: BTreeMap::new(),
         folder: context.folder.join(FOLDER),
         accounts: values(accounts),
         destinations: values(destinations),

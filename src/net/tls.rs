@@ -26,7 +26,13 @@ pub fn check_files(trust: &Trust) -> Result<(), NetError> {
 }
 
 pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<TlsStream<Tapped>, NetError> {
-    let connector = TlsConnector::from(builder(&endpoint.trust)?);
+    let trust = endpoint.trust.clone();
+    // It reads files.
+    let builder = tokio::task::spawn_blocking(move || builder(&trust));
+    let builder = builder.await.unwrap_or_else(|error| {
+        Err(NetError::Handshake { host: endpoint.shown(), cause: error.to_string(), fault: None })
+    })?;
+    let connector = TlsConnector::from(builder);
     let host = endpoint.shown();
     let mut stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
     if let Some(pin) = &endpoint.trust.pin {
@@ -187,9 +193,14 @@ mod tests {
 
     #[test]
     fn a_file_without_an_end_is_not_read_for_ever() {
-        let trust = Trust { ca_file: Some("/dev/zero".into()), ..Trust::default() };
-        let text = check_files(&trust).expect_err("no certificate").to_string();
-        assert!(text.contains("longer than 16 MiB"), "{text}");
+        let dir = tempfile::tempdir().expect("a directory");
+        let large = dir.path().join("large");
+        std::fs::File::create(&large).and_then(|file| file.set_len(1 << 40)).expect("a file of a terabyte");
+        for (path, want) in [("/dev/zero".into(), "is a device, not a file"), (large, "is longer than 16 MiB")] {
+            let trust = Trust { ca_file: Some(path), ..Trust::default() };
+            let text = check_files(&trust).expect_err("no certificate").to_string();
+            assert!(text.contains(want), "{text}");
+        }
     }
 
     #[test]

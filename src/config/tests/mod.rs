@@ -46,7 +46,7 @@ fn parse_files(files: &[File<'_>]) -> Result<Config, ConfigError> {
         environment: &environment,
         check_files: &|trust| match &trust.ca_file {
             Some(path) if path.ends_with("bad.pem") => {
-                Err(NetError::File { path: path.clone(), cause: "holds no certificate".into() })
+                Err(NetError::File { path: path.clone(), cause: "holds no certificate".into(), is_late: false })
             }
             _ => Ok(()),
         },
