@@ -1,7 +1,15 @@
-//! What kind of file system a folder is on.
+//! Files of this machine: whose they are, how those of ours are opened, and on what kind of file
+//! system they lie.
+
+pub mod owner;
+mod people;
+pub mod private;
 
 use std::io;
 use std::path::Path;
+
+pub use people::Person;
+pub use private::FileError;
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines
 /// do not see.

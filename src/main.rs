@@ -10,7 +10,17 @@ fn main() -> ExitCode {
         std::env::set_var(variable, value);
     }
     note_crashes();
-    postrider::cli::main(std::env::args_os())
+    #[expect(unsafe_code, reason = "a child takes its environment from there")]
+    let set = |name: &str, value: Option<&std::ffi::OsStr>| {
+        // SAFETY: it is called before any other thread exists, as `cli::main` promises.
+        unsafe {
+            match value {
+                Some(value) => std::env::set_var(name, value),
+                None => std::env::remove_var(name),
+            }
+        }
+    };
+    postrider::cli::main(std::env::args_os(), &set)
 }
 
 /// Has a crash leave word, so that the next process knows which message to be careful with.

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 8] = [
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
     &["attempt", "credential", "deliver", "filesystem", "net", "oauth", "pop3::session", "spool", "store"],
     &["config", "poll", "rebuild"],
-    &["confine", "log", "notify", "reload", "status"],
+    &["confine", "log", "notify", "privilege", "reload", "status"],
     &["control"],
     &["daemon"],
     &["cli"],
@@ -25,13 +25,16 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Imports between modules of one layer, each with a reason to be.
 const BESIDE: &[(&str, &str)] = &[
-    ("config", "poll"),        // the settings of an account live with the code that obeys them
-    ("deliver", "credential"), // the login of a mail server
+    ("config", "poll"),           // the settings of an account live with the code that obeys them
+    ("attempt", "filesystem"),    // files of the state directory, which follow no link
+    ("deliver", "credential"),    // the login of a mail server
+    ("deliver", "filesystem"),    // whose a Maildir is
     ("deliver", "net"),
     ("deliver", "spool"),    // a message on its way to a mail server
     ("message", "text"),     // a unique-id is shown escaped
     ("net", "credential"),   // the login of a proxy
     ("oauth", "credential"), // the secret of a client
+    ("oauth", "filesystem"), // files of the state directory
     ("oauth", "net"),
     ("pop3::session", "net"),
     ("store", "filesystem"), // a database on a network file system is refused

@@ -11,6 +11,7 @@ use super::files::{absolute, beside, names};
 use super::parse::{self, Access, Context, parse};
 use super::source::Source;
 use super::{Config, ConfigError};
+use crate::filesystem::owner;
 
 /// Octets of one file.  Ten thousand accounts need about two MiB.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -78,7 +79,7 @@ impl Raw {
 }
 
 fn content(path: &Path, accepts: Accepts, left: &mut u64) -> Result<(Zeroizing<Vec<u8>>, Access), String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    let unreadable = |error: std::io::Error| format!("cannot be read: {}", owner::explained(path, &error));
     if accepts == Accepts::File && !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("is not a file".into());
     }
