@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::failure::{Class, Failure};
+use crate::filesystem::owner;
 use crate::secret::Secret;
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
@@ -45,6 +46,8 @@ pub enum CredentialError {
     EmptyFile { path: PathBuf },
     #[error("password file {}: longer than {SECRET_LIMIT} octets", path.display())]
     LongFile { path: PathBuf },
+    #[error("password file {}: {fault}", path.display())]
+    Unsafe { path: PathBuf, fault: String },
     #[error("{kind} command {program:?}: {source}")]
     Start { kind: Kind, program: String, source: io::Error },
     #[error("{kind} command {program:?}: {}", ended(status))]
@@ -97,6 +100,9 @@ impl Failure for CredentialError {
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
             }
+            CredentialError::Unsafe { .. } => {
+                "Who may write the file may have postrider log in with any password.".into()
+            }
             CredentialError::NoCredentials { .. } => {
                 "Run it as a systemd service with LoadCredential=, or use password-file or password-command.".into()
             }
@@ -127,20 +133,39 @@ impl SecretSource {
     pub async fn read_as(&self, kind: Kind) -> Result<Secret, CredentialError> {
         match self {
             SecretSource::Inline(secret) => Ok(secret.clone()),
-            SecretSource::File(path) => read_file(path).await,
+            SecretSource::File(path) => read_file(path, true).await,
             SecretSource::Command(argv) => run(kind, argv).await,
             SecretSource::Credential(name) => {
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
                     .ok_or_else(|| CredentialError::NoCredentials { name: name.clone() })?;
-                read_file(&Path::new(&directory).join(name)).await
+                // systemd has made it, for this unit alone.
+                read_file(&Path::new(&directory).join(name), false).await
             }
         }
     }
 }
 
-async fn read_file(path: &Path) -> Result<Secret, CredentialError> {
+/// Whether a password file can be opened, and is to be trusted.
+///
+/// # Errors
+/// As [`SecretSource::read`].
+pub fn look_at(path: &Path) -> Result<(), CredentialError> {
+    let failed = |source| CredentialError::File { path: path.to_owned(), source };
+    let metadata = std::fs::File::open(path).and_then(|file| file.metadata()).map_err(failed)?;
+    judge(path, &metadata)
+}
+
+fn judge(path: &Path, metadata: &std::fs::Metadata) -> Result<(), CredentialError> {
+    let unsafe_ = |fault: owner::Fault| CredentialError::Unsafe { path: path.to_owned(), fault: fault.told(path) };
+    owner::fault(metadata).map(unsafe_).map_or(Ok(()), Err)
+}
+
+async fn read_file(path: &Path, judged: bool) -> Result<Secret, CredentialError> {
     let failed = |source| CredentialError::File { path: path.to_owned(), source };
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    if judged {
+        judge(path, &file.metadata().await.map_err(failed)?)?;
+    }
     let mut bytes = Vec::new();
     file.take(SECRET_LIMIT as u64 + 1).read_to_end(&mut bytes).await.map_err(failed)?;
     if bytes.len() > SECRET_LIMIT {

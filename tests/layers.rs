@@ -27,12 +27,14 @@ const LAYERS: [&[&str]; 8] = [
 const BESIDE: &[(&str, &str)] = &[
     ("config", "poll"),           // the settings of an account live with the code that obeys them
     ("attempt", "filesystem"),    // files of the state directory, which follow no link
+    ("credential", "filesystem"), // whose a password file is
     ("deliver", "credential"),    // the login of a mail server
     ("deliver", "filesystem"),    // whose a Maildir is
     ("deliver", "net"),
     ("deliver", "spool"),    // a message on its way to a mail server
     ("message", "text"),     // a unique-id is shown escaped
     ("net", "credential"),   // the login of a proxy
+    ("net", "filesystem"),   // who may write a certificate's file
     ("oauth", "credential"), // the secret of a client
     ("oauth", "filesystem"), // files of the state directory
     ("oauth", "net"),

@@ -12,6 +12,8 @@
 
 mod support;
 
+#[path = "users/configuration.rs"]
+mod configuration;
 #[path = "users/links.rs"]
 mod links;
 #[path = "users/messages.rs"]

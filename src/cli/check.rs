@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
 use crate::config::Config;
-use crate::credential::SecretSource;
+use crate::credential::{self, SecretSource};
 use crate::deliver::maildir::Maildir;
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
@@ -41,9 +41,9 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     }
     for account in &config.accounts {
         if let Some(SecretSource::File(path)) = account.credential.source()
-            && let Err(error) = std::fs::File::open(path)
+            && let Err(error) = credential::look_at(path)
         {
-            output::say(&format!("note: account {}: password file {}: {error}", account.name, path.display()));
+            output::say(&format!("note: account {}: {}", account.name, describe(&error)));
         }
     }
     for account in &config.accounts {

@@ -1,6 +1,6 @@
 //! Reads the files of a configuration from the disk.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::files::{absolute, beside, names};
 use super::parse::{self, Access, Context, parse};
 use super::source::Source;
 use super::{Config, ConfigError};
-use crate::filesystem::owner;
+use crate::filesystem::owner::{self, Fault};
 
 /// Octets of one file.  Ten thousand accounts need about two MiB.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -27,11 +27,20 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let folder = beside(path);
         let mut left = TOTAL_LIMIT;
-        let main = Raw::read(path.to_owned(), Accepts::Any, &mut left);
+        let main = match fault_above(path) {
+            None => Raw::read(path.to_owned(), Accepts::Any, &mut left),
+            Some(fault) => Raw::fault(path.to_owned(), fault),
+        };
         let more: Vec<Raw> = match names(&folder) {
+            Ok(names) if names.is_empty() => Vec::new(),
+            // Who may write the folder says what is read.
+            Ok(_) if let Some(fault) = fault_of(&folder, owner::fault) => vec![Raw::fault(folder, fault)],
             Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
             // The folder stands for the files that it keeps from us.
-            Err(error) => vec![Raw::fault(folder, format!("cannot be read: {error}"))],
+            Err(error) => {
+                let cause = format!("cannot be read: {}", owner::explained(&folder, &error));
+                vec![Raw::fault(folder, cause)]
+            }
         };
         let more: Vec<parse::File<'_>> = more.iter().map(Raw::file).collect();
         let main_path = absolute(path);
@@ -78,6 +87,18 @@ impl Raw {
     }
 }
 
+/// Who may write a folder may put another file in the place of one in it.
+fn fault_above(path: &Path) -> Option<String> {
+    let path = absolute(path);
+    let folder = path.parent()?;
+    Some(format!("its folder {} {}", folder.display(), fault_of(folder, owner::fault_of_shared)?))
+}
+
+/// What cannot be looked at says so when it is read.
+fn fault_of(folder: &Path, fault: fn(&Metadata) -> Option<Fault>) -> Option<String> {
+    Some(fault(&folder.metadata().ok()?)?.told(folder))
+}
+
 fn content(path: &Path, accepts: Accepts, left: &mut u64) -> Result<(Zeroizing<Vec<u8>>, Access), String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {}", owner::explained(path, &error));
     if accepts == Accepts::File && !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -88,6 +109,9 @@ fn content(path: &Path, accepts: Accepts, left: &mut u64) -> Result<(Zeroizing<V
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
         return Err("is a folder, not a file".into());
+    }
+    if let Some(fault) = owner::fault(&metadata) {
+        return Err(fault.told(path));
     }
     let mut octets = Zeroizing::new(Vec::new());
     file.take(SIZE_LIMIT.min(*left) + 1).read_to_end(&mut octets).map_err(unreadable)?;

@@ -9,6 +9,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::NetError;
+use crate::filesystem::owner;
 
 /// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -76,16 +77,21 @@ fn label<'f>(line: &'f [u8], boundary: &str) -> Option<&'f str> {
 /// Reads a file whole, and wipes it when it is dropped.
 ///
 /// # Errors
-/// [`NetError::File`] if it cannot be read or is too long.
+/// [`NetError::File`] if it cannot be read, is too long, or others may write it.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
     let whole = || {
         let file = File::open(path)?;
-        let length = file.metadata()?.len().min(FILE_LIMIT);
+        let metadata = file.metadata()?;
+        if let Some(fault) = owner::fault(&metadata) {
+            return Ok(Err(fault.told(path)));
+        }
+        let length = metadata.len().min(FILE_LIMIT);
         let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(length + SPARE).unwrap_or(0)));
         file.take(FILE_LIMIT + 1).read_to_end(&mut octets)?;
-        Ok(octets)
+        Ok(Ok(octets))
     };
     let octets = whole().map_err(|error: std::io::Error| bad(path, format!("cannot be read: {error}")))?;
+    let octets = octets.map_err(|fault| bad(path, fault))?;
     match octets.len() as u64 > FILE_LIMIT {
         true => Err(bad(path, "is longer than 16 MiB")),
         false => Ok(octets),
