@@ -20,6 +20,8 @@ mod links;
 mod messages;
 #[path = "users/root.rs"]
 mod root;
+#[path = "users/socket.rs"]
+mod socket;
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
