@@ -20,6 +20,7 @@ use tokio::time::{interval, timeout};
 use tracing::warn;
 
 use crate::failure::Class;
+use crate::filesystem::owner;
 use crate::message::Name;
 use crate::poll::{Snapshot, Summary};
 use crate::status::{Board, Status};
@@ -109,6 +110,10 @@ pub fn socket_path(runtime_dir: &Path) -> PathBuf {
 /// # Errors
 /// The folder cannot be made or used, or another service answers there.
 pub fn bind(runtime_dir: &Path) -> io::Result<UnixListener> {
+    if let Some(foreign) = owner::foreign(runtime_dir)? {
+        // Its owner could have root remove or open any socket of the machine.
+        return Err(io::Error::other(foreign.to_string()));
+    }
     match std::fs::DirBuilder::new().mode(0o755).create(runtime_dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}

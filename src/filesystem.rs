@@ -1,7 +1,10 @@
-//! What kind of file system a folder is on, names in it that nobody else has, and files that a person names,
-//! which may be anything.
+//! Files of this machine: whose they are, how those of ours and those that a person names are opened,
+//! names that nobody else has, and on what kind of file system they lie.
 
 mod late;
+pub mod owner;
+mod people;
+pub mod private;
 mod whole;
 
 use std::io;
@@ -13,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const NAME_ATTEMPTS: usize = 100;
 
 pub use late::{Late, PATIENCE, in_time, in_time_async};
+pub use people::Person;
+pub use private::FileError;
 pub use whole::{Accepts, Content, ReadError, read, read_async};
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines

@@ -62,7 +62,7 @@
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `process`, [`attempt`], [`spool`], [`store`], [`threads`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
-//! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
+//! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`], [`privilege`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
 //! | 6 | [`daemon`] | the service's loop |
 //! | 7 face | [`cli`] | one file per subcommand |
@@ -142,6 +142,7 @@ pub mod oauth;
 pub mod plan;
 pub mod poll;
 pub mod pop3;
+pub mod privilege;
 pub(crate) mod process;
 pub mod rebuild;
 pub mod reload;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::credential::CredentialError;
 use crate::failure::{Class, Failure};
+use crate::filesystem::FileError;
 use crate::message::Name;
 use crate::net::NetError;
 
@@ -49,6 +50,12 @@ pub enum OAuthError {
     NothingPasted,
     #[error("it was stopped by a bug: {0}")]
     Bug(String),
+}
+
+impl From<FileError> for OAuthError {
+    fn from(FileError { path, source }: FileError) -> Self {
+        OAuthError::File { path, source }
+    }
 }
 
 fn described(description: &Option<String>) -> String {
