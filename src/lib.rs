@@ -92,7 +92,8 @@
 //! The **service** ([`daemon`]) is one loop: whatever happens becomes an event of [`schedule`],
 //! which answers with the polls to begin.  A poll keeps the configuration that it began with.
 //! The control socket and the file watcher only leave notes for that loop, and read a board that
-//! it writes; they cannot hold it up.
+//! it writes; they cannot hold it up.  The socket is for its group; its clients find it by the state
+//! directory, and believe only that directory's owner, themselves and root.
 //!
 //! # What differs from the first design
 //!

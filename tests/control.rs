@@ -1,4 +1,4 @@
-//! The control socket: who is let in, and who waits.
+//! The control socket: who is let in, who waits, where it is found, and whom its clients believe.
 
 #![expect(clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
 
@@ -6,6 +6,10 @@ mod support;
 
 #[path = "control/clients.rs"]
 mod clients;
+#[path = "control/foreign.rs"]
+mod foreign;
+#[path = "control/found.rs"]
+mod found;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,6 +22,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn account(server: &MailboxServer) -> String {
     let account = mailbox(server.port(), "one", "interval = \"1h\"\ndeliver = \"home\"");
     format!("{account}{}", maildir("home"))
+}
+
+/// A configuration whose runtime directory depends on the session.
+fn of_the_session(program: &Postrider, text: &str) {
+    program.raw_config(&format!("state-dir = \"{}\"\n{text}", program.state_dir().display()), 0o600);
 }
 
 fn started(program: &Postrider) -> Running {
