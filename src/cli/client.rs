@@ -181,7 +181,12 @@ impl Answers {
     /// The next answer; `None` at the end.  One that is too long is cut, and cannot be read then.
     pub(super) fn next(&mut self) -> io::Result<Option<Reply>> {
         let mut line = Vec::new();
-        if (&mut self.lines).take(ANSWER_LIMIT).read_until(b'\n', &mut line)? == 0 {
+        let read = (&mut self.lines).take(ANSWER_LIMIT).read_until(b'\n', &mut line);
+        let octets = read.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::Error::other(format!("it was silent for {} s", PATIENCE.as_secs())),
+            _ => error,
+        })?;
+        if octets == 0 {
             return Ok(None);
         }
         let mut answer: Value = serde_json::from_slice(&line)?;

@@ -41,8 +41,10 @@ pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 pub(super) fn is_answered(path: &Path) -> bool {
     let connected = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
         .and_then(|socket| by_address(path, |address| rustix::net::connect(&socket, address)));
-    // One that is too busy is there.
-    connected.map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |()| true)
+    // One that is too busy is there, and so is a socket of another type.
+    let is_dead =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound);
+    !connected.is_err_and(|error| is_dead(&error))
 }
 
 /// Makes a socket that listens.
@@ -97,6 +99,16 @@ mod tests {
             let refused = connect(&path, Duration::from_secs(1)).expect_err("nobody listens");
             assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         }
+    }
+
+    #[test]
+    fn a_socket_of_another_type_is_not_a_dead_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("s");
+        let other = std::os::unix::net::UnixDatagram::bind(&path).expect("bound");
+        assert!(is_answered(&path));
+        drop(other);
+        connect(&path, Duration::from_secs(1)).expect_err("nobody listens");
     }
 
     #[test]
