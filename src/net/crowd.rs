@@ -56,6 +56,15 @@ impl Crowd {
     }
 }
 
+impl Drop for Crowd {
+    /// Ends what is still silent: nobody listens to it any more.
+    fn drop(&mut self) {
+        for place in self.places.iter().filter_map(Weak::upgrade) {
+            place.lose();
+        }
+    }
+}
+
 impl Shared {
     fn turn(&self, from: u8, to: u8) -> bool {
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
@@ -81,12 +90,7 @@ impl Place {
         let _ = self.0.turn(SILENT, LEFT) || self.0.turn(KEPT, LEFT);
     }
 
-    /// Whether it was kept.
-    pub fn is_kept(&self) -> bool {
-        self.0.state.load(Ordering::SeqCst) == KEPT
-    }
-
-    /// Waits until it is somebody else's.
+    /// Waits until it is somebody else's, or nobody's any more.
     pub async fn lost(&self) {
         self.0.lost.cancelled().await;
     }
@@ -123,7 +127,18 @@ mod tests {
         assert_eq!([&waiting, &lost, &last].map(is_lost), [false, true, false]);
         // Too late.
         lost.keep();
-        assert!(!lost.is_kept());
         assert!(crowd.admit().is_some());
+        assert!(is_lost(&last));
+    }
+
+    #[test]
+    fn the_end_of_the_listener_is_that_of_the_silent() {
+        let mut crowd = Crowd::new(3);
+        let (silent, kept, waiting) =
+            (crowd.admit().expect("free"), crowd.admit().expect("free"), crowd.admit().expect("free"));
+        kept.keep();
+        waiting.leave();
+        drop(crowd);
+        assert_eq!([&silent, &kept, &waiting].map(is_lost), [true, false, false]);
     }
 }
