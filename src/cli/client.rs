@@ -73,6 +73,10 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Answers, Silence
     let owners = owners(&config.state_dir);
     let mut believed = owners.clone();
     believed.extend([0, rustix::process::geteuid().as_raw()]);
+    // A member of the socket's group may not even see whose state it is.
+    if std::fs::metadata(&config.state_dir).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        believed.extend(keeper(&config.runtime_dir));
+    }
     let socket = socket_path(&config.runtime_dir);
     // A link in somebody's state directory leads root to sockets of the same somebody and no other.
     let mut places = vec![(socket_path(&state_folder(&config.state_dir)), &owners), (socket.clone(), &believed)];
@@ -96,8 +100,14 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Answers, Silence
 
 /// Whose socket is that of the service: whoever owns the state and what is locked in it.
 fn owners(state_dir: &Path) -> BTreeSet<u32> {
-    let paths = [state_dir.to_owned(), state_dir.join("lock")];
-    paths.iter().filter_map(|path| std::fs::symlink_metadata(path).ok()).map(|metadata| metadata.uid()).collect()
+    let found = [std::fs::metadata(state_dir), std::fs::symlink_metadata(state_dir.join("lock"))];
+    found.iter().flatten().map(MetadataExt::uid).collect()
+}
+
+/// The user to whom a folder belongs, if nobody else can make a socket in it.
+fn keeper(folder: &Path) -> Option<u32> {
+    let metadata = std::fs::metadata(folder).ok()?;
+    (metadata.mode() & 0o022 == 0).then(|| metadata.uid())
 }
 
 /// Whether the service of this state directory answers at a path.
@@ -285,6 +295,18 @@ pub(super) fn broken(cause: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_others_may_write_vouches_for_nobody() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let own = Some(rustix::process::geteuid().as_raw());
+        for (mode, want) in [(0o755, own), (0o700, own), (0o1777, None), (0o775, None), (0o757, None)] {
+            std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).expect("its mode");
+            assert_eq!(keeper(dir.path()), want, "{mode:o}");
+        }
+        assert_eq!(keeper(&dir.path().join("none")), None);
+    }
 
     #[test]
     fn no_text_of_an_answer_steers_a_terminal() {

@@ -84,35 +84,33 @@ impl Front {
 
     /// Sees to it that the socket is where it belongs.
     fn look(&mut self) {
+        let wanted = socket_path(&self.runtime_dir);
         let is_there = self.door.as_ref().is_some_and(Door::is_there);
-        let (wanted, is_elsewhere) = (socket_path(&self.runtime_dir), self.runtime_dir != self.state_folder);
-        if !(is_there && self.door.as_ref().is_some_and(|door| door.path() == wanted)) {
-            match Door::open(&self.runtime_dir, !is_elsewhere) {
+        if !is_there || self.door.as_ref().is_none_or(|door| door.path() != wanted) {
+            match Door::open(&self.runtime_dir, self.runtime_dir == self.state_folder) {
                 Ok(door) => self.enter(door),
-                Err(error) => {
-                    let door = if is_there || !is_elsewhere { None } else { self.fall_back().ok() };
-                    let (found, path) = (is_there || door.is_some(), wanted.display());
-                    self.tell(match found {
-                        true => format!(
-                            "no control socket at {path}: {error}; it is at {}, for this user and root",
-                            socket_path(&self.state_folder).display()
-                        ),
-                        false => format!("no control socket at {path}: {error}; `status` and the like will not work"),
-                    });
-                    if !is_there {
-                        self.door = door;
-                    }
-                }
+                Err(error) => self.fall_back(is_there, &error),
             }
         }
-        if is_elsewhere && let Some(door) = self.door.as_ref().filter(|door| door.path() == wanted) {
+        if self.door.as_ref().is_some_and(|door| door.path() == wanted) && self.runtime_dir != self.state_folder {
             // Without it the socket is found by whoever knows the runtime directory.
-            let _ = link(&self.state_folder, door.path());
+            let _ = link(&self.state_folder, &wanted);
         }
     }
 
-    fn fall_back(&self) -> io::Result<Door> {
-        Door::open(&self.state_folder, true)
+    /// Has the socket in the state directory as long as its own place cannot be used.
+    fn fall_back(&mut self, is_there: bool, error: &io::Error) {
+        if !is_there {
+            self.door = match self.runtime_dir == self.state_folder {
+                true => None,
+                false => Door::open(&self.state_folder, true).ok(),
+            };
+        }
+        let result = match &self.door {
+            Some(door) => format!("it is at {}, for this user and root", door.path().display()),
+            None => "`status` and the like will not work".to_owned(),
+        };
+        self.tell(format!("no control socket at {}: {error}; {result}", socket_path(&self.runtime_dir).display()));
     }
 
     /// Takes a new socket in place of the one before.

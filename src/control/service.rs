@@ -248,3 +248,44 @@ fn line(reply: &Reply) -> io::Result<Vec<u8>> {
 async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     timeout(PATIENCE, write.write_all(&line(reply)?)).await?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::poll::{Phase, Progress};
+    use crate::status::AccountStatus;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    #[test]
+    fn who_waits_is_told_what_is_new_and_after_a_while_that_the_service_is_there() {
+        let accounts = ["a", "b", "off"].map(|text| {
+            let state = if text == "off" { State::Disabled } else { State::Idle };
+            (name(text), AccountStatus { state, ..AccountStatus::default() })
+        });
+        let progress = Arc::new(Progress::default());
+        let mut board = Board { accounts: accounts.into(), ..Board::default() };
+        board.running.insert(name("b"), Arc::clone(&progress));
+        let began = Instant::now();
+        let told = |watched: &mut Watched, after: u64| -> Vec<(String, Phase)> {
+            let news = watched.news(&board, began + Duration::from_millis(after));
+            news.into_iter().map(|(name, snapshot)| (name.to_string(), snapshot.phase)).collect()
+        };
+        let (mut all, mut first) = (Watched::new(&[]), Watched::new(&[name("a")]));
+        assert_eq!(told(&mut all, 0), [("b".to_owned(), Phase::Waiting)]);
+        assert_eq!(told(&mut all, 100), []);
+        progress.enter(Phase::Fetching);
+        assert_eq!(told(&mut all, 200), [("b".to_owned(), Phase::Fetching)]);
+        assert_eq!(told(&mut all, 5100), []);
+        assert_eq!(told(&mut all, 5200), [("b".to_owned(), Phase::Fetching)]);
+        // Of an account that is not polled yet nothing is new.
+        assert_eq!(told(&mut first, 4000), []);
+        assert_eq!(told(&mut first, 6000), [("a".to_owned(), Phase::Waiting)]);
+        all.ended(&Summary { account: "b".into(), ..Summary::default() });
+        assert_eq!(told(&mut all, 20_000), [("a".to_owned(), Phase::Waiting)]);
+        all.ended(&Summary { account: "a".into(), ..Summary::default() });
+        assert_eq!(told(&mut all, 40_000), []);
+    }
+}
