@@ -105,7 +105,8 @@
 //! The files of a configuration, and those that it names, may be anything or on a disk that hangs: only
 //! regular ones are opened, by a thread that is left behind when it is late ([`filesystem`]).
 //! The control socket and the file watcher only leave notes for that loop, and read a board that
-//! it writes; they cannot hold it up.
+//! it writes; they cannot hold it up.  The socket is for its group; its clients find it by the state
+//! directory, and believe only that directory's owner, themselves and root.
 //!
 //! # What differs from the first design
 //!

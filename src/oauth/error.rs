@@ -1,6 +1,7 @@
 //! Why there is no token.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,8 +43,8 @@ pub enum OAuthError {
     NoDeviceFlow { provider: String },
     #[error("redirect-uri of {provider} does not lead to this machine")]
     NoListener { provider: String },
-    #[error("listening for the browser: {0}")]
-    Listen(io::Error),
+    #[error("listening for the browser at {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
     #[error("nobody has signed in within {} minutes", limit.as_secs().div_ceil(60))]
     Late { limit: Duration },
     #[error("no address or code was pasted")]
@@ -91,7 +92,7 @@ impl Failure for OAuthError {
             OAuthError::Answer { .. } => Class::Protocol,
             OAuthError::Net { source, .. } => source.class(),
             OAuthError::Secret { source, .. } => source.class(),
-            OAuthError::File { .. } | OAuthError::Unsafe { .. } | OAuthError::Listen(_) => Class::LocalIo,
+            OAuthError::File { .. } | OAuthError::Unsafe { .. } | OAuthError::Listen { .. } => Class::LocalIo,
             OAuthError::NoDeviceFlow { .. } | OAuthError::NoListener { .. } => Class::Configuration,
         }
     }
@@ -133,7 +134,11 @@ impl Failure for OAuthError {
                 format!("Leave out --device, or set `device-authorization-endpoint` in [oauth.{provider}].")
             }
             OAuthError::NoListener { .. } => "Use --paste.".into(),
-            OAuthError::Listen(_) => "Use --paste.".into(),
+            OAuthError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                "Whoever has that port would get the provider's answer: use --paste, or another port in `redirect-uri`."
+                    .into()
+            }
+            OAuthError::Listen { .. } => "Use --paste.".into(),
             OAuthError::Late { .. } | OAuthError::NothingPasted => "Nothing has changed; try it again.".into(),
             OAuthError::Bug(_) => "Please report it.".into(),
         })
