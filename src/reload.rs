@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -139,10 +140,17 @@ fn read_all(watched: &Watched) -> Contents {
     let digest = |path: &Path| {
         let file = File::open(path).ok()?;
         // With room for all of it: a vector that grows leaves copies of a secret behind.
-        let octets = file.metadata().ok()?.len().min(FILE_LIMIT);
+        let metadata = file.metadata().ok()?;
+        let octets = metadata.len().min(FILE_LIMIT);
         let mut content = zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(octets).ok()? + 1));
         file.take(FILE_LIMIT).read_to_end(&mut content).ok()?;
-        Some(Sha256::digest(content).into())
+        let mut digest = Sha256::new_with_prefix(&content);
+        if !content.is_empty() {
+            // Who may read and write it decides as well whether it is used.
+            digest.update((metadata.mode() & 0o7777).to_be_bytes());
+            digest.update(metadata.uid().to_be_bytes());
+        }
+        Some(digest.finalize().into())
     };
     files.map(|path| (path.clone(), digest(&path))).collect()
 }
