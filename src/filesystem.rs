@@ -18,7 +18,7 @@ const NAME_ATTEMPTS: usize = 100;
 pub use late::{Late, PATIENCE, in_time, in_time_async};
 pub use people::Person;
 pub use private::FileError;
-pub use whole::{Accepts, Content, ReadError, read, read_async};
+pub use whole::{Accepts, Content, ReadError, digest, read, read_async};
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines
 /// do not see.

@@ -51,6 +51,8 @@
 //!   program has crashed or panicked at it twice in a row; SIGKILL does not count.
 //! * **A destination** ([`deliver::Health`]): it is tried before mail is fetched for it, and left alone
 //!   for a while after a failure, while the others go on.
+//! * **Other users of this machine** ([`filesystem`]): what they may write is not obeyed, and no link of theirs is
+//!   followed; root acts as the owner of the state that it works in ([`privilege`]).
 //!
 //! # The layers
 //!

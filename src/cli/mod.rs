@@ -169,13 +169,18 @@ fn act(command: &Command, config: Config, set: SetVariable<'_>) -> Result<(Confi
     if matches!(command, Command::Status(_) | Command::Poll(_) | Command::Reload | Command::Completions { .. }) {
         return Ok((config, None));
     }
+    let file = config.files.first().unwrap_or(&config.file).clone();
+    // A pipe has given all that it had, and to root.
+    let can_be_read_again = file.is_file();
     let acting = privilege::act_for(&config.state_dir).map_err(|error| output::complain(None, &error))?;
     let Some(acting) = acting else { return Ok((config, None)) };
     for (name, value) in &acting.environment {
         set(name, value.as_deref());
     }
-    let file = config.files.first().unwrap_or(&config.file);
-    let config = loaded(Config::load_again(file)).inspect_err(|_| output::say(&note_of(&acting.foreign)))?;
+    let config = match can_be_read_again {
+        true => loaded(Config::load_again(&file)).inspect_err(|_| output::say(&note_of(&acting.foreign)))?,
+        false => config,
+    };
     Ok((config, Some(acting)))
 }
 

@@ -4,7 +4,6 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::files::{absolute, beside, names};
@@ -87,7 +86,7 @@ impl Raw {
     fn digest(&self) -> Option<(PathBuf, [u8; 32])> {
         let (octets, access) = self.content.as_ref().ok()?;
         let is_file = access.mode & libc::S_IFMT == libc::S_IFREG;
-        is_file.then(|| (absolute(&self.path), Sha256::digest(octets).into()))
+        is_file.then(|| (absolute(&self.path), filesystem::digest(octets, access.mode, access.owner)))
     }
 
     fn file(&self) -> parse::File<'_> {

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::late::{self, PATIENCE, in_time, in_time_async};
@@ -107,6 +108,17 @@ fn read_now(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadEr
     let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
     file.take(limit.saturating_add(1)).read_to_end(&mut octets)?;
     Ok(Content { octets, metadata })
+}
+
+/// Tells a file from what it was before.  Who may read and write it is a part of that, as it decides
+/// whether it is used; of an empty one it is the digest of nothing.
+pub fn digest(octets: &[u8], mode: u32, owner: u32) -> [u8; 32] {
+    let mut digest = Sha256::new_with_prefix(octets);
+    if !octets.is_empty() {
+        digest.update((mode & 0o7777).to_be_bytes());
+        digest.update(owner.to_be_bytes());
+    }
+    digest.finalize().into()
 }
 
 /// Without waiting, except for the writer of a pipe.

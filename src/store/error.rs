@@ -81,9 +81,10 @@ impl Failure for StoreError {
             }
             StoreError::File { path, .. } | StoreError::Inaccessible { path, .. } => {
                 let folder = path.parent().unwrap_or(path).display();
+                // With -h, no link that somebody has laid there gives a file away.
                 return Some(format!(
-                    "Nothing was lost or deleted.  The state directory and every file in it must belong to the user \
-                     that runs postrider; as root, `chown -R {} {folder}` sees to that.",
+                    "Nothing was lost or deleted.  The user that runs postrider must own the state directory and \
+                     every file in it, and may enter the folders above; as root, `chown -hR {} {folder}` gives them to it.",
                     Person::me()
                 ));
             }

@@ -157,6 +157,9 @@ fn a_running_service_does_not_take_up_what_others_may_write() {
         let _ = std::process::Command::new("kill").args(["-s", "HUP", &service.pid().to_string()]).status();
         service.stderr().contains("may be written by others (mode 0666)")
     });
+    // Closing it is a change like any other.
+    set_mode(&program.config_path(), 0o600);
+    service.wait_until("a reload", limit, |service| service.stderr().contains("reloaded: a file has changed"));
     service.sigterm();
     service.wait(limit).assert_success();
 }

@@ -27,7 +27,7 @@ fn a_file_of_the_state_that_is_roots_is_named_with_its_owner_and_the_way_out() {
         assert!(path.exists(), "{name}");
         give_to_root(&path);
         let output = program.run_as_nobody(&["fetch"]).assert_code(74);
-        assert_says(&output, &[&path.display().to_string(), "it belongs to root (mode 0600)", "chown -R nobody "]);
+        assert_says(&output, &[&path.display().to_string(), "it belongs to root (mode 0600)", "chown -hR nobody "]);
     }
 }
 

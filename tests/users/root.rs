@@ -134,6 +134,27 @@ fn root_makes_no_maildir_in_a_folder_of_somebody_else() {
 }
 
 #[test]
+fn root_makes_no_socket_in_a_folder_of_somebody_else_and_fetches_all_the_same() {
+    if !is_root() {
+        return;
+    }
+    let limit = std::time::Duration::from_secs(60);
+    let server = MailboxServer::start(Message::several(2, Mix::Tiny));
+    let program = Postrider::with_config(&config(&server, ""));
+    program.share_with_nobody(&["run"]);
+    // What is there is somebody's socket, or a link to one: it stays.
+    let socket = std::os::unix::net::UnixListener::bind(program.path("victim")).expect("bound");
+    drop(socket);
+    symlink(program.path("victim"), program.path("run/control.sock")).expect("linked");
+    let mut service = program.spawn(&["run"]);
+    service.wait_until("a word", limit, |service| service.stderr().contains("run belongs to nobody"));
+    service.wait_until("the mail", limit, |_| count_messages(&program.path("home")) == 2);
+    service.sigterm();
+    service.wait(limit).assert_success();
+    assert!(program.path("victim").exists());
+}
+
+#[test]
 fn root_touches_no_state_in_a_folder_that_everybody_may_change() {
     if !is_root() {
         return;
@@ -166,6 +187,26 @@ fn root_has_the_groups_and_the_home_of_whom_it_acts_as_and_none_of_its_own() {
     program.run(&["fetch"]).assert_success();
     let who = std::fs::read_to_string(program.path("home/who")).expect("it ran");
     assert_eq!(who, format!("{NOBODY}\n{NOBODY}\n/nonexistent\nnone\n"));
+}
+
+#[test]
+fn root_hands_a_configuration_over_that_comes_by_a_pipe() {
+    if !is_root() {
+        return;
+    }
+    let server = MailboxServer::start(Message::several(2, Mix::Tiny));
+    let program = Postrider::with_config(&config(&server, "").replace("path = \"home\"", "path = \"HOME/home\""));
+    let text = std::fs::read_to_string(program.config_path()).expect("it");
+    program.raw_config(&text.replace("HOME/", &format!("{}/", program.home().display())), 0o600);
+    program.share_with_nobody(&["state", "home", "run"]);
+    let mut command = std::process::Command::new("bash");
+    program.prepare(&mut command);
+    let binary = env!("CARGO_BIN_EXE_postrider");
+    command.arg("-c").arg(format!("{binary} -c <(cat {}) fetch", program.config_path().display()));
+    program.spawn_command(command).wait(std::time::Duration::from_secs(60)).assert_success();
+    let all = [owners(&program.state_dir()), owners(&program.path("home"))].concat();
+    assert!(all.iter().all(|(_, owner)| *owner == NOBODY), "{all:?}");
+    assert_eq!(count_messages(&program.path("home")), 2);
 }
 
 #[test]
