@@ -4,11 +4,13 @@
 //! One small file for each account that is being polled, `STATE-DIR/attempts/ACCOUNT`.  It is not
 //! synced: it has to outlive the process, not the machine.  After a loss of power it may be an old
 //! one whose removal was lost, and no message is to blame in any case; so it names the boot that it
-//! is of, and one of another boot tells nothing.
+//! is of (`attempt/boot.rs`), and one of another boot tells nothing.
 //!
 //! Only a death from within counts: a panic, or a signal of a crash, which leaves a word in
 //! `STATE-DIR/attempts/.died` ([`death_note`]).  SIGKILL is somebody else's doing, and may hit any
 //! message.
+
+mod boot;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,13 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::filesystem::{FileError, private};
+use boot::Boot;
+
 use crate::message::{MessageKey, Name, UNIQUE_ID_LIMIT};
 
-/// Changes with every start of the machine (proc_sys_kernel(5)): a UUID of 36 characters.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-
 /// Octets before the flag.
-const BOOT_OCTETS: usize = 36;
+const BOOT_OCTETS: usize = boot::OCTETS;
 
 /// Octets before the first slot: the boot, and whether the poll has panicked.
 const HEAD_OCTETS: usize = BOOT_OCTETS + 1;
@@ -91,7 +92,8 @@ pub fn left(state_dir: &Path, account: &Name) -> Vec<Death> {
     let Some((boot, rest)) = left.split_first_chunk::<BOOT_OCTETS>() else { return Vec::new() };
     let Some((panicked, slots)) = rest.split_first() else { return Vec::new() };
     let died = *panicked != 0 || CRASHED.load(Ordering::Relaxed);
-    if *boot != this_boot() || !died {
+    let is_of_this_boot = Boot::decoded(boot).is_some_and(|boot| Boot::current().is_same(&boot));
+    if !is_of_this_boot || !died {
         return Vec::new();
     }
     // A message may be in the hands of several.
@@ -102,12 +104,6 @@ pub fn left(state_dir: &Path, account: &Name) -> Vec<Death> {
 /// Forgets them.
 pub fn forget(state_dir: &Path, account: &Name) {
     let _ = std::fs::remove_file(path(state_dir, account));
-}
-
-/// Zeros where the system has none.
-fn this_boot() -> [u8; BOOT_OCTETS] {
-    let id = std::fs::read(BOOT_ID).unwrap_or_default();
-    id.first_chunk().copied().unwrap_or([0; BOOT_OCTETS])
 }
 
 fn path(state_dir: &Path, account: &Name) -> PathBuf {
@@ -125,7 +121,7 @@ impl Attempts {
         let file = private::empty(&path).map_err(FileError::of(&path))?;
         // As below: without it the marks tell nothing.
         let mut head = [0; HEAD_OCTETS];
-        head[..BOOT_OCTETS].copy_from_slice(&this_boot());
+        head[..BOOT_OCTETS].copy_from_slice(&Boot::current().encoded());
         let _ = file.write_all_at(&head, 0);
         Ok(Self { file, path, panicked: false })
     }

@@ -45,7 +45,7 @@ pub struct Watched {
     pub files: BTreeSet<PathBuf>,
     /// The folder, whether or not it exists.
     pub folder: PathBuf,
-    /// What was read of some of the files (SHA-256), so that a change since then counts.
+    /// What was read of some of the files ([`filesystem::digest`]), so that a change since then counts.
     pub read: BTreeMap<PathBuf, [u8; 32]>,
 }
 

@@ -82,6 +82,13 @@ pub struct Endpoint {
     pub route: Route,
 }
 
+impl Trust {
+    /// Whether the name in the certificate counts; with a pin alone, nothing but the pin does.
+    fn verifies_name(&self) -> bool {
+        self.ca_file.is_some() || self.pin.is_none()
+    }
+}
+
 impl Endpoint {
     /// `host:port` as it is shown.
     pub fn shown(&self) -> String {

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use native_tls::Certificate;
 use zeroize::Zeroizing;
 
 use super::NetError;
@@ -82,6 +83,19 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
     match octets.len() as u64 > FILE_LIMIT {
         true => Err(bad(path, "is longer than 16 MiB")),
         false => Ok(octets),
+    }
+}
+
+/// Reads a file of authorities.  The TLS library skips what it cannot read, so every certificate is
+/// looked at here.
+///
+/// # Errors
+/// [`NetError::File`] if there are none.
+pub(super) fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
+    let certificates = Certificate::stack_from_pem(&read(path)?).unwrap_or_default();
+    match certificates.is_empty() {
+        true => Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
+        false => Ok(certificates),
     }
 }
 
