@@ -4,9 +4,11 @@
 use super::listener::{Connection, Listener};
 use super::mailbox::{Behaviour, Message, Quit};
 use super::manifest::Manifest;
+use super::wait_until;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// A POP3 server with one user.
 pub struct MailboxServer {
@@ -20,6 +22,7 @@ struct State {
     commands: Vec<String>,
     ahead: usize,
     logins: usize,
+    open: usize,
     watcher: Option<Watcher>,
 }
 
@@ -40,7 +43,7 @@ impl MailboxServer {
     /// A server that behaves like this.
     pub fn start_with(messages: Vec<Message>, behaviour: Behaviour) -> Self {
         let messages = messages.into_iter().map(Arc::new).collect();
-        let state = State { behaviour, messages, commands: Vec::new(), ahead: 0, logins: 0, watcher: None };
+        let state = State { behaviour, messages, commands: Vec::new(), ahead: 0, logins: 0, open: 0, watcher: None };
         let state = Arc::new(Mutex::new(state));
         let for_threads = Arc::clone(&state);
         let listener = Listener::start(move |number, connection| {
@@ -78,6 +81,16 @@ impl MailboxServer {
     pub fn remaining_uids(&self) -> Vec<String> {
         let messages = &lock(&self.state).messages;
         messages.iter().filter_map(|message| message.uid.as_deref()).map(lossy).collect()
+    }
+
+    /// The tags of the messages that are there.
+    pub fn remaining_tags(&self) -> Vec<usize> {
+        lock(&self.state).messages.iter().map(|message| message.tag).collect()
+    }
+
+    /// Waits until every session has ended: the server may hear of a client's end after others have.
+    pub fn wait_until_idle(&self) {
+        wait_until("the end of all sessions", SESSIONS_END, || lock(&self.state).open == 0);
     }
 
     /// What a client must get of the marked messages that are there now.
@@ -121,6 +134,9 @@ impl MailboxServer {
     }
 }
 
+/// A session ends when its client is gone.
+const SESSIONS_END: Duration = Duration::from_secs(20);
+
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("no panic while locked")
 }
@@ -152,9 +168,19 @@ struct Session {
     maildrop: Option<Vec<Entry>>,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        lock(&self.state).open -= 1;
+    }
+}
+
 impl Session {
     fn new(state: Arc<Mutex<State>>, connection: Connection, number: usize) -> Self {
-        let mut behaviour = lock(&state).behaviour.clone();
+        let mut behaviour = {
+            let mut state = lock(&state);
+            state.open += 1;
+            state.behaviour.clone()
+        };
         if number >= behaviour.faulty_connections {
             behaviour = behaviour.without_faults();
         }
