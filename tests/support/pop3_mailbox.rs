@@ -12,7 +12,9 @@ use std::time::Duration;
 
 /// A POP3 server with one user.
 pub struct MailboxServer {
-    listener: Listener,
+    /// `None`: the server is down.
+    listener: Option<Listener>,
+    port: u16,
     state: Arc<Mutex<State>>,
 }
 
@@ -45,16 +47,26 @@ impl MailboxServer {
         let messages = messages.into_iter().map(Arc::new).collect();
         let state = State { behaviour, messages, commands: Vec::new(), ahead: 0, logins: 0, open: 0, watcher: None };
         let state = Arc::new(Mutex::new(state));
-        let for_threads = Arc::clone(&state);
-        let listener = Listener::start(move |number, connection| {
-            Session::new(Arc::clone(&for_threads), connection, number).serve()
-        });
-        Self { listener, state }
+        let listener = listen(0, &state);
+        let port = listener.port;
+        Self { listener: Some(listener), port, state }
+    }
+
+    /// Ends every connection and refuses new ones, as a server that was killed.
+    pub fn go_down(&mut self) {
+        self.listener = None;
+    }
+
+    /// Is there again, on the same port and with the same mail.
+    pub fn come_up(&mut self) {
+        if self.listener.is_none() {
+            self.listener = Some(listen(self.port, &self.state));
+        }
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.listener.port
+        self.port
     }
 
     /// Changes the behaviour for connections that begin from now on.
@@ -128,10 +140,17 @@ impl MailboxServer {
         lock(&self.state).logins
     }
 
-    /// How many connections there have been.
+    /// How many connections there have been since it is there.
     pub fn connections(&self) -> usize {
-        self.listener.connections()
+        self.listener.as_ref().map_or(0, Listener::connections)
     }
+}
+
+fn listen(port: u16, state: &Arc<Mutex<State>>) -> Listener {
+    let for_threads = Arc::clone(state);
+    Listener::start_at(port, move |number, connection| {
+        Session::new(Arc::clone(&for_threads), connection, number).serve()
+    })
 }
 
 /// A session ends when its client is gone.
