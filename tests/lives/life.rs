@@ -240,6 +240,7 @@ impl Life {
         let mut quiet = 0;
         for _ in 0..QUIET_POLLS {
             let before = (self.home.delivered(), self.mailbox.here().to_vec());
+            let retrieved = self.server.count("RETR");
             let wrong = self.poll(&Fault::None);
             if !wrong.is_empty() {
                 return wrong;
@@ -249,7 +250,13 @@ impl Life {
             match quiet {
                 0 => {}
                 1 => self.let_pass(1),
-                _ => return self.left_out(&before.0),
+                _ => {
+                    let mut wrong = self.left_out(&before.0);
+                    if self.server.count("RETR") > retrieved {
+                        wrong.push("mail is retrieved by a poll that has nothing to do".to_owned());
+                    }
+                    return wrong;
+                }
             }
         }
         vec!["it never came to rest".to_owned()]
