@@ -10,6 +10,9 @@ pub(crate) const ACCOUNTS: usize = 40;
 /// In so many ticks of one account one brings a message.
 const MAIL: usize = 100;
 
+/// Mail comes to all accounts at once, so often and so much: then threads and files run short.
+const BURST: (Duration, usize) = (Duration::from_secs(20), 8);
+
 /// A server is in trouble, or in order, for at most so long.
 const SPELL: std::ops::Range<u64> = 1..20;
 
@@ -27,12 +30,13 @@ struct Account {
 pub(crate) struct Accounts {
     accounts: Vec<Account>,
     wanted: Manifest,
+    last_burst: Instant,
 }
 
 impl Accounts {
     pub(crate) fn start() -> Self {
         let account = |_| Account { server: MailboxServer::start(Vec::new()), messages: 0, until: Instant::now() };
-        Self { accounts: (0..ACCOUNTS).map(account).collect(), wanted: Manifest::default() }
+        Self { accounts: (0..ACCOUNTS).map(account).collect(), wanted: Manifest::default(), last_burst: Instant::now() }
     }
 
     pub(crate) fn port(&self, account: usize) -> u16 {
@@ -56,13 +60,16 @@ impl Accounts {
 
     /// Mail arrives, and some servers change for the worse or the better.
     pub(crate) fn suffer(&mut self, random: &mut Rng) {
+        let is_burst = self.last_burst.elapsed() >= BURST.0;
+        if is_burst {
+            self.last_burst = Instant::now();
+        }
         for (number, account) in self.accounts.iter_mut().enumerate() {
-            if random.usize(..MAIL) == 0 && account.server.remaining() < MOST {
-                account.messages += 1;
-                let (seed, mix) = (number as u64 + 1, [Mix::Tiny, Mix::Edge, Mix::Realistic][random.usize(..3)]);
-                let text = message(seed, account.messages, mix);
-                self.wanted.add(&text);
-                account.server.add(Message::text(&format!("uid-{seed}-{}", account.messages), &text));
+            let messages = if is_burst { BURST.1 } else { usize::from(random.usize(..MAIL) == 0) };
+            for _ in 0..messages {
+                if account.server.remaining() < MOST {
+                    account.receive(number as u64 + 1, &mut self.wanted, random);
+                }
             }
             if account.until <= Instant::now() {
                 account.until = Instant::now() + Duration::from_secs(random.u64(SPELL));
@@ -81,6 +88,13 @@ impl Accounts {
 }
 
 impl Account {
+    fn receive(&mut self, seed: u64, wanted: &mut Manifest, random: &mut Rng) {
+        self.messages += 1;
+        let text = message(seed, self.messages, [Mix::Tiny, Mix::Edge, Mix::Realistic][random.usize(..3)]);
+        wanted.add(&text);
+        self.server.add(Message::text(&format!("uid-{seed}-{}", self.messages), &text));
+    }
+
     fn change(&mut self, random: &mut Rng) {
         let some = |command: &str| Some(command.to_owned());
         let commands = ["CAPA", "AUTH", "UIDL", "LIST", "RETR", "DELE", "QUIT"];

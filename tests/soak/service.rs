@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 const USER: u32 = 61_234;
 
 /// Threads that the user may have.
-const THREADS: u32 = 64;
+const THREADS: u32 = 16;
 
 /// Files that the service may have open.
-const FILES: u32 = 192;
+const FILES: u32 = 96;
 
 /// Accounts share a Maildir.
 const MAILDIRS: usize = 4;
