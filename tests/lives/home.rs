@@ -25,8 +25,8 @@ impl Home {
         delivered
     }
 
-    /// The reader looks at new mail, and files some of it and throws some away.
-    pub(crate) fn read(&mut self, random: &mut Rng) -> (usize, usize) {
+    /// The reader looks at new mail, and files some of it and, perhaps, throws some away.
+    pub(crate) fn read(&mut self, throws: bool, random: &mut Rng) -> (usize, usize) {
         let (mut filed, mut thrown) = (0, 0);
         let mut mail: Vec<_> = files(&self.path.join("new"))
             .into_iter()
@@ -41,7 +41,7 @@ impl Home {
                     std::fs::rename(&file, self.path.join(format!("cur/{name}:2,S"))).expect("filed");
                     filed += 1;
                 }
-                3 => {
+                3 if throws => {
                     *self.removed.entry(text).or_default() += 1;
                     std::fs::remove_file(file).expect("thrown away");
                     thrown += 1;
