@@ -27,7 +27,7 @@ fn batch(bencher: Bencher<'_, '_>, messages: usize) {
     let text = [b'x'; OCTETS];
     bencher.counter(ItemsCount::new(messages)).bench_local(|| {
         let drafts = (0..messages).map(|_| {
-            let mut draft = maildir.create(file_name("bench", &account, &key)).expect("made");
+            let mut draft = maildir.create(|word| file_name(word, "bench", &account, &key)).expect("made");
             draft.write(&text).expect("written");
             draft
         });

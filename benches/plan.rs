@@ -6,7 +6,7 @@ use std::time::Duration;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use postrider::message::{MessageKey, MessageNumber, Name};
-use postrider::plan::{Listed, Policy, Retention, Standing, plan};
+use postrider::plan::{Listed, Place, Policy, Retention, Standing, plan};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -28,6 +28,7 @@ fn listed(number: u32) -> Listed {
 fn every_tenth_is_new(bencher: Bencher<'_, '_>, messages: u32) {
     let listing: Vec<Listed> = (1..=messages).map(listed).collect();
     let policy = Policy { retention: Retention::After(Duration::from_secs(3600)), ..Policy::default() };
-    let destinations = [Name::new("home").expect("a name")];
+    let name = Name::new("home").expect("a name");
+    let destinations = [Place { destination: name, location: "/home".into() }];
     bencher.counter(ItemsCount::new(messages)).bench_local(|| plan(black_box(&listing), &policy, &destinations, NOW));
 }

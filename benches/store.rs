@@ -9,7 +9,8 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use postrider::message::{MessageKey, Name};
-use postrider::store::{Change, Ending, Outcome, Place, Stage, Store, Target, TargetState};
+use postrider::plan::Place;
+use postrider::store::{Change, Ending, Outcome, Stage, Store, Target, TargetState};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -69,6 +70,7 @@ impl Ground {
             key: key.clone(),
             octets: 8192,
             digest: [7; 32],
+            listed: Some(4000),
             message_id: Some(format!("<{key}@example.org>")),
             fingerprint: Some([7; 16]),
             header_only: false,

@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
 use crate::secret::Secret;
+use crate::threads::{self, ThreadError};
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
 const SECRET_LIMIT: usize = 64 * 1024;
@@ -55,6 +56,8 @@ pub enum CredentialError {
     Empty { kind: Kind, program: String },
     #[error("password-credential {name:?}: systemd has passed no credentials ($CREDENTIALS_DIRECTORY is not set)")]
     NoCredentials { name: String },
+    #[error("the password cannot be read: {0}")]
+    Thread(#[from] ThreadError),
 }
 
 /// What a command is asked for.
@@ -88,11 +91,23 @@ impl Failure for CredentialError {
     fn class(&self) -> Class {
         match self {
             CredentialError::Failed { .. } | CredentialError::Slow { .. } => Class::TryLater,
+            _ if self.is_shortage() => Class::TryLater,
             _ => Class::Configuration,
         }
     }
 
+    fn is_shortage(&self) -> bool {
+        match self {
+            CredentialError::Thread(_) => true,
+            CredentialError::File { source, .. } | CredentialError::Start { source, .. } => is_shortage(source),
+            _ => false,
+        }
+    }
+
     fn advice(&self) -> Option<String> {
+        if self.is_shortage() {
+            return Some(SHORTAGE.to_owned());
+        }
         Some(match self {
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
@@ -100,6 +115,7 @@ impl Failure for CredentialError {
             CredentialError::NoCredentials { .. } => {
                 "Run it as a systemd service with LoadCredential=, or use password-file or password-command.".into()
             }
+            CredentialError::Thread(_) => return None,
             CredentialError::Start { kind, .. }
             | CredentialError::Failed { kind, .. }
             | CredentialError::Slow { kind, .. }
@@ -140,13 +156,20 @@ impl SecretSource {
 
 async fn read_file(path: &Path) -> Result<Secret, CredentialError> {
     let failed = |source| CredentialError::File { path: path.to_owned(), source };
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(SECRET_LIMIT as u64 + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    let file = path.to_owned();
+    let bytes = threads::run(move || read_start(&file)).await?.map_err(failed)?;
     if bytes.len() > SECRET_LIMIT {
         return Err(CredentialError::LongFile { path: path.to_owned() });
     }
     first_line(bytes).ok_or_else(|| CredentialError::EmptyFile { path: path.to_owned() })
+}
+
+/// A little more than a secret may have.
+fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    Read::take(std::fs::File::open(path)?, SECRET_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {

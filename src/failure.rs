@@ -63,10 +63,29 @@ pub trait Failure: std::error::Error {
     /// The kind of failure.
     fn class(&self) -> Class;
 
+    /// Whether this machine has run short of something: no server, destination or message is to blame.
+    fn is_shortage(&self) -> bool {
+        false
+    }
+
     /// What to do next, in one sentence; `None` where the cause says it all.
     fn advice(&self) -> Option<String> {
         None
     }
+}
+
+/// Advice for a shortage.
+pub const SHORTAGE: &str = "This machine gives no more threads, processes or open files just now; it is tried again.  If it stays \
+                            so, raise what bounds them: TasksMax= and LimitNOFILE= of the unit, pids-limit of the container, \
+                            `ulimit -u` and `ulimit -n`; or lower `max-concurrent-polls`.";
+
+/// Whether the system has refused something because there are too many of it already: threads,
+/// processes, open files, pages of memory.
+pub fn is_shortage(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    const SHORT: [Errno; 4] = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
+    let is_short = |code: i32| SHORT.iter().any(|errno| errno.raw_os_error() == code);
+    error.raw_os_error().map_or(error.kind() == std::io::ErrorKind::WouldBlock, is_short)
 }
 
 /// What went wrong and what to do next, as sentences: servers end theirs with a full stop or not.

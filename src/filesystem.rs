@@ -1,7 +1,12 @@
-//! What kind of file system a folder is on.
+//! What kind of file system a folder is on, and names in it that nobody else has.
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many names are tried.  Those that are taken are of a process that has our number: one in
+/// another container, or one that has crashed.
+const NAME_ATTEMPTS: usize = 100;
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines
 /// do not see.
@@ -23,4 +28,57 @@ pub fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
     #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
     let magic = stat.f_type as i64 & 0xffff_ffff;
     Ok(NETWORK.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind))
+}
+
+/// Makes something under a name of its own, in a folder that others use at the same time.  `make`
+/// gets a word that is unique in this process and, as a rule, on this machine; where the name made
+/// of it is taken it gets the next one.
+///
+/// # Errors
+/// What `make` failed of.
+pub fn make_unique<T>(mut make: impl FnMut(&str) -> io::Result<T>) -> io::Result<T> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut attempt = || {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        make(&format!("P{}Q{count}", std::process::id()))
+    };
+    for _ in 1..NAME_ATTEMPTS {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made,
+        }
+    }
+    attempt()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_is_followed_by_another_but_not_for_ever() {
+        let tried = Cell::new(0);
+        let taken_until = |free: usize| {
+            tried.set(0);
+            make_unique(|word| {
+                tried.set(tried.get() + 1);
+                if tried.get() < free { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(word.to_owned()) }
+            })
+        };
+        assert_ne!(taken_until(1).expect("free"), taken_until(NAME_ATTEMPTS).expect("free"));
+        assert_eq!(taken_until(usize::MAX).expect_err("taken").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(tried.get(), NAME_ATTEMPTS);
+    }
+
+    #[test]
+    fn another_failure_is_not_tried_again() {
+        let mut tried = 0;
+        let failed = make_unique::<()>(|_| {
+            tried += 1;
+            Err(io::ErrorKind::PermissionDenied.into())
+        });
+        assert_eq!((failed.expect_err("refused").kind(), tried), (io::ErrorKind::PermissionDenied, 1));
+    }
 }

@@ -32,8 +32,16 @@
 //!
 //! # What is not taken at its word
 //!
-//! * **Unique-ids** (`poll/recognise.rs`): one that vanishes is not forgotten, one that is back is
-//!   compared by its header, and when all have changed, mail is matched by header or content.
+//! **A unique-id is a hint, the content is the identity.**  What cannot be undone, to delete a message or never to
+//! fetch it, is not done on a hint alone.
+//!
+//! * **Unique-ids** (`plan/identity.rs`, `poll/recognise.rs`, `poll/examine.rs`): a message whose size has changed,
+//!   that was away, whose unique-id several had, or that is to be deleted in a later session is compared by its
+//!   header; where that cannot tell, by its content (`poll/commit/identify.rs`).  A row of the state whose unique-id
+//!   is another message's is *set apart* and goes on being known by header and content.  When all have changed, mail
+//!   is matched likewise.
+//! * **Names** (`store/mailbox.rs`, `plan/places.rs`): what is known belongs to a mailbox and to a place, not to what
+//!   the configuration calls them.
 //! * **A server's replies** (`poll/proof.rs`): behind each group of messages the server is asked for
 //!   the unique-id of one of them; without the right answer none of the group is delivered.
 //! * **The database** ([`store`], [`rebuild`]): a seal tells at the next start whether it is as it was
@@ -52,7 +60,7 @@
 //! |---|---|---|
 //! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
-//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], [`attempt`], [`spool`], [`store`], [`deliver`] | one kind of I/O each |
+//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], [`attempt`], [`spool`], [`store`], [`threads`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
 //! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
@@ -61,12 +69,15 @@
 //!
 //! # How it runs
 //!
-//! A **poll** is one task for the network ([`pop3::session`], generic over its stream), one
-//! blocking thread that writes drafts and spools, and a future that makes batches durable; they
-//! are joined by bounded channels, so a slow disk stops the commands and nothing piles up.  With
+//! A **poll** is one task of three hands: for the network ([`pop3::session`], generic over its stream),
+//! for drafts and spools, and for making batches durable.  They are joined by bounded channels, so a slow disk stops the commands and nothing piles up.  With
 //! PIPELINING a window of commands below 1,024 octets is kept full; without it, or with a server
 //! that has broken under it (`poll/host.rs`), the session is lock-step.  A batch grows while the one
 //! before is made durable, so a slow disk costs fewer syncs and not more time.
+//!
+//! What blocks is done on threads that all polls share ([`threads`]); none is held while there is
+//! nothing to do, and where the system refuses one, work waits its turn.  Such a shortage
+//! ([`failure::Failure::is_shortage`]) fails a poll at most, and is not put down to a destination.
 //!
 //! Most polls bring nothing.  One that has left all mail where it is writes down a digest of the listing and
 //! of what else the plan was made of, except for the state, and when the plan may change by time alone.  Any
@@ -138,4 +149,5 @@ pub mod spool;
 pub mod status;
 pub mod store;
 pub mod text;
+pub mod threads;
 pub mod trace;

@@ -10,7 +10,23 @@ fn main() -> ExitCode {
         std::env::set_var(variable, value);
     }
     note_crashes();
+    outlive_large_files();
     postrider::cli::main(std::env::args_os())
+}
+
+/// Has a file that grows beyond RLIMIT_FSIZE fail to be written, instead of ending the process.  By a
+/// handler that does nothing: commands that are run get the signal's default effect again (execve(2)),
+/// as they would not if it were ignored.
+#[expect(unsafe_code, reason = "tokio and the standard library do not handle this signal before a thread runs")]
+fn outlive_large_files() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: a zeroed sigaction is valid; the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as usize;
+        action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGXFSZ, &action, std::ptr::null_mut());
+    }
 }
 
 /// Has a crash leave word, so that the next process knows which message to be careful with.

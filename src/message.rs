@@ -15,6 +15,15 @@ pub const UNIQUE_ID_LIMIT: usize = 512;
 /// What a key begins with that is made of the message's content, where the server gives no unique-id.
 pub const CONTENT_UID_PREFIX: &[u8] = b"blake3:";
 
+/// What ends the unique-id in a key that has been set apart ([`MessageKey::apart`]): no line of UIDL
+/// holds one.
+const APART: u8 = b'\n';
+
+/// The unique-id as the server sent it, also of a key that was set apart.
+pub fn unique_id(uid: &[u8]) -> &[u8] {
+    uid.split(|octet| *octet == APART).next().unwrap_or_default()
+}
+
 /// The number of a message within one POP3 session (RFC 1939 §5), counted from one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageNumber(NonZeroU32);
@@ -66,7 +75,24 @@ impl MessageKey {
         Self { uid: CONTENT_UID_PREFIX.iter().copied().chain(hex).collect(), occurrence }
     }
 
-    /// The unique-id as the server sent it.
+    /// A key for the same message that no listing can have, for when the server has given its
+    /// unique-id to another one.  `distinction` tells it from others that had the same.
+    #[must_use]
+    pub fn apart(&self, distinction: u64) -> Self {
+        let uid = unique_id(&self.uid);
+        let room = UNIQUE_ID_LIMIT - 21;
+        let mut apart = uid[..uid.len().min(room)].to_vec();
+        apart.push(APART);
+        apart.extend_from_slice(distinction.to_string().as_bytes());
+        Self { uid: apart.into(), occurrence: self.occurrence }
+    }
+
+    /// Whether it was set apart.
+    pub fn is_apart(&self) -> bool {
+        self.uid.contains(&APART)
+    }
+
+    /// The unique-id as the server sent it, with what sets it apart if it was.
     pub fn uid(&self) -> &[u8] {
         &self.uid
     }
@@ -79,7 +105,7 @@ impl MessageKey {
 
 impl fmt::Display for MessageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text::escape(&self.uid, 80))?;
+        f.write_str(&text::escape(unique_id(&self.uid), 80))?;
         match self.occurrence {
             0 => Ok(()),
             n => write!(f, " (copy {})", n + 1),
@@ -146,6 +172,19 @@ mod tests {
     fn a_unique_id_is_shown_without_control_bytes() {
         let key = MessageKey::new(b"a\x1b[2J\xff", 1).expect("valid");
         assert_eq!(key.to_string(), "a\\x1b[2J\\xff (copy 2)");
+    }
+
+    #[test]
+    fn a_key_that_was_set_apart_is_none_that_a_server_can_send_and_is_shown_as_it_was() {
+        for uid in [&b"1"[..], &[b'x'; UNIQUE_ID_LIMIT]] {
+            let key = MessageKey::new(uid, 3).expect("valid");
+            let apart = key.apart(u64::MAX);
+            assert!(apart.uid().contains(&b'\n') && apart.uid().len() <= UNIQUE_ID_LIMIT);
+            assert_eq!(apart.occurrence(), 3);
+            assert_eq!(apart.to_string(), key.to_string());
+            assert_ne!(apart, key.apart(0));
+            assert_eq!(apart.apart(0), key.apart(0), "setting it apart twice adds nothing");
+        }
     }
 
     #[test]

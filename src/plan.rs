@@ -5,17 +5,22 @@
 //! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
 //! the clock, the network and the state are the caller's.
 
+mod identity;
 mod left;
 mod matching;
+mod places;
 mod prune;
 mod quiet;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub use identity::{Doubt, Identity, Likeness, doubtful, numbers_of_shared};
 pub use left::Left;
 pub use matching::{Missing, has_migrated, match_headers};
+pub use places::{at_place, has_it};
 pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
 
@@ -102,6 +107,11 @@ pub enum Standing {
     },
     /// The message with this unique-id is another than the one that was delivered.
     Reused,
+    /// It may be another than the one that was delivered; only its content can tell.
+    Unclear {
+        /// When that one was delivered everywhere, if it was.
+        at: Option<UnixTime>,
+    },
     /// One with this unique-id and this BLAKE3 hash was delivered, and the server has confirmed its
     /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
     Deleted([u8; 32]),
@@ -111,11 +121,20 @@ pub enum Standing {
     Open(Box<[Delivery]>),
 }
 
+/// A destination as it is at a time: its name, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The destination.
+    pub destination: Name,
+    /// A Maildir's path, a server's address with its recipients.
+    pub location: PathBuf,
+}
+
 /// How far the delivery of one message to one destination has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The destination.
-    pub destination: Name,
+    /// The destination, as it was then.
+    pub place: Place,
     /// How far.
     pub progress: Progress,
 }
@@ -194,6 +213,8 @@ pub enum Reason {
     Reappeared,
     Shared,
     Reused,
+    Unclear,
+    Unconfirmable,
     Unproven,
     Doubtful,
 }
@@ -221,6 +242,10 @@ impl fmt::Display for Reason {
                 f.write_str("it was deleted and is listed again; its content tells whether it is new")
             }
             Reason::Reused => f.write_str("new; the server has given it the unique-id of an older message"),
+            Reason::Unclear => f.write_str("known by its unique-id alone; its content tells whether it is new"),
+            Reason::Unconfirmable => {
+                f.write_str("its retention is over; nothing tells for certain that it is what was delivered")
+            }
             Reason::Unproven => {
                 f.write_str("its retention is over; matched by its header, its content tells whether it was delivered")
             }
@@ -233,7 +258,7 @@ impl fmt::Display for Reason {
 /// One step for each message of the listing, in its order.  `destinations` are the account's, as
 /// they are now: what is owed to others is owed no more, and one that is new wants what is not
 /// yet delivered everywhere.
-pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Name], now: UnixTime) -> Vec<Step> {
+pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Place], now: UnixTime) -> Vec<Step> {
     let mut room = policy.max_messages.unwrap_or(u32::MAX);
     let steps = listing.iter().enumerate().map(|(index, listed)| {
         let (mut action, mut reason) = decide(listed, policy, destinations, now);
@@ -268,7 +293,7 @@ fn keep_shared(listing: &[Listed], steps: &mut [Step]) {
     }
 }
 
-fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime) -> (Action, Reason) {
+fn decide(listed: &Listed, policy: &Policy, destinations: &[Place], now: UnixTime) -> (Action, Reason) {
     if listed.key.is_none() {
         return nameless(listed, policy);
     }
@@ -277,6 +302,7 @@ fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime
         Some(Standing::Done(at)) => retain(policy.retention, *at, now),
         Some(Standing::Matched { at, digest }) => matched(*at, digest.is_some(), listed, policy, now),
         Some(Standing::Reused) => fetch(Targets::All, Reason::Reused, listed, policy),
+        Some(Standing::Unclear { .. }) => fetch(Targets::All, Reason::Unclear, listed, policy),
         Some(Standing::Deleted(_)) => match excess(listed, policy) {
             Some((octets, limit)) => (Action::Leave, Reason::TooLarge { octets, limit }),
             None => (Action::Fetch(Targets::All), Reason::Reappeared),
@@ -285,6 +311,11 @@ fn decide(listed: &Listed, policy: &Policy, destinations: &[Name], now: UnixTime
         Some(Standing::Open(deliveries)) => unfinished(Open::of(deliveries, destinations, now), listed, policy),
         None => fetch(Targets::All, Reason::New, listed, policy),
     }
+}
+
+/// Whether a message that was delivered everywhere at this time is to be deleted now.
+pub fn is_due(policy: &Policy, delivered: UnixTime, now: UnixTime) -> bool {
+    retain(policy.retention, delivered, now).0 == Action::Delete
 }
 
 fn retain(retention: Retention, delivered: UnixTime, now: UnixTime) -> (Action, Reason) {
@@ -351,13 +382,12 @@ struct Open {
 }
 
 impl Open {
-    fn of(deliveries: &[Delivery], destinations: &[Name], now: UnixTime) -> Self {
+    fn of(deliveries: &[Delivery], destinations: &[Place], now: UnixTime) -> Self {
         let mut open = Self::default();
-        for destination in destinations {
-            // Several, if the destination has led elsewhere.
-            let of_it = || deliveries.iter().filter(|delivery| delivery.destination == *destination);
-            let any = |is: fn(&Progress) -> bool| of_it().any(|delivery| is(&delivery.progress));
-            let until = of_it().filter_map(|delivery| match delivery.progress {
+        for place in destinations {
+            let of_it = at_place(deliveries, place, destinations);
+            let any = |is: fn(&Progress) -> bool| of_it.iter().any(|delivery| is(&delivery.progress));
+            let until = of_it.iter().filter_map(|delivery| match delivery.progress {
                 // No failure is put off longer: a clock that has gone back since must not do so.
                 Progress::Deferred(until) if until > now && until - now <= LAST_RETRY => Some(until),
                 _ => None,
@@ -371,7 +401,7 @@ impl Open {
             } else if let Some(until) = until.min() {
                 open.waiting = Some(open.waiting.map_or(until, |earliest| earliest.min(until)));
             } else {
-                open.wanted.push(destination.clone());
+                open.wanted.push(place.destination.clone());
             }
         }
         open

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, warn};
 
 use crate::filesystem;
+use crate::threads::{self, ThreadError};
 
 /// A change has settled when nothing has happened for so long, ...
 const QUIET: Duration = Duration::from_millis(150);
@@ -128,8 +129,15 @@ fn is_gap(now: &Contents, before: &Contents) -> bool {
 }
 
 async fn contents(watched: &Watched) -> Contents {
-    let watched = watched.clone();
-    tokio::task::spawn_blocking(move || read_all(&watched)).await.unwrap_or_default()
+    loop {
+        let watched = watched.clone();
+        match threads::run(move || read_all(&watched)).await {
+            Ok(contents) => return contents,
+            Err(ThreadError::Panicked(_)) => return Contents::default(),
+            // What cannot be read now has not changed.
+            Err(ThreadError::Refused { .. }) => sleep(POLL).await,
+        }
+    }
 }
 
 fn read_all(watched: &Watched) -> Contents {

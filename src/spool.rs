@@ -8,9 +8,10 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags};
+
+use crate::filesystem::make_unique;
 
 /// Octets that are held in memory: most messages fit, and with dozens on their way at a time it
 /// is still little.  A larger one is written in pieces of this size.
@@ -21,9 +22,6 @@ pub const PIECE_LIMIT: usize = 64 * 1024;
 
 /// Only this user: it is somebody's mail.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
-
-/// Other programs do not make files with our name and process id; so often it is tried.
-const NAME_ATTEMPTS: usize = 16;
 
 /// A message.
 #[derive(Debug)]
@@ -185,20 +183,12 @@ fn unlinked_file(dir: &Path) -> io::Result<File> {
 }
 
 fn created(dir: &Path, flags: OFlags) -> io::Result<File> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    for _ in 0..NAME_ATTEMPTS {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = dir.join(format!("spool-{}-{number}", std::process::id()));
-        match rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, MODE) {
-            Ok(file) => {
-                std::fs::remove_file(&path)?;
-                return Ok(file.into());
-            }
-            Err(rustix::io::Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
+    make_unique(|word| {
+        let path = dir.join(format!("spool-{word}"));
+        let file = rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, MODE)?;
+        std::fs::remove_file(&path)?;
+        Ok(file.into())
+    })
 }
 
 #[cfg(test)]
@@ -248,6 +238,23 @@ mod tests {
         for file in [spool.file.expect("a file"), created(dir.path(), OFlags::RDWR).expect("a file")] {
             assert_eq!(file.metadata().expect("metadata").permissions().mode() & 0o777, 0o600);
         }
+        assert_eq!(entries(dir.path()), 0);
+    }
+
+    #[test]
+    fn spools_of_one_instant_have_files_of_their_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let gate = std::sync::Barrier::new(16);
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    gate.wait();
+                    for _ in 0..20 {
+                        created(dir.path(), OFlags::RDWR).expect("a file");
+                    }
+                });
+            }
+        });
         assert_eq!(entries(dir.path()), 0);
     }
 

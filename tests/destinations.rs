@@ -47,6 +47,30 @@ fn a_destination_that_fails_does_not_slow_down_the_others() {
 }
 
 #[test]
+fn accounts_that_share_a_maildir_do_not_get_in_each_others_way() {
+    const ACCOUNTS: usize = 10;
+    let servers: Vec<_> = (0..ACCOUNTS).map(|_| MailboxServer::start(Vec::new())).collect();
+    let account = |(index, server): (usize, &MailboxServer)| {
+        mailbox(server.port(), &format!("a{index}"), "deliver = [\"home\", \"mirror\"]\nretention = \"delete\"")
+    };
+    let accounts: String = servers.iter().enumerate().map(account).collect();
+    let program = Postrider::with_config(&[accounts, maildir("home"), maildir("mirror")].concat());
+    let mut wanted = Manifest::default();
+    for round in 1..=4 {
+        for (index, server) in servers.iter().enumerate() {
+            server.add(Message::generated(index as u64 + 1, round, Mix::Tiny));
+            wanted.merge(server.manifest());
+        }
+        program.run(&["fetch"]).assert_success();
+        assert!(servers.iter().all(|server| server.remaining() == 0));
+    }
+    for name in ["home", "mirror"] {
+        wanted.verify(&program.path(name)).assert_exactly_once();
+        assert_eq!(std::fs::read_dir(program.path(name).join("tmp")).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn nothing_is_fetched_for_a_maildir_that_cannot_be_written() {
     let server = MailboxServer::start(Message::several(2, Mix::Tiny));
     let program =

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
-    &["attempt", "credential", "deliver", "filesystem", "net", "oauth", "pop3::session", "spool", "store"],
+    &["attempt", "credential", "deliver", "filesystem", "net", "oauth", "pop3::session", "spool", "store", "threads"],
     &["config", "poll", "rebuild"],
     &["confine", "log", "notify", "reload", "status"],
     &["control"],
@@ -27,13 +27,19 @@ const LAYERS: [&[&str]; 8] = [
 const BESIDE: &[(&str, &str)] = &[
     ("config", "poll"),        // the settings of an account live with the code that obeys them
     ("deliver", "credential"), // the login of a mail server
+    ("deliver", "filesystem"), // names that nobody else has
     ("deliver", "net"),
+    ("credential", "threads"),
     ("deliver", "spool"),    // a message on its way to a mail server
     ("message", "text"),     // a unique-id is shown escaped
     ("net", "credential"),   // the login of a proxy
     ("oauth", "credential"), // the secret of a client
+    ("net", "threads"),
     ("oauth", "net"),
+    ("oauth", "threads"),
     ("pop3::session", "net"),
+    ("pop3::session", "threads"),
+    ("spool", "filesystem"), // names that nobody else has
     ("store", "filesystem"), // a database on a network file system is refused
 ];
 

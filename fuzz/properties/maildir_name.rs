@@ -33,11 +33,11 @@ fn told(name: &str, telling: Telling<'_>) {
 }
 
 fn made(instance: &str, account: &Name, key: &MessageKey) {
-    let name = file_name(instance, account, key);
+    let name = file_name("P1Q2", instance, account, key);
     let telling = Telling::of(&name).expect("one of ours");
     assert_eq!((telling.instance, telling.token), (instance, token(account, key).as_str()));
     assert!(name.len() < 200 && !name.contains(['/', ':']) && !name.starts_with('.'), "{name}");
-    assert_ne!(file_name(instance, account, key), name, "no name is given twice");
+    assert_ne!(file_name("P1Q3", instance, account, key), name, "another word makes another name");
     told(&name, telling);
     let other = MessageKey::new(key.uid(), 1).expect("a key");
     assert_ne!(token(account, &other), telling.token);

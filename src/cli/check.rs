@@ -18,6 +18,7 @@ use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
 use crate::poll::{self, Account, Credential, DestinationError, PollError};
 use crate::store::Reader;
+use crate::threads;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -206,11 +207,7 @@ async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<
             let settings = settings.clone();
             // A state that cannot be read is complained about where it is needed.
             let known = Reader::open(state_dir).and_then(|reader| reader.knows(&settings.path)).unwrap_or(false);
-            let probed = tokio::task::spawn_blocking(move || {
-                let maildir = Maildir::open(&settings, known)?;
-                maildir.probe()
-            });
-            probed.await.unwrap_or(Ok(()))?;
+            threads::run(move || Maildir::open(&settings, known)?.probe()).await??;
             Ok("can be written".to_owned())
         }
         Kind::Smtp(settings) => {

@@ -10,6 +10,7 @@ use super::output;
 use super::quarantine::Choice;
 use crate::config::Config;
 use crate::deliver::maildir;
+use crate::filesystem::make_unique;
 use crate::log;
 use crate::message::{MessageKey, Name};
 use crate::poll::{self, Exported};
@@ -61,9 +62,10 @@ impl Exported for Files<'_> {
         let Some(folder) = self.folder else { return Ok(()) };
         // A unique-id may hold anything, and is no file name.
         let path = folder.join(format!("{}-{}.eml", self.account, maildir::token(self.account, key)));
-        let part = path.with_extension("part");
-        let _ = std::fs::remove_file(&part);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let (file, part) = make_unique(|word| {
+            let part = path.with_extension(format!("{word}.part"));
+            Ok((OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?, part))
+        })?;
         self.open = Some((file, part, path));
         Ok(())
     }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::output;
 use crate::config::Config;
 use crate::log;
-use crate::plan::{Action, Listed, Step};
-use crate::poll::{self, Account, Inventory, Memory, PollError};
+use crate::plan::{Action, Listed, Place, Step};
+use crate::poll::{self, Account, Inventory, Look, Memory, PollError};
 use crate::store::{Lost, Reader};
 
 /// Arguments of `list`.
@@ -63,7 +63,12 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
             account.name
         ));
     }
-    let inventory = poll::inventory(account, &mut session, Memory::Reader(&reader, &account.name)).await?;
+    let look = Look::new(&reader, account, &poll::mailboxes(&config.accounts))?;
+    let destinations = config.destinations.iter().filter(|destination| account.deliver.contains(&destination.name));
+    let places: Vec<Place> = destinations
+        .map(|destination| Place { destination: destination.name.clone(), location: destination.location() })
+        .collect();
+    let inventory = poll::inventory(account, &places, &mut session, Memory::Reader(&look)).await?;
     session.quit().await;
     Ok(inventory)
 }

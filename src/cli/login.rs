@@ -166,7 +166,7 @@ fn start_browser(url: &str) -> bool {
 /// The lines of standard input, read by a thread that the end of the process ends.
 fn lines() -> mpsc::Receiver<String> {
     let (lines, pasted) = mpsc::channel(1);
-    std::thread::spawn(move || {
+    let read = move || {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
@@ -179,7 +179,11 @@ fn lines() -> mpsc::Receiver<String> {
                 return;
             }
         }
-    });
+    };
+    // Without a thread nothing can be pasted, and the browser comes back all the same.
+    if let Err(error) = std::thread::Builder::new().spawn(read) {
+        output::say(&format!("postrider: nothing can be pasted here: {error}"));
+    }
     pasted
 }
 

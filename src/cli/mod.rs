@@ -21,11 +21,13 @@ mod status;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, find_file};
 use crate::message::Name;
+use crate::threads;
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
@@ -34,10 +36,8 @@ const NO_INPUT: u8 = 66;
 /// Output that cannot be written (EX_IOERR).
 const IO_ERROR: u8 = 74;
 
-/// Threads that may block, made as they are needed.  Each poll holds one while it receives, which
-/// waits for others that sync its batches: with fewer threads than `max-concurrent-polls` (at most
-/// 10,000) all could wait for ever.
-const BLOCKING_THREADS: usize = 10_000 + 512;
+/// How long the end of a process waits for its threads.
+const END_LIMIT: Duration = Duration::from_millis(200);
 
 /// Fetches mail from POP3 mailboxes and delivers it to Maildirs or by SMTP, never losing or
 /// doubling a message.
@@ -183,19 +183,21 @@ fn hint(name: &str, known: &[&str]) -> String {
 
 /// A runtime for the asynchronous parts; its threads end with it.
 fn block_on<T>(work: impl Future<Output = T>) -> T {
+    if let Err(error) = threads::start() {
+        no_threads(&error.to_string());
+    }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().max_blocking_threads(BLOCKING_THREADS);
+    builder.enable_all();
     // Where a thread cannot be started tokio panics, and then waits for those that were (1.54).
     std::panic::set_hook(Box::new(|panic| no_threads(panic.payload_as_str().unwrap_or("the cause is not known"))));
     let built = builder.build();
-    // So does the first thread that may block; those after it are waited for without a panic.
-    let _ = built.as_ref().map(|runtime| runtime.spawn_blocking(|| ()));
     drop(std::panic::take_hook());
     match built {
         Ok(runtime) => {
             let result = runtime.block_on(work);
             // A resolver or a dead disk must not hold up the end.
-            runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+            threads::settle(END_LIMIT);
+            runtime.shutdown_timeout(END_LIMIT);
             result
         }
         Err(error) => no_threads(&error.to_string()),

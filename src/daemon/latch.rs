@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::oauth::Grant;
 use crate::poll::Account;
+use crate::threads;
 
 /// Rounds of hashing: some hundredths of a second for us, and for every guess of somebody else.
 const ROUNDS: usize = 200_000;
@@ -30,7 +31,7 @@ pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
         }
         digest
     };
-    tokio::task::spawn_blocking(stretch).await.ok()
+    threads::run(stretch).await.ok()
 }
 
 /// The same of what a login by OAuth 2.0 depends on: who has signed in, and the client's secret.  The

@@ -10,7 +10,9 @@ mod signals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -24,6 +26,9 @@ use crate::message::Name;
 use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report, unix_now};
 use crate::rebuild::{self, Scope};
 use crate::store::StoreError;
+
+/// Time for a thread that finishes what an earlier process has left.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Destinations in use, by name.
 type Outlets = HashMap<Name, Arc<Outlet>>;
@@ -39,9 +44,11 @@ pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Conte
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
         warn!("{}", line.trim_start());
     }
-    poll::recover(&store, None).await?;
+    poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
-    Ok(Context { store, outlets: Arc::new(outlets(&config.destinations, &Outlets::new())), cancel })
+    let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
+    let (mailboxes, told) = (poll::mailboxes(&config.accounts), Arc::default());
+    Ok(Context { store, outlets, mailboxes, told, cancel })
 }
 
 /// Destinations in use; those that have not changed keep their connections.

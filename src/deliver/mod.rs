@@ -33,11 +33,11 @@ pub enum Kind {
 }
 
 impl Destination {
-    /// Where it leads, for people and for the state: a Maildir's path, a server's address.
+    /// Where it leads, for people and for the state: a Maildir's path, a server's address with whom the mail is for.
     pub fn location(&self) -> PathBuf {
         match &self.kind {
             Kind::Maildir(settings) => settings.path.clone(),
-            Kind::Smtp(settings) => settings.endpoint.shown().into(),
+            Kind::Smtp(settings) => format!("{} {}", settings.endpoint.shown(), settings.recipients.join(",")).into(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
@@ -12,6 +12,7 @@ use super::race::{ATTEMPT_DELAY, interleaved, race};
 use super::transport::Transport;
 use super::tunnel::Tunnel;
 use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode, socks};
+use crate::threads;
 
 /// Connects to a server; encrypted and verified for [`TlsMode::Implicit`], in clear otherwise.
 /// The addresses of the host are tried side by side (RFC 8305).
@@ -60,8 +61,18 @@ async fn reach(endpoint: &Endpoint) -> Result<Transport, NetError> {
 /// Connects to a host by its name, from an address of this machine if one is named.
 async fn dial(host: &str, port: u16, source: Option<IpAddr>) -> Result<TcpStream, NetError> {
     let resolve = |source| NetError::Resolve { host: host.to_owned(), source };
-    let addresses = tokio::net::lookup_host((host, port)).await.map_err(resolve)?;
-    dial_any(host, addresses, source).await
+    dial_any(host, look_up(host, port).await.map_err(resolve)?, source).await
+}
+
+/// The addresses of a host.
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let host = host.to_owned();
+    // The system's resolver blocks.
+    let looked_up = threads::run(move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect)).await;
+    looked_up.unwrap_or_else(|error| Err(io::Error::new(io::ErrorKind::WouldBlock, error)))
 }
 
 /// Connects to one of a host's addresses; with a source, to one of its family.

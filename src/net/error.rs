@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ProxyFault;
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
 
 /// Why a certificate is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +173,7 @@ impl CertificateFault {
 impl Failure for NetError {
     fn class(&self) -> Class {
         match self {
+            _ if self.is_shortage() => Class::TryLater,
             NetError::File { .. }
             | NetError::CommandStart { .. }
             | NetError::Proxy { fault: ProxyFault::Password(_) | ProxyFault::Field(_), .. } => Class::Configuration,
@@ -180,8 +181,19 @@ impl Failure for NetError {
         }
     }
 
+    fn is_shortage(&self) -> bool {
+        match self {
+            NetError::Resolve { source, .. } | NetError::CommandStart { source, .. } => is_shortage(source),
+            NetError::Connect { failed, .. } => failed.iter().any(|(_, source)| is_shortage(source)),
+            NetError::Source { cause, .. } => is_shortage(cause),
+            NetError::ProxyAway { source, .. } => source.is_shortage(),
+            _ => false,
+        }
+    }
+
     fn advice(&self) -> Option<String> {
         let text = match self {
+            _ if self.is_shortage() => SHORTAGE.into(),
             NetError::Resolve { .. } => "Check the spelling of `host` and this machine's name resolution.".into(),
             NetError::Connect { .. } if self.is_refused() => {
                 "Nothing listens there: check `host`, `port` and `tls` (implicit is port 995, starttls and none are 110)."

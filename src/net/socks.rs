@@ -279,7 +279,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_makes_it_panic_or_say_the_password_unasked(answers in prop::collection::vec(0..6_u8, 0..24)) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
             let (said, outcome) = runtime.block_on(converse(true, "h", &answers));
             let is_asked = answers.starts_with(&[VERSION, LOGIN]);
             prop_assert!(is_asked || !said.windows(6).any(|octets| octets == b"s3cret"));

@@ -92,7 +92,7 @@ impl Grant {
         let tokens = Tokens::new(self.provider.binding(), word.clone(), answer, now).ok_or_else(none)?;
         let lock = self.vault.lock().await?;
         self.vault.write(&tokens, &lock).await?;
-        self.vault.write_stamp(&word)
+        self.vault.write_stamp(&word, &lock)
     }
 }
 

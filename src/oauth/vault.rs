@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::error::OAuthError;
 use super::tokens::Tokens;
 use crate::message::Name;
+use crate::threads::{self, ThreadError};
 
 /// Octets of a file of tokens: two of 64 KiB, written as JSON.
 const SIZE_LIMIT: u64 = 1 << 20;
@@ -105,12 +106,16 @@ impl Vault {
     /// Writes the tokens; they are durable when this returns.  The lock must be held.
     pub(super) async fn write(&self, tokens: &Tokens, _lock: &Lock) -> Result<(), OAuthError> {
         let (vault, text) = (self.clone(), tokens.encoded());
-        let written = tokio::task::spawn_blocking(move || vault.put(&vault.path(), &text));
-        written.await.unwrap_or_else(|error| Err(OAuthError::Bug(error.to_string())))
+        threads::run(move || vault.put(&vault.path(), &text)).await.unwrap_or_else(|error| match error {
+            ThreadError::Panicked(text) => Err(OAuthError::Bug(text)),
+            refused @ ThreadError::Refused { .. } => {
+                Err(OAuthError::File { path: self.path(), source: io::Error::new(ErrorKind::WouldBlock, refused) })
+            }
+        })
     }
 
-    /// Tells whoever watches that somebody has signed in.
-    pub(super) fn write_stamp(&self, word: &str) -> Result<(), OAuthError> {
+    /// Tells whoever watches that somebody has signed in.  The lock must be held.
+    pub(super) fn write_stamp(&self, word: &str, _lock: &Lock) -> Result<(), OAuthError> {
         self.put(&self.stamp(), format!("{word}\n").as_bytes())
     }
 

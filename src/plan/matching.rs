@@ -18,6 +18,8 @@ pub struct Missing {
     pub ignored: bool,
     /// The last listing did not have it either.
     pub was_missing: bool,
+    /// Its size by LIST, when it was last known to be this message.
+    pub listed: Option<u64>,
 }
 
 /// Whether a server seems to have given its messages other unique-ids: most of what it lists is
@@ -59,7 +61,7 @@ mod tests {
 
     fn missing(uid: &str, fingerprint: u8) -> Missing {
         let fingerprint = Some([fingerprint; 16]);
-        Missing { key: key(uid), digest: None, fingerprint, ignored: false, was_missing: false }
+        Missing { key: key(uid), digest: None, fingerprint, ignored: false, was_missing: false, listed: None }
     }
 
     #[test]

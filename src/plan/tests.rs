@@ -19,16 +19,17 @@ fn listed(standing: Option<Standing>) -> Listed {
 }
 
 fn open(progress: &[(&str, Progress)]) -> Option<Standing> {
-    let name = |name: &str| Name::new(name).expect("a name");
-    let delivery = |(destination, progress): &(&str, Progress)| Delivery {
-        destination: name(destination),
-        progress: progress.clone(),
-    };
+    let delivery =
+        |(destination, progress): &(&str, Progress)| Delivery { place: place(destination), progress: progress.clone() };
     Some(Standing::Open(progress.iter().map(delivery).collect()))
 }
 
-fn destinations() -> Vec<Name> {
-    ["home", "hub"].map(|name| Name::new(name).expect("a name")).to_vec()
+fn place(destination: &str) -> Place {
+    Place { destination: Name::new(destination).expect("a name"), location: format!("/{destination}").into() }
+}
+
+fn destinations() -> Vec<Place> {
+    ["home", "hub"].map(place).to_vec()
 }
 
 fn header(progress: &[(&str, Progress)]) -> Option<Standing> {

@@ -9,8 +9,10 @@ mod sending;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 pub(super) use identify::Contents;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::error::PollError;
@@ -18,11 +20,12 @@ use super::moving::{Moved, move_all};
 use super::report::Tally;
 use super::sink::Sink;
 use super::stage::{Copy, Received};
-use super::unix_now;
+use super::{turn, unix_now};
 use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft};
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
+use crate::threads;
 
 /// Syncs that run at the same time, so that the file system's journal commits merge.
 const PARALLEL_SYNCS: usize = 16;
@@ -40,6 +43,8 @@ pub(super) struct Committer<'a> {
     pub(super) contents: Contents,
     /// Deliveries into Maildirs that are made, and whose record waits for the next transaction.
     pub(super) moved: Vec<Outcome>,
+    /// The poll's.
+    pub(super) deadline: Instant,
 }
 
 /// A message of a batch after staging.
@@ -86,11 +91,16 @@ impl Committer<'_> {
     async fn commit(&mut self, batch: Vec<Received>) -> Result<(), PollError> {
         let batch = self.identify(batch).await?;
         let batch = self.sync(batch).await;
-        let (batch, failed): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .partition(|received| received.copies.iter().any(|(_, copy)| !matches!(copy, Copy::Failed(_))));
+        let (batch, failed): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|received| received.copies.iter().any(|(_, copy)| copy.fault().is_none()));
+        let unfit: Vec<Outcome> = failed.iter().flat_map(|received| self.unfit(received)).collect();
         for received in failed {
             self.tally.fail(&received.job.key, first_cause(&received));
+        }
+        if !unfit.is_empty() {
+            // So that it is not retrieved by each poll.
+            let settle = Change::Settle { account: self.account.clone(), outcomes: unfit };
+            self.store.apply(vec![settle], unix_now()).await?;
         }
         if batch.is_empty() {
             return Ok(());
@@ -102,6 +112,18 @@ impl Committer<'_> {
             self.conclude(message);
         }
         Ok(())
+    }
+
+    /// What is written down of a message that this machine has no room for.
+    fn unfit(&self, received: &Received) -> impl Iterator<Item = Outcome> {
+        let outcome = |(target, copy): &(usize, Copy)| match copy {
+            Copy::Unfit(why) => {
+                let (key, place) = (received.job.key.clone(), self.sinks[*target].place.clone());
+                Some(Outcome { key, place, ending: Ending::NotRetrieved(why.clone()) })
+            }
+            _ => None,
+        };
+        received.copies.iter().filter_map(outcome)
     }
 
     /// Makes drafts durable where they are; a draft that cannot be is gone afterwards.
@@ -127,14 +149,26 @@ impl Committer<'_> {
         let mut tasks = Vec::new();
         while !drafts.is_empty() {
             let some = drafts.split_off(drafts.len().saturating_sub(share));
-            tasks.push(tokio::task::spawn_blocking(move || {
+            let places: Vec<_> = some.iter().map(|(index, position, _)| (*index, *position)).collect();
+            let sync = move || {
                 some.into_iter()
                     .map(|(index, position, draft)| (index, position, draft.sync().map(|()| draft)))
                     .collect::<Vec<_>>()
-            }));
+            };
+            let task = threads::run_until(turn(self.deadline), sync);
+            tasks.push(async move { task.await.map_err(|error| (places, error)) });
         }
-        for task in tasks {
-            for (index, position, synced) in task.await.unwrap_or_default() {
+        for synced in join_all(tasks).await {
+            let synced = match synced {
+                Ok(synced) => synced,
+                Err((places, error)) => {
+                    for (index, position) in places {
+                        batch[index].copies[position].1 = Copy::Failed(error.to_string());
+                    }
+                    continue;
+                }
+            };
+            for (index, position, synced) in synced {
                 let (target, copy) = &mut batch[index].copies[position];
                 *copy = match synced {
                     Ok(draft) => Copy::Draft(draft),
@@ -157,7 +191,7 @@ impl Committer<'_> {
         let (files, octets) = batch.iter().filter(has_draft).fold((0, 0), |(n, sum), one| (n + 1, sum + octets(one)));
         let sinks = Arc::clone(self.sinks);
         let sync = move || sinks[index].maildir.as_ref().is_some_and(|maildir| maildir.sync_whole(files, octets));
-        files > 0 && tokio::task::spawn_blocking(sync).await.unwrap_or(false)
+        files > 0 && threads::run_until(turn(self.deadline), sync).await.unwrap_or(false)
     }
 
     /// Syncs `tmp/` of every other Maildir that has a copy in the batch.
@@ -169,9 +203,12 @@ impl Committer<'_> {
             }
             let sinks = Arc::clone(self.sinks);
             let sync = move || sinks[index].maildir.as_deref().map_or(Ok(()), maildir::Maildir::sync_tmp);
-            let synced = tokio::task::spawn_blocking(sync).await;
-            if let Ok(Err(error)) = synced {
-                let cause = sink.fail_maildir(error);
+            let failed = match threads::run_until(turn(self.deadline), sync).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(sink.fail_maildir(error)),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(cause) = failed {
                 let copies = batch.iter_mut().flat_map(|received| &mut received.copies);
                 for (_, copy) in copies.filter(|copy| is_draft(copy)) {
                     *copy = Copy::Failed(cause.clone());
@@ -211,14 +248,17 @@ impl Committer<'_> {
             place: self.sinks[*target].place.clone(),
             state: match (copy, name) {
                 (_, Some(name)) => TargetState::Staged(name.clone()),
-                (Copy::Failed(cause), None) => TargetState::Deferred(cause.clone()),
-                (_, None) => TargetState::Sending,
+                (copy, None) => match copy.fault() {
+                    Some(cause) => TargetState::Deferred(cause.to_owned()),
+                    None => TargetState::Sending,
+                },
             },
         });
         Stage {
             key: received.job.key.clone(),
             octets: received.octets,
             digest: received.digest,
+            listed: received.job.octets,
             message_id: received.head.message_id.clone(),
             fingerprint: received.head.fingerprint,
             header_only: received.job.header_only,
@@ -255,7 +295,7 @@ impl Committer<'_> {
             }
             let sinks = Arc::clone(self.sinks);
             let work = move || sinks[index].maildir.as_ref().map(|maildir| move_all(maildir, moves));
-            let Moved { moved, vanished, result } = match tokio::task::spawn_blocking(work).await {
+            let Moved { moved, vanished, result } = match threads::run_until(turn(self.deadline), work).await {
                 Ok(Some(moved)) => moved,
                 Ok(None) => continue,
                 Err(error) => {
@@ -309,11 +349,8 @@ impl Committer<'_> {
 }
 
 fn first_cause(received: &Received) -> String {
-    let causes = received.copies.iter().filter_map(|(_, copy)| match copy {
-        Copy::Failed(cause) if !cause.is_empty() => Some(cause.clone()),
-        _ => None,
-    });
-    causes.into_iter().next().unwrap_or_else(|| "the destination failed".to_owned())
+    let mut causes = received.copies.iter().filter_map(|(_, copy)| copy.fault());
+    causes.find(|cause| !cause.is_empty()).unwrap_or("the destination failed").to_owned()
 }
 
 #[cfg(test)]
@@ -341,8 +378,9 @@ mod tests {
             claim: Claim::Listed,
             suspect: false,
             completes: true,
+            due: false,
         };
-        let mut draft = sink.maildir.as_ref().expect("open").create(name.to_owned()).expect("made");
+        let mut draft = sink.maildir.as_ref().expect("open").create(|_| name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");
         let copies = vec![(0, Copy::Draft(draft))];
         Received { job, octets: 5, digest: [0; 32], head: Head::default(), prefix: Vec::new(), copies }
@@ -356,7 +394,8 @@ mod tests {
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     ) -> Committer<'a> {
         let (tally, contents, moved) = (Tally::default(), Contents::default(), Vec::new());
-        Committer { account, host: "host", store, sinks, attempts, deletable, tally, contents, moved }
+        let deadline = Instant::now();
+        Committer { account, host: "host", store, sinks, attempts, deletable, tally, contents, moved, deadline }
     }
 
     #[tokio::test]

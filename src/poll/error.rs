@@ -7,11 +7,12 @@ use crate::credential::CredentialError;
 use crate::deliver::Lapse;
 use crate::deliver::maildir::MaildirError;
 use crate::deliver::smtp::UnavailableError;
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
 use crate::message::Name;
 use crate::oauth::OAuthError;
 use crate::pop3::session::SessionError;
 use crate::store::StoreError;
+use crate::threads::ThreadError;
 
 /// A poll's failure.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +44,19 @@ pub enum PollError {
     Stopped,
     #[error("the message cannot be written: {0}")]
     Export(std::io::Error),
+    #[error(transparent)]
+    Thread(ThreadError),
     #[error("the poll failed by a bug: {0}")]
     Panic(String),
+}
+
+impl From<ThreadError> for PollError {
+    fn from(error: ThreadError) -> Self {
+        match error {
+            ThreadError::Panicked(text) => PollError::Panic(text),
+            refused @ ThreadError::Refused { .. } => PollError::Thread(refused),
+        }
+    }
 }
 
 /// A destination that cannot be used.
@@ -59,15 +71,29 @@ pub enum DestinationError {
     Waiting(Arc<Lapse>),
     #[error("a message cannot be spooled in the state directory: {0}")]
     Spool(std::io::Error),
+    #[error(transparent)]
+    Thread(#[from] ThreadError),
 }
 
 impl Failure for DestinationError {
+    fn is_shortage(&self) -> bool {
+        match self {
+            DestinationError::Maildir(error) => error.is_shortage(),
+            DestinationError::Smtp(error) => error.is_shortage(),
+            DestinationError::Waiting(_) => false,
+            DestinationError::Spool(error) => is_shortage(error),
+            DestinationError::Thread(error) => error.is_shortage(),
+        }
+    }
+
     fn class(&self) -> Class {
         match self {
             DestinationError::Maildir(error) => error.class(),
             DestinationError::Smtp(error) => error.class(),
             DestinationError::Waiting(lapse) => lapse.class(),
+            DestinationError::Spool(_) if self.is_shortage() => Class::TryLater,
             DestinationError::Spool(_) => Class::LocalIo,
+            DestinationError::Thread(error) => error.class(),
         }
     }
 
@@ -76,6 +102,8 @@ impl Failure for DestinationError {
             DestinationError::Maildir(error) => error.advice(),
             DestinationError::Smtp(error) => error.advice(),
             DestinationError::Waiting(lapse) => lapse.advice(),
+            DestinationError::Thread(error) => error.advice(),
+            DestinationError::Spool(_) if self.is_shortage() => Some(SHORTAGE.into()),
             DestinationError::Spool(_) => Some("Check the disk that holds the state directory.".into()),
         }
     }
@@ -90,6 +118,7 @@ impl Failure for PollError {
             PollError::OAuth(error) => error.class(),
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
+            PollError::Thread(error) => error.class(),
             PollError::NoUniqueIds => Class::Protocol,
             PollError::Export(_) | PollError::Lost { .. } => Class::LocalIo,
             PollError::Deadline { .. } | PollError::Undelivered { .. } | PollError::Stopped | PollError::Panic(_) => {
@@ -112,6 +141,7 @@ impl Failure for PollError {
             }
             PollError::Store(error) => return error.advice(),
             PollError::Destination { source, .. } => return source.advice(),
+            PollError::Thread(error) => return error.advice(),
             PollError::NoUniqueIds => {
                 "Without unique-ids new mail cannot be told from mail that was left there.  With `retention = \
                  \"delete\"` and without `initial` messages are known by their content: each is retrieved, \

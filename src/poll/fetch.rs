@@ -17,14 +17,15 @@ use super::report::{Report, Tally};
 use super::sink::Sink;
 use super::stage::{Claim, Job};
 use super::transfer::{Transfer, Transferred};
-use super::{Account, Context, host, unix_now};
+use super::{Account, Context, host, mailbox, unix_now};
 use crate::attempt;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
-use crate::plan::{self, Action, Left, Listed, Reason, Retention, Standing, Step, Targets, is_over};
+use crate::plan::{self, Action, Left, Listed, Place, Reason, Retention, Standing, Step, Targets};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
 use crate::store::{Change, Ending, Outcome};
+use crate::threads;
 use crate::trace::Trace;
 
 pub(super) async fn run(
@@ -37,8 +38,9 @@ pub(super) async fn run(
     let late = || PollError::Deadline { limit: account.deadline };
 
     // 1. Nothing is fetched that cannot be delivered.
-    let sinks = open_sinks(account, context).await?;
-    recover(&context.store, Some(&account.name)).await?;
+    let sinks = open_sinks(account, context, deadline).await?;
+    recover(&context.store, Some(&account.name), deadline).await?;
+    let bound = mailbox::bind(account, context).await?;
 
     let crashed = crashed(account, context, &sinks).await?;
 
@@ -51,7 +53,8 @@ pub(super) async fn run(
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
     let memory = Memory::Poll { account, context, sinks: &sinks };
-    let work = timeout_at(deadline, inventory(account, &mut session, memory));
+    let places: Vec<Place> = sinks.iter().map(|sink| sink.place.clone()).collect();
+    let work = timeout_at(deadline, inventory(account, &places, &mut session, memory));
     let listed = or_stop(context, async { work.await.unwrap_or_else(|_| Err(late())) }).await;
     let mut inventory = match listed {
         Ok(inventory) => inventory,
@@ -63,6 +66,7 @@ pub(super) async fn run(
         }
     };
     let mut decided = decided(account, &mut inventory);
+    decided.extend(bound);
     decided.extend(server.news());
     if !decided.is_empty() {
         context.store.apply(decided, unix_now()).await?;
@@ -72,8 +76,11 @@ pub(super) async fn run(
         let messages = report.recognised;
         warn!(account = %account.name, messages, "the server has given its mail other unique-ids; so many are known");
     }
+    if inventory.recognised.by_size && context.is_first_to_tell(&account.name) {
+        warn!(account = %account.name, "the server has no TOP: what is deleted is known by its unique-id and its size alone");
+    }
     count(&inventory, report);
-    let mut jobs = jobs(&inventory, &sinks);
+    let mut jobs = jobs(account, &inventory, &sinks);
     // What was died of comes last.
     jobs.iter_mut().for_each(|job| job.suspect = crashed.contains(&job.key));
     jobs.sort_by_key(|job| job.suspect);
@@ -81,11 +88,7 @@ pub(super) async fn run(
     // 4. A destination by network is tried before the first message is fetched for it.
     for (index, sink) in sinks.iter().enumerate() {
         if jobs.iter().any(|job| job.targets.contains(&index)) {
-            or_stop(context, async {
-                sink.probe().await;
-                Ok(())
-            })
-            .await?;
+            or_stop(context, async { Ok(sink.probe(deadline.into_std()).await?) }).await?;
         }
     }
     jobs.retain(|job| job.is_deliverable(&sinks));
@@ -128,7 +131,6 @@ pub(super) async fn run(
     let mut result = received.and(committed);
     if result.is_ok() {
         let mut due: Vec<(MessageNumber, MessageKey)> = std::iter::from_fn(|| deletions.try_recv().ok()).collect();
-        due.retain(|_| deletes(account));
         due.extend(inventory.steps.iter().filter(|step| step.action == Action::Delete).filter_map(|step| {
             let listed = &inventory.listing()[step.index];
             Some((listed.number, listed.key.clone()?))
@@ -141,7 +143,7 @@ pub(super) async fn run(
     let is_all = whole && result.is_ok() && delivered == inventory.fetches() as u64 && harvest.marked.is_empty();
     if is_all && report.failures.is_empty() && report.deleted == 0 {
         // The next poll that finds the same need not look at it.
-        let quiet = inventory.quiet(account, began);
+        let quiet = inventory.quiet(account, &places, began);
         changes.extend(quiet.map(|quiet| Change::Quiet { account: account.name.clone(), quiet }));
     }
     changes.extend(forgotten(account, &inventory).filter(|_| result.is_ok()));
@@ -154,7 +156,7 @@ pub(super) async fn run(
 }
 
 /// Opens the account's destinations.
-async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>, PollError> {
+async fn open_sinks(account: &Account, context: &Context, deadline: Instant) -> Result<Arc<[Sink]>, PollError> {
     let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
     let mut known = Vec::with_capacity(outlets.len());
     let expected = lost::expects_maildirs(account, context).await?;
@@ -162,8 +164,7 @@ async fn open_sinks(account: &Account, context: &Context) -> Result<Arc<[Sink]>,
         known.push(expected || context.store.knows(outlet.destination.location()).await?);
     }
     let open = move || outlets.into_iter().zip(known).map(|(outlet, known)| Sink::open(outlet, known)).collect();
-    let opening = tokio::task::spawn_blocking::<_, Vec<_>>(open);
-    let sinks = opening.await.map_err(|error| PollError::Panic(error.to_string()))?;
+    let sinks: Vec<_> = threads::run_until(deadline, open).await?;
     match sinks.iter().any(Sink::is_up) {
         true => Ok(sinks.into()),
         false => {
@@ -200,13 +201,13 @@ async fn or_stop<T>(context: &Context, work: impl Future<Output = Result<T, Poll
     }
 }
 
-pub(super) fn deletes(account: &Account) -> bool {
-    account.policy.retention == Retention::Delete
-}
-
 /// What the listing alone decides, to be recorded before anything is fetched.
 fn decided(account: &Account, inventory: &mut Inventory) -> Vec<Change> {
     let mut changes = std::mem::take(&mut inventory.recognised.decided);
+    let sizes = std::mem::take(&mut inventory.recognised.sizes);
+    if !sizes.is_empty() {
+        changes.push(Change::Listed { account: account.name.clone(), sizes });
+    }
     let over = inventory.steps.iter().filter(|step| step.reason == Reason::Over);
     let keys: Vec<MessageKey> = over.filter_map(|step| inventory.listing()[step.index].key.clone()).collect();
     if !keys.is_empty() {
@@ -238,7 +239,8 @@ fn count(inventory: &Inventory, report: &mut Report) {
 }
 
 /// What is to be received, for whom.
-fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
+fn jobs(account: &Account, inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
+    let (policy, now) = (&account.policy, unix_now());
     let job = |step: &Step| {
         let listed = &inventory.listing()[step.index];
         let (targets, header_only) = match &step.action {
@@ -254,15 +256,19 @@ fn jobs(inventory: &Inventory, sinks: &[Sink]) -> Vec<Job> {
             _ if listed.key.is_none() => Claim::Nameless,
             Some(Standing::Deleted(digest)) => Claim::Deleted(digest),
             Some(Standing::Matched { digest: Some(digest), .. }) => Claim::Delivered(digest),
-            None => Claim::New,
+            None | Some(Standing::Reused | Standing::Unclear { .. }) => Claim::New,
             _ => Claim::Listed,
         };
-        let completes =
-            !header_only && !listed.shared && (step.action == Action::Prove || completes(listed, &targets, sinks));
+        let due = match listed.standing {
+            Some(Standing::Unclear { at }) => at.is_some_and(|at| plan::is_due(policy, at, now)),
+            _ => step.action == Action::Prove,
+        };
+        let deletes = policy.retention == Retention::Delete && !header_only && !listed.shared;
+        let completes = deletes && completes(listed, &targets, sinks);
         let (number, octets) = (listed.number, listed.octets);
         // Until its content is there, a message without unique-id is called by its number.
         let key = listed.key.clone().or_else(|| MessageKey::new(format!("number:{number}").as_bytes(), 0))?;
-        Some(Job { number, key, octets, header_only, targets, claim, suspect: false, completes })
+        Some(Job { number, key, octets, header_only, targets, claim, suspect: false, completes, due })
     };
     inventory.steps.iter().filter_map(job).collect()
 }
@@ -289,11 +295,9 @@ fn completes(listed: &Listed, targets: &[usize], sinks: &[Sink]) -> bool {
         Some(Standing::Open(deliveries)) => &deliveries[..],
         _ => &[],
     };
-    let has_it = |sink: &Sink| {
-        let mut of_it = deliveries.iter().filter(|delivery| delivery.destination == sink.place.destination);
-        of_it.any(|delivery| is_over(&delivery.progress))
-    };
-    (0..sinks.len()).all(|index| targets.contains(&index) || has_it(&sinks[index]))
+    let places: Vec<Place> = sinks.iter().map(|sink| sink.place.clone()).collect();
+    let has_it = |place: &Place| plan::has_it(deliveries, place, &places);
+    (0..places.len()).all(|index| targets.contains(&index) || has_it(&places[index]))
 }
 
 fn trace(account: &Account, session: &Session<Stream>) -> Trace {

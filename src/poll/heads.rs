@@ -12,25 +12,54 @@ use crate::pop3::command::Command;
 use crate::pop3::multiline::Decoder;
 use crate::pop3::session::{Session, SessionError};
 
+/// Headers that were read in a session.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    /// `None`: the server did not give it.
+    heads: HashMap<MessageNumber, Option<Head>>,
+    /// The server says that it has no TOP, or has refused each.
+    without_top: bool,
+}
+
+impl Heads {
+    pub(super) fn get(&self, number: MessageNumber) -> Option<&Head> {
+        self.heads.get(&number)?.as_ref()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageNumber, &Head)> {
+        self.heads.iter().filter_map(|(number, head)| Some((*number, head.as_ref()?)))
+    }
+
+    pub(super) fn is_asked(&self, number: MessageNumber) -> bool {
+        self.heads.contains_key(&number)
+    }
+
+    /// Whether the server has TOP, as far as anybody has seen.
+    pub(super) fn has_top(&self) -> bool {
+        !self.without_top
+    }
+}
+
 /// What a reply is going to answer.
 enum Asked {
     Head(Landmark),
     Proof(Question),
 }
 
-/// Asks for headers, one TOP after the other in a window.  A message that does not tell, or a
-/// server without TOP, leaves them out.
+/// Asks for headers, one TOP after the other in a window, and adds them to those that are known.
 ///
 /// # Errors
 /// The connection broke, or the server's replies are out of place.
 pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
     session: &mut Session<S>,
     messages: Vec<Landmark>,
-) -> Result<HashMap<MessageNumber, Head>, SessionError> {
-    let mut heads = HashMap::with_capacity(messages.len());
+    known: &mut Heads,
+) -> Result<(), SessionError> {
     let capabilities = session.capabilities();
+    let is_announced = capabilities.announced && capabilities.top;
     if capabilities.announced && !capabilities.top {
-        return Ok(heads);
+        known.without_top = true;
+        return Ok(());
     }
     let pipelining = capabilities.pipelining;
     let mut waiting = messages.into_iter();
@@ -52,12 +81,13 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
         match asked.pop_front() {
-            None => return Ok(heads),
+            None => break,
             Some(Asked::Proof(question)) => {
                 groups.prove(session, &question).await?;
             }
             Some(Asked::Head(message)) => {
                 if !session.reply().await?.ok {
+                    known.heads.insert(message.number, None);
                     continue;
                 }
                 let (mut decoder, mut header, mut piece) = (Decoder::new(), Vec::new(), Vec::new());
@@ -67,9 +97,11 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
                     let room = SCAN_LIMIT.saturating_sub(header.len());
                     header.extend_from_slice(&piece[..piece.len().min(room)]);
                 }
-                heads.insert(message.number, Head::scan(&header));
+                known.heads.insert(message.number, Some(Head::scan(&header)));
                 groups.receive(message);
             }
         }
     }
+    known.without_top = !is_announced && known.heads.values().all(Option::is_none);
+    Ok(())
 }

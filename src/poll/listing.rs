@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::recognise::{Recognised, recognise};
 use super::{Account, unix_now};
 use crate::message::{MessageKey, UnixTime};
-use crate::plan::{self, Action, Gone, Initial, Left, Listed, Retention, Standing, Step, Targets};
+use crate::plan::{self, Action, Gone, Initial, Left, Listed, Place, Reason, Retention, Standing, Step, Targets};
 use crate::pop3::session::{Entry, Session};
 use crate::store::Quiet;
 
@@ -46,7 +46,7 @@ impl Inventory {
 
     /// What is to be remembered of this listing after a poll that has delivered all that was to be
     /// fetched, if that leaves nothing to do with it.  What was decided must be recorded.
-    pub(super) fn quiet(&mut self, account: &Account, now: UnixTime) -> Option<Quiet> {
+    pub(super) fn quiet(&mut self, account: &Account, places: &[Place], now: UnixTime) -> Option<Quiet> {
         let (digest, edition) = self.look.filter(|_| self.recognised.is_settled())?;
         let mut has_changed = false;
         for step in &self.steps {
@@ -62,20 +62,21 @@ impl Inventory {
         }
         let (listing, policy) = (&self.recognised.listing, &account.policy);
         if has_changed {
-            self.steps = plan::plan(listing, policy, &account.deliver, now);
+            self.steps = plan::plan(listing, policy, places, now);
         }
         let until = plan::quiet_until(listing, &self.steps, policy, now)?;
         Some(Quiet { digest, until, left: Left::of(&self.steps), edition })
     }
 }
 
-/// Asks what is there and decides what to do with it.  Nothing is changed, here or on the server.
+/// Asks what is there and decides what to do with it; `places` are the account's destinations.  Nothing is changed, here or on the server.
 /// A poll gets no messages where the last one has found nothing to do and nothing has changed.
 ///
 /// # Errors
 /// The server refuses, breaks off, or has no UIDL where it is needed; the state cannot be read.
 pub async fn inventory<S>(
     account: &Account,
+    places: &[Place],
     session: &mut Session<S>,
     memory: Memory<'_>,
 ) -> Result<Inventory, PollError>
@@ -86,7 +87,7 @@ where
     let sizes_follow = memory.expects_news().await?;
     let (mut entries, digest) = match session.uidl(sizes_follow).await? {
         Some(listing) => {
-            let digest = memory.digest(&listing);
+            let digest = memory.digest(&listing, places);
             if let Some(left) = memory.quiet(digest).await? {
                 // Nobody needs them, but they may have been asked for.
                 if session.outstanding() > 0 {
@@ -109,9 +110,7 @@ where
     let keys = Arc::new(keys(&mut entries));
     let mut known = memory.known(&keys).await?;
     let keys = Arc::unwrap_or_clone(keys);
-    // Without anything new nobody needs the sizes, and a large mailbox is listed only once.
-    let is_settled = |standing: &Option<Standing>| matches!(standing, Some(Standing::Done(_) | Standing::Ignored));
-    if !nameless && (session.outstanding() > 0 || !known.standings.iter().all(is_settled)) {
+    if !nameless {
         session.sizes(&mut entries).await?;
     }
     let shared = shared(&keys);
@@ -126,11 +125,22 @@ where
         })
         .collect();
     let (edition, gone) = (known.edition, known.gone);
-    let recognised = recognise(account, session, memory, listing, known).await?;
+    let mut recognition = recognise(account, session, memory, listing, known).await?;
     let now = unix_now();
-    let (listing, policy) = (&recognised.listing, &account.policy);
-    let steps = plan::plan(listing, policy, &account.deliver, now);
-    let (listed, left) = (listing.len(), Left::of(&steps));
+    let plan = |listing: &[Listed]| plan::plan(listing, &account.policy, places, now);
+    let mut steps = plan(&recognition.result.listing);
+    let due = steps.iter().filter(|step| step.action == Action::Delete);
+    let due: Vec<usize> = due.map(|step| step.index).collect();
+    if !due.is_empty() {
+        recognition.confirm(session, due).await?;
+        steps = plan(&recognition.result.listing);
+    }
+    let recognised = recognition.finish();
+    let is_confirmed = |step: &Step| recognised.confirmed.contains(&step.index);
+    for step in steps.iter_mut().filter(|step| step.action == Action::Delete && !is_confirmed(step)) {
+        (step.action, step.reason) = (Action::Leave, Reason::Unconfirmable);
+    }
+    let (listed, left) = (recognised.listing.len(), Left::of(&steps));
     let look = digest.flatten().map(|digest| (digest, edition));
     Ok(Inventory { recognised, steps, nameless, listed, left, gone, look })
 }

@@ -16,8 +16,9 @@ use super::sink::Sink;
 use super::{Account, Context, unix_now};
 use crate::deliver::maildir::{self, Held};
 use crate::message::{MessageKey, Name};
-use crate::plan::{Initial, Oversize, Policy, Retention, Standing};
-use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, Place, StoreError, Whereabouts};
+use crate::plan::{Initial, Oversize, Place, Policy, Retention, Standing};
+use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, StoreError, Whereabouts};
+use crate::threads;
 
 /// Files by the tokens of their messages, with their Maildirs.
 type Files = HashMap<String, Vec<(PathBuf, FoundFile)>>;
@@ -45,12 +46,11 @@ pub(super) async fn known(
     }
     let tokens = keys.iter().flatten().map(|key| maildir::token(&account.name, key)).collect();
     let files = store.files(tokens).await?;
-    let (files, held) = tokio::task::spawn_blocking(move || {
+    let (files, held) = threads::run(move || {
         let held = look_into(&files);
         (files, held)
     })
-    .await
-    .map_err(|error| PollError::Panic(error.to_string()))?;
+    .await?;
     let places: Vec<_> = sinks.iter().map(|sink| (sink.place.clone(), sink.is_maildir())).collect();
     let case = Case {
         account: &account.name,
@@ -84,8 +84,7 @@ async fn read_late(context: &Context, sink: &Sink) -> Result<(), PollError> {
     }
     let maildir = sink.place.location.clone();
     let path = maildir.clone();
-    let scanned = tokio::task::spawn_blocking(move || maildir::scan(&path, None)).await;
-    let found = match scanned.map_err(|error| PollError::Panic(error.to_string()))? {
+    let found = match threads::run(move || maildir::scan(&path, None)).await? {
         Ok(found) => found,
         Err(error) => {
             sink.fail(maildir::scan_failure(&maildir, &error));
@@ -185,7 +184,7 @@ impl Case<'_> {
         let mut places = Vec::new();
         for (place, is_maildir) in self.places {
             let progress: Vec<_> =
-                on_record.iter().filter(|delivery| delivery.destination == place.destination).collect();
+                on_record.iter().filter(|delivery| delivery.place.destination == place.destination).collect();
             if progress.iter().any(|delivery| crate::plan::is_over(&delivery.progress)) {
                 continue;
             }

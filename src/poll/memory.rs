@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::error::PollError;
 use super::sink::Sink;
-use super::{Account, Context, lost, quiet, unix_now};
+use super::{Account, Context, lost, mailbox, quiet, unix_now};
 use crate::message::{MessageKey, Name};
-use crate::plan::{Left, Missing};
+use crate::plan::{Identity, Left, Missing, Place};
 use crate::pop3::session::Listing;
-use crate::store::{Known, Reader};
+use crate::store::{Known, Reader, StoreError};
 
 /// An account's part of the state.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +25,49 @@ pub enum Memory<'a> {
         sinks: &'a [Sink],
     },
     /// Of one that only looks.
-    Reader(&'a Reader, &'a Name),
+    Reader(&'a Look<'a>),
+}
+
+/// An account's part of the state as its next poll would find it.
+#[derive(Debug)]
+pub struct Look<'a> {
+    reader: &'a Reader,
+    /// What the state calls the mailbox.
+    name: Name,
+    /// What it knows is of another mailbox.
+    is_other: bool,
+}
+
+impl<'a> Look<'a> {
+    /// The part of the state that belongs to the mailbox of an account, beside these of the configuration.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn new(reader: &'a Reader, account: &Account, others: &[(Name, String)]) -> Result<Self, StoreError> {
+        let found = reader.known_as(&account.name, &mailbox::mailbox(account), others)?;
+        let is_other = found.is_none();
+        Ok(Self { reader, name: found.unwrap_or_else(|| account.name.clone()), is_other })
+    }
+
+    fn known(&self, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
+        if !self.is_other {
+            return self.reader.known(&self.name, keys);
+        }
+        let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
+        let known = self.reader.known(&self.name, &[])?;
+        Ok(Known { migrating: known.begun.is_some(), standings, sizes, ..known })
+    }
+
+    fn missing(&self, keys: &[Option<MessageKey>]) -> Result<Vec<Missing>, StoreError> {
+        self.reader.missing(&self.name, if self.is_other { &[] } else { keys })
+    }
 }
 
 impl Memory<'_> {
     /// The digest by which a listing is known again; none for one that looks at everything.
-    pub(super) fn digest(self, listing: &Listing) -> Option<[u8; 32]> {
+    pub(super) fn digest(self, listing: &Listing, places: &[Place]) -> Option<[u8; 32]> {
         match self {
-            Memory::Poll { account, .. } => Some(quiet::digest(listing, account)),
+            Memory::Poll { account, .. } => Some(quiet::digest(listing, account, places)),
             Memory::Reader(..) => None,
         }
     }
@@ -59,14 +94,22 @@ impl Memory<'_> {
     pub(super) async fn known(self, keys: &Arc<Vec<Option<MessageKey>>>) -> Result<Known, PollError> {
         match self {
             Memory::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
-            Memory::Reader(reader, account) => Ok(reader.known(account, keys)?),
+            Memory::Reader(look) => Ok(look.known(keys)?),
         }
+    }
+
+    /// By what else than their unique-ids messages are known.
+    pub(super) async fn identities(self, keys: Vec<MessageKey>) -> Result<Vec<Option<Identity>>, PollError> {
+        Ok(match self {
+            Memory::Poll { account, context, .. } => context.store.identities(&account.name, keys).await?,
+            Memory::Reader(look) => look.reader.identities(&look.name, &keys)?,
+        })
     }
 
     pub(super) async fn missing(self, keys: Vec<Option<MessageKey>>) -> Result<Vec<Missing>, PollError> {
         Ok(match self {
             Memory::Poll { account, context, .. } => context.store.missing(&account.name, keys).await?,
-            Memory::Reader(reader, account) => reader.missing(account, &keys)?,
+            Memory::Reader(look) => look.missing(&keys)?,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod commit;
 mod error;
+mod examine;
 mod export;
 mod fetch;
 mod heads;
@@ -12,6 +13,7 @@ mod host;
 mod listing;
 mod login;
 mod lost;
+mod mailbox;
 mod memory;
 mod moving;
 mod progress;
@@ -25,8 +27,8 @@ mod sink;
 mod stage;
 mod transfer;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout_at};
@@ -36,7 +38,8 @@ pub use error::{DestinationError, PollError};
 pub use export::{Exported, export};
 pub use listing::{Inventory, inventory};
 pub use login::{Credential, log_in};
-pub use memory::Memory;
+pub use mailbox::{mailbox, tell_of_new_destinations};
+pub use memory::{Look, Memory};
 pub use progress::{Phase, Progress, Snapshot};
 pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
@@ -50,6 +53,9 @@ use crate::pop3::reply::Capabilities;
 use crate::pop3::session::{Client, Session, SessionError};
 use crate::sasl::Mechanism;
 use crate::store::Store;
+
+/// Time after the deadline of a poll in which what was received begins to be delivered.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A mailbox to poll, and what to do with its mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +95,19 @@ pub struct Context {
     pub store: Store,
     /// The destinations by name.
     pub outlets: Arc<HashMap<Name, Arc<Outlet>>>,
+    /// The mailboxes that the accounts of the configuration lead to ([`mailbox`]).
+    pub mailboxes: Arc<[(Name, String)]>,
+    /// Accounts of which it was told that their server has no TOP.
+    pub told: Arc<Mutex<HashSet<Name>>>,
     /// Cancelled when the process is to end: the batch in flight is finished, no other begun.
     pub cancel: CancellationToken,
+}
+
+impl Context {
+    /// Whether nobody was told yet that the server of an account has no TOP.
+    fn is_first_to_tell(&self, account: &Name) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone())
+    }
 }
 
 /// Polls an account once: fetches what is new, delivers it, deletes what the policy wants deleted.
@@ -125,8 +142,45 @@ async fn open(account: &Account, deadline: Instant) -> Result<Session<Stream>, P
     timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }))
 }
 
+/// The mailboxes of these accounts.
+pub fn mailboxes<'a>(accounts: impl IntoIterator<Item = &'a Arc<Account>>) -> Arc<[(Name, String)]> {
+    accounts.into_iter().map(|account| (account.name.clone(), mailbox(account))).collect()
+}
+
+/// Until when work on what a poll has received waits for a thread: it is still delivered after the
+/// poll's deadline.
+fn turn(deadline: Instant) -> Instant {
+    deadline.max(Instant::now() + GRACE)
+}
+
 /// The time by the clock on the wall.
 pub fn unix_now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Route, Trust};
+
+    /// An account as most are.
+    pub(super) fn account() -> Account {
+        let (tls, trust, route) = (TlsMode::Implicit, Trust::default(), Route::default());
+        Account {
+            name: Name::new("a").expect("a name"),
+            enabled: true,
+            endpoint: Endpoint { host: "pop.example.org".into(), port: 995, tls, trust, route },
+            username: "alice".into(),
+            credential: Credential::Certificate,
+            auth: Vec::new(),
+            policy: Policy::default(),
+            deliver: vec![Name::new("home").expect("a name")],
+            history: Duration::ZERO,
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(60),
+            deadline: Duration::from_secs(60),
+            received_header: true,
+        }
+    }
 }

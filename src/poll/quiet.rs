@@ -4,14 +4,16 @@
 //! is made of, except for the state, which forgets the digest with any change (`store::quiet`), and
 //! the time (`plan::quiet`).
 
+use std::os::unix::ffi::OsStrExt;
+
 use blake3::Hasher;
 
 use super::Account;
+use crate::plan::Place;
 use crate::pop3::session::Listing;
 
-/// The digest of a listing as this account sees it.  Where its destinations lead is no part of a
-/// plan; what is delivered is so by their names.
-pub(super) fn digest(listing: &Listing, account: &Account) -> [u8; 32] {
+/// The digest of a listing as this account, with its destinations, sees it.
+pub(super) fn digest(listing: &Listing, account: &Account, places: &[Place]) -> [u8; 32] {
     let mut digest = Hasher::new();
     let mut add = |octets: &[u8]| {
         digest.update(&octets.len().to_le_bytes());
@@ -22,8 +24,9 @@ pub(super) fn digest(listing: &Listing, account: &Account) -> [u8; 32] {
     // Its `Debug` has every wish, also those that are yet to come.
     add(format!("{:?}", account.policy).as_bytes());
     add(&listing.digest());
-    for name in &account.deliver {
-        add(name.as_str().as_bytes());
+    for place in places {
+        add(place.destination.as_str().as_bytes());
+        add(place.location.as_os_str().as_bytes());
     }
     digest.finalize().into()
 }

@@ -53,8 +53,8 @@ pub(super) struct Receiver<'a, S> {
     pub(super) session: &'a mut Session<S>,
     pub(super) dock: Dock,
     pub(super) sinks: &'a [Sink],
-    /// Messages that may be deleted, if the account wants that.
-    pub(super) deletable: Option<&'a mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>>,
+    /// Messages that are to be deleted.
+    pub(super) deletable: &'a mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
     pub(super) pipelining: bool,
     pub(super) max_size: Option<u64>,
     pub(super) trace: Option<&'a Trace>,
@@ -191,9 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             if asked.is_empty() {
                 self.session.check_in_step()?;
             }
-            if let Some(deletable) = &mut self.deletable
-                && let Ok((number, key)) = deletable.try_recv()
-            {
+            if let Ok((number, key)) = self.deletable.try_recv() {
                 self.session.queue(Command::Dele(number));
                 asked.push_back(Asked::Deletion(key));
                 continue;

@@ -1,9 +1,11 @@
 //! Unique-ids are not taken at their word: one may vanish and come back, be given to another
 //! message, or change for all of them when a server is migrated.
 //!
-//! Nothing that vanishes is forgotten.  What comes back is compared by its header.  When most of
-//! a listing is unknown and most of what was known is missing, new messages are matched with the
-//! missing ones: by their headers if the server has TOP, else by their content as they come.
+//! Nothing that vanishes is forgotten.  Where a unique-id is not enough (`plan::doubtful`), the
+//! message is compared by its header (`examine.rs`).  When most of a listing is unknown and most of
+//! what was known is missing, or the server is seen to use unique-ids again, new messages are
+//! matched with the missing ones by their headers.  Whatever is left is fetched, and compared by
+//! its content as it comes (`commit/identify.rs`).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,12 +13,11 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
-use super::heads::heads;
+use super::heads::{Heads, heads};
 use super::memory::Memory;
 use super::proof::Landmark;
 use super::{Account, unix_now};
-use crate::header::Head;
-use crate::message::{CONTENT_UID_PREFIX, MessageKey, MessageNumber, UnixTime};
+use crate::message::{CONTENT_UID_PREFIX, MessageKey, UnixTime};
 use crate::plan::{self, Initial, Listed, Missing, Standing};
 use crate::pop3::session::Session;
 use crate::store::{Change, Known, Renamed};
@@ -28,75 +29,98 @@ pub struct Recognised {
     pub listing: Vec<Listed>,
     /// What is to be recorded before anything else.
     pub(super) decided: Vec<Change>,
-    /// Messages that new ones may turn out to be by their content: while unique-ids change, or
-    /// where there are none.
+    /// What LIST says of messages, where the state has it otherwise.
+    pub(super) sizes: Vec<(MessageKey, u64)>,
+    /// Messages that those without unique-id may turn out to be by their content.
     pub(super) elsewhere: HashMap<[u8; 32], Vec<MessageKey>>,
     /// Messages that were matched by their headers.
     pub(super) matched: usize,
     /// Unique-ids change, and not all are matched.
     pub(super) migrating: bool,
+    /// Messages that certainly are what was delivered, by their index: they may be deleted.
+    pub(super) confirmed: HashSet<usize>,
+    /// Messages are confirmed by their sizes, since the server has no TOP.
+    pub(super) by_size: bool,
 }
 
 impl Recognised {
-    /// Whether there is nothing to record, and nothing that is still to be found out.
+    /// Whether there is nothing to record but sizes, and nothing that is still to be found out.
     pub(super) fn is_settled(&self) -> bool {
         self.decided.is_empty() && self.elsewhere.is_empty() && !self.migrating
     }
 }
 
-type Heads = HashMap<MessageNumber, Head>;
+/// A listing that is being recognised.
+pub(super) struct Recognition<'a> {
+    pub(super) account: &'a Account,
+    pub(super) memory: Memory<'a>,
+    pub(super) heads: Heads,
+    pub(super) result: Recognised,
+    /// What the state knew.
+    pub(super) known: Known,
+    /// Messages that are remembered and not in the listing; `None`: nobody has asked yet.
+    missing: Option<Vec<Missing>>,
+    /// What was known of those that were set apart.
+    apart: HashMap<MessageKey, Standing>,
+    /// Messages that were compared, whatever came of it.
+    pub(super) examined: HashSet<usize>,
+    /// The server is seen to have given a unique-id to another message.
+    pub(super) distrusted: bool,
+}
 
 /// Finds out what is the first poll's to ignore, what has vanished or come back, and what is known
 /// under another unique-id.
-pub(super) async fn recognise<S: AsyncRead + AsyncWrite + Unpin>(
-    account: &Account,
+pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
+    account: &'a Account,
     session: &mut Session<S>,
-    memory: Memory<'_>,
+    memory: Memory<'a>,
     listing: Vec<Listed>,
     known: Known,
-) -> Result<Recognised, PollError> {
-    let is_unknown = |&index: &usize| listing[index].standing.is_none() && listing[index].key.is_some();
-    let unknown: Vec<usize> = (0..listing.len()).filter(is_unknown).collect();
-    let migrating = !unknown.is_empty()
-        && (known.migrating || plan::has_migrated(listing.len(), unknown.len(), known.remembered, known.missing));
-    let nameless = listing.iter().any(|listed| listed.key.is_none());
-    let mut missing = match migrating || nameless || known.newly_missing > 0 {
-        true => memory.missing(listing.iter().map(|listed| listed.key.clone()).collect()).await?,
-        false => Vec::new(),
+) -> Result<Recognition<'a>, PollError> {
+    let result = Recognised { listing, ..Recognised::default() };
+    let (heads, missing, apart) = (Heads::default(), None, HashMap::new());
+    let (examined, distrusted) = (HashSet::new(), false);
+    let mut recognition = Recognition { account, memory, heads, result, known, missing, apart, examined, distrusted };
+    recognition.begin(session).await?;
+    recognition.see();
+    let doubts = {
+        let Recognition { result, known, .. } = &recognition;
+        plan::doubtful(&result.listing, &known.sizes, &known.returned, &known.shared)
     };
-    let by_date = known.begun.is_none() && matches!(account.policy.initial, Initial::Since(_));
-    let asked = unknown.iter().filter(|_| by_date || migrating);
-    let asked = asked.chain(known.returned.iter().map(|(index, ..)| index));
-    let landmark = |&index: &usize| {
-        let Listed { number, ref key, octets, .. } = listing[index];
-        Landmark { number, key: key.clone(), octets }
-    };
-    let messages: Vec<Landmark> = asked.map(landmark).collect();
-    let heads = if messages.is_empty() { Heads::new() } else { heads(session, messages).await? };
-
-    let mut recognition = Recognition { account, heads, result: Recognised { listing, ..Recognised::default() } };
-    recognition.begin(known.begun);
-    recognition.sight(&missing, &known);
-    if migrating {
-        recognition.match_headers(&mut missing, &unknown, memory).await?;
-        recognition.ignore_older(&missing, &unknown, known.begun);
-    }
-    let is_left = |&index: &usize| recognition.result.listing[index].standing.is_none();
-    let left = migrating && unknown.iter().any(is_left);
-    recognition.migrate(known.migrating, left);
-    if left || nameless {
-        recognition.compare(missing);
-    }
-    Ok(recognition.result)
-}
-
-struct Recognition<'a> {
-    account: &'a Account,
-    heads: Heads,
-    result: Recognised,
+    recognition.examine(session, doubts).await?;
+    recognition.rename(session).await?;
+    recognition.sight().await?;
+    Ok(recognition)
 }
 
 impl Recognition<'_> {
+    /// Messages that have a unique-id under which nothing is known of them.
+    fn unknown(&self) -> Vec<usize> {
+        let is_unknown = |listed: &Listed| {
+            listed.key.is_some() && matches!(listed.standing, None | Some(Standing::Reused | Standing::Unclear { .. }))
+        };
+        let listing = self.result.listing.iter().enumerate();
+        listing.filter(|(_, listed)| is_unknown(listed)).map(|(index, _)| index).collect()
+    }
+
+    /// Reads the headers of messages that were not read yet.
+    pub(super) async fn read_heads<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        session: &mut Session<S>,
+        indexes: impl IntoIterator<Item = usize>,
+    ) -> Result<(), PollError> {
+        let landmark = |index: usize| {
+            let Listed { number, ref key, octets, .. } = self.result.listing[index];
+            Landmark { number, key: key.clone(), octets }
+        };
+        let messages = indexes.into_iter().map(landmark).filter(|message| !self.heads.is_asked(message.number));
+        let messages: Vec<Landmark> = messages.collect();
+        if !messages.is_empty() {
+            heads(session, messages, &mut self.heads).await?;
+        }
+        Ok(())
+    }
+
     fn ignore(&mut self, indexes: &[usize]) -> Vec<MessageKey> {
         let mut keys = Vec::with_capacity(indexes.len());
         for &index in indexes {
@@ -108,63 +132,120 @@ impl Recognition<'_> {
     }
 
     /// What the first poll finds and is to leave alone.
-    fn begin(&mut self, begun: Option<UnixTime>) {
-        if begun.is_some() {
-            return;
+    async fn begin<S: AsyncRead + AsyncWrite + Unpin>(&mut self, session: &mut Session<S>) -> Result<(), PollError> {
+        if self.known.begun.is_some() {
+            return Ok(());
         }
-        let dates = self.heads.iter().filter_map(|(number, head)| Some((*number, head.date?))).collect();
         let initial = self.account.policy.initial;
+        if matches!(initial, Initial::Since(_)) {
+            self.read_heads(session, self.unknown()).await?;
+        }
+        let dates = self.heads.iter().filter_map(|(number, head)| Some((number, head.date?))).collect();
         let ignored = plan::initially_ignored(&self.result.listing, initial, &dates, unix_now());
         let ignored = self.ignore(&ignored);
         self.result.decided.push(Change::Begin { account: self.account.name.clone(), ignored });
+        Ok(())
     }
 
-    /// Notes what has vanished and what is back; another message with the unique-id of one that
-    /// had vanished is new.
-    fn sight(&mut self, missing: &[Missing], known: &Known) {
-        let gone: Vec<MessageKey> =
-            missing.iter().filter(|missing| !missing.was_missing).map(|missing| missing.key.clone()).collect();
-        let mut back = known.resighted.clone();
-        for (index, message_id, fingerprint) in &known.returned {
-            let listed = &mut self.result.listing[*index];
-            // Both must differ: some servers write a header anew each time.
-            let is_other = self.heads.get(&listed.number).is_some_and(|head| {
-                let differs = |new: bool, old: bool, same: bool| new && old && !same;
-                differs(head.fingerprint.is_some(), fingerprint.is_some(), head.fingerprint == *fingerprint)
-                    && differs(head.message_id.is_some(), message_id.is_some(), head.message_id == *message_id)
-            });
-            match is_other {
-                true => listed.standing = Some(Standing::Reused),
-                false => back.push(*index),
-            }
+    /// Notes messages that share their unique-id with another one.
+    fn see(&mut self) {
+        let listing = &self.result.listing;
+        let indexes = plan::numbers_of_shared(listing, &self.known.shared).into_iter();
+        let only_seen = indexes.map(|index| &listing[index]).filter(|listed| listed.standing.is_none());
+        let keys = only_seen.filter_map(|listed| listed.key.clone()).filter(|key| key.occurrence() > 0);
+        let keys: Vec<MessageKey> = keys.collect();
+        if !keys.is_empty() {
+            self.result.decided.push(Change::Seen { account: self.account.name.clone(), keys });
         }
-        let back = back.into_iter().filter_map(|index| self.result.listing[index].key.clone()).collect();
-        for (keys, listed) in [(gone, false), (back, true)] {
-            if !keys.is_empty() {
-                self.result.decided.push(Change::Sight { account: self.account.name.clone(), keys, listed });
-            }
+    }
+
+    /// Gives the unique-ids free that as many messages do not have any more.
+    pub(super) async fn set_absent_apart(&mut self, indexes: &[usize]) -> Result<(), PollError> {
+        let uids: HashSet<Box<[u8]>> =
+            indexes.iter().filter_map(|&index| Some(self.result.listing[index].key.as_ref()?.uid().into())).collect();
+        if uids.is_empty() {
+            return Ok(());
         }
+        let mut keys = Vec::new();
+        for missing in self.missing().await?.iter_mut().filter(|missing| uids.contains(missing.key.uid())) {
+            let apart = missing.key.apart(fastrand::u64(..));
+            keys.push((std::mem::replace(&mut missing.key, apart.clone()), apart));
+            missing.was_missing = true;
+        }
+        if !keys.is_empty() {
+            self.result.decided.push(Change::SetApart { account: self.account.name.clone(), keys });
+        }
+        Ok(())
+    }
+
+    /// What is remembered and not in the listing, those included that were set apart.
+    async fn missing(&mut self) -> Result<&mut Vec<Missing>, PollError> {
+        if self.missing.is_none() {
+            let keys = self.result.listing.iter().map(|listed| listed.key.clone()).collect();
+            self.missing = Some(self.memory.missing(keys).await?);
+        }
+        Ok(self.missing.get_or_insert_default())
+    }
+
+    /// Gives the unique-ids of messages free: what was known by them is missing from now on.
+    pub(super) async fn set_apart(&mut self, apart: Vec<(usize, Missing, Standing)>) -> Result<(), PollError> {
+        if apart.is_empty() {
+            return Ok(());
+        }
+        self.missing().await?;
+        let mut keys = Vec::with_capacity(apart.len());
+        for (index, mut missing, standing) in apart {
+            let Some(listed) = self.result.listing.get_mut(index) else { continue };
+            let Some(key) = listed.key.clone() else { continue };
+            missing.key = key.apart(fastrand::u64(..));
+            if let Some(before) = listed.standing.replace(standing) {
+                self.apart.insert(missing.key.clone(), before);
+            }
+            keys.push((key, missing.key.clone()));
+            self.missing.get_or_insert_default().push(missing);
+        }
+        self.result.decided.push(Change::SetApart { account: self.account.name.clone(), keys });
+        Ok(())
+    }
+
+    /// Matches what is unknown with what is missing while unique-ids change, and remembers whether
+    /// there is something left to match.
+    async fn rename<S: AsyncRead + AsyncWrite + Unpin>(&mut self, session: &mut Session<S>) -> Result<(), PollError> {
+        let unknown = self.unknown();
+        let before = self.known.migrating;
+        let has_migrated = || {
+            let Known { remembered, missing, .. } = self.known;
+            plan::has_migrated(self.result.listing.len(), unknown.len(), remembered, missing)
+        };
+        let migrating = !unknown.is_empty() && (before || self.distrusted || has_migrated());
+        if migrating {
+            self.read_heads(session, unknown.iter().copied()).await?;
+            self.missing().await?;
+            self.match_headers(&unknown).await?;
+            self.ignore_older(&unknown);
+        }
+        let left = migrating && unknown.iter().any(|&index| self.result.listing[index].standing.is_none());
+        (self.result.migrating, self.known.migrating) = (left, left);
+        if before != left {
+            self.result.decided.push(Change::Migrate { account: self.account.name.clone(), migrating: left });
+        }
+        Ok(())
     }
 
     /// Gives new messages the standing of missing ones with the same header, which are missing
     /// no longer.
-    async fn match_headers(
-        &mut self,
-        missing: &mut Vec<Missing>,
-        unknown: &[usize],
-        memory: Memory<'_>,
-    ) -> Result<(), PollError> {
-        let listing = &mut self.result.listing;
-        let fingerprint = |&index: &usize| self.heads.get(&listing[index].number)?.fingerprint;
+    async fn match_headers(&mut self, unknown: &[usize]) -> Result<(), PollError> {
+        let fingerprint = |&index: &usize| self.heads.get(self.result.listing[index].number)?.fingerprint;
         let new: Vec<_> = unknown.iter().map(fingerprint).collect();
+        let missing = self.missing.get_or_insert_default();
         let pairs = plan::match_headers(missing, &new);
         let keys = pairs.iter().map(|&(from, _)| Some(missing[from].key.clone())).collect();
-        let known = memory.known(&Arc::new(keys)).await?;
+        let known = self.memory.known(&Arc::new(keys)).await?;
         let mut renamed = Vec::with_capacity(pairs.len());
         for (&(from, to), standing) in pairs.iter().zip(known.standings) {
-            let (old, listed) = (&missing[from], &mut listing[unknown[to]]);
+            let (old, listed) = (&missing[from], &mut self.result.listing[unknown[to]]);
             let Some(to) = listed.key.clone() else { continue };
-            listed.standing = match standing {
+            listed.standing = match standing.or_else(|| self.apart.remove(&old.key)) {
                 // Its content is not seen.
                 Some(Standing::Done(at)) => Some(Standing::Matched { at, digest: old.digest }),
                 other => other,
@@ -174,7 +255,7 @@ impl Recognition<'_> {
         let matched: HashSet<usize> = pairs.into_iter().map(|(from, _)| from).collect();
         let mut index = 0..;
         missing.retain(|_| index.next().is_none_or(|index| !matched.contains(&index)));
-        self.result.matched = renamed.len();
+        self.result.matched += renamed.len();
         if !renamed.is_empty() {
             self.result.decided.push(Change::Rename { account: self.account.name.clone(), renamed });
         }
@@ -182,37 +263,98 @@ impl Recognition<'_> {
     }
 
     /// Of what the first poll has left alone nothing is known but that it came before it.
-    fn ignore_older(&mut self, missing: &[Missing], unknown: &[usize], begun: Option<UnixTime>) {
-        let (Some(begun), true) = (begun, missing.iter().any(|missing| missing.ignored)) else { return };
-        let (listing, heads) = (&self.result.listing, &self.heads);
-        let is_older = |&&index: &&usize| {
-            let date = heads.get(&listing[index].number).and_then(|head| head.date);
-            listing[index].standing.is_none() && date.is_some_and(|date| date < begun)
+    fn ignore_older(&mut self, unknown: &[usize]) {
+        let is_ignored = |missing: &Missing| missing.ignored;
+        let (Some(begun), Some(true)) = (self.known.begun, self.missing.as_ref().map(|all| all.iter().any(is_ignored)))
+        else {
+            return;
         };
-        let older: Vec<usize> = unknown.iter().filter(is_older).copied().collect();
+        let older: Vec<usize> = unknown
+            .iter()
+            .filter(|&&index| self.result.listing[index].standing.is_none() && self.is_older(index, begun))
+            .copied()
+            .collect();
         let keys = self.ignore(&older);
         if !keys.is_empty() {
             self.result.decided.push(Change::Ignore { account: self.account.name.clone(), keys });
         }
     }
 
-    /// Remembers whether there is something left to match.
-    fn migrate(&mut self, before: bool, migrating: bool) {
-        self.result.migrating = migrating;
-        if before != migrating {
-            self.result.decided.push(Change::Migrate { account: self.account.name.clone(), migrating });
-        }
+    /// Whether a message's header says that it came before a time.
+    pub(super) fn is_older(&self, index: usize, than: UnixTime) -> bool {
+        let date = self.heads.get(self.result.listing[index].number).and_then(|head| head.date);
+        date.is_some_and(|date| date < than)
     }
 
-    /// What the content of new messages is compared with.
-    fn compare(&mut self, missing: Vec<Missing>) {
-        for missing in missing {
+    /// Notes what has vanished and what is back.
+    async fn sight(&mut self) -> Result<(), PollError> {
+        let nameless = self.result.listing.iter().any(|listed| listed.key.is_none());
+        if nameless || self.known.newly_missing > 0 {
+            self.missing().await?;
+        }
+        let missing = self.missing.as_deref().unwrap_or_default();
+        let gone: Vec<MessageKey> =
+            missing.iter().filter(|missing| !missing.was_missing).map(|missing| missing.key.clone()).collect();
+        let listing = &self.result.listing;
+        let is_back = |listed: &&Listed| !matches!(listed.standing, Some(Standing::Reused | Standing::Unclear { .. }));
+        let back = self.known.returned.iter().map(|&index| &listing[index]).filter(is_back);
+        let back: Vec<MessageKey> = back.filter_map(|listed| listed.key.clone()).collect();
+        for (keys, listed) in [(gone, false), (back, true)] {
+            if !keys.is_empty() {
+                self.result.decided.push(Change::Sight { account: self.account.name.clone(), keys, listed });
+            }
+        }
+        if nameless {
+            self.compare();
+        }
+        Ok(())
+    }
+
+    /// What the content of messages without unique-id is compared with.
+    fn compare(&mut self) {
+        for missing in self.missing.iter().flatten() {
             // What is known by its content is found by it anyway.
             if let Some(digest) = missing.digest
                 && !missing.key.uid().starts_with(CONTENT_UID_PREFIX)
             {
-                self.result.elsewhere.entry(digest).or_default().push(missing.key);
+                self.result.elsewhere.entry(digest).or_default().push(missing.key.clone());
             }
         }
+    }
+
+    /// Makes sure that messages which are to be deleted are what was delivered.
+    ///
+    /// # Errors
+    /// The connection broke, or the state cannot be read.
+    pub(super) async fn confirm<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        session: &mut Session<S>,
+        due: Vec<usize>,
+    ) -> Result<(), PollError> {
+        let due = due.into_iter().filter(|index| !self.result.confirmed.contains(index));
+        let doubts = due.map(|index| (index, plan::Doubt::Deletion)).collect();
+        let distrusted = self.distrusted;
+        self.examine(session, doubts).await?;
+        if self.distrusted && !distrusted {
+            self.rename(session).await?;
+        }
+        Ok(())
+    }
+
+    /// What came of it.
+    pub(super) fn finish(mut self) -> Recognised {
+        for (index, listed) in self.result.listing.iter().enumerate() {
+            let is_known = !matches!(
+                listed.standing,
+                None | Some(Standing::Reused | Standing::Unclear { .. } | Standing::Deleted(_))
+            );
+            let before = self.known.sizes.get(index).copied().flatten();
+            if let (true, Some(key), Some(octets)) = (is_known, &listed.key, listed.octets)
+                && before != Some(octets)
+            {
+                self.result.sizes.push((key.clone(), octets));
+            }
+        }
+        self.result
     }
 }

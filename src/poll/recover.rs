@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::unix_now;
@@ -14,22 +15,30 @@ use crate::deliver::maildir::{Maildir, MaildirError};
 use crate::deliver::{Destination, Kind};
 use crate::message::{Name, UnixTime};
 use crate::store::{Change, Resolution, StagedDelivery, Store, StoreError};
+use crate::threads;
 
 /// Cleaners of `tmp/` spare files younger than 36 hours (maildir(5)); an older one may have been
 /// removed by them before it was moved.
 const TMP_LIFETIME: i64 = 36 * 60 * 60;
 
-/// Finishes what an earlier process or poll has staged, of one account or of all.
+/// Finishes what an earlier process or poll has staged, of one account or of all.  What cannot begin
+/// before the deadline stays staged.
 ///
 /// # Errors
 /// The state cannot be read or written.
-pub async fn recover(store: &Store, account: Option<&Name>) -> Result<(), StoreError> {
+pub async fn recover(store: &Store, account: Option<&Name>, deadline: Instant) -> Result<(), StoreError> {
     let staged = store.staged(account).await?;
     if staged.is_empty() {
         return Ok(());
     }
     let now = unix_now();
-    let looked = tokio::task::spawn_blocking(move || look(staged, now)).await.unwrap_or_default();
+    let looked = match threads::run_until(deadline, move || look(staged, now)).await {
+        Ok(looked) => looked,
+        Err(error) => {
+            warn!("what an earlier run had begun is not finished yet: {error}");
+            return Ok(());
+        }
+    };
     info!(messages = looked.len(), "finished deliveries that an earlier run had begun");
     store.apply(vec![Change::Resolve(looked)], now).await.map(|_| ())
 }
@@ -57,7 +66,9 @@ pub async fn remove_strays(
             }
         }
     };
-    let _ = tokio::task::spawn_blocking(work).await;
+    if let Err(error) = threads::run(work).await {
+        warn!("what a crash has left in tmp/ stays there: {error}");
+    }
     Ok(())
 }
 
@@ -106,7 +117,7 @@ mod tests {
 
     fn staged(maildir: &Maildir, names: &[&str]) -> Vec<StagedDelivery> {
         let staged = |name: &&str| {
-            let mut draft = maildir.create((*name).to_owned()).expect("made");
+            let mut draft = maildir.create(|_| (*name).to_owned()).expect("made");
             draft.write(b"text\n").expect("written");
             let account = Name::new("a").expect("a name");
             let maildir = maildir.path().to_owned();

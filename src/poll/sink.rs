@@ -1,12 +1,16 @@
 //! The destinations of one poll: each works until its first failure, which concerns it alone.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::error::{DestinationError, PollError};
-use crate::deliver::maildir::{Maildir, MaildirError};
+use super::stage::Copy;
+use crate::deliver::maildir::{self, Maildir, MaildirError};
 use crate::deliver::{Kind, Outlet};
-use crate::store::Place;
+use crate::failure::{Failure, is_shortage};
+use crate::plan::Place;
+use crate::threads::{self, ThreadError};
 
 /// A destination of this poll.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ impl Sink {
     pub(super) fn tell(&self, used: bool) {
         match self.failure.get() {
             _ if self.is_waiting() => {}
+            // It may work all the same.
+            Some(failure) if failure.is_shortage() => {}
             Some(failure) => self.outlet.health.failed(&**failure, Instant::now()),
             None if used => self.outlet.health.recovered(),
             None => {}
@@ -66,7 +72,33 @@ impl Sink {
         let _ = self.failure.set(Arc::new(error.into()));
     }
 
-    /// The same for an error of a Maildir; gives its text.
+    /// What becomes of a copy that cannot be written.
+    pub(super) fn fault(&self, error: io::Error) -> Copy {
+        match &self.maildir {
+            Some(maildir) => self.maildir_fault(maildir::draft_failure(maildir.path(), &error)),
+            None if error.kind() == io::ErrorKind::FileTooLarge => {
+                Copy::Unfit(format!("it cannot be spooled in the state directory: {error} (RLIMIT_FSIZE, `ulimit -f`)"))
+            }
+            None => {
+                let (text, is_shortage) = (error.to_string(), is_shortage(&error));
+                if !is_shortage {
+                    self.fail(DestinationError::Spool(error));
+                }
+                Copy::Failed(text)
+            }
+        }
+    }
+
+    /// The same of one for a Maildir.  What the destination is not to blame for ends no other message.
+    pub(super) fn maildir_fault(&self, error: MaildirError) -> Copy {
+        match error.kind {
+            io::ErrorKind::FileTooLarge => Copy::Unfit(format!("{error} (RLIMIT_FSIZE, `ulimit -f`)")),
+            _ if error.shortage => Copy::Failed(error.to_string()),
+            _ => Copy::Failed(self.fail_maildir(error)),
+        }
+    }
+
+    /// Notes a failure of a Maildir; gives its text.
     pub(super) fn fail_maildir(&self, error: MaildirError) -> String {
         let text = error.to_string();
         self.fail(error);
@@ -74,7 +106,10 @@ impl Sink {
     }
 
     /// Makes sure that a server can be reached, and that a Maildir can be written.
-    pub(super) async fn probe(&self) {
+    ///
+    /// # Errors
+    /// Nobody can tell.
+    pub(super) async fn probe(&self, deadline: Instant) -> Result<(), ThreadError> {
         if let Some(pool) = &self.outlet.smtp
             && self.is_up()
             && let Err(error) = pool.probe().await
@@ -82,10 +117,11 @@ impl Sink {
             self.fail(error);
         }
         if let Some(maildir) = self.maildir.clone().filter(|_| self.is_up())
-            && let Ok(Err(error)) = tokio::task::spawn_blocking(move || maildir.probe()).await
+            && let Err(error) = threads::run_until(deadline.into(), move || maildir.probe()).await?
         {
             self.fail(error);
         }
+        Ok(())
     }
 
     /// The failure, if there was one.

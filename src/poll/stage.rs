@@ -1,7 +1,8 @@
 //! Receiving side of a delivery: pieces of messages become drafts in Maildirs and spools, and
 //! those become batches.
 //!
-//! Runs on a thread that may block.  A piece comes with at most one message begun.  A message that
+//! Each load is written on a thread that may block; between loads no thread is held, since there may be
+//! fewer than polls.  A piece comes with at most one message begun.  A message that
 //! is whole is not believed before the server has proven that it ended where it seemed to
 //! (`proof.rs`); when the pieces end before that, its drafts vanish.
 
@@ -9,17 +10,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use blake3::Hasher;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 
-use super::error::DestinationError;
 use super::sink::Sink;
+use super::turn;
 use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft};
 use crate::header::Head;
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::spool::Spool;
+use crate::threads::{self, ThreadError};
 
 /// A message that is to be received.
 #[derive(Clone, Debug)]
@@ -36,8 +38,10 @@ pub(super) struct Job {
     pub(super) claim: Claim,
     /// The last poll has died of it.
     pub(super) suspect: bool,
-    /// Whether it is delivered everywhere once these have it, and may then be deleted.
+    /// Whether it is delivered everywhere once these have it, and is to be deleted then.
     pub(super) completes: bool,
+    /// Whether it is to be deleted if it turns out to be what was delivered before.
+    pub(super) due: bool,
 }
 
 impl Job {
@@ -50,7 +54,7 @@ impl Job {
 /// What a message may turn out to be once its content is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// What it is listed as.
+    /// What is on its way to some of its destinations, or another one with its unique-id.
     Listed,
     /// New, or one that was called otherwise.
     New,
@@ -106,6 +110,18 @@ pub(super) enum Copy {
     Spool(Arc<Spool>),
     /// The destination failed.
     Failed(String),
+    /// This machine has no room for a message like this one, and may have for others.
+    Unfit(String),
+}
+
+impl Copy {
+    /// Why it will not be delivered now, if so.
+    pub(super) fn fault(&self) -> Option<&str> {
+        match self {
+            Copy::Draft(_) | Copy::Spool(_) => None,
+            Copy::Failed(cause) | Copy::Unfit(cause) => Some(cause),
+        }
+    }
 }
 
 /// What the stager needs to know.
@@ -115,6 +131,19 @@ pub(super) struct Stager {
     pub(super) spool_dir: PathBuf,
     pub(super) sinks: Arc<[Sink]>,
     pub(super) attempts: Arc<Attempts>,
+    /// The poll's.
+    pub(super) deadline: Instant,
+}
+
+/// Messages between the network and the disk.
+#[derive(Default)]
+struct Staging {
+    /// The one that is being received.
+    open: Option<Open>,
+    /// Those that are whole.
+    whole: Vec<Received>,
+    /// Those that are what they seem.
+    proven: Vec<Received>,
 }
 
 /// The slot in which a message is marked while its header is read and its files are written.
@@ -161,7 +190,7 @@ impl Outbox<'_> {
     }
 
     /// Hands over the batch if it can be taken now, or is large; `false` if nobody takes any more.
-    fn offer(&mut self) -> bool {
+    async fn offer(&mut self) -> bool {
         match self.batches.try_reserve() {
             _ if self.batch.is_empty() => true,
             Ok(room) => {
@@ -172,65 +201,83 @@ impl Outbox<'_> {
             Err(TrySendError::Full(())) if self.batch.len() < self.most_messages && self.octets < self.most_octets => {
                 true
             }
-            Err(TrySendError::Full(())) => self.hand_over(),
+            Err(TrySendError::Full(())) => self.hand_over().await,
             Err(TrySendError::Closed(())) => false,
         }
     }
 
     /// The next load.  A batch that waits for the disk is handed over while the server is silent.
-    fn next(&mut self, loads: &mut mpsc::Receiver<Vec<Piece>>) -> Option<Vec<Piece>> {
-        if self.batch.is_empty() {
-            return loads.blocking_recv();
-        }
-        let room = Handle::current().block_on(async {
+    async fn next(&mut self, loads: &mut mpsc::Receiver<Vec<Piece>>) -> Option<Vec<Piece>> {
+        let batches = self.batches;
+        if !self.batch.is_empty() {
             tokio::select! {
                 biased;
-                load = loads.recv() => Err(load),
-                room = self.batches.reserve() => Ok(room),
+                load = loads.recv() => return load,
+                room = batches.reserve() => {
+                    self.octets = 0;
+                    room.ok()?.send(std::mem::take(&mut self.batch));
+                }
             }
-        });
-        match room {
-            Ok(Ok(room)) => {
-                self.octets = 0;
-                room.send(std::mem::take(&mut self.batch));
-                loads.blocking_recv()
-            }
-            Ok(Err(_)) => None,
-            Err(load) => load,
         }
+        loads.recv().await
     }
 
     /// Hands over the batch, as soon as it can be taken.
-    fn hand_over(&mut self) -> bool {
+    async fn hand_over(&mut self) -> bool {
         self.octets = 0;
-        self.batch.is_empty() || self.batches.blocking_send(std::mem::take(&mut self.batch)).is_ok()
+        self.batch.is_empty() || self.batches.send(std::mem::take(&mut self.batch)).await.is_ok()
     }
 }
 
 impl Stager {
     /// Takes pieces until they end, in loads, and hands over batches of what is proven.
-    pub(super) fn run(&self, mut loads: mpsc::Receiver<Vec<Piece>>, batches: &mpsc::Sender<Vec<Received>>) {
-        let mut outbox = Outbox::new(batches, &self.sinks);
-        let (mut whole, mut open) = (Vec::new(), None);
-        while let Some(load) = outbox.next(&mut loads) {
-            for piece in load {
-                self.take(piece, &mut open, &mut whole, &mut outbox);
-            }
-            // One message's mark takes the place of another's; only the last one's is left over.
-            if open.is_none() {
-                self.attempts.leave(SLOT);
-            }
-            if !outbox.offer() {
-                return;
+    ///
+    /// # Errors
+    /// No thread becomes free, or it has panicked; what was proven before is handed over.
+    pub(super) async fn run(
+        self,
+        mut loads: mpsc::Receiver<Vec<Piece>>,
+        batches: mpsc::Sender<Vec<Received>>,
+    ) -> Result<(), ThreadError> {
+        let deadline = self.deadline;
+        let mut outbox = Outbox::new(&batches, &self.sinks);
+        let mut state = (self, Staging::default());
+        while let Some(load) = outbox.next(&mut loads).await {
+            let work = move || {
+                state.0.take_all(load, &mut state.1);
+                state
+            };
+            state = match threads::run_until(turn(deadline), work).await {
+                Ok(state) => state,
+                Err(error) => {
+                    outbox.hand_over().await;
+                    return Err(error);
+                }
+            };
+            outbox.put(&mut state.1.proven);
+            if !outbox.offer().await {
+                break;
             }
         }
-        outbox.hand_over();
+        outbox.hand_over().await;
+        if state.1.is_empty() { Ok(()) } else { threads::run_until(turn(deadline), move || drop(state)).await }
     }
 
-    fn take(&self, piece: Piece, open: &mut Option<Open>, whole: &mut Vec<Received>, outbox: &mut Outbox<'_>) {
+    fn take_all(&self, load: Vec<Piece>, staging: &mut Staging) {
+        for piece in load {
+            self.take(piece, staging);
+        }
+        // One message's mark takes the place of another's; only the last one's is left over.
+        if staging.open.is_none() {
+            self.attempts.leave(SLOT);
+        }
+    }
+
+    fn take(&self, piece: Piece, staging: &mut Staging) {
+        let Staging { open, whole, proven } = staging;
         let complete = match piece {
             Piece::Proven => {
-                outbox.put(whole);
+                proven.append(whole);
                 false
             }
             Piece::Abandon => {
@@ -274,8 +321,8 @@ impl Stager {
         match &sink.maildir {
             None => Copy::Spool(Arc::new(Spool::new(&self.spool_dir))),
             Some(maildir) => {
-                let name = maildir::file_name(&self.instance, &self.account, &job.key);
-                maildir.create(name).map_or_else(|error| Copy::Failed(sink.fail_maildir(error)), Copy::Draft)
+                let name = |word: &str| maildir::file_name(word, &self.instance, &self.account, &job.key);
+                maildir.create(name).map_or_else(|error| sink.maildir_fault(error), Copy::Draft)
             }
         }
     }
@@ -287,28 +334,24 @@ impl Stager {
         open.received.octets += message.len() as u64;
         for (target, copy) in &mut open.received.copies {
             let sink = &self.sinks[*target];
-            let failed = match copy {
-                Copy::Draft(draft) => draft.write(data).err().map(|error| {
-                    let path = sink.place.location.as_path();
-                    sink.fail_maildir(maildir::draft_failure(path, &error))
-                }),
-                Copy::Spool(spool) => {
-                    let written = match Arc::get_mut(spool) {
-                        Some(spool) => spool.write(message),
-                        None => Err(std::io::ErrorKind::ResourceBusy.into()),
-                    };
-                    written.err().map(|error| {
-                        let text = error.to_string();
-                        sink.fail(DestinationError::Spool(error));
-                        text
-                    })
-                }
-                Copy::Failed(_) => None,
+            let written = match copy {
+                Copy::Draft(draft) => draft.write(data),
+                Copy::Spool(spool) => match Arc::get_mut(spool) {
+                    Some(spool) => spool.write(message),
+                    None => Err(std::io::ErrorKind::ResourceBusy.into()),
+                },
+                Copy::Failed(_) | Copy::Unfit(_) => continue,
             };
-            if let Some(cause) = failed {
-                *copy = Copy::Failed(cause);
+            if let Err(error) = written {
+                *copy = sink.fault(error);
             }
         }
+    }
+}
+
+impl Staging {
+    fn is_empty(&self) -> bool {
+        self.open.is_none() && self.whole.is_empty()
     }
 }
 
@@ -335,35 +378,30 @@ mod tests {
             claim: Claim::New,
             suspect: false,
             completes: true,
+            due: false,
         };
         let (head, prefix, copies) = (Head::default(), Vec::new(), Vec::new());
         Received { job, octets: 1, digest: [0; 32], head, prefix, copies }
     }
 
-    #[test]
-    fn a_batch_goes_as_soon_as_the_disk_is_free_while_nothing_more_comes() {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    #[tokio::test]
+    async fn a_batch_goes_as_soon_as_the_disk_is_free_while_nothing_more_comes() {
         let (server, mut loads) = mpsc::channel(1);
         let (batches, mut disk) = mpsc::channel(1);
         let mut outbox = Outbox::new(&batches, &[]);
         for _ in 0..2 {
             outbox.put(&mut vec![received()]);
-            assert!(outbox.offer());
+            assert!(outbox.offer().await);
         }
         assert_eq!(outbox.batch.len(), 1, "the disk is busy with the first one");
-        let handle = runtime.handle();
-        let outbox = &mut outbox;
-        std::thread::scope(move |scope| {
-            let waiting = scope.spawn(move || {
-                let _runtime = handle.enter();
-                outbox.next(&mut loads).is_none()
-            });
+        let disk = async {
             for _ in 0..2 {
-                let batch = handle.block_on(async { tokio::time::timeout(Duration::from_secs(10), disk.recv()).await });
+                let batch = tokio::time::timeout(Duration::from_secs(10), disk.recv()).await;
                 assert_eq!(batch.ok().flatten().map(|batch| batch.len()), Some(1));
             }
             drop(server);
-            assert!(waiting.join().expect("no panic"), "the loads have ended");
-        });
+        };
+        let (next, ()) = tokio::join!(outbox.next(&mut loads), disk);
+        assert!(next.is_none(), "the loads have ended");
     }
 }

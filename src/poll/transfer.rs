@@ -1,5 +1,5 @@
-//! Three hands at work at the same time: the network side receives, a thread that may block
-//! writes drafts, and batches are made durable while the next ones come in.
+//! Three hands at work at the same time: the network side receives, drafts are written, and batches
+//! are made durable while the next ones come in.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::commit::{Committer, Contents};
 use super::error::PollError;
-use super::fetch::deletes;
 use super::progress::Progress;
 use super::receive::{Dock, Harvest, Receiver};
 use super::report::Tally;
@@ -22,6 +21,7 @@ use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::session::Session;
 use crate::store::{Outcome, StoreError};
+use crate::threads::ThreadError;
 use crate::trace::Trace;
 
 /// Loads between the network and the disk: enough that neither waits for the other's every step.
@@ -81,14 +81,14 @@ impl Transfer<'_> {
             spool_dir: spool_dir(context)?,
             sinks: Arc::clone(sinks),
             attempts: Arc::clone(&attempts),
+            deadline,
         };
-        let staging = tokio::task::spawn_blocking(move || stager.run(inbox, &outbox));
         let receiver = Receiver {
             pipelining: session.capabilities().pipelining,
             session,
             dock: Dock::new(loads),
             sinks,
-            deletable: deletes(account).then_some(deletions),
+            deletable: deletions,
             max_size: account.policy.max_size,
             trace,
             attempts: &attempts,
@@ -107,14 +107,16 @@ impl Transfer<'_> {
             tally: Tally::default(),
             contents: Contents { elsewhere, ..Contents::default() },
             moved: Vec::new(),
+            deadline,
         };
-        let (received, (tally, moved, committed)) = tokio::join!(receiver.run(jobs, harvest), committer.run(batches));
-        let staged = staging.await;
-        if let Err(error) = staged {
+        let (received, (tally, moved, committed), staged) =
+            tokio::join!(receiver.run(jobs, harvest), committer.run(batches), stager.run(inbox, outbox));
+        if let Err(error @ ThreadError::Panicked(_)) = staged {
             // The thread's own hold on the marks is gone with it.
             Arc::into_inner(attempts).iter_mut().for_each(Attempts::panicked);
-            return Err(PollError::Panic(error.to_string()));
+            return Err(error.into());
         }
+        let committed = committed.and(staged.map_err(PollError::from));
         Ok(Transferred { received, committed, tally, moved })
     }
 }

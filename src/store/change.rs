@@ -1,26 +1,34 @@
 //! What can change in the state, in the domain's words.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::account::AccountMemory;
 use super::host::{Host, HostMemory};
 use super::lost::LostChange;
 use super::quiet::Quiet;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
-use crate::plan::Prune;
-
-/// A destination as it is now: its name, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The destination.
-    pub destination: Name,
-    /// A Maildir's path, a server's address.
-    pub location: PathBuf,
-}
+use crate::plan::{Place, Prune};
 
 /// One change.
 #[derive(Clone, Debug)]
 pub enum Change {
+    /// The account leads to this mailbox.
+    Bind {
+        /// The account.
+        account: Name,
+        /// The mailbox: host, port, username and way to it.
+        mailbox: String,
+        /// The mailboxes that the accounts of the configuration lead to.
+        others: Arc<[(Name, String)]>,
+    },
+    /// What the account's mail is decided for from now on.
+    DecideFor {
+        /// The account.
+        account: Name,
+        /// Its destinations.
+        deliver: Vec<Name>,
+    },
     /// An account's first poll: these messages are left alone for ever.
     Begin {
         /// The account.
@@ -63,6 +71,14 @@ pub enum Change {
         /// The messages.
         keys: Vec<MessageKey>,
     },
+    /// Messages that share their unique-id with another one, and of which nothing else is known yet: that they
+    /// were there tells later on that one of them has gone.
+    Seen {
+        /// The account.
+        account: Name,
+        /// The messages.
+        keys: Vec<MessageKey>,
+    },
     /// Whether messages are in the listing that knows them.
     Sight {
         /// The account.
@@ -71,6 +87,20 @@ pub enum Change {
         keys: Vec<MessageKey>,
         /// They are.
         listed: bool,
+    },
+    /// The server has given the unique-ids of these messages to others, or nobody knows.
+    SetApart {
+        /// The account.
+        account: Name,
+        /// What each was known by, and what it is known by from now on ([`MessageKey::apart`]).
+        keys: Vec<(MessageKey, MessageKey)>,
+    },
+    /// What LIST says of messages.
+    Listed {
+        /// The account.
+        account: Name,
+        /// The messages with their sizes.
+        sizes: Vec<(MessageKey, u64)>,
     },
     /// Messages have other unique-ids now.
     Rename {
@@ -177,15 +207,23 @@ impl Change {
     pub(super) fn concern(&self) -> Concern<'_> {
         match self {
             // What is forgotten is in no listing that is known by its digest.
-            Self::Prune { .. } | Self::Remember { .. } | Self::Quiet { .. } | Self::Host { .. } => Concern::Nothing,
+            Self::Prune { .. }
+            | Self::Remember { .. }
+            | Self::Quiet { .. }
+            | Self::Host { .. }
+            | Self::DecideFor { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }
+            | Self::Bind { account, .. }
             | Self::Begin { account, .. }
             | Self::Settle { account, .. }
             | Self::Close { account, .. }
             | Self::Delete { account, .. }
             | Self::Ignore { account, .. }
+            | Self::Seen { account, .. }
             | Self::Sight { account, .. }
+            | Self::SetApart { account, .. }
+            | Self::Listed { account, .. }
             | Self::Rename { account, .. }
             | Self::Prove { account, .. }
             | Self::Migrate { account, .. }
@@ -217,6 +255,8 @@ pub struct Stage {
     pub octets: u64,
     /// BLAKE3 of the same.
     pub digest: [u8; 32],
+    /// Its size by LIST, if that said any.
+    pub listed: Option<u64>,
     /// Its Message-ID, if it has one.
     pub message_id: Option<String>,
     /// The digest of its header, if that identifies it.

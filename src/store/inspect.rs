@@ -7,7 +7,7 @@ use super::read::{Reader, state_name};
 use super::schema::kind;
 use super::write::{self, shown_location};
 use super::{StagedDelivery, StoreError, sound};
-use crate::message::UnixTime;
+use crate::message::{UnixTime, unique_id};
 use crate::text;
 
 /// What a look at the whole state has shown.
@@ -158,7 +158,7 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
     while let Some(row) = rows.next()? {
         let record = Record::Message {
             account: row.get(0)?,
-            uid: text::escape(&row.get::<_, Vec<u8>>(1)?, 512),
+            uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(1)?), 512),
             occurrence: row.get(2)?,
             kind: match row.get(3)? {
                 kind::IGNORED => "ignored",
@@ -185,7 +185,7 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
     while let Some(row) = rows.next()? {
         let record = Record::Delivery {
             account: row.get(0)?,
-            uid: text::escape(&row.get::<_, Vec<u8>>(1)?, 512),
+            uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(1)?), 512),
             occurrence: row.get(2)?,
             destination: row.get(3)?,
             location: shown_location(row.get(4)?),

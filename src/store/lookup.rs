@@ -1,7 +1,7 @@
 //! What is known of a listing.
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -9,8 +9,8 @@ use super::lost::Lost;
 use super::prune::GONE;
 use super::quiet;
 use super::schema::{kind, proof, state};
-use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
-use crate::plan::{Delivery, Gone, Progress, Standing};
+use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan::{Delivery, Gone, Place, Progress, Standing};
 
 /// What the state knows of an account's listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,11 +33,12 @@ pub struct Known {
     pub lost: Lost,
     /// For each message that was asked for, in that order: what is known.
     pub standings: Vec<Option<Standing>>,
-    /// Indexes of delivered ones that the last listing did not have, with their Message-ID and
-    /// fingerprint, by which it is known whether they are still the same.
-    pub returned: Vec<(usize, Option<String>, Option<Fingerprint>)>,
-    /// Indexes of others that the last listing did not have.
-    pub resighted: Vec<usize>,
+    /// For each of them its size as LIST had it before.
+    pub sizes: Vec<Option<u64>>,
+    /// Indexes of those that the last listing did not have, or whose unique-id several messages had.
+    pub returned: Vec<usize>,
+    /// Unique-ids that several messages had, which are not deleted, and how many.
+    pub shared: Vec<(Box<[u8]>, usize)>,
 }
 
 /// After so many seconds a message that is missing no longer tells that its server was migrated: it
@@ -50,8 +51,7 @@ struct Row {
     absent: bool,
     /// Not deleted.
     present: bool,
-    message_id: Option<String>,
-    fingerprint: Option<Fingerprint>,
+    listed: Option<u64>,
 }
 
 pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
@@ -64,29 +64,32 @@ pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<Mess
         .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
     let Some((account, begun, migrating, lost)) = row else {
-        return Ok(Known { edition, standings: vec![None; keys.len()], ..Known::default() });
+        let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
+        return Ok(Known { edition, standings, sizes, ..Known::default() });
     };
     let mut known = Known { edition, begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
-    let Counts { remembered, absent, stale, gone } = counts(connection, account)?;
+    let Counts { remembered, absent, stale, repeated, gone } = counts(connection, account)?;
     known.gone = gone;
+    if repeated > 0 {
+        known.shared = shared(connection, account)?;
+    }
     let (mut found, mut found_absent) = (0, 0);
     known.standings.reserve(keys.len());
+    known.sizes.reserve(keys.len());
     for (index, key) in keys.iter().enumerate() {
         let row = key.as_ref().map_or(Ok(None), |key| find_message(connection, account, key))?;
         let Some(row) = row else {
             known.standings.push(None);
+            known.sizes.push(None);
             continue;
         };
         found += i64::from(row.present);
         found_absent += i64::from(row.present && row.absent);
-        match row.standing {
-            Some(Standing::Done(_) | Standing::Matched { .. } | Standing::HeaderOnly(_)) if row.absent => {
-                known.returned.push((index, row.message_id, row.fingerprint));
-            }
-            _ if row.absent => known.resighted.push(index),
-            _ => {}
+        if row.absent && row.standing.is_some() {
+            known.returned.push(index);
         }
         known.standings.push(row.standing);
+        known.sizes.push(row.listed);
     }
     let count = |number: i64| usize::try_from(number).unwrap_or(0);
     known.remembered = count(remembered - stale);
@@ -100,6 +103,8 @@ struct Counts {
     remembered: i64,
     absent: i64,
     stale: i64,
+    /// Of those, the ones that are not the first with their unique-id.
+    repeated: i64,
     gone: Gone,
 }
 
@@ -107,13 +112,28 @@ fn counts(connection: &Connection, account: i64) -> rusqlite::Result<Counts> {
     let query = format!(
         "SELECT count(*) FILTER (WHERE deleted IS NULL), count(nullif(absent, 0)) FILTER (WHERE deleted IS NULL),
          count(*) FILTER (WHERE deleted IS NULL AND absent BETWEEN 1 AND unixepoch() - ?2),
-         count({GONE}), min({GONE}) FROM message WHERE account = ?1"
+         count({GONE}), min({GONE}), count(nullif(occurrence, 0)) FILTER (WHERE deleted IS NULL)
+         FROM message WHERE account = ?1"
     );
     connection.prepare_cached(&query)?.query_row([account, STALE], |row| {
         let messages = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
         let gone = Gone { messages, since: row.get(4)? };
-        Ok(Counts { remembered: row.get(0)?, absent: row.get(1)?, stale: row.get(2)?, gone })
+        let repeated = row.get(5)?;
+        Ok(Counts { remembered: row.get(0)?, absent: row.get(1)?, stale: row.get(2)?, repeated, gone })
     })
+}
+
+/// Unique-ids that several messages had, and how many of them are not deleted.
+fn shared(connection: &Connection, account: i64) -> rusqlite::Result<Vec<(Box<[u8]>, usize)>> {
+    let mut find = connection.prepare_cached(
+        "SELECT uid, count(*) FROM message WHERE account = ?1 AND deleted IS NULL AND uid IN
+             (SELECT uid FROM message WHERE account = ?1 AND deleted IS NULL AND occurrence > 0) GROUP BY uid",
+    )?;
+    let rows = find.query_map([account], |row| {
+        let uid: Vec<u8> = row.get(0)?;
+        Ok((uid.into(), usize::try_from(row.get::<_, i64>(1)?).unwrap_or(0)))
+    })?;
+    rows.collect()
 }
 
 /// What is known of one message.
@@ -155,7 +175,7 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
 
 fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<Row>> {
     let mut find = connection.prepare_cached(
-        "SELECT id, kind, done, deleted, digest, absent, proof, iif(absent, message_id, NULL), head
+        "SELECT id, kind, done, deleted, digest, absent, proof, listed
          FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
     )?;
     let mut rows = find.query(params![account, key.uid(), key.occurrence()])?;
@@ -172,15 +192,16 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
             _ => Standing::Matched { at, digest: None },
         }),
         (kind::HEADER, None, _) => Some(Standing::HeaderOnly(deliveries(connection, row.get(0)?)?)),
-        (_, None, _) => Some(Standing::Open(deliveries(connection, row.get(0)?)?)),
+        // Without any it was only seen.
+        (_, None, _) => Some(deliveries(connection, row.get(0)?)?).filter(|all| !all.is_empty()).map(Standing::Open),
     };
-    let (message_id, fingerprint) = (row.get(7)?, row.get(8)?);
-    Ok(Some(Row { standing, absent: row.get::<_, i64>(5)? != 0, present: deleted.is_none(), message_id, fingerprint }))
+    let listed = row.get::<_, Option<i64>>(7)?.and_then(|octets| u64::try_from(octets).ok());
+    Ok(Some(Row { standing, absent: row.get::<_, i64>(5)? != 0, present: deleted.is_none(), listed }))
 }
 
 fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {
     let mut find = connection.prepare_cached(
-        "SELECT p.destination, d.state, d.until FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
+        "SELECT p.destination, d.state, d.until, p.location FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
     )?;
     let rows = find.query_map([message], |row| {
         let destination: String = row.get(0)?;
@@ -192,7 +213,8 @@ fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[De
             state::SKIPPED => Progress::Skipped,
             _ => Progress::Quarantined,
         };
-        Ok(Name::new(&destination).map(|destination| Delivery { destination, progress }))
+        let location = PathBuf::from(std::ffi::OsString::from_vec(row.get(3)?));
+        Ok(Name::new(&destination).map(|destination| Delivery { place: Place { destination, location }, progress }))
     })?;
     rows.filter_map(Result::transpose).collect()
 }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::Place;
 use super::schema::{kind, state};
 use super::stage::finish;
 use super::write::{account_id, place_id};
 use super::{StoreError, open};
 use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan::Place;
 
 /// Whether an account's state was lost, and what is to be done about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,13 +2,47 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change::Renamed;
 use super::schema::{kind, proof};
 use super::write::account_id;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
-use crate::plan::Missing;
+use crate::plan::{Identity, Missing};
+
+/// What a message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Octets as stored.
+    pub octets: u64,
+    /// BLAKE3 of the same.
+    pub digest: [u8; 32],
+    /// Whether it is only the header of a larger message.
+    pub header_only: bool,
+}
+
+/// Messages of one content that are looked at.
+const ALIKE: u32 = 64;
+
+/// By what else than their unique-ids messages are known; `None`: nothing is known of one.
+pub(super) fn identities(
+    connection: &Connection,
+    account: &Name,
+    keys: &[MessageKey],
+) -> rusqlite::Result<Vec<Option<Identity>>> {
+    let mut find = connection.prepare_cached(
+        "SELECT m.message_id, m.head, m.digest, m.listed FROM message m JOIN account a ON a.id = m.account
+         WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3",
+    )?;
+    let of_one = |key: &MessageKey| {
+        find.query_row(params![account.as_str(), key.uid(), key.occurrence()], |row| {
+            let listed = row.get::<_, Option<i64>>(3)?.and_then(|octets| u64::try_from(octets).ok());
+            Ok(Identity { message_id: row.get(0)?, fingerprint: row.get(1)?, digest: row.get(2)?, listed })
+        })
+        .optional()
+    };
+    keys.iter().map(of_one).collect()
+}
 
 /// What is remembered of an account, is not deleted, and is not among these.
 pub(super) fn missing(
@@ -18,7 +52,7 @@ pub(super) fn missing(
 ) -> rusqlite::Result<Vec<Missing>> {
     let listed: HashSet<(&[u8], u32)> = listed.iter().flatten().map(|key| (key.uid(), key.occurrence())).collect();
     let mut find = connection.prepare_cached(
-        "SELECT m.uid, m.occurrence, m.digest, m.head, m.kind, m.absent <> 0 FROM message m JOIN account a ON a.id = m.account
+        "SELECT m.uid, m.occurrence, m.digest, m.head, m.kind, m.absent <> 0, m.listed FROM message m JOIN account a ON a.id = m.account
          WHERE a.name = ?1 AND m.deleted IS NULL",
     )?;
     let mut rows = find.query([account.as_str()])?;
@@ -35,6 +69,7 @@ pub(super) fn missing(
             fingerprint: row.get(3)?,
             ignored: row.get::<_, i64>(4)? == kind::IGNORED,
             was_missing: row.get(5)?,
+            listed: row.get::<_, Option<i64>>(6)?.and_then(|octets| u64::try_from(octets).ok()),
         });
     }
     Ok(missing)
@@ -56,13 +91,83 @@ pub(super) fn sight(
     each(connection, account, keys, if listed { "absent = 0" } else { "absent = unixepoch()" })
 }
 
+pub(super) fn set_apart(
+    connection: &Connection,
+    account: &Name,
+    keys: &[(MessageKey, MessageKey)],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut update = connection.prepare_cached(
+        "UPDATE message SET uid = ?4, occurrence = ?5, absent = iif(absent, absent, ?6)
+         WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
+    )?;
+    let one = |(from, to): &(MessageKey, MessageKey)| {
+        update.execute(params![account, from.uid(), from.occurrence(), to.uid(), to.occurrence(), now])
+    };
+    keys.iter().map(one).sum()
+}
+
+pub(super) fn seen(
+    connection: &Connection,
+    account: &Name,
+    keys: &[MessageKey],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO message (account, uid, occurrence, seen, kind) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?;
+    keys.iter().map(|key| insert.execute(params![account, key.uid(), key.occurrence(), now, kind::WHOLE])).sum()
+}
+
+pub(super) fn listed(connection: &Connection, account: &Name, sizes: &[(MessageKey, u64)]) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let mut update = connection
+        .prepare_cached("UPDATE message SET listed = ?4 WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?;
+    let one = |(key, octets): &(MessageKey, u64)| {
+        update.execute(params![account, key.uid(), key.occurrence(), i64::try_from(*octets).unwrap_or(i64::MAX)])
+    };
+    sizes.iter().map(one).sum()
+}
+
+/// Messages that the last listing did not have, or whose deletion was confirmed, by what they hold: for each
+/// content their keys, those first that are not deleted.  Only what was delivered somewhere, or is on its way.
+pub(super) fn by_content(
+    connection: &Connection,
+    account: &Name,
+    contents: &[Content],
+) -> rusqlite::Result<Vec<Vec<MessageKey>>> {
+    let account = account_id(connection, account)?;
+    let mut find = connection.prepare_cached(
+        "SELECT uid, occurrence FROM message m WHERE account = ?1 AND octets = ?2 AND digest = ?3 AND kind = ?4
+         AND (absent <> 0 OR deleted IS NOT NULL) AND EXISTS (SELECT 1 FROM delivery WHERE message = m.id)
+         ORDER BY deleted IS NOT NULL, id LIMIT ?5",
+    )?;
+    let of_one = |content: &Content| {
+        let kind = if content.header_only { kind::HEADER } else { kind::WHOLE };
+        let octets = i64::try_from(content.octets).unwrap_or(i64::MAX);
+        let rows = find.query_map(params![account, octets, content.digest, kind, ALIKE], |row| {
+            Ok(MessageKey::new(row.get_ref(0)?.as_blob()?, row.get(1)?))
+        })?;
+        rows.filter_map(Result::transpose).collect()
+    };
+    contents.iter().map(of_one).collect()
+}
+
 pub(super) fn rename(connection: &Connection, account: &Name, renamed: &[Renamed]) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     let mut update = connection.prepare_cached(
         "UPDATE message SET uid = ?4, occurrence = ?5, proof = max(proof, ?6), absent = 0
          WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
     )?;
+    // One that was only seen has nothing to lose.
+    let mut forget = connection.prepare_cached(
+        "DELETE FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3 AND digest IS NULL AND done IS NULL
+         AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message = message.id)",
+    )?;
     for Renamed { from, to, proven } in renamed {
+        forget.execute(params![account, to.uid(), to.occurrence()])?;
         let proof = if *proven { proof::CONTENT } else { proof::HEADER };
         let key = params![account, from.uid(), from.occurrence(), to.uid(), to.occurrence(), proof];
         // A message is taken for another only if that one is really there.
@@ -84,7 +189,10 @@ pub(super) fn prove(
 }
 
 pub(super) fn migrate(connection: &Connection, account: &Name, migrating: bool) -> rusqlite::Result<usize> {
-    let account = account_id(connection, account)?;
+    self::migrating(connection, account_id(connection, account)?, migrating)
+}
+
+pub(super) fn migrating(connection: &Connection, account: i64, migrating: bool) -> rusqlite::Result<usize> {
     connection.prepare_cached("UPDATE account SET migrating = ?2 WHERE id = ?1")?.execute(params![account, migrating])
 }
 

@@ -24,6 +24,7 @@ mod inspect;
 mod lock;
 mod lookup;
 mod lost;
+mod mailbox;
 mod migrate;
 mod open;
 mod prune;
@@ -42,15 +43,15 @@ mod write;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use account::AccountMemory;
-pub use change::{
-    Change, Ending, Outcome, Place, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState,
-};
+pub use change::{Change, Ending, Outcome, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState};
 pub use claim::Claim;
 pub use error::StoreError;
 pub use host::{Host, HostMemory};
 pub use inspect::{Inspection, Record};
 pub use lookup::Known;
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts, decide};
+pub use mailbox::Binding;
+pub use migrate::Content;
 pub use open::Condition;
 pub use quiet::Quiet;
 pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Reader, release};

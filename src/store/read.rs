@@ -9,9 +9,9 @@ use super::change::{Change, Release};
 use super::lookup::{self, Known};
 use super::schema::{IN_INDEX, state};
 use super::write::{self, shown_location};
-use super::{StoreError, migrate, open};
-use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::Missing;
+use super::{StoreError, mailbox, migrate, open};
+use crate::message::{MessageKey, Name, UnixTime, unique_id};
+use crate::plan::{Identity, Missing};
 use crate::text;
 
 /// Reads the state, without the lock.
@@ -117,12 +117,30 @@ impl Reader {
         Ok(Self { connection: open::open_for_reading(dir)?.map(Mutex::new), path: open::path(dir) })
     }
 
+    /// The name under which the state knows the mailbox that an account leads to now; `None`: what it knows by
+    /// the account's name, if anything, is of another.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn known_as(
+        &self,
+        account: &Name,
+        mailbox: &str,
+        others: &[(Name, String)],
+    ) -> Result<Option<Name>, StoreError> {
+        let found = self.read(|connection| mailbox::known_as(connection, account, mailbox, others))?;
+        Ok(found.flatten().and_then(|name| Name::new(&name)))
+    }
+
     /// What is known of a listing.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn known(&self, account: &Name, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
-        let nothing = || Known { standings: vec![None; keys.len()], ..Known::default() };
+        let nothing = || {
+            let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
+            Known { standings, sizes, ..Known::default() }
+        };
         self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
     }
 
@@ -132,6 +150,15 @@ impl Reader {
     /// The database cannot be read.
     pub fn missing(&self, account: &Name, listed: &[Option<MessageKey>]) -> Result<Vec<Missing>, StoreError> {
         self.read(|connection| migrate::missing(connection, account, listed)).map(Option::unwrap_or_default)
+    }
+
+    /// By what else than their unique-ids messages are known.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn identities(&self, account: &Name, keys: &[MessageKey]) -> Result<Vec<Option<Identity>>, StoreError> {
+        let known = self.read(|connection| migrate::identities(connection, account, keys))?;
+        Ok(known.unwrap_or_else(|| vec![None; keys.len()]))
     }
 
     /// Whether a message has ever come to this location.
@@ -165,7 +192,7 @@ impl Reader {
     /// The database cannot be read.
     pub fn quarantined_keys(&self, account: &Name, shown: &[String]) -> Result<Vec<MessageKey>, StoreError> {
         let keys = self.read(|connection| quarantined_keys(connection, account))?.unwrap_or_default();
-        let wanted = |key: &MessageKey| shown.iter().any(|uid| *uid == text::escape(key.uid(), 512));
+        let wanted = |key: &MessageKey| shown.iter().any(|uid| *uid == text::escape(unique_id(key.uid()), 512));
         Ok(keys.into_iter().filter(|key| shown.is_empty() || wanted(key)).collect())
     }
 
@@ -201,7 +228,7 @@ fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
         at: row.get(0)?,
         account: row.get(1)?,
-        uid: text::escape(&row.get::<_, Vec<u8>>(2)?, 512),
+        uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(2)?), 512),
         occurrence: row.get(3)?,
         message_id: row.get::<_, Option<String>>(4)?.map(|id| text::shown(id.as_bytes())),
         octets: row.get::<_, Option<i64>>(5)?.and_then(|octets| u64::try_from(octets).ok()),
@@ -262,7 +289,7 @@ fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Res
     let rows = find.query_map([account.map(Name::as_str)], |row| {
         Ok(QuarantinedMessage {
             account: row.get(0)?,
-            uid: text::escape(&row.get::<_, Vec<u8>>(1)?, 512),
+            uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(1)?), 512),
             occurrence: row.get(2)?,
             since: row.get(3)?,
             destination: row.get(4)?,

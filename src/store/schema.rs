@@ -8,10 +8,10 @@
 pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
 
 /// `PRAGMA user_version` of this format.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// What makes each older format the next one, from format 1 on.
-pub(super) const UPGRADES: [&str; 2] = [
+pub(super) const UPGRADES: [&str; 3] = [
     "
 ALTER TABLE account ADD COLUMN migrating INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
@@ -51,6 +51,13 @@ UPDATE place SET used = 1 WHERE id IN (SELECT place FROM delivery WHERE state = 
 ALTER TABLE message ADD COLUMN digest BLOB;
 ALTER TABLE message DROP COLUMN sha256;
 ",
+    "
+ALTER TABLE account ADD COLUMN mailbox TEXT;
+ALTER TABLE account ADD COLUMN deliver TEXT;
+ALTER TABLE message ADD COLUMN listed INTEGER;
+CREATE INDEX message_octets ON message (account, octets);
+CREATE INDEX account_mailbox ON account (mailbox);
+",
 ];
 
 /// The format, for a new database.
@@ -72,7 +79,9 @@ CREATE TABLE account (
     exit_code    INTEGER NOT NULL DEFAULT 0,
     refused      BLOB,              -- tells settings and secret of a refused login from others
     migrating    INTEGER NOT NULL DEFAULT 0, -- its unique-ids have changed, and not all are matched yet
-    lost         INTEGER NOT NULL DEFAULT 0  -- not 0: its state is made out by its next listing (lost.rs)
+    lost         INTEGER NOT NULL DEFAULT 0, -- not 0: its state is made out by its next listing (lost.rs)
+    mailbox      TEXT,              -- the mailbox that it was polled at last (mailbox.rs); NULL: before format 4
+    deliver      TEXT               -- the destinations that its mail was decided for then, a line each
 );
 
 -- A destination as it was at the time: a later change of its path must not confuse what is open.
@@ -100,6 +109,7 @@ CREATE TABLE message (
     crashes     INTEGER NOT NULL DEFAULT 0, -- so often the program has died while handling it
     absent      INTEGER NOT NULL DEFAULT 0, -- since when listings have not had it; 0: the last one had it
     digest      BLOB,               -- BLAKE3 of what `octets` counts
+    listed      INTEGER,            -- its size as LIST had it when it was last known to be this message
     UNIQUE (account, uid, occurrence)
 );
 
@@ -147,6 +157,8 @@ CREATE TABLE quiet (
 );
 
 CREATE INDEX message_done ON message (account, done);
+CREATE INDEX message_octets ON message (account, octets);
+CREATE INDEX account_mailbox ON account (mailbox);
 CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);
 ";
 

@@ -5,11 +5,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::{Ending, Outcome, Place, RETRIEVAL_ATTEMPTS, Stage, TargetState};
+use super::change::{Ending, Outcome, RETRIEVAL_ATTEMPTS, Stage, TargetState};
 use super::schema::{kind, state};
 use super::write::{account_id, message_id, place_id};
 use crate::message::{Name, UnixTime};
-use crate::plan;
+use crate::plan::{self, Place};
 
 /// The rows of places, each looked up once in a change.
 struct Places<'a> {
@@ -53,8 +53,8 @@ pub(super) fn stage(
     let account = account_id(connection, account)?;
     let mut places = Places::new(connection);
     let mut insert = connection.prepare_cached(
-        "INSERT INTO message (account, uid, occurrence, octets, digest, message_id, seen, kind, head)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+        "INSERT INTO message (account, uid, occurrence, octets, digest, message_id, seen, kind, head, listed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
     )?;
     let mut deliver = connection.prepare_cached(
         "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
@@ -73,7 +73,8 @@ pub(super) fn stage(
             stage.message_id,
             now,
             if stage.header_only { kind::HEADER } else { kind::WHOLE },
-            stage.fingerprint
+            stage.fingerprint,
+            stage.listed.and_then(|octets| i64::try_from(octets).ok())
         ])? > 0;
         let id = match is_new {
             true => connection.last_insert_rowid(),
@@ -101,7 +102,7 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
     let id = message_id(connection, account, &stage.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     connection
         .prepare_cached(
-            "UPDATE message SET octets = ?2, digest = ?3, message_id = ?4, kind = ?5, head = ?6,
+            "UPDATE message SET octets = ?2, digest = ?3, message_id = ?4, kind = ?5, head = ?6, listed = ?7,
                  done = NULL, deleted = NULL, absent = 0, proof = 0 WHERE id = ?1",
         )?
         .execute(params![
@@ -110,7 +111,8 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
             stage.digest,
             stage.message_id,
             if stage.header_only { kind::HEADER } else { kind::WHOLE },
-            stage.fingerprint
+            stage.fingerprint,
+            stage.listed.and_then(|octets| i64::try_from(octets).ok())
         ])?;
     Ok(id)
 }

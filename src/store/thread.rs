@@ -18,9 +18,9 @@ use super::prune;
 use super::seal::{Seal, break_seal};
 use super::tokens::{self, Tokens};
 use super::write;
-use super::{Claim, StoreError, migrate, open, quiet};
+use super::{Binding, Claim, Content, StoreError, mailbox, migrate, open, quiet};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Left, Missing, Standing};
+use crate::plan::{Identity, Left, Missing, Standing};
 
 /// Requests that share one transaction at most.
 const GROUP_LIMIT: usize = 256;
@@ -121,6 +121,38 @@ impl Store {
         self.read(move |connection| lookup::standing(connection, &account, &key)).await
     }
 
+    /// What an account was polled with.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn binding(&self, account: &Name) -> Result<Binding, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| mailbox::find(connection, &account)).await
+    }
+
+    /// What the state calls the mailbox that an account leads to now; `None`: it knows nothing of it.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn known_as(
+        &self,
+        account: &Name,
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+    ) -> Result<Option<String>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| mailbox::known_as(connection, &account, &mailbox, &others)).await
+    }
+
+    /// Messages on the server that were delivered everywhere, and never meant for a destination.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn never_meant_for(&self, account: &Name, destination: &Name) -> Result<u64, StoreError> {
+        let (account, destination) = (account.clone(), destination.clone());
+        self.read(move |connection| mailbox::never_meant_for(connection, &account, destination.as_str())).await
+    }
+
     /// What was left on the server by a look at this listing that still holds.
     ///
     /// # Errors
@@ -163,6 +195,24 @@ impl Store {
     pub async fn missing(&self, account: &Name, listed: Vec<Option<MessageKey>>) -> Result<Vec<Missing>, StoreError> {
         let account = account.clone();
         self.read(move |connection| migrate::missing(connection, &account, &listed)).await
+    }
+
+    /// By what else than their unique-ids messages are known.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn identities(&self, account: &Name, keys: Vec<MessageKey>) -> Result<Vec<Option<Identity>>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| migrate::identities(connection, &account, &keys)).await
+    }
+
+    /// Messages of these contents that the server has no more.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn by_content(&self, account: &Name, contents: Vec<Content>) -> Result<Vec<Vec<MessageKey>>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| migrate::by_content(connection, &account, &contents)).await
     }
 
     /// What is remembered of all accounts; deliveries are counted from `since` on.

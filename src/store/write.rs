@@ -6,20 +6,24 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::account;
-use super::change::{CRASHES, Change, Place, Release, Resolution, StagedDelivery};
+use super::change::{CRASHES, Change, Release, Resolution, StagedDelivery};
 use super::host;
 use super::lost;
+use super::mailbox;
 use super::migrate;
 use super::prune;
 use super::quiet;
 use super::schema::{IN_INDEX, kind, state};
 use super::stage::{self, finish};
 use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan::Place;
 
 /// Applies one change; gives the number of rows that it concerned.
 pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> rusqlite::Result<usize> {
     quiet::forget(connection, change)?;
     match change {
+        Change::Bind { account, mailbox, others } => mailbox::bind(connection, account, mailbox, others, now),
+        Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver),
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
         Change::Stage { account, messages } => stage::stage(connection, account, messages, now),
         Change::Settle { account, outcomes } => stage::settle(connection, account, outcomes, now),
@@ -32,7 +36,10 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),
+        Change::Seen { account, keys } => migrate::seen(connection, account, keys, now),
         Change::Sight { account, keys, listed } => migrate::sight(connection, account, keys, *listed),
+        Change::SetApart { account, keys } => migrate::set_apart(connection, account, keys, now),
+        Change::Listed { account, sizes } => migrate::listed(connection, account, sizes),
         Change::Rename { account, renamed } => migrate::rename(connection, account, renamed),
         Change::Prove { account, keys, same } => migrate::prove(connection, account, keys, *same),
         Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),

@@ -34,6 +34,8 @@ type Watcher = Arc<dyn Fn(&str) + Send + Sync>;
 impl MailboxServer {
     /// The user's name.
     pub const USER: &str = "user";
+    /// Another name that opens the same mailbox.
+    pub const OTHER_USER: &str = "alias";
     /// The user's password.
     pub const PASSWORD: &str = "secret";
 
@@ -103,6 +105,12 @@ impl MailboxServer {
     /// Waits until every session has ended: the server may hear of a client's end after others have.
     pub fn wait_until_idle(&self) {
         wait_until("the end of all sessions", SESSIONS_END, || lock(&self.state).open == 0);
+    }
+
+    /// The messages that are there, as they are on the wire.
+    pub fn remaining_octets(&self) -> Vec<Vec<u8>> {
+        let messages = lock(&self.state).messages.clone();
+        messages.iter().map(|message| message.pieces(false).flat_map(|piece| piece.into_owned()).collect()).collect()
     }
 
     /// What a client must get of the marked messages that are there now.
@@ -351,7 +359,7 @@ impl Session {
         if let Some(text) = self.behaviour.refuse_login.clone() {
             return self.line(&text);
         }
-        if user != MailboxServer::USER || password != MailboxServer::PASSWORD {
+        if ![MailboxServer::USER, MailboxServer::OTHER_USER].contains(&user) || password != MailboxServer::PASSWORD {
             return self.line("-ERR [AUTH] wrong user or password");
         }
         let messages = lock(&self.state).messages.clone();

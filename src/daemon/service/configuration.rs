@@ -12,11 +12,11 @@ use super::Service;
 use crate::config::Config;
 use crate::failure::describe;
 use crate::message::Name;
-use crate::poll::{Account, unix_now};
+use crate::poll::{self, Account, unix_now};
 use crate::reload::Watched;
 use crate::schedule::{Event, Limits, Memory, Timing};
 use crate::status::AccountStatus;
-use crate::{log, notify};
+use crate::{log, notify, threads};
 
 impl Service {
     /// Takes the configuration's accounts in; gives the event for the schedule.
@@ -65,7 +65,7 @@ impl Service {
     pub(super) async fn reload(&mut self, cause: &str) -> Result<(), String> {
         notify::reloading();
         let file = self.config.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || Config::load(&file)).await;
+        let loaded = threads::run(move || Config::load(&file)).await;
         let result = match loaded {
             Ok(Ok(config)) => {
                 self.adopt(config, cause);
@@ -121,11 +121,26 @@ impl Service {
         }
         let fresh: Outlets = outlets(&config.destinations, &self.context.outlets);
         self.context.outlets = Arc::new(fresh);
+        self.context.mailboxes = poll::mailboxes(&config.accounts);
+        for account in config.accounts.iter().filter(|account| account.enabled) {
+            if before.get(&account.name).is_some_and(|before| before.deliver != account.deliver) {
+                self.tell_of_new_destinations(Arc::clone(account));
+            }
+        }
         self.schedule.limit(limits(&config));
         log::set_level(self.options.log_level.unwrap_or(config.log_level));
         self.config = config;
         self.board().service.config_loaded = unix_now();
         info!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before");
+    }
+
+    fn tell_of_new_destinations(&self, account: Arc<Account>) {
+        let context = self.context.clone();
+        tokio::spawn(async move {
+            if let Err(error) = poll::tell_of_new_destinations(&account, &context).await {
+                warn!(account = %account.name, "{}", describe(&error));
+            }
+        });
     }
 
     /// Looks whether what was refused is still what would be tried.

@@ -27,7 +27,8 @@ use rustix::io::Errno;
 pub use name::{Telling, file_name, token};
 pub use scan::{Found, Held, hold, scan, scan_failure};
 
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::filesystem::make_unique;
 
 /// How the unique part of a probe's name begins, as that of no message does.
 const PROBE: &str = "postrider-probe";
@@ -53,16 +54,23 @@ pub struct MaildirError {
     pub kind: io::ErrorKind,
     /// It was there before, and is not now.
     pub gone: bool,
+    /// This machine has run short of something.
+    pub shortage: bool,
 }
 
 impl Failure for MaildirError {
     fn class(&self) -> Class {
-        Class::LocalIo
+        if self.shortage { Class::TryLater } else { Class::LocalIo }
+    }
+
+    fn is_shortage(&self) -> bool {
+        self.shortage
     }
 
     fn advice(&self) -> Option<String> {
         Some(
             match self.kind {
+                _ if self.shortage => SHORTAGE,
                 _ if self.gone => {
                     "If it is on a disk that is not mounted, mount it; if it was removed on purpose, make the folder \
                      again with tmp, new and cur in it.  The mail stays on the server."
@@ -164,19 +172,23 @@ impl Maildir {
     /// # Errors
     /// It cannot.
     pub fn probe(&self) -> Result<(), MaildirError> {
-        let mut draft = self.create(format!("{}.{PROBE}{}", name::now().0, std::process::id()))?;
+        let mut draft = self.create(|word| format!("{}.{PROBE}{word}", name::now().0))?;
         draft.write(b"x").map_err(|error| failure(&self.path, "cannot be written", &error))
     }
 
-    /// Makes `tmp/NAME`, readable for its owner alone.
+    /// Makes `tmp/NAME`, readable for its owner alone.  `name` makes the name of a word that no other
+    /// has; where there is such a file already, of another word.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn create(&self, name: String) -> Result<Draft, MaildirError> {
-        let failed = |error: Errno| failure(&self.path, "a message cannot be made in tmp/", &error.into());
+    pub fn create(&self, mut name: impl FnMut(&str) -> String) -> Result<Draft, MaildirError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-        Ok(Draft { tmp: Arc::clone(&self.tmp), file: file.into(), name, kept: false })
+        let make = |word: &str| {
+            let name = name(word);
+            let file = rustix::fs::openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR)?;
+            Ok(Draft { tmp: Arc::clone(&self.tmp), file: file.into(), name, kept: false })
+        };
+        make_unique(make).map_err(|error| failure(&self.path, "a message cannot be made in tmp/", &error))
     }
 
     /// Makes all drafts and their names in `tmp/` durable at once, if that is better for so many
@@ -382,7 +394,8 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
 }
 
 fn failure(path: &Path, step: &'static str, error: &io::Error) -> MaildirError {
-    MaildirError { path: path.to_owned(), step, cause: error.to_string(), kind: error.kind(), gone: false }
+    let (cause, kind, shortage) = (error.to_string(), error.kind(), is_shortage(error));
+    MaildirError { path: path.to_owned(), step, cause, kind, gone: false, shortage }
 }
 
 /// Turns an error of a [`Draft`] into one that names the Maildir.

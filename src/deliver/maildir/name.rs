@@ -2,24 +2,20 @@
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
 use crate::message::{MessageKey, Name, UnixTime};
 
-/// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time,
-/// process and count; INSTANCE tells which state directory it is of; TOKEN is made of account,
-/// unique-id and occurrence, so that a lost state can be rebuilt from the Maildir.
-pub fn file_name(instance: &str, account: &Name, key: &MessageKey) -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
+/// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time and by
+/// `word`, which is process and count ([`crate::filesystem::make_unique`]); INSTANCE tells which state
+/// directory it is of; TOKEN is made of account, unique-id and occurrence, so that a lost state can be
+/// rebuilt from the Maildir.
+pub fn file_name(word: &str, instance: &str, account: &Name, key: &MessageKey) -> String {
     let (seconds, micros) = now();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    static PID: LazyLock<u32> = LazyLock::new(std::process::id);
-    let pid = *PID;
     let (token, host) = (token(account, key), host());
-    format!("{seconds}.M{micros:06}P{pid}Q{count}I{instance}T{token}.{host}")
+    format!("{seconds}.M{micros:06}{word}I{instance}T{token}.{host}")
 }
 
 /// 128 bits of SHA-256 over account, unique-id and occurrence, in hexadecimal.
@@ -93,7 +89,7 @@ mod tests {
         let account = Name::new("a").expect("a name");
         let key = MessageKey::new(b"uid", 0).expect("a key");
         let token = token(&account, &key);
-        let name = file_name("TI3mT9xI", &account, &key);
+        let name = file_name("P1Q2", "TI3mT9xI", &account, &key);
         for added in ["", ":2,S", ",S=512,W=530:2,FS", ",U=7:2,"] {
             let name = format!("{name}{added}");
             let told = Telling::of(&name).expect("one of ours");

@@ -162,7 +162,7 @@ mod tests {
 
     fn name(uid: &[u8], instance: &str) -> String {
         let key = MessageKey::new(uid, 0).expect("a key");
-        super::super::file_name(instance, &Name::new("a").expect("a name"), &key)
+        super::super::file_name("P1Q2", instance, &Name::new("a").expect("a name"), &key)
     }
 
     #[test]

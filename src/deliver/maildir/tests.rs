@@ -18,7 +18,7 @@ fn names(maildir: &Maildir, sub: &str) -> Vec<String> {
 #[test]
 fn a_message_appears_in_new_with_mode_0600() {
     let (_dir, maildir) = maildir();
-    let mut draft = maildir.create("1.a.host".into()).expect("made");
+    let mut draft = maildir.create(|_| "1.a.host".into()).expect("made");
     draft.write(b"text\n").expect("written");
     draft.sync().expect("synced");
     assert_eq!(names(&maildir, "new"), [""; 0]);
@@ -38,7 +38,7 @@ fn no_file_is_ever_replaced() {
             .link_and_unlink(name, &format!("{NEW}/{name}"))
             .map_err(|error| failure(maildir.path(), "x", &error.into()))
     }] {
-        maildir.create("n".into()).expect("made").keep();
+        maildir.create(|_| "n".into()).expect("made").keep();
         publish(&maildir, "n").expect_err("refused");
         assert_eq!(std::fs::read(maildir.path().join("new/n")).expect("read"), b"old");
         std::fs::remove_file(maildir.path().join("tmp/n")).expect("still there");
@@ -48,7 +48,7 @@ fn no_file_is_ever_replaced() {
 #[test]
 fn a_folder_that_was_put_in_the_place_of_new_is_noticed_and_gets_the_mail() {
     let (_dir, maildir) = maildir();
-    maildir.create("n".into()).expect("made").keep();
+    maildir.create(|_| "n".into()).expect("made").keep();
     maildir.sync_new().expect("the folder that was opened");
     std::fs::rename(maildir.path().join("new"), maildir.path().join("old")).expect("moved");
     std::fs::create_dir(maildir.path().join("new")).expect("made");
@@ -61,7 +61,7 @@ fn a_folder_that_was_put_in_the_place_of_new_is_noticed_and_gets_the_mail() {
 #[test]
 fn an_abandoned_draft_leaves_nothing() {
     let (_dir, maildir) = maildir();
-    drop(maildir.create("n".into()).expect("made"));
+    drop(maildir.create(|_| "n".into()).expect("made"));
     assert_eq!(names(&maildir, "tmp"), [""; 0]);
 }
 
@@ -70,11 +70,11 @@ fn only_unknown_drafts_of_this_instance_are_removed() {
     let (_dir, maildir) = maildir();
     let account = Name::new("a").expect("a name");
     let key = |uid: &[u8]| MessageKey::new(uid, 0).expect("a key");
-    let stray = file_name("mine", &account, &key(b"1"));
-    let known = file_name("mine", &account, &key(b"2"));
-    let foreign = file_name("theirs", &account, &key(b"1"));
+    let stray = file_name("P1Q2", "mine", &account, &key(b"1"));
+    let known = file_name("P1Q2", "mine", &account, &key(b"2"));
+    let foreign = file_name("P1Q2", "theirs", &account, &key(b"1"));
     for name in [&stray, &known, &foreign, &"1.M2P3.host".to_owned()] {
-        maildir.create(name.clone()).expect("made").keep();
+        maildir.create(|_| name.clone()).expect("made").keep();
     }
     assert_eq!(maildir.remove_strays("mine", |name| name == known).expect("read"), 1);
     assert_eq!(names(&maildir, "tmp").len(), 3);
@@ -84,10 +84,58 @@ fn only_unknown_drafts_of_this_instance_are_removed() {
 #[test]
 fn a_probe_that_a_crash_has_left_is_removed() {
     let (_dir, maildir) = maildir();
-    maildir.create(format!("1.{PROBE}7")).expect("made").keep();
-    maildir.create("1.probe7".to_owned()).expect("made").keep();
+    maildir.create(|_| format!("1.{PROBE}7")).expect("made").keep();
+    maildir.create(|_| "1.probe7".to_owned()).expect("made").keep();
     assert_eq!(maildir.remove_strays("mine", |_| false).expect("read"), 1);
     assert_eq!(names(&maildir, "tmp"), ["1.probe7"]);
+}
+
+/// Does the same in many threads at one instant.
+fn at_once<T: Send>(work: impl Fn() -> T + Sync) -> Vec<T> {
+    const THREADS: usize = 16;
+    let gate = std::sync::Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        let started: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    gate.wait();
+                    work()
+                })
+            })
+            .collect();
+        started.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
+
+#[test]
+fn probes_of_one_instant_do_not_meet() {
+    let (_dir, maildir) = maildir();
+    for probed in at_once(|| (0..20).try_for_each(|_| maildir.probe())) {
+        probed.expect("it can be written");
+    }
+    assert_eq!(names(&maildir, "tmp"), [""; 0]);
+}
+
+#[test]
+fn messages_of_one_instant_have_files_of_their_own_whoever_has_taken_a_name() {
+    let (_dir, maildir) = maildir();
+    // A process of another container may have our number, and the same time.
+    for number in 0..10 {
+        maildir.create(|_| format!("1.{number}")).expect("made").keep();
+    }
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    let name = |_: &str| format!("1.{}", number.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    let mut made = at_once(|| maildir.create(name).expect("made").keep());
+    made.sort();
+    made.dedup();
+    assert_eq!((made.len(), names(&maildir, "tmp").len()), (16, 26));
+}
+
+#[test]
+fn a_name_that_is_taken_for_good_is_a_failure() {
+    let (_dir, maildir) = maildir();
+    maildir.create(|_| "n".into()).expect("made").keep();
+    assert_eq!(maildir.create(|_| "n".into()).expect_err("taken").kind, io::ErrorKind::AlreadyExists);
 }
 
 #[test]

@@ -75,6 +75,10 @@ impl SmtpError {
 }
 
 impl Failure for SmtpError {
+    fn is_shortage(&self) -> bool {
+        matches!(self, SmtpError::Net(error) if error.is_shortage())
+    }
+
     fn class(&self) -> Class {
         match self {
             SmtpError::Net(error) => error.class(),

@@ -41,6 +41,13 @@ pub enum UnavailableError {
 }
 
 impl Failure for UnavailableError {
+    fn is_shortage(&self) -> bool {
+        match self {
+            UnavailableError::Smtp(error) => error.is_shortage(),
+            UnavailableError::Credential(error) => error.is_shortage(),
+        }
+    }
+
     fn class(&self) -> Class {
         match self {
             UnavailableError::Smtp(error) => error.class(),

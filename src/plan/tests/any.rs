@@ -19,7 +19,7 @@ fn deliveries() -> impl Strategy<Value = Box<[Delivery]>> {
     let destination = prop::sample::select(vec!["home", "hub", "gone"]);
     prop::collection::vec((destination, 0..PROGRESS.len()), 0..4).prop_map(|all| {
         let delivery = |(destination, progress): (&str, usize)| Delivery {
-            destination: Name::new(destination).expect("a name"),
+            place: place(destination),
             progress: PROGRESS[progress].clone(),
         };
         all.into_iter().map(delivery).collect()
@@ -123,14 +123,14 @@ proptest! {
             let (Action::Fetch(targets) | Action::FetchHeader(targets)) = &step.action else { continue };
             prop_assert!(!matches!(listed.standing, Some(Standing::Done(_) | Standing::Ignored)));
             let (Targets::Only(names), Some(Standing::Open(deliveries))) = (targets, &listed.standing) else { continue };
-            prop_assert!(!names.is_empty() && names.iter().all(|name| destinations().contains(name)));
+            prop_assert!(!names.is_empty() && names.iter().all(|name| destinations().iter().any(|place| place.destination == *name)));
             let settled = |delivery: &Delivery| {
                 matches!(
                     delivery.progress,
                     Progress::Staged | Progress::Delivered | Progress::Quarantined | Progress::Skipped
                 )
             };
-            let has = |name: &Name| deliveries.iter().any(|delivery| delivery.destination == *name && settled(delivery));
+            let has = |name: &Name| deliveries.iter().any(|delivery| delivery.place.destination == *name && settled(delivery));
             prop_assert!(!names.iter().any(has), "{:?} {:?}", step, listed);
         }
     }

@@ -1,15 +1,18 @@
 //! What a message that has come whole turns out to be: most are to be delivered, some were.
+//!
+//! What holds the same octets as a delivered message that the server has no more is that message,
+//! whatever the server calls it now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tracing::{info, warn};
 
 use super::Committer;
 use crate::message::MessageKey;
-use crate::plan::{Delivery, Progress, Standing, is_over};
-use crate::poll::stage::{Claim, Copy, Received};
+use crate::plan::{self, Identity, Likeness, Place, Progress, Standing, is_over};
+use crate::poll::stage::{Claim, Copy, Job, Received};
 use crate::poll::unix_now;
-use crate::store::{Change, Renamed, StoreError};
+use crate::store::{self, Change, Renamed, StoreError};
 
 /// What is known of messages by their content.
 #[derive(Debug, Default)]
@@ -32,67 +35,175 @@ impl Contents {
     }
 }
 
+/// What the state knows of a batch beside its unique-ids.
+struct Known {
+    /// For each message that may be new: those of the same content that the server has no more.
+    alike: Vec<Vec<MessageKey>>,
+    /// Of these, what messages of this batch have turned out to be.
+    used: HashSet<MessageKey>,
+    /// For each message that is on its way to some of its destinations: what it was.
+    identities: HashMap<MessageKey, Identity>,
+}
+
+impl Known {
+    /// What a message of this content is that the server has no more.
+    fn take(&mut self, index: usize) -> Option<MessageKey> {
+        let found = self.alike.get(index)?.iter().find(|key| !self.used.contains(*key))?.clone();
+        self.used.insert(found.clone());
+        Some(found)
+    }
+}
+
+/// What is made of the messages that turn out to be known.
+#[derive(Default)]
+struct Recognised {
+    changes: Vec<Change>,
+    deletable: Vec<Job>,
+}
+
 impl Committer<'_> {
     /// Keeps what is to be delivered; what was delivered before is recorded as what it is.
     pub(super) async fn identify(&mut self, batch: Vec<Received>) -> Result<Vec<Received>, StoreError> {
+        let mut known = self.look_up(&batch).await?;
         let mut wanted = Vec::with_capacity(batch.len());
-        let (mut changes, mut deletable) = (Vec::new(), Vec::new());
-        let account = self.account;
-        for mut received in batch {
-            let digest = received.digest;
-            let keys = |received: &Received| vec![received.job.key.clone()];
-            match received.job.claim {
-                Claim::Listed => wanted.push(received),
-                Claim::New => match self.contents.elsewhere.get_mut(&digest).and_then(Vec::pop) {
-                    Some(from) if !received.job.header_only => {
-                        let renamed = vec![Renamed { from, to: received.job.key.clone(), proven: true }];
-                        changes.push(Change::Rename { account: account.clone(), renamed });
-                        self.tally.recognised += 1;
-                    }
-                    _ => wanted.push(received),
-                },
-                Claim::Deleted(known) if known == digest => {
-                    warn!(%account, uid = %received.job.key, "the server had confirmed its deletion and lists it again");
-                    changes.push(Change::Reappear { account: account.clone(), keys: keys(&received) });
-                    self.tally.reappeared += 1;
-                    deletable.push(received.job);
-                }
-                Claim::Deleted(_) => wanted.push(received),
-                Claim::Delivered(known) => {
-                    let same = known == digest;
-                    changes.push(Change::Prove { account: account.clone(), keys: keys(&received), same });
-                    self.tally.recognised += 1;
-                    match same {
-                        true => deletable.push(received.job),
-                        false => warn!(%account, uid = %received.job.key, "its content is not what was delivered"),
-                    }
-                }
-                Claim::Nameless => {
-                    received.job.key = self.contents.key_of(&digest);
-                    self.tally.contents.push(received.job.key.clone());
-                    match self.by_content(&mut received).await? {
-                        Content::Wanted => wanted.push(received),
-                        Content::Delivered => {
-                            self.tally.recognised += 1;
-                            deletable.push(received.job);
-                        }
-                        Content::Left => self.tally.fail(&received.job.key, "it waits for the operator".into()),
-                    }
-                }
-            }
+        let mut recognised = Recognised::default();
+        for (index, received) in batch.into_iter().enumerate() {
+            wanted.extend(self.identify_one(index, received, &mut known, &mut recognised).await?);
         }
+        let Recognised { changes, deletable } = recognised;
         if !changes.is_empty() {
-            info!(%account, messages = changes.len(), "known by their content");
+            info!(account = %self.account, messages = changes.len(), "known by their content");
             self.store.apply(changes, unix_now()).await?;
         }
-        for job in deletable.into_iter().filter(|job| job.completes) {
+        for job in deletable {
             // The receiver may be gone with the session; then there is nothing to delete with.
             let _ = self.deletable.send((job.number, job.key));
         }
         Ok(wanted)
     }
 
-    /// Looks up a message without unique-id, and leaves the copies that are still wanted.
+    async fn look_up(&self, batch: &[Received]) -> Result<Known, StoreError> {
+        let may_be_new = |received: &Received| matches!(received.job.claim, Claim::New | Claim::Deleted(_));
+        let contents = batch.iter().filter(|received| may_be_new(received)).map(|received| store::Content {
+            octets: received.octets,
+            digest: received.digest,
+            header_only: received.job.header_only,
+        });
+        let contents: Vec<store::Content> = contents.collect();
+        let mut found = match contents.is_empty() {
+            true => Vec::new(),
+            false => self.store.by_content(self.account, contents).await?,
+        }
+        .into_iter();
+        let alike = batch.iter().map(|received| match may_be_new(received) {
+            true => found.next().unwrap_or_default(),
+            false => Vec::new(),
+        });
+        let alike = alike.collect();
+        let begun = batch.iter().filter(|received| received.job.claim == Claim::Listed);
+        let begun: Vec<MessageKey> = begun.map(|received| received.job.key.clone()).collect();
+        let identities = match begun.is_empty() {
+            true => Vec::new(),
+            false => self.store.identities(self.account, begun.clone()).await?,
+        };
+        let identities = begun.into_iter().zip(identities).filter_map(|(key, identity)| Some((key, identity?)));
+        Ok(Known { alike, used: HashSet::new(), identities: identities.collect() })
+    }
+
+    /// Gives the message back if it is to be delivered.
+    async fn identify_one(
+        &mut self,
+        index: usize,
+        mut received: Received,
+        known: &mut Known,
+        recognised: &mut Recognised,
+    ) -> Result<Option<Received>, StoreError> {
+        let account = self.account;
+        let keys = vec![received.job.key.clone()];
+        match received.job.claim {
+            Claim::Listed => match known.identities.get(&received.job.key) {
+                Some(identity) if is_another(identity, &received) => {
+                    let apart = received.job.key.apart(fastrand::u64(..));
+                    let keys = vec![(received.job.key.clone(), apart)];
+                    recognised.changes.push(Change::SetApart { account: account.clone(), keys });
+                    let why = "the server has given its unique-id to another message, which the next poll fetches";
+                    self.tally.fail(&received.job.key, why.to_owned());
+                    Ok(None)
+                }
+                _ => Ok(Some(received)),
+            },
+            Claim::New => match known.take(index) {
+                Some(from) => self.rename(from, received, recognised).await,
+                None => Ok(Some(received)),
+            },
+            Claim::Deleted(digest) if digest == received.digest && !received.job.header_only => {
+                warn!(%account, uid = %received.job.key, "the server had confirmed its deletion and lists it again");
+                recognised.changes.push(Change::Reappear { account: account.clone(), keys });
+                self.tally.reappeared += 1;
+                recognised.deletable.extend(Some(received.job).filter(|job| job.completes));
+                Ok(None)
+            }
+            Claim::Deleted(_) => {
+                // What is remembered of the one that was deleted goes on being known by its content.
+                let apart = received.job.key.apart(fastrand::u64(..));
+                let keys = vec![(received.job.key.clone(), apart)];
+                self.store.apply(vec![Change::SetApart { account: account.clone(), keys }], unix_now()).await?;
+                match known.take(index) {
+                    Some(from) => self.rename(from, received, recognised).await,
+                    None => Ok(Some(received)),
+                }
+            }
+            Claim::Delivered(digest) => {
+                let same = digest == received.digest;
+                recognised.changes.push(Change::Prove { account: account.clone(), keys, same });
+                self.tally.recognised += 1;
+                match same {
+                    true => recognised.deletable.extend(Some(received.job).filter(|job| job.due)),
+                    false => warn!(%account, uid = %received.job.key, "its content is not what was delivered"),
+                }
+                Ok(None)
+            }
+            Claim::Nameless => {
+                received.job.key = self.contents.key_of(&received.digest);
+                self.tally.contents.push(received.job.key.clone());
+                self.known_by(received, recognised).await
+            }
+        }
+    }
+
+    /// A message that the server called otherwise before: the rest of its way is the same.
+    async fn rename(
+        &mut self,
+        from: MessageKey,
+        received: Received,
+        recognised: &mut Recognised,
+    ) -> Result<Option<Received>, StoreError> {
+        let (account, to) = (self.account.clone(), received.job.key.clone());
+        let renamed = vec![Renamed { from, to: to.clone(), proven: true }];
+        let changes =
+            vec![Change::Rename { account: account.clone(), renamed }, Change::Reappear { account, keys: vec![to] }];
+        info!(account = %self.account, uid = %received.job.key, "known by its content");
+        self.store.apply(changes, unix_now()).await?;
+        self.known_by(received, recognised).await
+    }
+
+    /// Looks up a message that is known by its content, and leaves the copies that are still wanted.
+    async fn known_by(
+        &mut self,
+        mut received: Received,
+        recognised: &mut Recognised,
+    ) -> Result<Option<Received>, StoreError> {
+        match self.by_content(&mut received).await? {
+            Content::Wanted => return Ok(Some(received)),
+            Content::Delivered => {
+                self.tally.recognised += 1;
+                recognised.deletable.extend(Some(received.job).filter(|job| job.completes || job.due));
+            }
+            Content::Left => self.tally.fail(&received.job.key, "it waits for the operator".into()),
+        }
+        Ok(None)
+    }
+
     async fn by_content(&self, received: &mut Received) -> Result<Content, StoreError> {
         let standing = self.store.standing(self.account, received.job.key.clone()).await?;
         let deliveries = match standing {
@@ -101,9 +212,11 @@ impl Committer<'_> {
             _ => return Ok(Content::Wanted),
         };
         let sinks = self.sinks;
+        let places: Vec<Place> = sinks.iter().map(|sink| sink.place.clone()).collect();
         let progress = |copy: &(usize, Copy)| {
-            let destination = &sinks[copy.0].place.destination;
-            deliveries.iter().find(|delivery: &&Delivery| delivery.destination == *destination).map(|one| &one.progress)
+            let of_it = plan::at_place(&deliveries, &sinks[copy.0].place, &places);
+            let over = of_it.iter().find(|delivery| is_over(&delivery.progress));
+            over.or(of_it.first()).map(|delivery| &delivery.progress)
         };
         let left = received
             .copies
@@ -115,8 +228,20 @@ impl Committer<'_> {
             None => true,
         });
         received.job.completes &= !left;
-        Ok(if received.copies.is_empty() { Content::Left } else { Content::Wanted })
+        Ok(match received.copies.is_empty() {
+            // Only its header was ever wanted.
+            true if received.job.header_only => Content::Delivered,
+            true => Content::Left,
+            false => Content::Wanted,
+        })
     }
+}
+
+/// Whether what has come is another message than the one of which some destinations have a copy.  A server
+/// may have changed its octets since, and not its header.
+fn is_another(identity: &Identity, received: &Received) -> bool {
+    identity.digest.is_some_and(|digest| digest != received.digest)
+        && identity.compare(received.head.message_id.as_deref(), received.head.fingerprint) != Likeness::Same
 }
 
 /// What is to be done with a message that is known by its content.

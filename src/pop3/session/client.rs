@@ -13,6 +13,7 @@ use crate::pop3::command::{self, Command};
 use crate::pop3::reply::{Capabilities, Status};
 use crate::sasl::{self, Exchange, ExchangeError, Identity, Mechanism, Offer, Proof};
 use crate::secret::Secret;
+use crate::threads;
 
 /// Lines that an answer to CAPA may have.
 const CAPABILITY_LIMIT: usize = 200;
@@ -346,6 +347,6 @@ async fn answered(mut exchange: Exchange, challenge: Vec<u8>) -> Result<(Exchang
     };
     match costly {
         false => Ok(work()),
-        true => tokio::task::spawn_blocking(work).await.map_err(|error| SessionError::Computation(error.to_string())),
+        true => threads::run(work).await.map_err(|error| SessionError::Computation(error.to_string())),
     }
 }

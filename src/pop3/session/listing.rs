@@ -11,6 +11,8 @@ use crate::message::MessageNumber;
 pub struct Listing {
     packed: Packed,
     messages: usize,
+    /// What STAT said, if it said anything of use.
+    totals: Option<(u32, u64)>,
     /// Boxed: it has two kilobytes, and listings move about.
     digest: Box<Hasher>,
 }
@@ -27,6 +29,11 @@ impl Listing {
         self.messages += 1;
     }
 
+    /// A maildrop of which STAT says this, number of messages and octets.
+    pub(super) fn of_totals(totals: Option<(u32, u64)>) -> Self {
+        Self { totals, ..Self::default() }
+    }
+
     /// The number of messages.
     pub fn len(&self) -> usize {
         self.messages
@@ -37,10 +44,15 @@ impl Listing {
         self.messages == 0
     }
 
-    /// A digest of all numbers and unique-ids in their order: two listings with the same are the
-    /// same.
+    /// A digest of all numbers and unique-ids in their order, and of what STAT says: two listings with
+    /// the same are the same, unless a unique-id and its octets are those of another message.
     pub fn digest(&self) -> [u8; 32] {
-        self.digest.finalize().into()
+        let mut digest = self.digest.clone();
+        if let Some((messages, octets)) = self.totals {
+            digest.update(&messages.to_le_bytes());
+            digest.update(&octets.to_le_bytes());
+        }
+        digest.finalize().into()
     }
 
     /// The messages.  Their sizes are not known yet.

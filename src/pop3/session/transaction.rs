@@ -198,19 +198,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         reply::stat(&status.text).ok_or(SessionError::OutOfStep { step, line: status.text })
     }
 
-    /// UIDL: every message with its unique-id, in the server's order.  `None` if the server has no
-    /// UIDL.  With `sizes_follow` LIST goes out behind it if it may; then [`Session::sizes`] or
-    /// [`Session::list`] must come next.
+    /// UIDL: every message with its unique-id, in the server's order, and STAT before it.  `None` if
+    /// the server has no UIDL.  With `sizes_follow` LIST goes out behind it if it may; then
+    /// [`Session::sizes`] or [`Session::list`] must come next.
     ///
     /// # Errors
     /// A server that has it refuses it; a line that is none, or more lines than a maildrop may have.
     pub async fn uidl(&mut self, sizes_follow: bool) -> Result<Option<Listing>, SessionError> {
         self.check_in_step()?;
-        self.queue(Command::Uidl);
+        self.queue(Command::Stat);
+        if self.capabilities.pipelining {
+            self.queue(Command::Uidl);
+        }
         if sizes_follow && self.capabilities.pipelining {
             self.queue(Command::List);
         }
-        let (share, mut listing) = (Share::begin(), Listing::default());
+        // A hint: whatever a server makes of it, the listing is what counts.
+        let status = self.reply().await?;
+        let totals = status.ok.then(|| reply::stat(&status.text)).flatten();
+        let (share, mut listing) = (Share::begin(), Listing::of_totals(totals));
         let reading = self.listing(Command::Uidl, |line| {
             let parsed = reply::uidl_line(line);
             // None of them is empty, so nothing stands for one that is missing or too long.

@@ -1,0 +1,114 @@
+//! What an account is polled with: the mailbox that it leads to, and where its mail is to go.
+//!
+//! The state knows both.  Where the mailbox is another one than before, no unique-id is believed
+//! (`store::Change::Bind`); of a destination that is new the operator is told what will not go there.
+
+use tracing::{info, warn};
+
+use super::error::PollError;
+use super::{Account, Context, unix_now};
+use crate::message::Name;
+use crate::net::Route;
+use crate::store::Change;
+
+/// The mailbox that an account leads to, as the state knows it: host, port and username, and the way to it where
+/// that decides who answers.
+pub fn mailbox(account: &Account) -> String {
+    let endpoint = &account.endpoint;
+    let host = endpoint.host.to_ascii_lowercase();
+    let mut mailbox = format!("{host}\n{}\n{}", endpoint.port, account.username);
+    let way = match &endpoint.route {
+        Route::Direct { .. } => String::new(),
+        Route::Proxy { proxy, .. } => proxy.shown(),
+        // An argument may be a secret.
+        Route::Command(argv) => blake3::hash(argv.join("\0").as_bytes()).to_hex().to_string(),
+    };
+    if !way.is_empty() {
+        mailbox.push('\n');
+        mailbox.push_str(&way);
+    }
+    mailbox
+}
+
+/// Makes the account's part of the state that of its mailbox.  Gives what is to be recorded of an account of which
+/// nothing is known yet, together with its first listing.
+pub(super) async fn bind(account: &Account, context: &Context) -> Result<Vec<Change>, PollError> {
+    let binding = context.store.binding(&account.name).await?;
+    let mailbox = mailbox(account);
+    if binding.mailbox.as_ref() != Some(&mailbox) {
+        let (name, others) = (account.name.clone(), context.mailboxes.clone());
+        let known_as = context.store.known_as(&name, mailbox.clone(), others.clone()).await?;
+        let change = Change::Bind { account: name.clone(), mailbox, others };
+        if binding.mailbox.is_none() && known_as.is_none_or(|known| known == name.as_str()) {
+            return Ok(vec![change, Change::DecideFor { account: name, deliver: account.deliver.clone() }]);
+        }
+        let messages = context.store.apply(vec![change], unix_now()).await?;
+        if messages > 0 {
+            warn!(
+                account = %account.name,
+                messages,
+                "its host, port or username is another than before: what is there is compared with what is known"
+            );
+        }
+    }
+    tell_of_new_destinations(account, context).await?;
+    Ok(Vec::new())
+}
+
+/// Tells of mail on the server that was delivered before a destination was added, and does not go there.  Once.
+///
+/// # Errors
+/// The state cannot be read or written.
+pub async fn tell_of_new_destinations(account: &Account, context: &Context) -> Result<(), PollError> {
+    let before = context.store.binding(&account.name).await?.deliver;
+    let is_same = |before: &Vec<String>| before.iter().map(String::as_str).eq(account.deliver.iter().map(Name::as_str));
+    if before.as_ref().is_some_and(is_same) {
+        return Ok(());
+    }
+    let before = before.unwrap_or_default();
+    // Of an account that was never polled there is nothing to tell.
+    let added =
+        account.deliver.iter().filter(|name| !before.is_empty() && !before.iter().any(|was| was == name.as_str()));
+    for destination in added {
+        let messages = context.store.never_meant_for(&account.name, destination).await?;
+        match messages {
+            0 => info!(account = %account.name, %destination, "gets the account's mail from now on"),
+            _ => warn!(
+                account = %account.name,
+                %destination,
+                messages,
+                "messages on the server were delivered before this destination was added, and do not go there"
+            ),
+        }
+    }
+    let change = Change::DecideFor { account: account.name.clone(), deliver: account.deliver.clone() };
+    context.store.apply(vec![change], unix_now()).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_host_port_username_and_the_way_and_no_secret_of_it() {
+        let base = super::super::tests::account();
+        let changed = |change: fn(&mut Account)| {
+            let mut account = base.clone();
+            change(&mut account);
+            mailbox(&account)
+        };
+        assert_eq!(changed(|account| account.endpoint.host = "POP.example.org".into()), mailbox(&base));
+        let others = [
+            changed(|account| account.endpoint.host = "mx.example.org".into()),
+            changed(|account| account.endpoint.port = 110),
+            changed(|account| account.username = "Alice".into()),
+            changed(|account| account.endpoint.route = Route::Command(vec!["ssh".into(), "sekrit".into()])),
+            changed(|account| account.endpoint.route = Route::Command(vec!["ssh".into()])),
+        ];
+        for (index, other) in others.iter().enumerate() {
+            assert_ne!(*other, mailbox(&base));
+            assert!(!others[..index].contains(other) && !other.contains("sekrit"));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Which mailbox an account's part of the state is of.
+//!
+//! A name is what a person calls an account; what was seen belongs to a mailbox.  A mailbox whose account is
+//! called otherwise now takes what is known of it along.  An account that leads to another mailbox keeps what it
+//! knows, but no unique-id of that is believed: all of it is set apart, and known again by header or content.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::migrate;
+use super::schema::kind;
+use super::write::account_id;
+use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
+
+/// What an account was polled with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The mailbox, as [`crate::store::Change::Bind`] had it; `None`: nobody knows.
+    pub mailbox: Option<String>,
+    /// The destinations that its mail was decided for; `None`: nobody knows.
+    pub deliver: Option<Vec<String>>,
+}
+
+/// The account's row, and those of others that may hand theirs over.
+struct Row {
+    id: i64,
+    name: String,
+    mailbox: Option<String>,
+}
+
+/// Characters of a name that are kept when its mailbox is nobody's.
+const KEPT_CHARACTERS: usize = 40;
+
+pub(super) fn find(connection: &Connection, account: &Name) -> rusqlite::Result<Binding> {
+    let mut find = connection.prepare_cached("SELECT mailbox, deliver FROM account WHERE name = ?1")?;
+    let binding = find.query_row([account.as_str()], |row| {
+        let deliver: Option<String> = row.get(1)?;
+        Ok(Binding { mailbox: row.get(0)?, deliver: deliver.map(|names| names.lines().map(str::to_owned).collect()) })
+    });
+    Ok(binding.optional()?.unwrap_or_default())
+}
+
+/// The name under which the state knows a mailbox that an account leads to now: the account's own, or the one
+/// of an account that does not lead there any more.  `None`: it knows nothing of it, and the account's row, if
+/// there is one, is of another.
+pub(super) fn known_as(
+    connection: &Connection,
+    account: &Name,
+    mailbox: &str,
+    others: &[(Name, String)],
+) -> rusqlite::Result<Option<String>> {
+    let own = row(connection, account.as_str())?;
+    match own {
+        Some(Row { mailbox: None, .. }) => return Ok(Some(account.to_string())),
+        Some(Row { mailbox: Some(own), .. }) if own == mailbox => return Ok(Some(account.to_string())),
+        _ => {}
+    }
+    let mut find =
+        connection.prepare_cached("SELECT name FROM account WHERE mailbox = ?1 ORDER BY last_success DESC, id")?;
+    let names = find.query_map([mailbox], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let is_taken = |name: &String| others.iter().any(|(other, at)| other.as_str() == name && at == mailbox);
+    Ok(names.into_iter().find(|name| !is_taken(name)))
+}
+
+/// Makes an account's part of the state that of its mailbox.  Gives the number of messages of which no
+/// unique-id is believed any more.
+pub(super) fn bind(
+    connection: &Connection,
+    account: &Name,
+    mailbox: &str,
+    others: &[(Name, String)],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
+    let own = row(connection, account.as_str())?;
+    let known_as = known_as(connection, account, mailbox, others)?;
+    let (id, rows) = match (own, known_as) {
+        (own, Some(name)) if name != account.as_str() => {
+            if let Some(own) = own {
+                let kept: String = own.name.chars().take(KEPT_CHARACTERS).collect();
+                rename(connection, own.id, &format!("{kept}\n{}", own.id))?;
+            }
+            let Some(found) = row(connection, &name)? else { return Ok(0) };
+            rename(connection, found.id, account.as_str())?;
+            (found.id, 0)
+        }
+        (Some(Row { id, mailbox: Some(before), .. }), None) if before != mailbox => {
+            (id, set_all_apart(connection, id, now)?)
+        }
+        (Some(Row { id, .. }), _) => (id, 0),
+        (None, _) => (account_id(connection, account)?, 0),
+    };
+    connection.prepare_cached("UPDATE account SET mailbox = ?2 WHERE id = ?1")?.execute(params![id, mailbox])?;
+    connection.prepare_cached("DELETE FROM quiet WHERE account = ?1")?.execute([id])?;
+    Ok(rows)
+}
+
+/// Writes down what the account's mail is decided for from now on.
+pub(super) fn decide_for(connection: &Connection, account: &Name, deliver: &[Name]) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    let names: Vec<&str> = deliver.iter().map(Name::as_str).collect();
+    connection
+        .prepare_cached("UPDATE account SET deliver = ?2 WHERE id = ?1")?
+        .execute(params![account, names.join("\n")])
+}
+
+/// Messages that the server had at the last listing, that were delivered everywhere, and that were never meant
+/// for a destination.
+pub(super) fn never_meant_for(connection: &Connection, account: &Name, destination: &str) -> rusqlite::Result<u64> {
+    let mut count = connection.prepare_cached(
+        "SELECT count(*) FROM message m JOIN account a ON a.id = m.account
+         WHERE a.name = ?1 AND m.done IS NOT NULL AND m.deleted IS NULL AND m.absent = 0 AND m.kind = ?3
+         AND NOT EXISTS (SELECT 1 FROM delivery d JOIN place p ON p.id = d.place
+                         WHERE d.message = m.id AND p.destination = ?2)",
+    )?;
+    let messages: i64 = count.query_row(params![account.as_str(), destination, kind::WHOLE], |row| row.get(0))?;
+    Ok(u64::try_from(messages).unwrap_or(0))
+}
+
+fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<Row>> {
+    let mut find = connection.prepare_cached("SELECT id, name, mailbox FROM account WHERE name = ?1")?;
+    find.query_row([name], |row| Ok(Row { id: row.get(0)?, name: row.get(1)?, mailbox: row.get(2)? })).optional()
+}
+
+fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result<usize> {
+    connection.prepare_cached("DELETE FROM quiet WHERE account = ?1")?.execute([account])?;
+    connection.prepare_cached("UPDATE account SET name = ?2 WHERE id = ?1")?.execute(params![account, name])
+}
+
+/// Nothing is known by its unique-id any more; what is listed is matched with it.
+fn set_all_apart(connection: &Connection, account: i64, now: UnixTime) -> rusqlite::Result<usize> {
+    let mut find = connection.prepare_cached("SELECT id, uid, occurrence FROM message WHERE account = ?1")?;
+    let rows = find.query_map([account], |row| {
+        Ok((row.get::<_, i64>(0)?, MessageKey::new(row.get_ref(1)?.as_blob()?, row.get(2)?)))
+    })?;
+    let mut update = connection.prepare_cached(
+        "UPDATE message SET uid = ?2, occurrence = ?3, absent = iif(absent, absent, ?4) WHERE id = ?1",
+    )?;
+    let mut changed = 0;
+    for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+        let (id, Some(key)) = row else { continue };
+        if key.is_apart() || key.uid().starts_with(CONTENT_UID_PREFIX) {
+            continue;
+        }
+        // Whatever else sets it apart draws a number.
+        let key = key.apart(id.cast_unsigned());
+        changed += update.execute(params![id, key.uid(), key.occurrence(), now])?;
+    }
+    migrate::migrating(connection, account, changed > 0)?;
+    Ok(changed)
+}

@@ -1,0 +1,286 @@
+//! Threads for work that blocks: as many as there is work for, or as the system gives.
+//!
+//! How many that is nobody tells beforehand: TasksMax= of a unit, pids-limit of a container and `ulimit
+//! -u` count other processes too.  So nothing here waits for a thread that must be made: one is made at
+//! the start and kept, and where another is refused the work waits for its turn, which comes, because
+//! work that waits for other work has no place here.  Whoever waits too long for a turn is told so.
+//!
+//! tokio's own threads are not used: where one is refused, tokio leaves the work lying and tells nobody.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
+
+use crate::failure::{Class, Failure, SHORTAGE};
+
+/// Threads at a time: for each of the polls that there may be (10,000) one that a dead disk holds, and
+/// some more.
+const MOST: usize = 10_000 + 512;
+
+/// A thread that has had nothing to do for so long ends.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// Threads that are given back where one was refused: commands and their like are counted as well.
+const SPARE: usize = 4;
+
+/// How long no more are asked for then.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// A refusal is told again once as many more than this were given.
+const NEWS: usize = 8;
+
+/// How long work waits for its turn, where its caller names no time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Work that was not done.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ThreadError {
+    /// None became free in time.
+    #[error("no thread is free for it: {cause}")]
+    Refused {
+        /// What the system said, and how many there are.
+        cause: String,
+    },
+    /// A bug.
+    #[error("a thread has panicked: {0}")]
+    Panicked(String),
+}
+
+impl Failure for ThreadError {
+    fn class(&self) -> Class {
+        Class::TryLater
+    }
+
+    fn is_shortage(&self) -> bool {
+        matches!(self, ThreadError::Refused { .. })
+    }
+
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            ThreadError::Refused { .. } => SHORTAGE,
+            ThreadError::Panicked(_) => "Please report it.  Nothing was lost or deleted.",
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// Makes the first thread, which is kept for good.
+///
+/// # Errors
+/// The system gives none.
+pub fn start() -> io::Result<()> {
+    POOL.start()
+}
+
+/// Does work on a thread that may block.  If the future is dropped before its turn, it is not done.
+///
+/// # Errors
+/// Its turn has not come in time, or it has panicked.
+pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ThreadError> {
+    run_until(Instant::now() + PATIENCE, work).await
+}
+
+/// The same; its turn has to come before `limit`.  Once it has begun, it is waited for.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until<T: Send + 'static>(
+    limit: Instant,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ThreadError> {
+    POOL.run_until(limit, work).await
+}
+
+/// Waits for what is being done, at the end of the process, but not longer than `limit`.
+pub fn settle(limit: Duration) {
+    POOL.settle(limit);
+}
+
+static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(begin_thread));
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Begins a thread that serves a pool.
+type Begin = fn(&'static Pool) -> io::Result<()>;
+
+fn begin_thread(pool: &'static Pool) -> io::Result<()> {
+    std::thread::Builder::new().name("work".into()).spawn(|| pool.serve()).map(drop)
+}
+
+struct Pool {
+    state: Mutex<State>,
+    /// There is work.
+    work: Condvar,
+    /// A thread has nothing to do.
+    rest: Condvar,
+    begin: Begin,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    threads: usize,
+    /// Those of them that wait for work.
+    idle: usize,
+    refusal: Option<Refusal>,
+}
+
+/// The system has refused a thread.
+struct Refusal {
+    cause: String,
+    /// Not more threads than these, ...
+    most: usize,
+    /// ... until then; ...
+    until: Instant,
+    /// ... so many more are tried first.
+    step: usize,
+}
+
+impl State {
+    /// Whether another thread may be asked for.
+    fn may_grow(&mut self, now: Instant) -> bool {
+        let Some(refusal) = &mut self.refusal else { return self.threads < MOST };
+        if self.threads >= refusal.most && now >= refusal.until {
+            refusal.most += refusal.step;
+            refusal.step *= 2;
+            refusal.until = now + PAUSE;
+        }
+        self.threads < refusal.most.min(MOST)
+    }
+
+    /// One was refused.
+    fn refuse(&mut self, cause: &io::Error, now: Instant) {
+        if self.refusal.as_ref().is_none_or(|before| before.step > NEWS) {
+            let threads = self.threads;
+            warn!("the system gives no more than {threads} threads for files and names ({cause}): work waits its turn");
+        }
+        let most = self.threads.saturating_sub(SPARE).max(1);
+        self.refusal = Some(Refusal { cause: cause.to_string(), most, until: now + PAUSE, step: 1 });
+    }
+
+    /// Whether a thread should go: there are more than should be, and another has nothing to do.  Those
+    /// that are at work may be held by a dead disk.
+    fn is_over(&self) -> bool {
+        self.idle > 0 && self.refusal.as_ref().is_some_and(|refusal| self.threads > refusal.most)
+    }
+}
+
+impl Pool {
+    fn new(begin: Begin) -> Self {
+        Self { state: Mutex::default(), work: Condvar::new(), rest: Condvar::new(), begin }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&'static self) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.threads == 0 {
+            (self.begin)(self)?;
+            state.threads = 1;
+        }
+        Ok(())
+    }
+
+    async fn run_until<T: Send + 'static>(
+        &'static self,
+        limit: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ThreadError> {
+        let (begins, mut begun) = oneshot::channel();
+        let (done, result) = oneshot::channel();
+        self.put(Box::new(move || {
+            // Nobody may be waiting for it any more.
+            if begins.send(()).is_ok() {
+                let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
+            }
+        }))?;
+        if timeout_at(limit, &mut begun).await.is_err() {
+            begun.close();
+            // It may have begun at this moment.
+            if begun.try_recv().is_err() {
+                return Err(self.refused());
+            }
+        }
+        match result.await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(panic)) => Err(ThreadError::Panicked(text(&*panic))),
+            Err(_) => Err(ThreadError::Panicked("its result is gone".to_owned())),
+        }
+    }
+
+    /// Puts work into the queue, and sees to it that there is a thread for it.
+    fn put(&'static self, job: Job) -> Result<(), ThreadError> {
+        let mut state = self.lock();
+        state.queue.push_back(job);
+        if state.queue.len() > state.idle && state.may_grow(Instant::now()) {
+            match (self.begin)(self) {
+                Ok(()) => state.threads += 1,
+                Err(cause) => state.refuse(&cause, Instant::now()),
+            }
+        }
+        if state.threads == 0 {
+            state.queue.pop_back();
+            drop(state);
+            return Err(self.refused());
+        }
+        self.work.notify_one();
+        Ok(())
+    }
+
+    fn refused(&self) -> ThreadError {
+        let state = self.lock();
+        let said = |refusal: &Refusal| format!(", and the system gives no more ({})", refusal.cause);
+        let said = state.refusal.as_ref().map_or(String::new(), said);
+        ThreadError::Refused { cause: format!("{} are at work{said}", state.threads) }
+    }
+
+    /// The life of a thread.
+    fn serve(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.queue.pop_front() {
+                drop(state);
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                state = self.lock();
+                if state.is_over() {
+                    break;
+                }
+                continue;
+            }
+            state.idle += 1;
+            self.rest.notify_all();
+            // The last one stays.
+            let keep = if state.threads == 1 { Duration::MAX } else { KEEP };
+            let (woken, waited) = self.work.wait_timeout(state, keep).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() && state.threads > 1 {
+                break;
+            }
+        }
+        state.threads -= 1;
+    }
+
+    fn settle(&self, limit: Duration) {
+        let is_busy = |state: &mut State| !state.queue.is_empty() || state.idle < state.threads;
+        let _ = self.rest.wait_timeout_while(self.lock(), limit, is_busy);
+    }
+}
+
+/// What a panic says.
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

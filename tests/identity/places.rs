@@ -1,0 +1,65 @@
+//! What makes a destination another one.
+
+use super::*;
+
+fn destination(name: &str, path: &str) -> String {
+    format!("[destinations.{name}]\ntype = \"maildir\"\npath = \"{path}\"\n")
+}
+
+#[test]
+fn mail_that_was_delivered_before_a_destination_was_added_does_not_go_there_and_that_is_told() {
+    let server = MailboxServer::start(by_place(1..=3));
+    let of = |deliver: &str, keys: &str| {
+        let account = mailbox(server.port(), "a", &format!("deliver = [{deliver}]\n{keys}"));
+        [account, maildir("home"), maildir("archive")].concat()
+    };
+    let program = Postrider::with_config(&of("\"home\"", ""));
+    program.run(&["fetch"]).assert_success();
+    program.config(&of("\"home\", \"archive\"", ""));
+    let said = program.run(&["fetch"]).assert_success().stderr;
+    assert!(
+        said.contains("destination=archive") && said.contains("messages=3") && said.contains("do not go there"),
+        "{said}"
+    );
+    server.add(Message::wire("4", &wire(4)));
+    let said = program.run(&["fetch"]).assert_success().stderr;
+    assert!(!said.contains("do not go there"), "it is told once: {said}");
+    assert_eq!((delivered(&program, "home"), delivered(&program, "archive")), (once(1..=4), once([4])));
+}
+
+#[test]
+fn destinations_that_are_swapped_get_what_they_lack_and_nothing_twice() {
+    let server = MailboxServer::start(by_place(1..=2));
+    let of = |home: &str, archive: &str| {
+        let account = mailbox(server.port(), "a", "deliver = [\"home\", \"archive\"]\nretention = \"delete\"");
+        [account, destination("home", home), destination("archive", archive)].concat()
+    };
+    let program = Postrider::with_config(&of("one", "two"));
+    std::fs::write(program.path("two"), "").expect("a file, where no Maildir can be");
+    program.run(&["fetch"]);
+    assert_eq!((delivered(&program, "one"), server.remaining()), (once(1..=2), 2));
+    std::fs::remove_file(program.path("two")).expect("removed");
+    set_deferrals_due(&program);
+    program.config(&of("two", "one"));
+    for _ in 0..3 {
+        program.run(&["fetch"]);
+    }
+    assert_eq!((delivered(&program, "one"), delivered(&program, "two")), (once(1..=2), once(1..=2)));
+    assert_eq!(server.remaining(), 0);
+}
+
+#[test]
+fn a_refusal_holds_for_the_place_that_refused() {
+    let replies = vec![(Stage::Dot, None, "554 5.6.0 no".to_owned())];
+    let refusing = ScriptedSmtp::start_with(SmtpBehaviour { replies, ..SmtpBehaviour::default() });
+    let server = MailboxServer::start(by_place(1..=1));
+    let program = Postrider::with_config(
+        &[mailbox(server.port(), "a", "deliver = \"hub\""), smtp("hub", refusing.port())].concat(),
+    );
+    program.run(&["fetch"]);
+    assert_eq!(server.remaining(), 1);
+    let taking = ScriptedSmtp::start();
+    program.config(&[mailbox(server.port(), "a", "deliver = \"hub\""), smtp("hub", taking.port())].concat());
+    program.run(&["fetch"]).assert_success();
+    assert_eq!(taking.received().len(), 1);
+}

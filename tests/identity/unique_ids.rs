@@ -1,0 +1,193 @@
+//! Unique-ids that are used again, shared, or given to a message that was away.
+
+use super::*;
+
+#[test]
+fn a_message_that_has_the_unique_id_of_one_that_is_gone_is_fetched_and_not_deleted_unfetched() {
+    for retention in ["keep", "delete"] {
+        let server = MailboxServer::start(by_place([1, 2, 3]));
+        let program = Postrider::with_config(&config(&server, ""));
+        program.run(&["fetch"]).assert_success();
+        // Another client deletes the first; one comes that is larger.
+        let longer = [wire(4), b"more\r\n".to_vec()].concat();
+        let mut messages = by_place([2, 3]);
+        messages.push(Message::wire("3", &longer));
+        server.replace(messages);
+        program.config(&config(&server, &format!("retention = \"{retention}\"")));
+        for _ in 0..3 {
+            program.run(&["fetch"]).assert_success();
+        }
+        assert_eq!(delivered(&program, "home"), once([1, 2, 3, 4]), "{retention}");
+        assert_eq!(remaining(&server), if retention == "keep" { vec![2, 3, 4] } else { vec![] });
+    }
+}
+
+#[test]
+fn nothing_is_deleted_in_a_later_session_whose_header_is_not_that_of_what_was_delivered() {
+    // The sizes, their sum and the unique-ids are what they were: only the headers tell.
+    for capabilities in [Behaviour::default().capabilities, Some(vec!["TOP".into(), "UIDL".into(), "USER".into()])] {
+        let server = MailboxServer::start_with(by_place([1, 2, 3]), Behaviour { capabilities, ..Behaviour::default() });
+        let program = Postrider::with_config(&config(&server, ""));
+        program.run(&["fetch"]).assert_success();
+        server.replace(by_place([2, 3, 4]));
+        program.config(&config(&server, "retention = \"delete\""));
+        for _ in 0..4 {
+            program.run(&["fetch"]).assert_success();
+        }
+        assert_eq!(delivered(&program, "home"), once([1, 2, 3, 4]));
+        assert_eq!(remaining(&server), [0; 0]);
+    }
+}
+
+#[test]
+fn a_retention_that_is_over_deletes_nothing_that_was_never_fetched() {
+    let server = MailboxServer::start(by_place([1, 2, 3]));
+    let program = Postrider::with_config(&config(&server, "retention = \"2d\""));
+    program.run(&["fetch"]).assert_success();
+    server.replace(by_place([2, 3, 4]));
+    for _ in 0..6 {
+        let_pass(&program, 86_400);
+        program.run(&["fetch"]).assert_success();
+    }
+    assert_eq!((delivered(&program, "home"), remaining(&server)), (once([1, 2, 3, 4]), vec![]));
+}
+
+#[test]
+fn a_listing_in_another_order_by_place_brings_nothing_twice() {
+    let server = MailboxServer::start(by_place(1..=9));
+    let program = Postrider::with_config(&config(&server, ""));
+    program.run(&["fetch"]).assert_success();
+    // The newest first, and one more of another size.
+    let longer = [wire(10), b"more\r\n".to_vec()].concat();
+    let mut messages = vec![Message::wire("1", &longer)];
+    messages.extend(
+        (1..=9).rev().enumerate().map(|(place, number)| Message::wire(&(place + 2).to_string(), &wire(number))),
+    );
+    server.replace(messages);
+    for _ in 0..3 {
+        program.run(&["fetch"]).assert_success();
+    }
+    assert_eq!(delivered(&program, "home"), once(1..=10));
+}
+
+#[test]
+fn without_top_sizes_tell_and_that_is_said() {
+    let server = MailboxServer::start_with(by_place([1, 2]), without_top());
+    let program = Postrider::with_config(&config(&server, ""));
+    program.run(&["fetch"]).assert_success();
+    let longer = [wire(3), b"more\r\n".to_vec()].concat();
+    server.replace(vec![Message::wire("1", &wire(1)), Message::wire("2", &longer)]);
+    program.config(&config(&server, "retention = \"delete\""));
+    let said = program.run(&["fetch"]).assert_success();
+    assert!(said.stderr.contains("has no TOP"), "{}", said.stderr);
+    program.run(&["fetch"]).assert_success();
+    assert_eq!((delivered(&program, "home"), remaining(&server)), (once([1, 2, 3]), vec![]));
+    assert_eq!(server.count("TOP"), 0);
+}
+
+#[test]
+fn a_message_whose_header_identifies_nothing_is_deleted_once_its_content_was_compared() {
+    let text = |body: &str| format!("Subject: m0001\r\n\r\n{body}\r\n").into_bytes();
+    for (there, left) in [("text", 0), ("TEXT", 0)] {
+        let server = MailboxServer::start(vec![Message::wire("u", &text("text"))]);
+        let program = Postrider::with_config(&config(&server, "retention = \"2d\""));
+        program.run(&["fetch"]).assert_success();
+        server.replace(vec![Message::wire("u", &text(there))]);
+        for _ in 0..5 {
+            let_pass(&program, 86_400);
+            program.run(&["fetch"]).assert_success();
+        }
+        let copies = if there == "text" { 1 } else { 2 };
+        assert_eq!((count_messages(&program.path("home")), server.remaining()), (copies, left), "{there}");
+    }
+}
+
+#[test]
+fn of_two_messages_with_one_unique_id_the_one_that_stays_is_not_taken_for_the_other() {
+    let twin =
+        |body: &str| format!("Message-ID: <0001@example.net>\r\nSubject: m{body}\r\n\r\n{body}\r\n").into_bytes();
+    // Headers that differ, and such as are the same.
+    let pairs = [
+        (twin("0001"), twin("0002")),
+        (
+            b"Message-ID: <1@x>\r\nSubject: m0001\r\n\r\none\r\n".to_vec(),
+            b"Message-ID: <1@x>\r\nSubject: m0001\r\n\r\ntwo\r\n".to_vec(),
+        ),
+    ];
+    for (first, second) in pairs {
+        for retention in ["keep", "delete"] {
+            let server = MailboxServer::start(vec![Message::wire("A", &first), Message::wire("A", &second)]);
+            let program = Postrider::with_config(&config(&server, "max-messages = 1"));
+            program.run(&["fetch"]).assert_success();
+            server.replace(vec![Message::wire("A", &second)]);
+            program.config(&config(&server, &format!("retention = \"{retention}\"")));
+            for _ in 0..3 {
+                program.run(&["fetch"]).assert_success();
+            }
+            assert_eq!(count_messages(&program.path("home")), 2, "{retention}");
+            assert_eq!(server.remaining(), usize::from(retention == "keep"));
+        }
+    }
+}
+
+#[test]
+fn what_was_moved_out_and_comes_back_under_another_unique_id_is_known_by_its_content() {
+    for away_for_a_poll in [false, true] {
+        let named = |prefix: &str, numbers: &[usize]| -> Vec<Message> {
+            numbers.iter().map(|number| Message::wire(&format!("{prefix}{number}"), &wire(*number))).collect()
+        };
+        let server = MailboxServer::start(named("u", &(1..=10).collect::<Vec<_>>()));
+        let program = Postrider::with_config(&config(&server, ""));
+        program.run(&["fetch"]).assert_success();
+        if away_for_a_poll {
+            server.replace(named("u", &(3..=10).collect::<Vec<_>>()));
+            program.run(&["fetch"]).assert_success();
+        }
+        server.replace([named("u", &(3..=11).collect::<Vec<_>>()), named("back", &[1, 2])].concat());
+        for _ in 0..2 {
+            program.run(&["fetch"]).assert_success();
+        }
+        assert_eq!(delivered(&program, "home"), once(1..=11));
+        // A copy beside the original is a message of its own.
+        server.add(Message::wire("copy", &wire(5)));
+        program.run(&["fetch"]).assert_success();
+        assert_eq!(delivered(&program, "home")[&5], 2);
+    }
+}
+
+#[test]
+fn what_was_deleted_and_is_restored_under_another_unique_id_does_not_come_twice() {
+    let server = MailboxServer::start(vec![Message::wire("u1", &wire(1))]);
+    let program = Postrider::with_config(&config(&server, "retention = \"delete\""));
+    program.run(&["fetch"]).assert_success();
+    server.replace(vec![Message::wire("restored", &wire(1)), Message::wire("u2", &wire(2))]);
+    for _ in 0..2 {
+        program.run(&["fetch"]).assert_success();
+    }
+    assert_eq!((delivered(&program, "home"), remaining(&server)), (once([1, 2]), vec![]));
+}
+
+#[test]
+fn a_message_that_takes_the_place_of_one_half_delivered_is_delivered_whole() {
+    let server = MailboxServer::start(by_place([1]));
+    let program = Postrider::new();
+    let both = |keys: &str| {
+        let account = mailbox(server.port(), "a", &format!("deliver = [\"home\", \"archive\"]\n{keys}"));
+        [account, maildir("home"), maildir("archive")].concat()
+    };
+    program.config(&both(""));
+    // It cannot be delivered to a file.
+    std::fs::write(program.path("archive"), "").expect("written");
+    program.run(&["fetch"]);
+    assert_eq!(delivered(&program, "home"), once([1]));
+    std::fs::remove_file(program.path("archive")).expect("removed");
+    server.replace(by_place([2]));
+    set_deferrals_due(&program);
+    program.config(&both("retention = \"delete\""));
+    for _ in 0..3 {
+        program.run(&["fetch"]);
+    }
+    assert_eq!(delivered(&program, "home"), once([1, 2]));
+    assert_eq!(delivered(&program, "archive"), once([2]));
+    assert_eq!(remaining(&server), [0; 0]);
+}

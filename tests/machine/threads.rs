@@ -1,0 +1,95 @@
+//! Fewer threads than polls.
+
+use std::process::{Command, Stdio};
+
+use super::support::*;
+use super::{Mailboxes, SOON, under};
+
+/// Each thread of the program may begin five others and no more: a dozen in all, of which two are the
+/// runtime's.
+const FEW: [&str; 7] =
+    ["strace", "-Df", "--seccomp-bpf", "-qq", "-e", "trace=clone,clone3", "--inject=clone,clone3:error=EAGAIN:when=6+"];
+
+fn can_trace() -> bool {
+    let traced = Command::new("strace").args(["-qq", "-e", "trace=none", "true"]).stderr(Stdio::null()).status();
+    let can = traced.is_ok_and(|status| status.success());
+    if !can {
+        eprintln!("left out: strace cannot trace here");
+    }
+    can
+}
+
+/// The command line of strace, which tells the calls to nobody.
+fn few() -> Vec<&'static str> {
+    [&FEW[..], &["-o", "/dev/null"]].concat()
+}
+
+#[test]
+fn a_fetch_of_more_mailboxes_than_threads_brings_all_mail() {
+    if !can_trace() {
+        return;
+    }
+    let mut mailboxes = Mailboxes::start(30, 20, "deadline = \"30s\"\nretention = \"delete\"", "");
+    mailboxes.program.env("TOKIO_WORKER_THREADS", "2");
+    under(&mailboxes.program, &few(), &["fetch"]).wait(SOON).assert_success();
+    assert_eq!(mailboxes.arrived(), 600);
+    assert!(mailboxes.servers.iter().all(|server| server.remaining() == 0));
+}
+
+#[test]
+fn a_service_with_more_polls_than_threads_brings_all_mail_and_tells_what_is_short() {
+    if !can_trace() {
+        return;
+    }
+    let smtp_server = ScriptedSmtp::start();
+    let top = smtp("mta", smtp_server.port());
+    let keys = "deadline = \"30s\"\ninterval = \"10s\"";
+    let mut mailboxes = Mailboxes::start(30, 10, keys, &format!("max-polls-per-host = 100\n{top}"));
+    let config = std::fs::read_to_string(mailboxes.program.config_path()).expect("the configuration");
+    // A third of them goes by SMTP as well.
+    let both = (0..30).step_by(3).fold(config, |config, index| {
+        config.replace(&format!("deliver = \"m{index}\"\n"), &format!("deliver = [\"m{index}\", \"mta\"]\n"))
+    });
+    mailboxes.program.raw_config(&both, 0o600);
+    mailboxes.program.env("TOKIO_WORKER_THREADS", "2");
+    let mut service = under(&mailboxes.program, &few(), &["run"]);
+    service.wait_until("all mail", SOON, |_| mailboxes.arrived() == 300 && smtp_server.received().len() == 100);
+    service.wait_until("the log", SOON, |service| service.stderr().contains("work waits its turn"));
+    service.wait_until("a good end", SOON, |_| mailboxes.program.run(&["status"]).code == Some(0));
+    service.sigterm();
+    service.wait(SOON).assert_success();
+    mailboxes.assert_exactly_once();
+}
+
+#[test]
+fn a_system_that_gives_no_thread_is_told_at_the_start() {
+    if !can_trace() {
+        return;
+    }
+    let mailboxes = Mailboxes::start(1, 1, "", "");
+    let none =
+        ["strace", "-Df", "-qq", "-o", "/dev/null", "-e", "trace=clone,clone3", "--inject=clone,clone3:error=EAGAIN"];
+    let output = under(&mailboxes.program, &none, &["fetch"]).wait(SOON).assert_code(71);
+    assert!(output.stderr.contains("the system gives no threads"), "{}", output.stderr);
+}
+
+#[test]
+fn a_command_for_which_there_is_no_process_is_tried_again() {
+    if !can_trace() {
+        return;
+    }
+    let server = MailboxServer::start(Message::several(3, Mix::Tiny));
+    let account = mailbox(server.port(), "a", "deliver = \"home\"");
+    let account = account.replace(
+        &format!("password = \"{}\"", MailboxServer::PASSWORD),
+        &format!("password-command = [\"echo\", \"{}\"]", MailboxServer::PASSWORD),
+    );
+    let program = Postrider::with_config(&(account + &maildir("home")));
+    // A process, and not a thread: that is made by clone3 with CLONE_VFORK, or by vfork.
+    let none =
+        ["strace", "-Df", "-qq", "-o", "/dev/null", "-e", "trace=vfork,execve", "--inject=execve:error=EAGAIN:when=2+"];
+    let output = under(&program, &none, &["fetch"]).wait(SOON).assert_code(75);
+    assert!(output.stderr.contains("password command") && output.stderr.contains("TasksMax="), "{}", output.stderr);
+    program.run(&["fetch"]).assert_success();
+    server.manifest().verify(&program.path("home")).assert_exactly_once();
+}
