@@ -1,6 +1,7 @@
 //! What kind of file system a folder is on, names in it that nobody else has, and files that a person names,
 //! which may be anything.
 
+mod folder;
 mod late;
 mod whole;
 
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// another container, or one that has crashed.
 const NAME_ATTEMPTS: usize = 100;
 
+pub use folder::Folder;
 pub use late::{Late, PATIENCE, in_time, in_time_async};
 pub use whole::{Accepts, Content, ReadError, read, read_async};
 
