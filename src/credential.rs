@@ -12,10 +12,13 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+use zeroize::Zeroizing;
 
 use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::filesystem::{self, ReadError};
+use crate::process::{self, Rest, Running};
 use crate::secret::Secret;
-use crate::threads::{self, ThreadError};
+use crate::threads::ThreadError;
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
 const SECRET_LIMIT: usize = 64 * 1024;
@@ -41,7 +44,7 @@ pub enum SecretSource {
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum CredentialError {
     #[error("password file {}: {source}", path.display())]
-    File { path: PathBuf, source: io::Error },
+    File { path: PathBuf, source: ReadError },
     #[error("password file {}: its first line is empty", path.display())]
     EmptyFile { path: PathBuf },
     #[error("password file {}: longer than {SECRET_LIMIT} octets", path.display())]
@@ -92,6 +95,7 @@ impl Failure for CredentialError {
         match self {
             CredentialError::Failed { .. } | CredentialError::Slow { .. } => Class::TryLater,
             _ if self.is_shortage() => Class::TryLater,
+            CredentialError::File { source, .. } if source.is_late() => Class::TryLater,
             _ => Class::Configuration,
         }
     }
@@ -99,7 +103,9 @@ impl Failure for CredentialError {
     fn is_shortage(&self) -> bool {
         match self {
             CredentialError::Thread(_) => true,
-            CredentialError::File { source, .. } | CredentialError::Start { source, .. } => is_shortage(source),
+            CredentialError::File { source: ReadError::Io(source), .. } | CredentialError::Start { source, .. } => {
+                is_shortage(source)
+            }
             _ => false,
         }
     }
@@ -109,6 +115,7 @@ impl Failure for CredentialError {
             return Some(SHORTAGE.to_owned());
         }
         Some(match self {
+            CredentialError::File { source, .. } if source.is_late() => "Is it on a network disk that hangs?".into(),
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
             }
@@ -156,40 +163,25 @@ impl SecretSource {
 
 async fn read_file(path: &Path) -> Result<Secret, CredentialError> {
     let failed = |source| CredentialError::File { path: path.to_owned(), source };
-    let file = path.to_owned();
-    let bytes = threads::run(move || read_start(&file)).await?.map_err(failed)?;
+    let bytes = filesystem::read_async(path, SECRET_LIMIT as u64).await.map_err(failed)?.octets;
     if bytes.len() > SECRET_LIMIT {
         return Err(CredentialError::LongFile { path: path.to_owned() });
     }
-    first_line(bytes).ok_or_else(|| CredentialError::EmptyFile { path: path.to_owned() })
-}
-
-/// A little more than a secret may have.
-fn read_start(path: &Path) -> io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    Read::take(std::fs::File::open(path)?, SECRET_LIMIT as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    first_line(&bytes).ok_or_else(|| CredentialError::EmptyFile { path: path.to_owned() })
 }
 
 async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
     let (name, arguments) = argv.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
     let program = name.to_owned();
     let mut command = Command::new(name);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        // Ours is switched off (net::environment_for_openssl), which is not meant for others.
-        .env_remove("SSL_CERT_FILE")
-        .process_group(0)
-        .kill_on_drop(true);
-    let mut child =
-        command.spawn().map_err(|source| CredentialError::Start { kind, program: program.clone(), source })?;
-    let stdout = child.stdout.take();
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    process::restore_environment(command.as_std_mut());
+    // It may have started an agent that keeps the key store open.
+    let child = Running::start(&mut command, Rest::Stays);
+    let mut child = child.map_err(|source| CredentialError::Start { kind, program: program.clone(), source })?;
+    let stdout = child.output();
     let work = async {
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::new());
         if let Some(stdout) = stdout {
             stdout.take(SECRET_LIMIT as u64).read_to_end(&mut bytes).await?;
         }
@@ -199,15 +191,14 @@ async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
         Err(_) => Err(CredentialError::Slow { kind, program }),
         Ok(Err(source)) => Err(CredentialError::Start { kind, program, source }),
         Ok(Ok((_, status))) if !status.success() => Err(CredentialError::Failed { kind, program, status }),
-        Ok(Ok((bytes, _))) => first_line(bytes).ok_or(CredentialError::Empty { kind, program }),
+        Ok(Ok((bytes, _))) => first_line(&bytes).ok_or(CredentialError::Empty { kind, program }),
     }
 }
 
 /// The bytes before the first line end; `None` if there are none.
-fn first_line(mut bytes: Vec<u8>) -> Option<Secret> {
-    let end = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
+fn first_line(bytes: &[u8]) -> Option<Secret> {
+    let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
     let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]).to_vec();
-    zeroize::Zeroize::zeroize(&mut bytes);
     (!line.is_empty()).then(|| Secret::new(line))
 }
 

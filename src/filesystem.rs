@@ -1,4 +1,9 @@
-//! What kind of file system a folder is on, and names in it that nobody else has.
+//! What kind of file system a folder is on, names in it that nobody else has, and files that a person names,
+//! which may be anything.
+
+mod folder;
+mod late;
+mod whole;
 
 use std::io;
 use std::path::Path;
@@ -7,6 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How many names are tried.  Those that are taken are of a process that has our number: one in
 /// another container, or one that has crashed.
 const NAME_ATTEMPTS: usize = 100;
+
+pub use folder::Folder;
+pub use late::{Late, PATIENCE, in_time, in_time_async};
+pub use whole::{Accepts, Content, ReadError, read, read_async};
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines
 /// do not see.

@@ -60,7 +60,7 @@
 //! |---|---|---|
 //! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
-//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], [`attempt`], [`spool`], [`store`], [`threads`], [`deliver`] | one kind of I/O each |
+//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `process`, [`attempt`], [`spool`], [`store`], [`threads`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
 //! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
@@ -102,6 +102,8 @@
 //!
 //! The **service** ([`daemon`]) is one loop: whatever happens becomes an event of [`schedule`],
 //! which answers with the polls to begin.  A poll keeps the configuration that it began with.
+//! The files of a configuration, and those that it names, may be anything or on a disk that hangs: only
+//! regular ones are opened, by a thread that is left behind when it is late ([`filesystem`]).
 //! The control socket and the file watcher only leave notes for that loop, and read a board that
 //! it writes; they cannot hold it up.
 //!
@@ -140,6 +142,7 @@ pub mod oauth;
 pub mod plan;
 pub mod poll;
 pub mod pop3;
+pub(crate) mod process;
 pub mod rebuild;
 pub mod reload;
 pub mod sasl;

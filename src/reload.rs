@@ -3,11 +3,10 @@
 //! Folders are watched, not files: editors replace files, and Kubernetes and Nix turn symbolic
 //! links.  However a change is made, it is looked at once it has settled, and counts only if
 //! some content is another one.  Without notifications (a network file system, no inotify
-//! instances left) the files are read every 30 seconds.
+//! instances left) the files are read every 30 seconds.  What is no file has no content, and one
+//! that does not come in time is taken to have the one that it had.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::{debug, warn};
 
-use crate::filesystem;
+use crate::config::fragments_of;
+use crate::filesystem::{self, Accepts};
 use crate::threads::{self, ThreadError};
 
 /// A change has settled when nothing has happened for so long, ...
@@ -44,6 +44,14 @@ pub struct Watched {
     pub files: BTreeSet<PathBuf>,
     /// The folder, whether or not it exists.
     pub folder: PathBuf,
+    /// What was read of some of the files (SHA-256), so that a change since then counts.
+    pub read: BTreeMap<PathBuf, [u8; 32]>,
+}
+
+impl Watched {
+    fn known(&self) -> Contents {
+        self.read.iter().map(|(path, digest)| (path.clone(), Some(*digest))).collect()
+    }
 }
 
 /// Watches until the receiver of its messages is gone.  A message says that some content has
@@ -52,8 +60,10 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
     let mut watched = lists.borrow_and_update().clone();
     let (touched, mut touches) = mpsc::channel(1);
     let mut watcher = Watch::new(touched);
-    watcher.follow(&watched);
-    let mut known = contents(&watched).await;
+    watcher.follow(&watched).await;
+    let mut known = contents(&watched, &Contents::new()).await;
+    known.extend(watched.known());
+    let mut is_new = true;
     loop {
         let poll = async {
             match watcher.is_notified {
@@ -62,17 +72,21 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
             }
         };
         tokio::select! {
+            // Something may have changed between the reading and the watching.
+            () = std::future::ready(()), if is_new => is_new = false,
             list = lists.changed() => {
                 if list.is_err() {
                     return;
                 }
                 watched = lists.borrow_and_update().clone();
                 // What was known stays known: a change between reading and watching counts.
-                let now = contents(&watched).await;
+                let now = contents(&watched, &known).await;
                 known.retain(|path, _| now.contains_key(path));
-                now.into_iter().for_each(|(path, digest)| {
+                // A file of the folder that nobody has listed has come since.
+                now.into_iter().filter(|(path, _)| watched.files.contains(path)).for_each(|(path, digest)| {
                     known.entry(path).or_insert(digest);
                 });
+                known.extend(watched.known());
             }
             touch = touches.recv() => {
                 if touch.is_none() {
@@ -83,19 +97,19 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
             () = poll => {}
             () = changes.closed() => return,
         }
-        watcher.follow(&watched);
-        let mut now = contents(&watched).await;
+        watcher.follow(&watched).await;
+        let mut now = contents(&watched, &known).await;
         if now != known {
             // Half a file may be there: it is looked at again once it is quiet.
             settle(&mut touches).await;
-            now = contents(&watched).await;
+            now = contents(&watched, &known).await;
         }
         if now != known && is_gap(&now, &known) {
             sleep(GAP).await;
-            now = contents(&watched).await;
+            now = contents(&watched, &known).await;
         }
         // Links may lead to other folders now.
-        watcher.follow(&watched);
+        watcher.follow(&watched).await;
         if now != known {
             known = now;
             debug!("the content of a configuration file has changed");
@@ -128,10 +142,10 @@ fn is_gap(now: &Contents, before: &Contents) -> bool {
     before.iter().any(|(path, digest)| !is_blank(digest) && now.get(path).is_none_or(is_blank))
 }
 
-async fn contents(watched: &Watched) -> Contents {
+async fn contents(watched: &Watched, known: &Contents) -> Contents {
     loop {
-        let watched = watched.clone();
-        match threads::run(move || read_all(&watched)).await {
+        let (watched, known) = (watched.clone(), known.clone());
+        match threads::run(move || read_all(&watched, &known)).await {
             Ok(contents) => return contents,
             Err(ThreadError::Panicked(_)) => return Contents::default(),
             // What cannot be read now has not changed.
@@ -140,17 +154,12 @@ async fn contents(watched: &Watched) -> Contents {
     }
 }
 
-fn read_all(watched: &Watched) -> Contents {
-    let in_folder = std::fs::read_dir(&watched.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let fragments = in_folder.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    let files = watched.files.iter().cloned().chain(fragments);
-    let digest = |path: &Path| {
-        let file = File::open(path).ok()?;
-        // With room for all of it: a vector that grows leaves copies of a secret behind.
-        let octets = file.metadata().ok()?.len().min(FILE_LIMIT);
-        let mut content = zeroize::Zeroizing::new(Vec::with_capacity(usize::try_from(octets).ok()? + 1));
-        file.take(FILE_LIMIT).read_to_end(&mut content).ok()?;
-        Some(Sha256::digest(content).into())
+fn read_all(watched: &Watched, known: &Contents) -> Contents {
+    let files = watched.files.iter().cloned().chain(fragments_of(&watched.folder));
+    let digest = |path: &Path| match filesystem::read(path, FILE_LIMIT, Accepts::File) {
+        Ok(content) => Some(Sha256::digest(content.octets).into()),
+        Err(error) if error.is_late() => known.get(path).copied().flatten(),
+        Err(_) => None,
     };
     files.map(|path| (path.clone(), digest(&path))).collect()
 }
@@ -180,15 +189,14 @@ impl Watch {
     }
 
     /// Follows the folders of all names that lead to the files, and forgets others.
-    fn follow(&mut self, watched: &Watched) {
+    async fn follow(&mut self, watched: &Watched) {
         let Some(watcher) = &mut self.watcher else { return };
-        let mut wanted: BTreeSet<PathBuf> = watched.files.iter().flat_map(|file| folders_of(file)).collect();
-        wanted.extend([watched.folder.clone()].into_iter().filter(|folder| folder.is_dir()));
+        let watched = watched.clone();
+        // Without a thread, what was followed before is followed on.
+        let Ok((wanted, mut complete)) = threads::run(move || folders(&watched)).await else { return };
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
-        let mut complete =
-            !wanted.is_empty() && !wanted.iter().any(|folder| matches!(filesystem::network_kind(folder), Ok(Some(_))));
         for folder in &wanted {
             // Again and again: a folder may have been replaced by another one of its name.
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
@@ -207,6 +215,31 @@ impl Watch {
 fn is_written(access: notify::event::AccessKind) -> bool {
     use notify::event::{AccessKind, AccessMode};
     access == AccessKind::Close(AccessMode::Write)
+}
+
+/// The folders of everything that is watched, and whether all of them can be notified of.
+fn folders(watched: &Watched) -> (BTreeSet<PathBuf>, bool) {
+    let (mut found, mut complete) = (BTreeSet::new(), true);
+    let mut take = |name: &Path, look: fn(&Path) -> Vec<PathBuf>| {
+        let own = name.to_owned();
+        let look = move || {
+            let folders = look(&own);
+            let is_far = |folder: &PathBuf| matches!(filesystem::network_kind(folder), Ok(Some(_)));
+            let is_near = !folders.iter().any(is_far);
+            (folders, is_near)
+        };
+        match filesystem::in_time(name, filesystem::PATIENCE, look) {
+            Ok((folders, is_near)) => {
+                found.extend(folders);
+                complete &= is_near;
+            }
+            Err(_) => complete = false,
+        }
+    };
+    watched.files.iter().for_each(|file| take(file, folders_of));
+    take(&watched.folder, |folder| folder.is_dir().then(|| folder.to_owned()).into_iter().collect());
+    let is_any = !found.is_empty();
+    (found, complete && is_any)
 }
 
 /// The folder of a file, and those of the links on the way to its content.

@@ -195,7 +195,7 @@ fn a_password_that_cannot_be_had_is_told_without_its_source_being_shown() {
     let server = Scripted::dialogue(&["S: +OK", "C: CAPA", "S: -ERR", "eof"]);
     for (key, code, words) in [
         ("password-file = \"nowhere\"", 78, &["password file", "nowhere", "No such file", "first line"][..]),
-        ("password-file = \"/dev/null\"", 78, &["its first line is empty"]),
+        ("password-file = \"/dev/null\"", 78, &["/dev/null", "is a device, not a file"]),
         ("password-command = [\"/nowhere/pass\"]", 78, &["password command", "/nowhere/pass", "by hand"]),
         ("password-command = [\"true\"]", 78, &["password command", "empty", "by hand"]),
         ("password-command = [\"sh\", \"-c\", \"echo s3cret-pass.word >&2; exit 3\"]", 75, &["exit code 3", "by hand"]),

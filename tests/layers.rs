@@ -15,7 +15,19 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
-    &["attempt", "credential", "deliver", "filesystem", "net", "oauth", "pop3::session", "spool", "store", "threads"],
+    &[
+        "attempt",
+        "credential",
+        "deliver",
+        "filesystem",
+        "net",
+        "oauth",
+        "pop3::session",
+        "process",
+        "spool",
+        "store",
+        "threads",
+    ],
     &["config", "poll", "rebuild"],
     &["confine", "log", "notify", "reload", "status"],
     &["control"],
@@ -25,14 +37,18 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Imports between modules of one layer, each with a reason to be.
 const BESIDE: &[(&str, &str)] = &[
-    ("config", "poll"),        // the settings of an account live with the code that obeys them
+    ("config", "poll"),           // the settings of an account live with the code that obeys them
+    ("credential", "filesystem"), // a password's file may be anything
+    ("credential", "process"),
     ("deliver", "credential"), // the login of a mail server
     ("deliver", "filesystem"), // names that nobody else has
     ("deliver", "net"),
     ("credential", "threads"),
-    ("deliver", "spool"),    // a message on its way to a mail server
-    ("message", "text"),     // a unique-id is shown escaped
-    ("net", "credential"),   // the login of a proxy
+    ("deliver", "spool"),  // a message on its way to a mail server
+    ("message", "text"),   // a unique-id is shown escaped
+    ("net", "credential"), // the login of a proxy
+    ("net", "filesystem"), // so may a certificate's
+    ("net", "process"),
     ("oauth", "credential"), // the secret of a client
     ("net", "threads"),
     ("oauth", "net"),

@@ -12,6 +12,7 @@ use crate::deliver::maildir::Maildir;
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
 use crate::failure::{Class, Failure, describe, paragraph};
+use crate::filesystem::{self, Accepts};
 use crate::log;
 use crate::net::TlsMode;
 use crate::oauth::Grant;
@@ -42,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     }
     for account in &config.accounts {
         if let Some(SecretSource::File(path)) = account.credential.source()
-            && let Err(error) = std::fs::File::open(path)
+            && let Err(error) = filesystem::read(path, 0, Accepts::File)
         {
             output::say(&format!("note: account {}: password file {}: {error}", account.name, path.display()));
         }
@@ -57,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         return 0;
     }
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    super::block_on(connect_all(config)).map_or(0, Class::exit_code)
+    super::block_on_until_signal(connect_all(config)).map_or(0, Class::exit_code)
 }
 
 fn tls(mode: TlsMode) -> &'static str {

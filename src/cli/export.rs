@@ -39,7 +39,7 @@ pub(super) fn run(choice: &Choice, folder: Option<&Path>, config: &Config) -> u8
     }
     log::start_command(tracing::Level::WARN, false, io::stderr);
     let mut files = Files { account: &choice.account, folder, open: None };
-    match super::block_on(poll::export(account, &wanted, &mut files)) {
+    match super::block_on_until_signal(poll::export(account, &wanted, &mut files)) {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(exported) if exported.len() < wanted.len() => {
             let missing = wanted.difference(&exported).map(MessageKey::to_string).collect::<Vec<_>>().join(", ");

@@ -18,6 +18,7 @@ use crate::failure::Class;
 use crate::log;
 use crate::message::Name;
 use crate::poll::{Account, Context, Outcome, Progress, Report, Summary};
+use crate::process;
 use crate::store::StoreError;
 
 /// Arguments of `fetch`.
@@ -146,6 +147,7 @@ async fn stop_on_signal(cancel: CancellationToken, bars: Bars) {
         _ = signals.next() => {}
         () = limit => {}
     }
+    process::end_all();
     // Nothing is lost: what is not recorded is fetched again, what is staged is finished.
     std::process::exit(i32::from(Class::TryLater.exit_code()));
 }

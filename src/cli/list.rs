@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     let Some(account) = accounts.first() else { return 0 };
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    match super::block_on(look(account, config)) {
+    match super::block_on_until_signal(look(account, config)) {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(inventory) => {
             let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing()[step.index]));

@@ -5,6 +5,7 @@
 //! shown.  A running service notices by itself.
 
 use std::io::{BufRead, IsTerminal, Read};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use crate::failure::Class;
 use crate::log;
 use crate::oauth::{Grant, Listener, OAuthError};
 use crate::poll::unix_now;
+use crate::process;
 
 /// Octets of a line that is pasted.
 const LINE_LIMIT: u64 = 64 * 1024;
@@ -158,8 +160,11 @@ async fn by_device(grant: &Grant) -> Result<(), OAuthError> {
 /// Starts the user's browser; whether it was found.
 fn start_browser(url: &str) -> bool {
     let mut command = Command::new(OPENER);
-    // Ours is switched off (net::environment_for_openssl), which is not meant for others.
-    command.arg(url).env_remove("SSL_CERT_FILE").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    process::restore_environment(&mut command);
+    // It may become the browser itself, with pages that have nothing to do with us: it stays when we
+    // end, and no key of our terminal reaches it.
+    command.process_group(0);
     command.spawn().is_ok()
 }
 

@@ -26,8 +26,10 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, find_file};
+use crate::daemon::Signals;
+use crate::failure::Class;
 use crate::message::Name;
-use crate::threads;
+use crate::{process, threads};
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
@@ -198,10 +200,33 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
             // A resolver or a dead disk must not hold up the end.
             threads::settle(END_LIMIT);
             runtime.shutdown_timeout(END_LIMIT);
+            process::end_all();
             result
         }
         Err(error) => no_threads(&error.to_string()),
     }
+}
+
+/// The same for work that a signal may end at any time: commands that it has started end as well.
+fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
+    block_on(async {
+        let mut signals = Signals::of_command();
+        let signal = async {
+            match &mut signals {
+                Ok(signals) => signals.next().await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            result = work => result,
+            signal = signal => {
+                output::say(&format!("postrider: {}: not finished", signal.name()));
+                process::end_all();
+                std::process::exit(Class::TryLater.exit_code().into());
+            }
+        }
+    })
 }
 
 fn no_threads(cause: &str) -> ! {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Config;
 use crate::credential::SecretSource;
 use crate::deliver::Kind;
+use crate::filesystem;
 use crate::net::{Endpoint, Route};
 
 /// The folder beside the main file.
@@ -20,13 +21,16 @@ pub fn folder_of(main: &Path) -> PathBuf {
     absolute(&beside(main))
 }
 
+/// The files of that folder that count, whether or not they can be read; none if the folder cannot.
+pub fn fragments_of(folder: &Path) -> Vec<PathBuf> {
+    names(folder).unwrap_or_default().into_iter().map(|name| folder.join(name)).collect()
+}
+
 /// The files of a configuration, sound or not: the main one, then those of [`folder_of`] in the
 /// order in which they are read; absolute.
 pub fn files_of(main: &Path) -> Vec<PathBuf> {
-    let folder = folder_of(main);
     // A folder that cannot be read is an error when the configuration is loaded.
-    let names = names(&folder).unwrap_or_default();
-    std::iter::once(absolute(main)).chain(names.into_iter().map(|name| folder.join(name))).collect()
+    std::iter::once(absolute(main)).chain(fragments_of(&folder_of(main))).collect()
 }
 
 /// `conf.d`, named as the main file is.
@@ -37,6 +41,11 @@ pub(super) fn beside(main: &Path) -> PathBuf {
 /// The names of the files in a folder that are read: `*.toml`, not hidden (editors lock and save
 /// with hidden files), sorted by their octets.  No folder: none.
 pub(super) fn names(folder: &Path) -> io::Result<Vec<OsString>> {
+    let own = folder.to_owned();
+    filesystem::in_time(folder, filesystem::PATIENCE, move || names_now(&own))?
+}
+
+fn names_now(folder: &Path) -> io::Result<Vec<OsString>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,

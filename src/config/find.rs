@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Class, Failure};
+use crate::filesystem;
 
 /// The last place that is looked at.
 /// The configuration of the system's service.
@@ -73,7 +74,9 @@ pub fn find_file(
 /// Only a clear "no such file" counts as absent: a folder that may not be entered must not make
 /// another file the configuration.
 fn exists(path: &Path) -> bool {
-    path.try_exists().unwrap_or(true)
+    let own = path.to_owned();
+    // One that does not come in time is reported when it is opened, as well.
+    filesystem::in_time(path, filesystem::PATIENCE, move || own.try_exists()).flatten().unwrap_or(true)
 }
 
 #[cfg(test)]

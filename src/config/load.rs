@@ -1,16 +1,16 @@
 //! Reads the files of a configuration from the disk.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::files::{absolute, beside, names};
 use super::parse::{self, Access, Context, parse};
 use super::source::Source;
 use super::{Config, ConfigError};
+use crate::filesystem::{self, Accepts, ReadError};
 
 /// Octets of one file.  Ten thousand accounts need about two MiB.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -24,32 +24,38 @@ impl Config {
     /// # Errors
     /// A file cannot be read or used; the error lists everything that is wrong with all of them.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let folder = beside(path);
-        let mut left = TOTAL_LIMIT;
-        let main = Raw::read(path.to_owned(), Accepts::Any, &mut left);
-        let more: Vec<Raw> = match names(&folder) {
-            Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
-            // The folder stands for the files that it keeps from us.
-            Err(error) => vec![Raw::fault(folder, format!("cannot be read: {error}"))],
-        };
-        let more: Vec<parse::File<'_>> = more.iter().map(Raw::file).collect();
-        let main_path = absolute(path);
-        let context = Context {
-            folder: main_path.parent().unwrap_or(Path::new("/")),
-            environment: &|name| std::env::var_os(name),
-            check_files: &crate::net::check_files,
-        };
-        parse(&main.file(), &more, &context)
+        // The main file may be a pipe, as `-c <(...)` makes it.
+        load(path, Accepts::FileOrPipe)
+    }
+
+    /// Reads the configuration of a running service again.  A pipe has nothing more to give.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_again(path: &Path) -> Result<Config, ConfigError> {
+        load(path, Accepts::File)
     }
 }
 
-/// What a file may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Accepts {
-    /// The main file may be a pipe, as `-c <(...)` makes it.
-    Any,
-    /// To open another kind may take for ever.
-    File,
+fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
+    let folder = beside(path);
+    let mut left = TOTAL_LIMIT;
+    let main = Raw::read(path.to_owned(), main, &mut left);
+    let more: Vec<Raw> = match names(&folder) {
+        Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
+        // The folder stands for the files that it keeps from us.
+        Err(error) => vec![Raw::fault(folder, format!("cannot be read: {error}"))],
+    };
+    let digests = std::iter::once(&main).chain(&more).filter_map(Raw::digest).collect();
+    let more: Vec<parse::File<'_>> = more.iter().map(Raw::file).collect();
+    let main_path = absolute(path);
+    let context = Context {
+        folder: main_path.parent().unwrap_or(Path::new("/")),
+        environment: &|name| std::env::var_os(name),
+        check_files: &crate::net::check_files,
+        folder_of: &filesystem::Folder::of,
+    };
+    parse(&main.file(), &more, &context).map(|config| Config { digests, ..config })
 }
 
 /// The octets of a file, wiped after use.
@@ -68,6 +74,12 @@ impl Raw {
         Self { path, content: Err(message) }
     }
 
+    fn digest(&self) -> Option<(PathBuf, [u8; 32])> {
+        let (octets, access) = self.content.as_ref().ok()?;
+        let is_file = access.mode & libc::S_IFMT == libc::S_IFREG;
+        is_file.then(|| (absolute(&self.path), Sha256::digest(octets).into()))
+    }
+
     fn file(&self) -> parse::File<'_> {
         let (text, access) = match &self.content {
             Ok((octets, access)) => (text(octets), *access),
@@ -78,18 +90,8 @@ impl Raw {
 }
 
 fn content(path: &Path, accepts: Accepts, left: &mut u64) -> Result<(Zeroizing<Vec<u8>>, Access), String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    if accepts == Accepts::File && !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("is not a file".into());
-    }
-    let file = File::open(path).map_err(unreadable)?;
-    // Of the file that is open, not of its name: that may be another one by now.
-    let metadata = file.metadata().map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err("is a folder, not a file".into());
-    }
-    let mut octets = Zeroizing::new(Vec::new());
-    file.take(SIZE_LIMIT.min(*left) + 1).read_to_end(&mut octets).map_err(unreadable)?;
+    let read = filesystem::read(path, SIZE_LIMIT.min(*left), accepts);
+    let filesystem::Content { octets, metadata } = read.map_err(|error: ReadError| error.to_string())?;
     let length = octets.len() as u64;
     if length > SIZE_LIMIT {
         return Err(format!("is longer than {} MiB", SIZE_LIMIT >> 20));

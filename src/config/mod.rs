@@ -39,13 +39,14 @@ mod table;
 mod tests;
 mod units;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::deliver::Destination;
 use crate::poll::Account;
 
-pub use files::{files_of, folder_of};
+pub use files::{files_of, folder_of, fragments_of};
 pub use find::{FindError, find_file};
 pub use keys::{Absent, KEYS, Key, Section};
 pub use problem::{ConfigError, Place, Problem, Weight};
@@ -57,6 +58,8 @@ pub struct Config {
     pub file: PathBuf,
     /// Every file that was read, the main one first; absolute.
     pub files: Vec<PathBuf>,
+    /// What was read of each that is a regular file: its SHA-256.
+    pub digests: BTreeMap<PathBuf, [u8; 32]>,
     /// `conf.d` beside the main file, whether or not it is there; absolute.
     pub folder: PathBuf,
     /// The accounts, in the order of the files.

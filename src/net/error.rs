@@ -113,6 +113,8 @@ pub enum NetError {
         path: PathBuf,
         /// What is wrong with it.
         cause: String,
+        /// It did not come in time, and may the next time.
+        is_late: bool,
     },
     /// A step took longer than it may.
     #[error("{step}: no answer within {} s", limit.as_secs_f32())]
@@ -174,6 +176,7 @@ impl Failure for NetError {
     fn class(&self) -> Class {
         match self {
             _ if self.is_shortage() => Class::TryLater,
+            NetError::File { is_late: true, .. } => Class::TryLater,
             NetError::File { .. }
             | NetError::CommandStart { .. }
             | NetError::Proxy { fault: ProxyFault::Password(_) | ProxyFault::Field(_), .. } => Class::Configuration,
@@ -222,6 +225,7 @@ impl Failure for NetError {
                      set tls-pin = \"sha256:{found}\"."
                 )
             }
+            NetError::File { is_late: true, .. } => "Is it on a network disk that hangs?".into(),
             NetError::File { .. } => "Mend or replace the file.".into(),
             NetError::Timeout { .. } => "Check the server and the network; `timeout` sets how long to wait.".into(),
         };

@@ -2,19 +2,15 @@
 //!
 //! Text around the blocks, a byte order mark and CRLF are no fault.  A block without its end is none.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::NetError;
+use crate::filesystem::{self, Accepts, ReadError};
 
 /// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
 const FILE_LIMIT: u64 = 16 << 20;
-
-/// Room beyond a file's length, so that its end is found without moving what was read.
-const SPARE: u64 = 64;
 
 /// What some editors put at the beginning of a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -78,14 +74,8 @@ fn label<'f>(line: &'f [u8], boundary: &str) -> Option<&'f str> {
 /// # Errors
 /// [`NetError::File`] if it cannot be read or is too long.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
-    let whole = || {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len().min(FILE_LIMIT);
-        let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(length + SPARE).unwrap_or(0)));
-        file.take(FILE_LIMIT + 1).read_to_end(&mut octets)?;
-        Ok(octets)
-    };
-    let octets = whole().map_err(|error: std::io::Error| bad(path, format!("cannot be read: {error}")))?;
+    let read = filesystem::read(path, FILE_LIMIT, Accepts::File);
+    let octets = read.map_err(|error| unread(path, &error))?.octets;
     match octets.len() as u64 > FILE_LIMIT {
         true => Err(bad(path, "is longer than 16 MiB")),
         false => Ok(octets),
@@ -94,7 +84,12 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
 
 /// What is wrong with a file.
 pub(super) fn bad(path: &Path, cause: impl Into<String>) -> NetError {
-    NetError::File { path: path.to_owned(), cause: cause.into() }
+    NetError::File { path: path.to_owned(), cause: cause.into(), is_late: false }
+}
+
+/// A file that was not read.
+fn unread(path: &Path, error: &ReadError) -> NetError {
+    NetError::File { path: path.to_owned(), cause: error.to_string(), is_late: error.is_late() }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use native_tls::Certificate;
 
+use crate::process;
+
 /// Where systems keep their authorities in one file, in the order of how common they are.
 const BUNDLES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -19,19 +21,17 @@ const BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// What `SSL_CERT_FILE` said before it was switched off.
-static FROM_ENVIRONMENT: OnceLock<Option<PathBuf>> = OnceLock::new();
 static ROOTS: OnceLock<Vec<Certificate>> = OnceLock::new();
 
 /// Remembers the user's own bundle before OpenSSL's variable is overwritten.
 pub(super) fn remember_environment() {
-    let _ = FROM_ENVIRONMENT.set(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from));
+    process::remember("SSL_CERT_FILE");
 }
 
 /// The authorities of the system, or of `SSL_CERT_FILE`.
 pub(super) fn system() -> &'static [Certificate] {
     ROOTS.get_or_init(|| {
-        let own = FROM_ENVIRONMENT.get().cloned().flatten();
+        let own = process::variable("SSL_CERT_FILE").map(PathBuf::from);
         let candidates = own.into_iter().chain(BUNDLES.map(PathBuf::from));
         let bundle = candidates.filter_map(|path| std::fs::read(path).ok()).next();
         bundle.and_then(|pem| Certificate::stack_from_pem(&pem).ok()).unwrap_or_default()

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::stream::Tapped;
 use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, identity, pem, roots};
+use crate::threads;
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
 /// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
@@ -26,7 +27,14 @@ pub fn check_files(trust: &Trust) -> Result<(), NetError> {
 }
 
 pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<TlsStream<Tapped>, NetError> {
-    let connector = TlsConnector::from(builder(&endpoint.trust)?);
+    let trust = endpoint.trust.clone();
+    // It reads files.
+    let builder = threads::run(move || builder(&trust)).await.unwrap_or_else(|error| {
+        // As the system says it, so that it counts as a shortage.
+        let source = std::io::Error::new(std::io::ErrorKind::WouldBlock, error.to_string());
+        Err(NetError::Resolve { host: endpoint.shown(), source })
+    })?;
+    let connector = TlsConnector::from(builder);
     let host = endpoint.shown();
     let mut stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
     if let Some(pin) = &endpoint.trust.pin {
@@ -187,9 +195,14 @@ mod tests {
 
     #[test]
     fn a_file_without_an_end_is_not_read_for_ever() {
-        let trust = Trust { ca_file: Some("/dev/zero".into()), ..Trust::default() };
-        let text = check_files(&trust).expect_err("no certificate").to_string();
-        assert!(text.contains("longer than 16 MiB"), "{text}");
+        let dir = tempfile::tempdir().expect("a directory");
+        let large = dir.path().join("large");
+        std::fs::File::create(&large).and_then(|file| file.set_len(1 << 40)).expect("a file of a terabyte");
+        for (path, want) in [("/dev/zero".into(), "is a device, not a file"), (large, "is longer than 16 MiB")] {
+            let trust = Trust { ca_file: Some(path), ..Trust::default() };
+            let text = check_files(&trust).expect_err("no certificate").to_string();
+            assert!(text.contains(want), "{text}");
+        }
     }
 
     #[test]

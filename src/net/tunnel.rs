@@ -1,28 +1,40 @@
 //! A connection that a command makes (`connect-command`): its standard input and output.
 //!
-//! There is no shell, and the environment is small.  The command has a process group of its own,
-//! all of which is killed when the connection is dropped.  What it writes to standard error is
+//! There is no shell, and the environment is small.  The command is killed with all that it has
+//! started when the connection is dropped, or when it ends.  What it writes to standard error is
 //! read, so that it never waits for us, and the last line is told if it ends by itself.
 
 use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Sleep, sleep};
 
 use super::NetError;
 use crate::credential::ended;
+use crate::process::{self, Rest, Running};
 use crate::text;
 
 /// What a command gets of our environment: enough to find programs, keys and an agent.
-const ENVIRONMENT: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "SSH_AUTH_SOCK"];
+const ENVIRONMENT: [&str; 11] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
 
 /// Time between the end of its output and that of the command, to learn how it ended.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,7 +49,7 @@ pub(super) type Epitaph = Arc<OnceLock<String>>;
 #[derive(Debug)]
 pub(super) struct Tunnel {
     program: String,
-    child: Child,
+    child: Running,
     input: Option<ChildStdin>,
     output: ChildStdout,
     errors: Option<ChildStderr>,
@@ -56,24 +68,22 @@ impl Tunnel {
     pub(super) fn start(argv: &[String]) -> Result<Self, NetError> {
         let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
         let failed = |source| NetError::CommandStart { program: program.to_owned(), source };
-        let kept = ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        let mut child = Command::new(program)
+        let kept = ENVIRONMENT.iter().filter_map(|name| Some((name, process::variable(name)?)));
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .env_clear()
             .envs(kept)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(failed)?;
+            .stderr(Stdio::piped());
+        let mut child = Running::start(&mut command, Rest::Killed).map_err(failed)?;
         let missing = || failed(io::ErrorKind::BrokenPipe.into());
         Ok(Self {
             program: program.to_owned(),
-            input: Some(child.stdin.take().ok_or_else(missing)?),
-            output: child.stdout.take().ok_or_else(missing)?,
-            errors: child.stderr.take(),
+            input: Some(child.input().ok_or_else(missing)?),
+            output: child.output().ok_or_else(missing)?,
+            errors: child.errors(),
             child,
             said: Vec::new(),
             status: None,
@@ -108,7 +118,7 @@ impl Tunnel {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         self.drain(cx);
         if self.status.is_none()
-            && let Poll::Ready(Ok(status)) = pin!(self.child.wait()).poll(cx)
+            && let Poll::Ready(Ok(status)) = self.child.poll_wait(cx)
         {
             self.status = Some(status);
         }
@@ -160,17 +170,6 @@ impl AsyncWrite for Tunnel {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().input = None;
         Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Tunnel {
-    /// Kills the whole group; the runtime kills and collects the command itself.
-    fn drop(&mut self) {
-        // Until it is collected, nobody else has its number.
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
     }
 }
 

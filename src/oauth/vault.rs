@@ -31,6 +31,9 @@ const LOCK_LIMIT: Duration = Duration::from_secs(45);
 /// The folder of the files that tell of a sign-in.
 const STAMPS: &str = ".sign-in";
 
+/// No link of somebody's is followed, and nothing that is no file is waited for.
+const NOT_ELSEWHERE: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
 /// How often a lock is tried: the kernel does not tell.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -90,7 +93,7 @@ impl Vault {
     pub(super) fn read(&self) -> Result<Option<Tokens>, OAuthError> {
         let path = self.path();
         let failed = |source| OAuthError::File { path: path.clone(), source };
-        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path) {
+        let file = match OpenOptions::new().read(true).custom_flags(NOT_ELSEWHERE).open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(failed)?,
         };
@@ -140,7 +143,7 @@ impl Vault {
 
     fn open_lock(&self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        options.read(true).write(true).mode(0o600).custom_flags(NOT_ELSEWHERE);
         match options.clone().create_new(true).open(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(path),
             made => made.and_then(|file| self.give(&file).map(|()| file)),

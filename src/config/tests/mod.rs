@@ -13,6 +13,7 @@ use std::path::Path;
 
 use super::parse::{Access, Context, File};
 use super::{Config, ConfigError, parse};
+use crate::filesystem::Folder;
 use crate::net::NetError;
 
 /// The destination that the tests' accounts deliver to.
@@ -46,10 +47,11 @@ fn parse_files(files: &[File<'_>]) -> Result<Config, ConfigError> {
         environment: &environment,
         check_files: &|trust| match &trust.ca_file {
             Some(path) if path.ends_with("bad.pem") => {
-                Err(NetError::File { path: path.clone(), cause: "holds no certificate".into() })
+                Err(NetError::File { path: path.clone(), cause: "holds no certificate".into(), is_late: false })
             }
             _ => Ok(()),
         },
+        folder_of: &|path| Folder::Unseen(path.to_owned()),
     };
     parse::parse(&files[0], &files[1..], &context)
 }

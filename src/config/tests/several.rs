@@ -236,10 +236,10 @@ fn a_file_of_the_folder_that_cannot_be_read_is_an_error_and_the_others_are_judge
     for (name, message) in [
         ("a.toml:2:8", "`port` takes"),
         ("b.toml", "cannot be read: No such file"),
-        ("c.toml", "is not a file"),
+        ("c.toml", "is a folder, not a file"),
         ("d.toml:1:6", "invalid basic string"),
         ("e.toml", "is not in UTF-8: line 1, column 1"),
-        ("f.toml", "is not a file"),
+        ("f.toml", "is a FIFO, not a file"),
     ] {
         let start = format!("{}: {message}", at(name).display());
         assert!(found.iter().any(|problem| problem.starts_with(&start)), "{start}\n{error}");

@@ -1,22 +1,29 @@
 //! The configuration of a running service: taken in at the start and at each reload.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::super::latch::fingerprint;
 use super::super::{Outlets, outlets};
 use super::Service;
-use crate::config::Config;
+use crate::config::{Config, Problem, files_of};
 use crate::failure::describe;
+use crate::filesystem;
 use crate::message::Name;
 use crate::poll::{self, Account, unix_now};
 use crate::reload::Watched;
 use crate::schedule::{Event, Limits, Memory, Timing};
 use crate::status::AccountStatus;
-use crate::{log, notify, threads};
+use crate::{log, notify};
+
+/// Each file has a time of its own; this is for many of them together.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 impl Service {
     /// Takes the configuration's accounts in; gives the event for the schedule.
@@ -58,44 +65,55 @@ impl Service {
         Event::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
     }
 
-    /// Reads the configuration again.  A broken one changes nothing but the status.
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub(super) async fn reload(&mut self, cause: &str) -> Result<(), String> {
-        notify::reloading();
-        let file = self.config.file.clone();
-        let loaded = threads::run(move || Config::load(&file)).await;
-        let result = match loaded {
-            Ok(Ok(config)) => {
+    /// Has the configuration read again, beside the loop: it may lie on a disk that takes its time.
+    pub(super) fn reload(&mut self, cause: &'static str, answer: Option<Answer>) {
+        let wanted = self.reload.wanted.get_or_insert_with(|| Wanted { cause, answers: Vec::new() });
+        wanted.answers.extend(answer);
+        // What is being read may be older than what was asked for: then it is read once more.
+        if self.reload.loads.is_empty()
+            && let Some(wanted) = self.reload.wanted.take()
+        {
+            notify::reloading();
+            let file = self.config.file.clone();
+            self.reload.loads.spawn(async move { (load(file).await, wanted) });
+        }
+    }
+
+    /// Takes in what was read.  A broken configuration changes nothing but the status.
+    pub(super) fn loaded(&mut self, (loaded, wanted): (Result<Config, Broken>, Wanted)) -> Event {
+        let cause = wanted.cause;
+        let (result, more) = match loaded {
+            Ok(config) => {
                 self.adopt(config, cause);
-                Ok(())
+                (Ok(()), Vec::new())
             }
-            Ok(Err(problems)) => {
-                for problem in problems.problems() {
-                    warn!("not-reloaded: {}", problem.on_one_line());
+            Err(broken) => {
+                for line in &broken.lines {
+                    warn!("not-reloaded: {line}");
                 }
                 warn!("not-reloaded: {cause}; the running configuration is kept");
-                Err(problems.to_string())
+                (Err(broken.text), broken.files)
             }
-            Err(failure) => Err(failure.to_string()),
         };
         self.board().service.config_error = result.as_ref().err().cloned();
         let event = if result.is_ok() { self.configure() } else { Event::Tick };
         self.step(event);
         self.check_refused();
-        let list = match &result {
-            Ok(()) => watched(&self.config),
-            // What a broken configuration names must be watched for its mending.
-            Err(_) => {
-                let mut list = watched(&self.config);
-                list.files.extend(crate::config::files_of(&self.config.file));
-                list
-            }
-        };
+        let mut list = watched(&self.config);
+        if result.is_err() {
+            // What is there is known to be broken, until it changes.
+            list.read.clear();
+        }
+        list.files.extend(more);
         let _ = self.lists.send(list);
+        for answer in wanted.answers {
+            let _ = answer.send(result.clone());
+        }
+        if let Some(next) = self.reload.wanted.take() {
+            self.reload(next.cause, None);
+        }
         notify::ready(&self.headline());
-        result
+        Event::Tick
     }
 
     /// Makes a new configuration the running one.
@@ -164,6 +182,54 @@ impl Service {
     }
 }
 
+/// Who has asked for a reload hears what came of it.
+type Answer = oneshot::Sender<Result<(), String>>;
+
+/// Readings of the configuration.
+#[derive(Default)]
+pub(super) struct Reload {
+    /// At most one.
+    pub(super) loads: JoinSet<(Result<Config, Broken>, Wanted)>,
+    /// What was asked for since that one began.
+    wanted: Option<Wanted>,
+}
+
+/// A reload that somebody wants.
+pub(super) struct Wanted {
+    cause: &'static str,
+    answers: Vec<Answer>,
+}
+
+/// A configuration that cannot be used.
+pub(super) struct Broken {
+    /// Each fault by itself.
+    lines: Vec<String>,
+    /// All of them.
+    text: String,
+    /// Its files, which must be watched for its mending.
+    files: Vec<PathBuf>,
+}
+
+async fn load(file: PathBuf) -> Result<Config, Broken> {
+    let whole = PathBuf::from(format!("the configuration {}", file.display()));
+    let load = {
+        let file = file.clone();
+        move || {
+            // Before: what comes meanwhile is a change.
+            let files = files_of(&file);
+            Config::load_again(&file).map_err(|problems| Broken {
+                lines: problems.problems().iter().map(Problem::on_one_line).collect(),
+                text: problems.to_string(),
+                files,
+            })
+        }
+    };
+    filesystem::in_time_async(&whole, LOAD_LIMIT, load).await.unwrap_or_else(|error| {
+        let text = format!("{}: cannot be read: {error}", file.display());
+        Err(Broken { lines: vec![text.clone()], text, files: vec![file] })
+    })
+}
+
 pub(super) fn watched(config: &Config) -> Watched {
     // What is not there cannot be watched, and somebody may sign in later.
     if let Some(grant) = config.accounts.iter().find_map(|account| account.credential.grant())
@@ -171,7 +237,7 @@ pub(super) fn watched(config: &Config) -> Watched {
     {
         warn!("{}", describe(&error));
     }
-    Watched { files: config.watched(), folder: config.folder.clone() }
+    Watched { files: config.watched(), folder: config.folder.clone(), read: config.digests.clone() }
 }
 
 pub(super) fn limits(config: &Config) -> Limits {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use configuration::{limits, watched};
+use configuration::{Reload, limits, watched};
 use outcome::verdict;
 
 use super::latch::fingerprint;
@@ -112,6 +112,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
         remembered: HashMap::new(),
         damaged: None,
         lists,
+        reload: Reload::default(),
     };
     service.run(signals, notes, changes).await
 }
@@ -145,6 +146,7 @@ struct Service {
     /// The database was found damaged: only the next start can make a new one.
     damaged: Option<StoreError>,
     lists: watch::Sender<Watched>,
+    reload: Reload,
 }
 
 impl Service {
@@ -172,26 +174,27 @@ impl Service {
                         break;
                     }
                     Signal::Hangup => {
-                        let _ = self.reload("SIGHUP").await;
+                        self.reload("SIGHUP", None);
                         Event::Tick
                     }
                     Signal::User1 => self.poll_for(Vec::new(), None),
                 },
                 Some(ended) = self.polls.join_next() => self.ended(ended),
                 Some(Ok((name, secret))) = self.checks.join_next() => self.checked(name, secret),
+                Some(Ok(loaded)) = self.reload.loads.join_next() => self.loaded(loaded),
                 Some(note) = notes.recv() => match note {
                     Note::Stop => {
                         info!("asked to stop: finishing what is in flight");
                         break;
                     }
                     Note::Reload(answer) => {
-                        let _ = answer.send(self.reload("asked to").await);
+                        self.reload("asked to", Some(answer));
                         Event::Tick
                     }
                     Note::Poll { accounts, results } => self.poll_for(accounts, results),
                 },
                 Some(()) = changes.recv() => {
-                    let _ = self.reload("a file has changed").await;
+                    self.reload("a file has changed", None);
                     Event::Tick
                 }
                 () = tick(watchdog.as_mut()) => {

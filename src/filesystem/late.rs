@@ -1,0 +1,199 @@
+//! Work on the file system that must not hold up whoever asks for it.
+//!
+//! A system call on a network disk that is gone does not come back, and nothing can end it.  So it is
+//! made by a thread of its own, which is left behind when it takes too long.  Each name leaves one such
+//! thread at most: until it comes back, the next who asks for that name is refused at once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+/// Time for the disk: one that spins up needs some seconds, a network disk is retried after more.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same while another name is late: there may be thousands on one disk.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The work needs little; thousands of threads may be left.
+const STACK_OCTETS: usize = 256 * 1024;
+
+/// How many threads are left at each name.
+static LEFT: Mutex<BTreeMap<PathBuf, usize>> = Mutex::new(BTreeMap::new());
+
+/// Nothing came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing came within {} s", limit.as_secs())]
+pub struct Late {
+    /// The time that it had.
+    pub limit: Duration,
+}
+
+/// Does `work` at a name and waits for it, but not for ever.
+///
+/// # Errors
+/// [`Late`] as an [`io::Error`] of the kind `TimedOut`, or the system gives no thread.
+pub fn in_time<T: Send + 'static>(
+    name: &Path,
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (deliver, result) = mpsc::sync_channel(1);
+    let (mut ticket, limit) = start(name, patience, work, move |made| drop(deliver.send(made)))?;
+    let made = result.recv_timeout(limit).map_err(|_| late(limit))?;
+    ticket.is_done = true;
+    Ok(made)
+}
+
+/// The same without a thread that waits.
+///
+/// # Errors
+/// As [`in_time`].
+pub async fn in_time_async<T: Send + 'static>(
+    name: &Path,
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (deliver, result) = tokio::sync::oneshot::channel();
+    let (mut ticket, limit) = start(name, patience, work, move |made| drop(deliver.send(made)))?;
+    let made = tokio::time::timeout(limit, result).await.map_err(|_| late(limit))?;
+    ticket.is_done = true;
+    made.map_err(|_| io::Error::other("the reading of it has panicked"))
+}
+
+fn late(limit: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, Late { limit })
+}
+
+fn start<T: Send + 'static>(
+    name: &Path,
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+    deliver: impl FnOnce(T) + Send + 'static,
+) -> io::Result<(Ticket, Duration)> {
+    let limit = {
+        let left = left();
+        if left.contains_key(name) {
+            return Err(late(patience));
+        }
+        if left.is_empty() || patience > PATIENCE { patience } else { patience.min(LITTLE_PATIENCE) }
+    };
+    let work_at = Arc::new(WorkAt { name: name.to_owned(), stage: Mutex::new(Stage::Running) });
+    let ended = Ended(Arc::clone(&work_at));
+    let thread = std::thread::Builder::new().name("file".into()).stack_size(STACK_OCTETS);
+    thread.spawn(move || {
+        // Also where the work panics.
+        let _ended = ended;
+        deliver(work());
+    })?;
+    Ok((Ticket { work_at, is_done: false }, limit))
+}
+
+/// One piece of work, known to the thread that does it and to whoever waits for it.
+struct WorkAt {
+    name: PathBuf,
+    stage: Mutex<Stage>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    /// Nobody waits any more.
+    Left,
+    Ended,
+}
+
+/// Held by whoever waits.
+struct Ticket {
+    work_at: Arc<WorkAt>,
+    is_done: bool,
+}
+
+impl Drop for Ticket {
+    /// Whoever gives up, for whatever reason, leaves the thread behind.
+    fn drop(&mut self) {
+        let mut stage = self.work_at.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_done && *stage == Stage::Running {
+            *stage = Stage::Left;
+            *left().entry(self.work_at.name.clone()).or_default() += 1;
+        }
+    }
+}
+
+/// Held by the thread.
+struct Ended(Arc<WorkAt>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let mut stage = self.0.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stage == Stage::Left {
+            let mut left = left();
+            if let Some(count) = left.get_mut(&self.0.name) {
+                *count -= 1;
+                if *count == 0 {
+                    left.remove(&self.0.name);
+                }
+            }
+        }
+        *stage = Stage::Ended;
+    }
+}
+
+fn left() -> MutexGuard<'static, BTreeMap<PathBuf, usize>> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    /// Work that ends when the sender is dropped, at a name of its own.
+    fn stuck(name: &Path) -> (mpsc::Sender<()>, io::Result<u8>) {
+        let (release, released) = mpsc::channel::<()>();
+        let work = move || {
+            let _ = released.recv();
+            1
+        };
+        (release, in_time(name, SHORT, work))
+    }
+
+    fn is_late<T>(result: &io::Result<T>) -> bool {
+        matches!(result, Err(error) if error.kind() == io::ErrorKind::TimedOut)
+    }
+
+    /// Waits for a thread that was left behind to end.
+    fn until_free(name: &Path) {
+        while left().contains_key(name) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_does_not_come_back_leaves_one_thread_and_is_asked_again_once_that_has_ended() {
+        let name = Path::new("/late/one");
+        let (release, result) = stuck(name);
+        assert!(is_late(&result));
+        let again = in_time(name, PATIENCE, || panic!("no second thread"));
+        assert!(is_late::<u8>(&again));
+        assert!(matches!(in_time(Path::new("/late/other"), PATIENCE, || 2), Ok(2)), "another name is not held up");
+        drop(release);
+        until_free(name);
+        assert!(matches!(in_time(name, PATIENCE, || 3), Ok(3)));
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_earlier_leaves_the_thread_behind_as_well() {
+        let name = Path::new("/late/dropped");
+        let (release, released) = mpsc::channel::<()>();
+        let work = move || released.recv().is_ok();
+        let given_up = tokio::time::timeout(SHORT, in_time_async(name, PATIENCE, work)).await;
+        assert!(given_up.is_err());
+        assert!(is_late(&in_time_async(name, PATIENCE, || true).await));
+        drop(release);
+        until_free(name);
+        assert!(in_time_async(name, PATIENCE, || ()).await.is_ok());
+    }
+}
