@@ -193,8 +193,8 @@ impl Watch {
     async fn follow(&mut self, watched: &Watched) {
         let Some(watcher) = &mut self.watcher else { return };
         let watched = watched.clone();
-        let found = tokio::task::spawn_blocking(move || folders(&watched)).await;
-        let (wanted, mut complete) = found.unwrap_or_default();
+        // Without a thread, what was followed before is followed on.
+        let Ok((wanted, mut complete)) = threads::run(move || folders(&watched)).await else { return };
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }

@@ -14,6 +14,7 @@ mod support;
 mod unique_ids;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use support::*;
 

@@ -7,10 +7,11 @@ use toml::de::DeValue;
 
 use super::nearest::did_you_mean;
 use super::oauth::Providers;
-use super::parse::Placed;
+use super::parse::{Context, Placed};
 use super::problems::Problems;
 use super::table::{At, Entry, Table};
 use crate::deliver::{Destination, Kind};
+use crate::filesystem::Folder;
 use crate::net::{NetError, TlsMode, Trust};
 use crate::poll::Account;
 
@@ -20,13 +21,13 @@ pub(super) fn run(
     accounts: &[Placed<'_, Account>],
     destinations: &[Placed<'_, Destination>],
     defaults: Option<Table<'_>>,
-    check_files: &dyn Fn(&Trust) -> Result<(), NetError>,
+    context: &Context<'_>,
 ) {
     let used = check_deliver(problems, accounts, destinations, defaults);
     for unused in destinations.iter().filter(|placed| !used.contains(placed.name.as_str())) {
         problems.warning(&unused.name_at, format!("no account delivers to `{}`", unused.name));
     }
-    refuse_shared_maildirs(problems, destinations);
+    refuse_shared_maildirs(problems, destinations, context.folder_of);
     warn_of_twins(problems, accounts);
     warn_of_clear_text(problems, accounts, defaults);
     let of_accounts = accounts.iter().filter_map(|placed| {
@@ -41,7 +42,7 @@ pub(super) fn run(
     for (trust, tables, at) in of_accounts.chain(of_destinations) {
         // Ten thousand accounts share one file: it is read once.
         if checked.insert((&trust.ca_file, &trust.client_certificate)) {
-            check_trust(problems, trust, tables, at, check_files);
+            check_trust(problems, trust, tables, at, context.check_files);
         }
     }
 }
@@ -117,18 +118,23 @@ fn strings<'t>(entry: &Entry<'t>) -> Vec<(&'t str, At)> {
 }
 
 /// Two destinations in one folder would not know of each other's messages.
-fn refuse_shared_maildirs(problems: &mut Problems<'_>, destinations: &[Placed<'_, Destination>]) {
-    let mut folders: HashMap<&Path, &str> = HashMap::new();
+fn refuse_shared_maildirs(
+    problems: &mut Problems<'_>,
+    destinations: &[Placed<'_, Destination>],
+    folder_of: &dyn Fn(&Path) -> Folder,
+) {
+    let mut folders: HashMap<Folder, &str> = HashMap::new();
     for placed in destinations {
         let Some(Destination { kind: Kind::Maildir(settings), .. }) = &placed.value else { continue };
-        match folders.get(settings.path.as_path()) {
+        let folder = folder_of(&settings.path);
+        match folders.get(&folder) {
             Some(first) => {
                 let at = placed.table.entry("path").map_or(placed.name_at.clone(), |entry| entry.at());
                 let message = format!("`{}` and `{first}` are the same folder; one destination is enough", placed.name);
                 problems.error(&at, message);
             }
             None => {
-                folders.insert(&settings.path, placed.name.as_str());
+                folders.insert(folder, placed.name.as_str());
             }
         }
     }

@@ -24,6 +24,7 @@ use super::reader::Reader;
 use super::table::{At, MAIN, Table};
 use super::{Config, account, crosscheck, destination};
 use crate::deliver::Destination;
+use crate::filesystem::Folder;
 use crate::message::Name;
 use crate::net::{NetError, Trust};
 use crate::poll::Account;
@@ -72,6 +73,8 @@ pub(super) struct Context<'c> {
     pub(super) environment: &'c dyn Fn(&str) -> Option<OsString>,
     /// Looks at files of certificates and keys.
     pub(super) check_files: &'c dyn Fn(&Trust) -> Result<(), NetError>,
+    /// Looks which folder a Maildir's path leads to.
+    pub(super) folder_of: &'c dyn Fn(&Path) -> Folder,
 }
 
 /// An account or destination with the places that checks between several of them need.
@@ -156,7 +159,7 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
     let defaults = defaults(problems, &paths, *main, &providers.0);
     let accounts = accounts(problems, &paths, roots, defaults, &providers.0);
     let destinations = destinations(problems, &paths, roots);
-    crosscheck::run(problems, &accounts, &destinations, defaults, context.check_files);
+    crosscheck::run(problems, &accounts, &destinations, defaults, context);
     crosscheck::providers(problems, &providers, context.check_files);
     let state_dir = state_dir?;
     Some(Config {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::stream::Tapped;
 use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, identity, pem, roots};
+use crate::threads;
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
 /// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
@@ -28,9 +29,10 @@ pub fn check_files(trust: &Trust) -> Result<(), NetError> {
 pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<TlsStream<Tapped>, NetError> {
     let trust = endpoint.trust.clone();
     // It reads files.
-    let builder = tokio::task::spawn_blocking(move || builder(&trust));
-    let builder = builder.await.unwrap_or_else(|error| {
-        Err(NetError::Handshake { host: endpoint.shown(), cause: error.to_string(), fault: None })
+    let builder = threads::run(move || builder(&trust)).await.unwrap_or_else(|error| {
+        // As the system says it, so that it counts as a shortage.
+        let source = std::io::Error::new(std::io::ErrorKind::WouldBlock, error.to_string());
+        Err(NetError::Resolve { host: endpoint.shown(), source })
     })?;
     let connector = TlsConnector::from(builder);
     let host = endpoint.shown();

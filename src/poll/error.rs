@@ -71,6 +71,8 @@ pub enum DestinationError {
     Waiting(Arc<Lapse>),
     #[error("a message cannot be spooled in the state directory: {0}")]
     Spool(std::io::Error),
+    #[error("its folder is that of the destination {other} by another name")]
+    SameFolder { other: Name },
     #[error(transparent)]
     Thread(#[from] ThreadError),
 }
@@ -80,7 +82,7 @@ impl Failure for DestinationError {
         match self {
             DestinationError::Maildir(error) => error.is_shortage(),
             DestinationError::Smtp(error) => error.is_shortage(),
-            DestinationError::Waiting(_) => false,
+            DestinationError::Waiting(_) | DestinationError::SameFolder { .. } => false,
             DestinationError::Spool(error) => is_shortage(error),
             DestinationError::Thread(error) => error.is_shortage(),
         }
@@ -93,6 +95,7 @@ impl Failure for DestinationError {
             DestinationError::Waiting(lapse) => lapse.class(),
             DestinationError::Spool(_) if self.is_shortage() => Class::TryLater,
             DestinationError::Spool(_) => Class::LocalIo,
+            DestinationError::SameFolder { .. } => Class::Configuration,
             DestinationError::Thread(error) => error.class(),
         }
     }
@@ -104,6 +107,9 @@ impl Failure for DestinationError {
             DestinationError::Waiting(lapse) => lapse.advice(),
             DestinationError::Thread(error) => error.advice(),
             DestinationError::Spool(_) if self.is_shortage() => Some(SHORTAGE.into()),
+            DestinationError::SameFolder { .. } => {
+                Some("One destination is enough: give the other one a folder of its own.".into())
+            }
             DestinationError::Spool(_) => Some("Check the disk that holds the state directory.".into()),
         }
     }

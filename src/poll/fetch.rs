@@ -165,6 +165,7 @@ async fn open_sinks(account: &Account, context: &Context, deadline: Instant) -> 
     }
     let open = move || outlets.into_iter().zip(known).map(|(outlet, known)| Sink::open(outlet, known)).collect();
     let sinks: Vec<_> = threads::run_until(deadline, open).await?;
+    Sink::refuse_twins(&sinks);
     match sinks.iter().any(Sink::is_up) {
         true => Ok(sinks.into()),
         false => {

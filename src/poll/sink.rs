@@ -40,6 +40,17 @@ impl Sink {
         Self { outlet, place, maildir, failure }
     }
 
+    /// Of two that lead into one folder the second one is not used: it would get each message twice.
+    pub(super) fn refuse_twins(sinks: &[Self]) {
+        let identity = |sink: &Self| sink.maildir.as_ref().and_then(|maildir| maildir.identity().ok());
+        for (index, sink) in sinks.iter().enumerate().skip(1) {
+            let Some(own) = identity(sink) else { continue };
+            if let Some(first) = sinks[..index].iter().find(|first| identity(first) == Some(own)) {
+                sink.fail(DestinationError::SameFolder { other: first.place.destination.clone() });
+            }
+        }
+    }
+
     /// Whether it is a Maildir, open or not.
     pub(super) fn is_maildir(&self) -> bool {
         matches!(self.outlet.destination.kind, Kind::Maildir(_))

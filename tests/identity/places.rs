@@ -63,3 +63,42 @@ fn a_refusal_holds_for_the_place_that_refused() {
     program.run(&["fetch"]).assert_success();
     assert_eq!(taking.received().len(), 1);
 }
+
+#[test]
+fn one_folder_by_two_names_is_one_maildir() {
+    let server = MailboxServer::start(by_place(1..=2));
+    let program = Postrider::new();
+    std::fs::create_dir_all(program.path("x")).expect("made");
+    std::fs::create_dir_all(program.path("one")).expect("made");
+    std::os::unix::fs::symlink("one", program.path("link")).expect("linked");
+    std::os::unix::fs::symlink(program.home(), program.path("back")).expect("linked");
+    for second in ["link", "x/../one", "back/one", "back/link"] {
+        let account = mailbox(server.port(), "a", "deliver = [\"home\", \"two\"]");
+        program.config(&[account, destination("home", "one"), destination("two", second)].concat());
+        let said = program.run(&["check"]).assert_code(78).text();
+        assert!(said.contains("are the same folder"), "{second}: {said}");
+        program.run(&["fetch"]).assert_code(78);
+    }
+    assert_eq!(server.count("RETR"), 0);
+}
+
+#[test]
+fn a_folder_that_becomes_another_one_by_a_link_gets_nothing_twice() {
+    let server = MailboxServer::start(by_place(1..=2));
+    let program = Postrider::new();
+    let account = mailbox(server.port(), "a", "deliver = [\"home\", \"two\"]\ninterval = \"10s\"");
+    program.config(&[account, destination("home", "one"), destination("two", "two")].concat());
+    let mut service = program.spawn(&["run"]);
+    service.wait_until("both have it", Duration::from_secs(20), |_| {
+        program.path("two").exists() && count_messages(&program.path("two")) == 2
+    });
+    // Under the running service, which has no reason to read its configuration again.
+    std::fs::remove_dir_all(program.path("two")).expect("removed");
+    std::os::unix::fs::symlink("one", program.path("two")).expect("linked");
+    server.add(Message::wire("3", &wire(3)));
+    service.wait_until("it is told", Duration::from_secs(60), |service| service.stderr().contains("by another name"));
+    service.sigterm();
+    service.wait(Duration::from_secs(20));
+    assert_eq!(delivered(&program, "home").len() + delivered(&program, "one").len(), 3);
+    assert!(delivered(&program, "one").values().all(|copies| *copies == 1));
+}

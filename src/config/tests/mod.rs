@@ -13,6 +13,7 @@ use std::path::Path;
 
 use super::parse::{Access, Context, File};
 use super::{Config, ConfigError, parse};
+use crate::filesystem::Folder;
 use crate::net::NetError;
 
 /// The destination that the tests' accounts deliver to.
@@ -50,6 +51,7 @@ fn parse_files(files: &[File<'_>]) -> Result<Config, ConfigError> {
             }
             _ => Ok(()),
         },
+        folder_of: &|path| Folder::Unseen(path.to_owned()),
     };
     parse::parse(&files[0], &files[1..], &context)
 }

@@ -101,6 +101,15 @@ impl Maildir {
         })
     }
 
+    /// Device and inode of its folder, which no other one has, whatever it is called.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn identity(&self) -> io::Result<(u64, u64)> {
+        let status = rustix::fs::fstat(&self.root)?;
+        Ok((status.st_dev, status.st_ino))
+    }
+
     /// Its folder.
     pub fn path(&self) -> &Path {
         &self.path

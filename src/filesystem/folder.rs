@@ -1,0 +1,71 @@
+//! Which folder a path leads to, by whatever name.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::{PATIENCE, in_time};
+
+/// A folder: two paths that lead to one have the same, by links, bind mounts or `..`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Folder {
+    /// The nearest folder that is there, and what is missing below it.
+    There {
+        /// Device and inode.
+        at: (u64, u64),
+        /// Names that are still to be made.
+        missing: Vec<OsString>,
+    },
+    /// Nobody can look at it in time: its name has to do.
+    Unseen(PathBuf),
+}
+
+impl Folder {
+    /// The folder that a path leads to, whether or not it is there yet.
+    pub fn of(path: &Path) -> Self {
+        let own = path.to_owned();
+        in_time(path, PATIENCE, move || Self::look(&own)).unwrap_or_else(|_| Self::Unseen(path.to_owned()))
+    }
+
+    fn look(path: &Path) -> Self {
+        let mut missing = Vec::new();
+        let mut there = path;
+        loop {
+            if let Ok(metadata) = std::fs::metadata(there) {
+                missing.reverse();
+                return Self::There { at: (metadata.dev(), metadata.ino()), missing };
+            }
+            let (Some(parent), Some(Component::Normal(name))) = (there.parent(), there.components().next_back()) else {
+                return Self::Unseen(path.to_owned());
+            };
+            missing.push(name.to_owned());
+            there = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_known_by_whatever_name_it_has() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| Folder::of(&dir.path().join(name));
+        std::fs::create_dir_all(dir.path().join("mail/x")).expect("made");
+        std::os::unix::fs::symlink("mail", dir.path().join("link")).expect("linked");
+        for (one, other, same) in [
+            ("mail", "link", true),
+            ("mail", "mail/x/..", true),
+            ("mail/x", "link/x", true),
+            ("mail", "mail/x", false),
+            // Not there yet.
+            ("mail/new", "link/new", true),
+            ("mail/new/a", "link/new/a", true),
+            ("mail/new", "mail/other", false),
+            ("new", "mail/new", false),
+        ] {
+            assert_eq!(at(one) == at(other), same, "{one} {other}");
+        }
+    }
+}
