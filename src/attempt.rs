@@ -18,9 +18,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use crate::filesystem::{FileError, private};
 use boot::Boot;
 
+use crate::filesystem::{FileError, private};
 use crate::message::{MessageKey, Name, UNIQUE_ID_LIMIT};
 
 /// Octets before the flag.
