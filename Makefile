@@ -2,6 +2,7 @@
 # make check   everything that CI checks, against real servers
 # make torture every kill, failing call, cut connection, full disk and loss of power: 40 minutes; writes docs/torture.md
 # make fuzz    libFuzzer on every property of fuzz/, FUZZ_SECONDS=60 each
+# make soak    the service under trouble, with figures over time: half an hour; POSTRIDER_SOAK=1m tries it
 # make hostile every case of the hostile servers: a minute; writes docs/hostile.md
 # make bench   beside other fetchers against Dovecot, most of an hour; writes docs/bench.txt and docs/bench.svg
 # make bench-micro   the parts alone: a minute
@@ -45,7 +46,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test torture hostile fuzz fuzz-merge fmt lint doc sample man-lint bench bench-micro clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture soak hostile fuzz fuzz-merge fmt lint doc sample man-lint bench bench-micro clean install uninstall deb check-deb install-demo install-check toolchain
 
 all: build
 
@@ -83,6 +84,9 @@ fmt:
 lint:
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) metadata --manifest-path fuzz/Cargo.toml --format-version 1 --locked >/dev/null
+	$(CARGO) test --locked --test licences
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check licenses; \
+	else echo "cargo-deny is not installed: tests/licences.rs has to do"; fi
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
@@ -95,6 +99,10 @@ test:
 torture: install-check
 	POSTRIDER_TORTURE=long $(CARGO) test --locked --test torture -- --nocapture --test-threads=4
 	POSTRIDER_TORTURE=long $(CARGO) test --locked --test power_loss -- --nocapture
+
+# The service as it is shipped.  As root it runs as another user, whose threads can be limited.
+soak: toolchain
+	$(CARGO) test --release --locked --test soak
 
 # fuzz/README.md tells more.  `make check` has every property hold for the corpus (tests/fuzz_corpus.rs).
 fuzz: toolchain

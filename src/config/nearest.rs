@@ -42,12 +42,27 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// How many letters of `word` are wrong, if no more than `limit` are.
 pub(super) fn distance_within(word: &str, known: &str, limit: usize) -> Option<usize> {
-    // Measuring costs: words of another length, or without the letters, are out of reach.
-    let longer = known.len().abs_diff(word.len());
-    if longer > limit || known.chars().filter(|&c| !word.contains(c)).count() > limit {
+    // Measuring costs, and each word of a file is compared with every key: words of another length, or without
+    // the letters, are out of reach.
+    if known.len().abs_diff(word.len()) > limit {
+        return None;
+    }
+    let letters = letters(word);
+    if known.bytes().filter(|&octet| letters & bit(octet) == 0).count() > limit {
         return None;
     }
     Some(strsim::damerau_levenshtein(word, known)).filter(|&distance| distance <= limit)
+}
+
+/// The octets of a word, a bit for each; those that share one only cost a measurement.
+fn letters(word: &str) -> u64 {
+    word.bytes().fold(0, |letters, octet| letters | bit(octet))
+}
+
+/// Of small letters, digits and the hyphen, which the known words are made of, each has its own.
+fn bit(octet: u8) -> u64 {
+    let place = octet & 31;
+    1 << if octet.is_ascii_lowercase() { place } else { place | 32 }
 }
 
 /// The sentence's end that names it, or nothing.
@@ -58,6 +73,20 @@ pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_word_that_is_near_enough_is_passed_over() {
+        let known = ["host", "password-file", "xclient", "tls", "smtp1", "a-b"];
+        for word in ["hots", "ho", "xclient9", "pass-wordfile", "tl\u{df}", "smtp2", "p1", "5mtp1", "-ab", "TLS", ""] {
+            for (name, limit) in known.iter().flat_map(|name| (0..4).map(move |limit| (name, limit))) {
+                let measured = Some(strsim::damerau_levenshtein(word, name)).filter(|&distance| distance <= limit);
+                // Octets are counted before letters are: a word in another script may be passed over.
+                if word.is_ascii() || measured.is_none() {
+                    assert_eq!(distance_within(word, name, limit), measured, "{word} {name} {limit}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_misspelling_finds_its_word_and_another_word_finds_none() {

@@ -63,6 +63,8 @@ pub struct Exchange {
     challenges: usize,
     nonce: String,
     refusal: Option<String>,
+    /// The server has refused within SCRAM, or broken the rules: nothing that it says later counts.
+    over: bool,
 }
 
 enum State {
@@ -142,7 +144,7 @@ impl Exchange {
             (Mechanism::External, Proof::Certificate) => State::External(Some(Secret::new(username.into_bytes()))),
             _ => return Err(ExchangeError::Proof(name)),
         };
-        Ok(Self { mechanism, state, challenges: 0, nonce, refusal: None })
+        Ok(Self { mechanism, state, challenges: 0, nonce, refusal: None, over: false })
     }
 
     /// The mechanism.
@@ -173,6 +175,15 @@ impl Exchange {
     /// # Errors
     /// It is none that the mechanism allows; the exchange is to be cancelled.
     pub fn answer(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
+        if self.over {
+            return Err(self.fault("it goes on after the end".to_owned()));
+        }
+        let answered = self.answer_next(challenge);
+        self.over |= answered.is_err();
+        answered
+    }
+
+    fn answer_next(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         self.challenges += 1;
         if challenge.len() > CHALLENGE_LIMIT || self.challenges > CHALLENGES {
             return Err(self.fault("it says too much".to_owned()));
@@ -207,6 +218,7 @@ impl Exchange {
         // RFC 5802 §7: the server says no, and goes on to its -ERR.
         if let Some(error) = challenge.strip_prefix(b"e=") {
             self.refusal = Some(refusal::of_scram(error));
+            self.over = true;
             return Ok(empty());
         }
         let unproven = ExchangeError::Unproven(self.mechanism.sasl_name());
@@ -227,9 +239,10 @@ impl Exchange {
     /// # Errors
     /// It has not proven itself, where the mechanism makes it.
     pub fn finish(mut self) -> Result<(), ExchangeError> {
+        let name = self.mechanism.sasl_name();
         match &self.state {
+            State::ScramSha1(_) | State::ScramSha256(_) if self.over => Err(ExchangeError::Unproven(name)),
             State::ScramSha1(_) | State::ScramSha256(_) => {
-                let name = self.mechanism.sasl_name();
                 self.resume(SaslArg::Done).map(drop).map_err(|_| ExchangeError::Unproven(name))
             }
             _ => Ok(()),

@@ -5,6 +5,12 @@ use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
+
+use super::wait_until;
+
+/// A listener that was dropped lets its port go as soon as its thread has woken.
+const PORT_IS_FREED: Duration = Duration::from_secs(20);
 
 /// A listening port on 127.0.0.1.  Dropping it ends every connection.
 pub struct Listener {
@@ -24,17 +30,29 @@ impl Listener {
     /// Serves each connection on a thread; `serve` gets its number, from 0.  An
     /// error that `serve` gives back only ends the connection.
     pub fn start(serve: impl Fn(usize, Connection) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self::accept(true, move |number, stream| drop(serve(number, Connection::new(stream))))
+        Self::start_at(0, serve)
+    }
+
+    /// The same on a port that another listener has had.
+    pub fn start_at(port: u16, serve: impl Fn(usize, Connection) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self::accept(port, true, move |number, stream| drop(serve(number, Connection::new(stream))))
     }
 
     /// Serves each connection on a thread, as a bare socket whose only owner `serve` is: it can be
     /// reset, and ends when the client does, not when the listener is dropped.
     pub fn start_raw(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
-        Self::accept(false, move |_, stream| serve(stream))
+        Self::accept(0, false, move |_, stream| serve(stream))
     }
 
-    fn accept(keeps: bool, serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to a free port");
+    fn accept(port: u16, keeps: bool, serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
+        let mut bound = TcpListener::bind(("127.0.0.1", port));
+        wait_until("the port is free", PORT_IS_FREED, || {
+            if bound.is_err() {
+                bound = TcpListener::bind(("127.0.0.1", port));
+            }
+            bound.is_ok()
+        });
+        let listener = bound.expect("bind to the port");
         let port = listener.local_addr().expect("own address").port();
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (for_thread, serve) = (Arc::clone(&shared), Arc::new(serve));

@@ -15,6 +15,8 @@ pub struct Message {
     pub uid: Option<Vec<u8>>,
     /// What LIST and STAT say, if not the truth.
     pub listed_octets: Option<u64>,
+    /// What the test knows it by, whatever its unique-id and content are.
+    pub tag: usize,
     head: Vec<u8>,
     block: Vec<u8>,
     stuffed_block: Vec<u8>,
@@ -33,6 +35,7 @@ impl Message {
         Self {
             uid: Some(uid.as_bytes().to_vec()),
             listed_octets: None,
+            tag: 0,
             head: octets.to_vec(),
             block: Vec::new(),
             stuffed_block: Vec::new(),
@@ -72,6 +75,11 @@ impl Message {
     /// The same message under another unique-id.
     pub fn named(self, uid: &[u8]) -> Self {
         Self { uid: Some(uid.to_vec()), ..self }
+    }
+
+    /// Sets what the test knows it by.
+    pub fn tagged(self, tag: usize) -> Self {
+        Self { tag, ..self }
     }
 
     /// Takes the unique-id away.

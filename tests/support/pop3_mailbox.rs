@@ -4,13 +4,17 @@
 use super::listener::{Connection, Listener};
 use super::mailbox::{Behaviour, Message, Quit};
 use super::manifest::Manifest;
+use super::wait_until;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// A POP3 server with one user.
 pub struct MailboxServer {
-    listener: Listener,
+    /// `None`: the server is down.
+    listener: Option<Listener>,
+    port: u16,
     state: Arc<Mutex<State>>,
 }
 
@@ -20,6 +24,7 @@ struct State {
     commands: Vec<String>,
     ahead: usize,
     logins: usize,
+    open: usize,
     watcher: Option<Watcher>,
 }
 
@@ -42,18 +47,28 @@ impl MailboxServer {
     /// A server that behaves like this.
     pub fn start_with(messages: Vec<Message>, behaviour: Behaviour) -> Self {
         let messages = messages.into_iter().map(Arc::new).collect();
-        let state = State { behaviour, messages, commands: Vec::new(), ahead: 0, logins: 0, watcher: None };
+        let state = State { behaviour, messages, commands: Vec::new(), ahead: 0, logins: 0, open: 0, watcher: None };
         let state = Arc::new(Mutex::new(state));
-        let for_threads = Arc::clone(&state);
-        let listener = Listener::start(move |number, connection| {
-            Session::new(Arc::clone(&for_threads), connection, number).serve()
-        });
-        Self { listener, state }
+        let listener = listen(0, &state);
+        let port = listener.port;
+        Self { listener: Some(listener), port, state }
+    }
+
+    /// Ends every connection and refuses new ones, as a server that was killed.
+    pub fn go_down(&mut self) {
+        self.listener = None;
+    }
+
+    /// Is there again, on the same port and with the same mail.
+    pub fn come_up(&mut self) {
+        if self.listener.is_none() {
+            self.listener = Some(listen(self.port, &self.state));
+        }
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.listener.port
+        self.port
     }
 
     /// Changes the behaviour for connections that begin from now on.
@@ -80,6 +95,16 @@ impl MailboxServer {
     pub fn remaining_uids(&self) -> Vec<String> {
         let messages = &lock(&self.state).messages;
         messages.iter().filter_map(|message| message.uid.as_deref()).map(lossy).collect()
+    }
+
+    /// The tags of the messages that are there.
+    pub fn remaining_tags(&self) -> Vec<usize> {
+        lock(&self.state).messages.iter().map(|message| message.tag).collect()
+    }
+
+    /// Waits until every session has ended: the server may hear of a client's end after others have.
+    pub fn wait_until_idle(&self) {
+        wait_until("the end of all sessions", SESSIONS_END, || lock(&self.state).open == 0);
     }
 
     /// The messages that are there, as they are on the wire.
@@ -123,11 +148,21 @@ impl MailboxServer {
         lock(&self.state).logins
     }
 
-    /// How many connections there have been.
+    /// How many connections there have been since it is there.
     pub fn connections(&self) -> usize {
-        self.listener.connections()
+        self.listener.as_ref().map_or(0, Listener::connections)
     }
 }
+
+fn listen(port: u16, state: &Arc<Mutex<State>>) -> Listener {
+    let for_threads = Arc::clone(state);
+    Listener::start_at(port, move |number, connection| {
+        Session::new(Arc::clone(&for_threads), connection, number).serve()
+    })
+}
+
+/// A session ends when its client is gone.
+const SESSIONS_END: Duration = Duration::from_secs(20);
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().expect("no panic while locked")
@@ -160,9 +195,19 @@ struct Session {
     maildrop: Option<Vec<Entry>>,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        lock(&self.state).open -= 1;
+    }
+}
+
 impl Session {
     fn new(state: Arc<Mutex<State>>, connection: Connection, number: usize) -> Self {
-        let mut behaviour = lock(&state).behaviour.clone();
+        let mut behaviour = {
+            let mut state = lock(&state);
+            state.open += 1;
+            state.behaviour.clone()
+        };
         if number >= behaviour.faulty_connections {
             behaviour = behaviour.without_faults();
         }

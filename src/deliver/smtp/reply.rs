@@ -113,7 +113,9 @@ impl Replies {
         self.ready.extend_from_slice(code);
         self.ready.push(if is_last { b' ' } else { b'-' });
         let text = printable(text.get(1..).unwrap_or_default());
-        self.ready.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(TEXT_LIMIT)]);
+        // Where it is cut a space may stand, which whoever reads it again would take away.
+        let text = text[..text.floor_char_boundary(TEXT_LIMIT)].trim_ascii_end();
+        self.ready.extend_from_slice(text.as_bytes());
         self.ready.extend_from_slice(b"\r\n");
         Ok(())
     }
@@ -234,5 +236,16 @@ mod tests {
         assert!(fed("250-x\r\n".repeat(LINES_LIMIT + 1).as_bytes()).is_err());
         let long = fed(format!("250 {}\r\n", "ü".repeat(1000)).as_bytes()).expect("a reply");
         assert!(long.ready().len() < 1000);
+    }
+
+    #[test]
+    fn what_is_given_on_is_read_again_as_the_same() {
+        for cut in ["", " ", "   ", "\u{fc}", " \u{fc}", "\t ", "\u{a0} "] {
+            for length in TEXT_LIMIT - 4..TEXT_LIMIT + 4 {
+                let said = format!("250-{}{cut}and more\r\n250 {cut}\r\n", "x".repeat(length));
+                let ready = fed(said.as_bytes()).expect("a reply").ready().to_vec();
+                assert_eq!(fed(&ready).expect("a reply").ready(), ready, "{cut:?} at {length}");
+            }
+        }
     }
 }

@@ -119,6 +119,46 @@ fn a_refusal_within_the_mechanism_is_no_breach_of_its_rules() {
 }
 
 #[test]
+fn after_a_refusal_within_scram_nothing_is_computed_and_nothing_believed() {
+    let first = "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096";
+    let last = "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=";
+    // More iterations than the guard allows, and no nonce of ours.
+    let (costly, foreign) = (first.replace("4096", "4294967295"), first.replace("fyko", "gyko"));
+    for (before, after) in [
+        (&[][..], &[first, last][..]),
+        (&[], &[&costly]),
+        (&[], &[&foreign]),
+        (&[first], &[last]),
+        (&[first], &[first, last]),
+        (&[first, last], &[]),
+        (&[first, last], &[last]),
+    ] {
+        let proof = password("pencil");
+        let mut exchange = begin(Mechanism::ScramSha1, "user", &proof, "fyko+d2lbbFgONRv9qkxdawL").expect("begun");
+        exchange.initial().expect("prepared");
+        before.iter().for_each(|line| drop(exchange.answer(line.as_bytes()).expect("answered")));
+        exchange.answer(b"e=other-error").expect("a refusal has an answer");
+        for line in after {
+            assert!(matches!(exchange.answer(line.as_bytes()), Err(ExchangeError::Challenge { .. })), "{line}");
+        }
+        assert_eq!(exchange.finish(), Err(ExchangeError::Unproven("SCRAM-SHA-1")), "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn a_server_that_has_broken_the_rules_of_scram_is_not_believed_afterwards() {
+    let first = "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096";
+    let last = "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=";
+    for said in [&["x", first, last][..], &[first, "v=AAAA", last], &[first, last, "x"], &[first, last, last]] {
+        let proof = password("pencil");
+        let mut exchange = begin(Mechanism::ScramSha1, "user", &proof, "fyko+d2lbbFgONRv9qkxdawL").expect("begun");
+        exchange.initial().expect("prepared");
+        assert!(said.iter().any(|line| exchange.answer(line.as_bytes()).is_err()), "{said:?}");
+        assert_eq!(exchange.finish(), Err(ExchangeError::Unproven("SCRAM-SHA-1")), "{said:?}");
+    }
+}
+
+#[test]
 fn a_challenge_that_is_none_is_not_answered() {
     for challenge in ["", " ", "\0\x01"] {
         let mut exchange = begin(Mechanism::CramMd5, "a", &password("b"), "").expect("begun");

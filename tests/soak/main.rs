@@ -1,0 +1,112 @@
+//! The service under trouble for half an hour: 40 accounts at servers that drop, stall and are killed, a configuration that is
+//! edited all the time, few threads and few open files, and twice the service itself is killed.
+//!
+//! In the end no message is lost and none is there twice, and what the process takes of memory, threads,
+//! open files and disk is what it took in the beginning.  A table tells it over time.
+//!
+//! `make soak` runs it, and nothing else does.  `POSTRIDER_SOAK=1m` tries a short form, and
+//! `POSTRIDER_TEST_SEED` repeats what was random.  As root it runs the service as another user, whose threads
+//! can be limited.
+//!
+//! * [`accounts`]: the servers, their mail and their troubles.
+//! * [`service`]: the process, its limits and its configuration.
+//! * [`figures`]: what it takes, and whether that grows.
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a failure here is a failure of the test"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts;
+mod figures;
+mod service;
+
+use accounts::Accounts;
+use figures::Figures;
+use service::Service;
+use std::env::var;
+use std::time::{Duration, Instant};
+
+/// How often something happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Figures in the table.
+const SAMPLES: u32 = 30;
+
+/// The service is killed at these shares of the time; the figures of what follows are compared.
+const KILLS: [f64; 2] = [0.15, 0.3];
+
+/// In peace, everything has come after so long.
+const PEACE: Duration = Duration::from_secs(180);
+
+fn main() {
+    let time = time();
+    let seed = var("POSTRIDER_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("soak: {time:?}, POSTRIDER_TEST_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut accounts = Accounts::start();
+    let mut service = Service::start(&accounts);
+    let mut figures = Figures::default();
+    let mut kills = KILLS.to_vec();
+    let began = Instant::now();
+    while began.elapsed() < time {
+        let share = began.elapsed().as_secs_f64() / time.as_secs_f64();
+        accounts.suffer(&mut random);
+        service.edit(&accounts, &mut random);
+        if kills.first().is_some_and(|&kill| share >= kill) {
+            kills.remove(0);
+            service.kill_and_start();
+            figures.begin_again();
+        }
+        if share * f64::from(SAMPLES) >= f64::from(figures.taken()) {
+            figures.take(began.elapsed(), &mut service, &accounts);
+        }
+        // The rate of what happens, not something that is waited for.
+        std::thread::sleep(TICK);
+    }
+    accounts.come_to_peace();
+    service.come_to_peace(&accounts);
+    let wanted = accounts.manifest();
+    let deadline = Instant::now() + PEACE;
+    while service.delivered() < wanted.len() && Instant::now() < deadline {
+        service.ask_for_polls();
+        std::thread::sleep(TICK * 10);
+    }
+    figures.take(began.elapsed(), &mut service, &accounts);
+    service.end();
+    let verdict = service.verify(wanted);
+    figures.print();
+    println!(
+        "soak: {} messages, {} lost, {} twice, {} harmed, {} left in tmp",
+        verdict.expected,
+        verdict.missing.len(),
+        verdict.duplicate.len(),
+        verdict.corrupt.len() + verdict.unknown.len(),
+        verdict.left_in_tmp
+    );
+    let complaints = service.complaints();
+    complaints.iter().for_each(|complaint| println!("soak: {complaint}"));
+    verdict.assert_exactly_once();
+    assert!(complaints.is_empty(), "the service complained of itself");
+    figures.assert_flat();
+    println!("soak: passed");
+}
+
+/// `POSTRIDER_SOAK`: a number with `s`, `m` or `h`.
+fn time() -> Duration {
+    let text = var("POSTRIDER_SOAK").unwrap_or_else(|_| "30m".to_owned());
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => panic!("POSTRIDER_SOAK is a time as 90s, 30m or 2h, and not {text}"),
+    };
+    Duration::from_secs(seconds * number.parse::<u64>().expect("POSTRIDER_SOAK begins with a number"))
+}
