@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::late::{self, PATIENCE, in_time, in_time_async};
+use super::late::{Late, NoThread, PATIENCE, in_time, in_time_async};
 
 /// Time for whoever writes into a pipe, who may have to unlock a key store.
 const PIPE_PATIENCE: Duration = Duration::from_secs(60);
@@ -50,9 +50,10 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether it may be well the next time, without anybody doing anything.
+    /// Whether it did not come in time, and may the next time without anybody doing anything.
     pub fn is_late(&self) -> bool {
-        matches!(self, ReadError::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<late::Late>()))
+        let ReadError::Io(error) = self else { return false };
+        error.get_ref().is_some_and(|cause| cause.is::<Late>() || cause.is::<NoThread>())
     }
 }
 
