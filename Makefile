@@ -84,6 +84,9 @@ fmt:
 lint:
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) metadata --manifest-path fuzz/Cargo.toml --format-version 1 --locked >/dev/null
+	$(CARGO) test --locked --test licences
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check licenses; \
+	else echo "cargo-deny is not installed: tests/licences.rs has to do"; fi
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked

@@ -4,26 +4,27 @@
 //! One small file for each account that is being polled, `STATE-DIR/attempts/ACCOUNT`.  It is not
 //! synced: it has to outlive the process, not the machine.  After a loss of power it may be an old
 //! one whose removal was lost, and no message is to blame in any case; so it names the boot that it
-//! is of, and one of another boot tells nothing.
+//! is of (`attempt/boot.rs`), and one of another boot tells nothing.
 //!
 //! Only a death from within counts: a panic, or a signal of a crash, which leaves a word in
 //! `STATE-DIR/attempts/.died` ([`death_note`]).  SIGKILL is somebody else's doing, and may hit any
 //! message.
 
+mod boot;
+
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
+use crate::filesystem::{FileError, private};
+use boot::Boot;
+
 use crate::message::{MessageKey, Name, UNIQUE_ID_LIMIT};
 
-/// Changes with every start of the machine (proc_sys_kernel(5)): a UUID of 36 characters.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-
 /// Octets before the flag.
-const BOOT_OCTETS: usize = 36;
+const BOOT_OCTETS: usize = boot::OCTETS;
 
 /// Octets before the first slot: the boot, and whether the poll has panicked.
 const HEAD_OCTETS: usize = BOOT_OCTETS + 1;
@@ -36,6 +37,9 @@ static DEATH_NOTE: AtomicI32 = AtomicI32::new(-1);
 
 /// Octets of a slot: length and occurrence of a unique-id, and the unique-id.
 const SLOT_OCTETS: usize = 2 + 4 + UNIQUE_ID_LIMIT;
+
+/// Octets of marks that are read: as many slots as no poll has.
+const SIZE_LIMIT: u64 = 4096 * SLOT_OCTETS as u64;
 
 /// A bit of the length: the message was a suspect already.
 const SUSPECT: u16 = 1 << 15;
@@ -62,11 +66,11 @@ pub struct Attempts {
 ///
 /// # Errors
 /// The state directory cannot be written.
-pub fn watch(state_dir: &Path) -> io::Result<()> {
+pub fn watch(state_dir: &Path) -> Result<(), FileError> {
     make_directory(state_dir)?;
     let path = state_dir.join("attempts/.died");
-    CRASHED.store(std::fs::metadata(&path).is_ok_and(|note| note.len() > 0), Ordering::Relaxed);
-    let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    CRASHED.store(private::size(&path).is_ok_and(|octets| octets > Some(0)), Ordering::Relaxed);
+    let note = private::empty(&path).map_err(FileError::of(&path))?;
     // It stays open for life.
     DEATH_NOTE.store(std::os::fd::IntoRawFd::into_raw_fd(note), Ordering::Relaxed);
     Ok(())
@@ -77,20 +81,19 @@ pub fn death_note() -> i32 {
     DEATH_NOTE.load(Ordering::Relaxed)
 }
 
-fn make_directory(state_dir: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(state_dir.join("attempts")) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+fn make_directory(state_dir: &Path) -> Result<(), FileError> {
+    let folder = state_dir.join("attempts");
+    private::make_folder(&folder).map(|_| ()).map_err(FileError::of(&folder))
 }
 
 /// The messages that an earlier poll of the account has died of.
 pub fn left(state_dir: &Path, account: &Name) -> Vec<Death> {
-    let left = std::fs::read(path(state_dir, account)).unwrap_or_default();
+    let left = private::read(&path(state_dir, account), SIZE_LIMIT).unwrap_or_default();
     let Some((boot, rest)) = left.split_first_chunk::<BOOT_OCTETS>() else { return Vec::new() };
     let Some((panicked, slots)) = rest.split_first() else { return Vec::new() };
     let died = *panicked != 0 || CRASHED.load(Ordering::Relaxed);
-    if *boot != this_boot() || !died {
+    let is_of_this_boot = Boot::decoded(boot).is_some_and(|boot| Boot::current().is_same(&boot));
+    if !is_of_this_boot || !died {
         return Vec::new();
     }
     // A message may be in the hands of several.
@@ -103,12 +106,6 @@ pub fn forget(state_dir: &Path, account: &Name) {
     let _ = std::fs::remove_file(path(state_dir, account));
 }
 
-/// Zeros where the system has none.
-fn this_boot() -> [u8; BOOT_OCTETS] {
-    let id = std::fs::read(BOOT_ID).unwrap_or_default();
-    id.first_chunk().copied().unwrap_or([0; BOOT_OCTETS])
-}
-
 fn path(state_dir: &Path, account: &Name) -> PathBuf {
     state_dir.join("attempts").join(account.as_str())
 }
@@ -118,13 +115,13 @@ impl Attempts {
     ///
     /// # Errors
     /// The state directory cannot be written.
-    pub fn begin(state_dir: &Path, account: &Name) -> io::Result<Self> {
+    pub fn begin(state_dir: &Path, account: &Name) -> Result<Self, FileError> {
         let path = path(state_dir, account);
         make_directory(state_dir)?;
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        let file = private::empty(&path).map_err(FileError::of(&path))?;
         // As below: without it the marks tell nothing.
         let mut head = [0; HEAD_OCTETS];
-        head[..BOOT_OCTETS].copy_from_slice(&this_boot());
+        head[..BOOT_OCTETS].copy_from_slice(&Boot::current().encoded());
         let _ = file.write_all_at(&head, 0);
         Ok(Self { file, path, panicked: false })
     }
@@ -215,7 +212,7 @@ mod tests {
         drop(marks);
         assert_eq!(left(dir.path(), &account).len(), 1);
         let other = b"00000000-0000-4000-8000-000000000000";
-        let file = OpenOptions::new().write(true).open(path(dir.path(), &account)).expect("the marks");
+        let file = File::options().write(true).open(path(dir.path(), &account)).expect("the marks");
         file.write_all_at(other, 0).expect("written");
         assert_eq!(left(dir.path(), &account), []);
     }

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
-use crate::filesystem::{self, ReadError};
+use crate::filesystem::{self, Accepts, ReadError, owner};
 use crate::process::{self, Rest, Running};
 use crate::secret::Secret;
 use crate::threads::ThreadError;
@@ -49,6 +49,8 @@ pub enum CredentialError {
     EmptyFile { path: PathBuf },
     #[error("password file {}: longer than {SECRET_LIMIT} octets", path.display())]
     LongFile { path: PathBuf },
+    #[error("password file {}: {fault}", path.display())]
+    Unsafe { path: PathBuf, fault: String },
     #[error("{kind} command {program:?}: {source}")]
     Start { kind: Kind, program: String, source: io::Error },
     #[error("{kind} command {program:?}: {}", ended(status))]
@@ -119,6 +121,9 @@ impl Failure for CredentialError {
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
             }
+            CredentialError::Unsafe { .. } => {
+                "Who may write the file may have postrider log in with any password.".into()
+            }
             CredentialError::NoCredentials { .. } => {
                 "Run it as a systemd service with LoadCredential=, or use password-file or password-command.".into()
             }
@@ -150,20 +155,39 @@ impl SecretSource {
     pub async fn read_as(&self, kind: Kind) -> Result<Secret, CredentialError> {
         match self {
             SecretSource::Inline(secret) => Ok(secret.clone()),
-            SecretSource::File(path) => read_file(path).await,
+            SecretSource::File(path) => read_file(path, true).await,
             SecretSource::Command(argv) => run(kind, argv).await,
             SecretSource::Credential(name) => {
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
                     .ok_or_else(|| CredentialError::NoCredentials { name: name.clone() })?;
-                read_file(&Path::new(&directory).join(name)).await
+                // systemd has made it, for this unit alone.
+                read_file(&Path::new(&directory).join(name), false).await
             }
         }
     }
 }
 
-async fn read_file(path: &Path) -> Result<Secret, CredentialError> {
+/// Whether a password file can be opened, and is to be trusted.
+///
+/// # Errors
+/// As [`SecretSource::read`].
+pub fn look_at(path: &Path) -> Result<(), CredentialError> {
     let failed = |source| CredentialError::File { path: path.to_owned(), source };
-    let bytes = filesystem::read_async(path, SECRET_LIMIT as u64).await.map_err(failed)?.octets;
+    judge(path, &filesystem::read(path, 0, Accepts::File).map_err(failed)?.metadata)
+}
+
+fn judge(path: &Path, metadata: &std::fs::Metadata) -> Result<(), CredentialError> {
+    let unsafe_ = |fault: owner::Fault| CredentialError::Unsafe { path: path.to_owned(), fault: fault.told(path) };
+    owner::fault(metadata).map(unsafe_).map_or(Ok(()), Err)
+}
+
+async fn read_file(path: &Path, judged: bool) -> Result<Secret, CredentialError> {
+    let failed = |source| CredentialError::File { path: path.to_owned(), source };
+    let filesystem::Content { octets: bytes, metadata } =
+        filesystem::read_async(path, SECRET_LIMIT as u64).await.map_err(failed)?;
+    if judged {
+        judge(path, &metadata)?;
+    }
     if bytes.len() > SECRET_LIMIT {
         return Err(CredentialError::LongFile { path: path.to_owned() });
     }

@@ -1,8 +1,11 @@
-//! What kind of file system a folder is on, names in it that nobody else has, and files that a person names,
-//! which may be anything.
+//! Files of this machine: whose they are, how those of ours and those that a person names are opened,
+//! names that nobody else has, and on what kind of file system they lie.
 
 mod folder;
 mod late;
+pub mod owner;
+mod people;
+pub mod private;
 mod whole;
 
 use std::io;
@@ -15,7 +18,9 @@ const NAME_ATTEMPTS: usize = 100;
 
 pub use folder::Folder;
 pub use late::{Late, PATIENCE, in_time, in_time_async};
-pub use whole::{Accepts, Content, ReadError, read, read_async};
+pub use people::Person;
+pub use private::FileError;
+pub use whole::{Accepts, Content, ReadError, digest, read, read_async};
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines
 /// do not see.

@@ -51,6 +51,8 @@
 //!   program has crashed or panicked at it twice in a row; SIGKILL does not count.
 //! * **A destination** ([`deliver::Health`]): it is tried before mail is fetched for it, and left alone
 //!   for a while after a failure, while the others go on.
+//! * **Other users of this machine** ([`filesystem`]): what they may write is not obeyed, and no link of theirs is
+//!   followed; root acts as the owner of the state that it works in ([`privilege`]).
 //!
 //! # The layers
 //!
@@ -62,7 +64,7 @@
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `process`, [`attempt`], [`spool`], [`store`], [`threads`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
-//! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`] | what the service is made of |
+//! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`], [`privilege`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
 //! | 6 | [`daemon`] | the service's loop |
 //! | 7 face | [`cli`] | one file per subcommand |
@@ -105,7 +107,8 @@
 //! The files of a configuration, and those that it names, may be anything or on a disk that hangs: only
 //! regular ones are opened, by a thread that is left behind when it is late ([`filesystem`]).
 //! The control socket and the file watcher only leave notes for that loop, and read a board that
-//! it writes; they cannot hold it up.
+//! it writes; they cannot hold it up.  The socket is for its group; its clients find it by the state
+//! directory, and believe only that directory's owner, themselves and root.
 //!
 //! # What differs from the first design
 //!
@@ -142,6 +145,7 @@ pub mod oauth;
 pub mod plan;
 pub mod poll;
 pub mod pop3;
+pub mod privilege;
 pub(crate) mod process;
 pub mod rebuild;
 pub mod reload;

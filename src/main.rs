@@ -11,7 +11,17 @@ fn main() -> ExitCode {
     }
     note_crashes();
     outlive_large_files();
-    postrider::cli::main(std::env::args_os())
+    #[expect(unsafe_code, reason = "a child takes its environment from there")]
+    let set = |name: &str, value: Option<&std::ffi::OsStr>| {
+        // SAFETY: no other thread looks at the environment yet, as `cli::main` promises.
+        unsafe {
+            match value {
+                Some(value) => std::env::set_var(name, value),
+                None => std::env::remove_var(name),
+            }
+        }
+    };
+    postrider::cli::main(std::env::args_os(), &set)
 }
 
 /// Has a file that grows beyond RLIMIT_FSIZE fail to be written, instead of ending the process.  By a

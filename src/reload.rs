@@ -7,6 +7,7 @@
 //! that does not come in time is taken to have the one that it had.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub struct Watched {
     pub files: BTreeSet<PathBuf>,
     /// The folder, whether or not it exists.
     pub folder: PathBuf,
-    /// What was read of some of the files (SHA-256), so that a change since then counts.
+    /// What was read of some of the files ([`filesystem::digest`]), so that a change since then counts.
     pub read: BTreeMap<PathBuf, [u8; 32]>,
 }
 
@@ -157,7 +158,7 @@ async fn contents(watched: &Watched, known: &Contents) -> Contents {
 fn read_all(watched: &Watched, known: &Contents) -> Contents {
     let files = watched.files.iter().cloned().chain(fragments_of(&watched.folder));
     let digest = |path: &Path| match filesystem::read(path, FILE_LIMIT, Accepts::File) {
-        Ok(content) => Some(Sha256::digest(content.octets).into()),
+        Ok(content) => Some(filesystem::digest(&content.octets, content.metadata.mode(), content.metadata.uid())),
         Err(error) if error.is_late() => known.get(path).copied().flatten(),
         Err(_) => None,
     };

@@ -37,6 +37,11 @@ pub fn shown(bytes: &[u8]) -> String {
     escape(bytes.trim_ascii(), SHOWN_LIMIT)
 }
 
+/// The same for a text of several lines, which stay apart.
+pub fn lines(text: &str) -> String {
+    text.split('\n').map(|line| escape(line.as_bytes(), usize::MAX)).collect::<Vec<_>>().join("\n")
+}
+
 /// Not a control character, and nothing that reorders or hides the text around it.
 fn is_safe(c: char) -> bool {
     let invisible =
@@ -61,6 +66,7 @@ mod tests {
         assert_eq!(escape("a\u{202e}b".as_bytes(), 99), "a\\xe2\\x80\\xaeb");
         assert_eq!(escape("Grüße".as_bytes(), 99), "Grüße");
         assert_eq!(escape(b"caf\xe9", 99), "caf\\xe9");
+        assert_eq!(lines("a\x1b[31m\n\r\n"), "a\\x1b[31m\n\\x0d\n");
     }
 
     #[test]

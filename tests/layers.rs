@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 8] = [
         "threads",
     ],
     &["config", "poll", "rebuild"],
-    &["confine", "log", "notify", "reload", "status"],
+    &["confine", "log", "notify", "privilege", "reload", "status"],
     &["control"],
     &["daemon"],
     &["cli"],
@@ -38,19 +38,21 @@ const LAYERS: [&[&str]; 8] = [
 /// Imports between modules of one layer, each with a reason to be.
 const BESIDE: &[(&str, &str)] = &[
     ("config", "poll"),           // the settings of an account live with the code that obeys them
-    ("credential", "filesystem"), // a password's file may be anything
+    ("attempt", "filesystem"),    // files of the state directory, which follow no link
+    ("credential", "filesystem"), // a password's file may be anything, and anybody's
     ("credential", "process"),
-    ("deliver", "credential"), // the login of a mail server
-    ("deliver", "filesystem"), // names that nobody else has
-    ("deliver", "net"),
     ("credential", "threads"),
+    ("deliver", "credential"), // the login of a mail server
+    ("deliver", "filesystem"), // whose a Maildir is, and names that nobody else has
+    ("deliver", "net"),
     ("deliver", "spool"),  // a message on its way to a mail server
     ("message", "text"),   // a unique-id is shown escaped
     ("net", "credential"), // the login of a proxy
-    ("net", "filesystem"), // so may a certificate's
+    ("net", "filesystem"), // a certificate's file may be anything, and anybody's
     ("net", "process"),
-    ("oauth", "credential"), // the secret of a client
     ("net", "threads"),
+    ("oauth", "credential"), // the secret of a client
+    ("oauth", "filesystem"), // files of the state directory
     ("oauth", "net"),
     ("oauth", "threads"),
     ("pop3::session", "net"),

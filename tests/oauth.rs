@@ -19,6 +19,8 @@ mod dovecot;
 mod faults;
 #[path = "oauth/kept.rs"]
 mod kept;
+#[path = "oauth/listener.rs"]
+mod listener;
 #[path = "oauth/renewal.rs"]
 mod renewal;
 #[path = "oauth/service.rs"]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "quarantine/boot.rs"]
+mod boot;
 mod support;
 
 use std::time::Duration;
@@ -21,8 +23,20 @@ fn die(program: &Postrider, server: &MailboxServer, delivered: usize) {
 
 /// The same of any message.
 fn die_of(program: &Postrider, server: &MailboxServer, uid: &[u8; 7], signal: &str, delivered: usize) {
+    die_in(|| program.spawn(&["fetch"]), program, server, uid, signal, delivered);
+}
+
+/// The same of a fetch that is started in another way.
+fn die_in(
+    start: impl FnOnce() -> Running,
+    program: &Postrider,
+    server: &MailboxServer,
+    uid: &[u8; 7],
+    signal: &str,
+    delivered: usize,
+) {
     let before = server.count("RETR");
-    let mut running = program.spawn(&["fetch"]);
+    let mut running = start();
     let marks = program.state_dir().join("attempts/a");
     running.wait_until("the message is being handled", Duration::from_secs(60), |_| {
         server.count("RETR") > before

@@ -2,7 +2,7 @@
 //! program, against Dovecot or, for what Dovecot does not do, a server made here.  Whoever is refused
 //! gets no password.
 //!
-//! In `tls/`: the versions (`versions.rs`), our own certificate (`client.rs`), and a server that would change
+//! In `tls/`: the versions (`versions.rs`), which names and authorities count (`names.rs`), our own certificate (`client.rs`), and a server that would change
 //! its certificate after the handshake (`renegotiation.rs`).
 //!
 //! Elsewhere, and not repeated: an unknown authority, an expired certificate, another name, a pin that does
@@ -18,6 +18,8 @@
 
 #[path = "tls/client.rs"]
 mod client;
+#[path = "tls/names.rs"]
+mod names;
 #[path = "tls/renegotiation.rs"]
 mod renegotiation;
 #[path = "tls/server.rs"]

@@ -156,6 +156,14 @@ fn the_system_unit_waits_for_its_configuration_and_shows_a_credential() {
     assert!(!values(&unit, "#LoadCredential").is_empty(), "an example of LoadCredential=");
 }
 
+/// The kernel's own word is in /proc/sys; `tests/quarantine/boot.rs` shows what it is for.
+#[test]
+fn the_system_unit_tells_which_boot_it_is_as_it_hides_what_does() {
+    let unit = read(SYSTEM);
+    assert_eq!(values(&unit, "ProcSubset"), ["pid"]);
+    assert!(values(&unit, "Environment").contains(&"POSTRIDER_BOOT_ID=%b"));
+}
+
 /// `make install`, sysusers.d and the Debian package make the user that the unit names.
 #[test]
 fn the_user_of_the_unit_is_made() {

@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
-use postrider::control::{self, Note, Reply, Request};
+use postrider::control::{self, Front, Note, Reply, Request};
 use postrider::message::Name;
 use postrider::poll::{Progress, Summary};
 use postrider::status::{AccountStatus, Board};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::block_on;
@@ -37,14 +37,14 @@ pub(super) fn holds(input: &[u8]) {
 
 fn start() -> Service {
     let dir = tempfile::tempdir().expect("a directory");
-    let listener: UnixListener = control::bind(dir.path()).expect("a socket");
+    let front = Front::open(dir.path(), dir.path());
     let accounts = ACCOUNTS.map(|name| {
         (Name::new(name).expect("a name"), AccountStatus { account: name.to_owned(), ..AccountStatus::default() })
     });
     let board = Arc::new(Mutex::new(Board { accounts: accounts.into(), ..Board::default() }));
     let (notes, mut heard) = mpsc::channel(8);
     let told = Arc::new(Mutex::new(Vec::new()));
-    tokio::spawn(control::serve(listener, board, notes));
+    tokio::spawn(front.serve(board, notes, std::future::pending()));
     let memory = Arc::clone(&told);
     tokio::spawn(async move {
         while let Some(note) = heard.recv().await {

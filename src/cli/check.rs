@@ -7,12 +7,11 @@ use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
 use crate::config::Config;
-use crate::credential::SecretSource;
+use crate::credential::{self, SecretSource};
 use crate::deliver::maildir::Maildir;
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
 use crate::failure::{Class, Failure, describe, paragraph};
-use crate::filesystem::{self, Accepts};
 use crate::log;
 use crate::net::TlsMode;
 use crate::oauth::Grant;
@@ -43,9 +42,9 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     }
     for account in &config.accounts {
         if let Some(SecretSource::File(path)) = account.credential.source()
-            && let Err(error) = filesystem::read(path, 0, Accepts::File)
+            && let Err(error) = credential::look_at(path)
         {
-            output::say(&format!("note: account {}: password file {}: {error}", account.name, path.display()));
+            output::say(&format!("note: account {}: {}", account.name, describe(&error)));
         }
     }
     for account in &config.accounts {

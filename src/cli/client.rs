@@ -1,17 +1,32 @@
 //! The service's control socket, from a client's side.
+//!
+//! It is looked for in the state directory, which the service has to itself, and then in the runtime
+//! directory, which depends on the session.  Who answers is believed only if it is the state's owner,
+//! this user or root, and nothing that it says can steer a terminal.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::output;
 use crate::config::Config;
-use crate::control::{Reply, Request, socket_path};
+use crate::control::{Reply, Request, connect, socket_path, state_folder};
 use crate::failure::Class;
+use crate::store;
+use crate::text;
 
-/// Silence of the service that ends a request: it tells progress ten times a second, and answers
+/// Silence of the service that ends a request: it gives a sign of life every few seconds, and answers
 /// at once otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time for a connection to be taken.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Octets of an answer: the status of ten thousand accounts has some millions.
 const ANSWER_LIMIT: u64 = 64 << 20;
@@ -19,54 +34,224 @@ const ANSWER_LIMIT: u64 = 64 << 20;
 /// A connection with a request under way.
 pub(super) struct Answers {
     lines: BufReader<UnixStream>,
+    /// The texts of several lines in an answer to this request.
+    paragraphs: &'static [&'static str],
 }
 
-/// Asks the service.  `None` if there is none, or the one there has another state directory.
-pub(super) fn ask(config: &Config, request: &Request) -> Option<io::Result<Answers>> {
-    // The socket may be that of a service with another configuration.
-    match open(config, &Request::Status)?.and_then(|mut answers| answers.next()) {
-        Ok(Some(Reply::Status(status))) if status.state_dir == config.state_dir.display().to_string() => {}
-        Ok(Some(reply @ Reply::Failed { .. })) => return Some(Err(io::Error::other(failure(reply)))),
-        Ok(_) => return None,
-        Err(error) => return Some(Err(error)),
+/// Why there are no answers.
+pub(super) enum Silence {
+    /// No service with this state directory was found.
+    Absent(Absence),
+    /// It is there, and refuses.
+    Refused(String, u8),
+    /// It is there, and does not answer as it should.
+    Broken(String),
+}
+
+/// Where a service was looked for in vain.
+pub(super) struct Absence {
+    state_dir: PathBuf,
+    socket: PathBuf,
+    /// What was found there instead.
+    found: Vec<String>,
+    /// The process that has the state all the same.
+    holder: Option<u32>,
+}
+
+/// Why what was tried is not the service.
+enum Miss {
+    Nothing,
+    Denied(String),
+    Found(String),
+}
+
+/// Asks the service that has the configuration's state directory.
+///
+/// # Errors
+/// There is none, or it does not want to.
+pub(super) fn ask(config: &Config, request: &Request) -> Result<Answers, Silence> {
+    let owners = owners(&config.state_dir);
+    let mut believed = owners.clone();
+    believed.extend([0, rustix::process::geteuid().as_raw()]);
+    // A member of the socket's group may not even see whose state it is.
+    if std::fs::metadata(&config.state_dir).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        believed.extend(keeper(&config.runtime_dir));
     }
-    open(config, request)
+    let socket = socket_path(&config.runtime_dir);
+    // A link in somebody's state directory leads root to sockets of the same somebody and no other.
+    let mut places = vec![(socket_path(&state_folder(&config.state_dir)), &owners), (socket.clone(), &believed)];
+    places.dedup_by(|second, first| second.0 == first.0);
+    let mut found = Vec::new();
+    for (path, owners) in places {
+        match probe(config, &path, owners)? {
+            Ok(()) => {
+                let opened = open(&path, owners, request);
+                return opened.map_err(|_| Silence::Broken("it has gone away".into()));
+            }
+            Err(Miss::Nothing) => {}
+            // Members of the socket's group cannot look into the state directory.
+            Err(Miss::Denied(_)) if path != socket => {}
+            Err(Miss::Denied(what) | Miss::Found(what)) => found.push(what),
+        }
+    }
+    let holder = store::holder(&config.state_dir);
+    Err(Silence::Absent(Absence { state_dir: config.state_dir.clone(), socket, found, holder }))
 }
 
-fn open(config: &Config, request: &Request) -> Option<io::Result<Answers>> {
-    let mut stream = match UnixStream::connect(socket_path(&config.runtime_dir)) {
-        Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return None;
-        }
-        Err(error) => return Some(Err(error)),
+/// Whose socket is that of the service: whoever owns the state and what is locked in it.
+fn owners(state_dir: &Path) -> BTreeSet<u32> {
+    let found = [std::fs::metadata(state_dir), std::fs::symlink_metadata(state_dir.join("lock"))];
+    found.iter().flatten().map(MetadataExt::uid).collect()
+}
+
+/// The user to whom a folder belongs, if nobody else can make a socket in it.
+fn keeper(folder: &Path) -> Option<u32> {
+    let metadata = std::fs::metadata(folder).ok()?;
+    (metadata.mode() & 0o022 == 0).then(|| metadata.uid())
+}
+
+/// Whether the service of this state directory answers at a path.
+fn probe(config: &Config, path: &Path, owners: &BTreeSet<u32>) -> Result<Result<(), Miss>, Silence> {
+    let mut answers = match open(path, owners, &Request::Status) {
+        Ok(answers) => answers,
+        Err(miss) => return Ok(Err(miss)),
     };
-    let send = || {
+    match answers.next() {
+        Ok(Some(Reply::Status(status))) if is_same(&status.state_dir, &config.state_dir) => Ok(Ok(())),
+        Ok(Some(Reply::Status(status))) => {
+            let whose = format!("the service at {} has another state directory, {}", path.display(), status.state_dir);
+            Ok(Err(Miss::Found(whose)))
+        }
+        Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
+        Ok(Some(_)) => Err(Silence::Broken("an answer to another question".into())),
+        Ok(None) => Err(Silence::Broken("it has closed the connection".into())),
+        Err(error) => Err(Silence::Broken(error.to_string())),
+    }
+}
+
+/// Whether a path of the service is that of the configuration, perhaps by a link.
+fn is_same(theirs: &str, ours: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    theirs == shown(ours) || identity(ours).is_some_and(|ours| identity(Path::new(theirs)) == Some(ours))
+}
+
+fn shown(path: &Path) -> String {
+    text::escape(path.display().to_string().as_bytes(), usize::MAX)
+}
+
+fn open(path: &Path, owners: &BTreeSet<u32>, request: &Request) -> Result<Answers, Miss> {
+    use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+    let found = |error: io::Error| Miss::Found(format!("{}: {error}", path.display()));
+    let mut stream = match connect(path, CONNECT_LIMIT) {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => return Err(Miss::Nothing),
+        Err(error) if error.kind() == PermissionDenied => {
+            return Err(Miss::Denied(format!("{}: {error}; it is for root, its own user and group", path.display())));
+        }
+        Err(error) => return Err(found(error)),
+    };
+    let peer = peer(&stream).map_err(found)?;
+    if !owners.contains(&peer) {
+        let whose = "who is neither the state's owner nor you nor root; it is not believed";
+        return Err(Miss::Found(format!("what answers at {} runs as the user {peer}, {whose}", path.display())));
+    }
+    let mut send = || {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        stream.write_all(&line)?;
-        Ok(Answers { lines: BufReader::new(stream) })
+        stream.write_all(&line)
     };
-    Some(send())
+    match send() {
+        // It may have answered before it has read everything.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(found(error)),
+        _ => Ok(Answers { lines: BufReader::new(stream), paragraphs: paragraphs(request) }),
+    }
+}
+
+/// The user that listens at the other end, as the kernel knows it.
+fn peer(stream: &UnixStream) -> io::Result<u32> {
+    // std cannot tell yet, and tokio only within a runtime.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _guard = runtime.enter();
+    stream.set_nonblocking(true)?;
+    let peer = tokio::net::UnixStream::from_std(stream.try_clone()?)?.peer_cred()?.uid();
+    stream.set_nonblocking(false)?;
+    Ok(peer)
+}
+
+fn paragraphs(request: &Request) -> &'static [&'static str] {
+    match request {
+        Request::Reload => &["config-error", "error"],
+        _ => &["config-error"],
+    }
 }
 
 impl Answers {
     /// The next answer; `None` at the end.  One that is too long is cut, and cannot be read then.
     pub(super) fn next(&mut self) -> io::Result<Option<Reply>> {
         let mut line = Vec::new();
-        match (&mut self.lines).take(ANSWER_LIMIT).read_until(b'\n', &mut line)? {
-            0 => Ok(None),
-            _ => Ok(Some(serde_json::from_slice(&line)?)),
+        let read = (&mut self.lines).take(ANSWER_LIMIT).read_until(b'\n', &mut line);
+        let octets = read.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::Error::other(format!("it was silent for {} s", PATIENCE.as_secs())),
+            _ => error,
+        })?;
+        if octets == 0 {
+            return Ok(None);
         }
+        let mut answer: Value = serde_json::from_slice(&line)?;
+        make_harmless(&mut answer, self.paragraphs, false);
+        let reply = match serde_json::from_value(answer)? {
+            // A failure is none that ends as a success.
+            Reply::Failed { error, exit_code: 0 } => Reply::Failed { error, exit_code: Class::Protocol.exit_code() },
+            reply => reply,
+        };
+        Ok(Some(reply))
     }
 }
 
-fn failure(reply: Reply) -> String {
-    match reply {
-        Reply::Failed { error, .. } => error,
-        _ => "an answer to another question".to_owned(),
+/// Escapes all texts of an answer; those of `paragraphs` may have several lines.
+fn make_harmless(value: &mut Value, paragraphs: &[&str], has_lines: bool) {
+    match value {
+        Value::String(text) if has_lines => *text = text::lines(text),
+        Value::String(text) => *text = text::escape(text.as_bytes(), usize::MAX),
+        Value::Array(values) => values.iter_mut().for_each(|value| make_harmless(value, paragraphs, false)),
+        Value::Object(fields) => fields
+            .iter_mut()
+            .for_each(|(key, value)| make_harmless(value, paragraphs, paragraphs.contains(&key.as_str()))),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+impl Absence {
+    /// Whether there is more to say than that there is no service.
+    pub(super) fn is_remarkable(&self) -> bool {
+        !self.found.is_empty()
+    }
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state_dir, socket, found, holder } = self;
+        let start = "tart it with `systemctl start postrider` or `postrider run`; `postrider fetch` works without it.";
+        match (holder, &found[..]) {
+            (None, []) => {
+                write!(f, "the service does not run: nothing answers at {}.  S{start}", socket.display())
+            }
+            (None, found) => {
+                write!(f, "the service cannot be asked: {}.  If it does not run, s{start}", found.join("; "))
+            }
+            (Some(pid), found) => {
+                let nothing = || format!("nothing answers at {}", socket.display());
+                let found = if found.is_empty() { nothing() } else { found.join("; ") };
+                let dir = state_dir.display();
+                write!(
+                    f,
+                    "the service cannot be asked: {found}.  Process {pid} has the state directory {dir}: a fetch ends by \
+                     itself, the log of a service tells more."
+                )
+            }
+        }
     }
 }
 
@@ -75,24 +260,27 @@ fn failure(reply: Reply) -> String {
 /// # Errors
 /// It is complained about, and the exit code given.
 pub(super) fn one(config: &Config, request: &Request) -> Result<Reply, u8> {
-    let Some(answers) = ask(config, request) else {
-        let path = socket_path(&config.runtime_dir);
-        let text = format!(
-            "postrider: the service does not run: nothing answers at {}.  Start it with `systemctl start postrider` or \
-             `postrider run`; `postrider fetch` works without it.",
-            path.display()
-        );
-        output::say(&text);
-        return Err(Class::Unreachable.exit_code());
-    };
-    match answers.and_then(|mut answers| answers.next()) {
-        Ok(Some(Reply::Failed { error, exit_code })) => {
-            output::say(&format!("postrider: the service refuses: {error}"));
-            Err(exit_code)
-        }
+    let reply = ask(config, request).and_then(|mut answers| match answers.next() {
+        Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
         Ok(Some(reply)) => Ok(reply),
-        Ok(None) => Err(broken("it has closed the connection")),
-        Err(error) => Err(broken(&error.to_string())),
+        Ok(None) => Err(Silence::Broken("it has closed the connection".into())),
+        Err(error) => Err(Silence::Broken(error.to_string())),
+    });
+    reply.map_err(|silence| complain(&silence))
+}
+
+/// Complains; gives the exit code.
+pub(super) fn complain(silence: &Silence) -> u8 {
+    match silence {
+        Silence::Absent(absence) => {
+            output::say(&format!("postrider: {absence}"));
+            Class::Unreachable.exit_code()
+        }
+        Silence::Refused(error, exit_code) => {
+            output::say(&format!("postrider: the service refuses: {error}"));
+            *exit_code
+        }
+        Silence::Broken(cause) => broken(cause),
     }
 }
 
@@ -102,4 +290,38 @@ pub(super) fn broken(cause: &str) -> u8 {
         "postrider: the service does not answer: {cause}.  It is for root, its own user and group; its log tells more."
     ));
     Class::Unreachable.exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_may_write_vouches_for_nobody() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let own = Some(rustix::process::geteuid().as_raw());
+        for (mode, want) in [(0o755, own), (0o700, own), (0o1777, None), (0o775, None), (0o757, None)] {
+            std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(mode)).expect("its mode");
+            assert_eq!(keeper(dir.path()), want, "{mode:o}");
+        }
+        assert_eq!(keeper(&dir.path().join("none")), None);
+    }
+
+    #[test]
+    fn no_text_of_an_answer_steers_a_terminal() {
+        let said = "a\u{1b}[31m\u{9b}2J\u{202e}b\nroot: c";
+        let mut answer = serde_json::json!({
+            "reply": "failed", "error": said, "accounts": [{ "account": said, "error": said, "config-error": said }],
+            "config-error": said, "exit-code": 1,
+        });
+        make_harmless(&mut answer, paragraphs(&Request::Status), false);
+        let line = "a\\x1b[31m\\xc2\\x9b2J\\xe2\\x80\\xaeb\\x0aroot: c";
+        let lines = line.replace("\\x0a", "\n");
+        assert_eq!(answer["error"], line);
+        assert_eq!(answer["accounts"][0]["account"], line);
+        assert_eq!(answer["accounts"][0]["error"], line);
+        assert_eq!(answer["config-error"], *lines);
+        assert_eq!((&answer["exit-code"], &answer["reply"]), (&1.into(), &"failed".into()));
+    }
 }

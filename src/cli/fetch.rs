@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{self, Answers};
+use super::client::{self, Answers, Silence};
 use super::output::{self, count, paragraph, size};
 use super::progress::{Bar, Bars};
 use crate::config::Config;
@@ -57,12 +57,17 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     log::start_command(level, log::wants_colours(bars.is_drawn()), bars.clone());
     let request = Request::Fetch { accounts: arguments.accounts.clone() };
     let results = match client::ask(config, &request) {
-        Some(Ok(answers)) => fetch_by_service(answers, arguments, &bars),
-        Some(Err(error)) => return client::broken(&error.to_string()),
-        None => {
+        Ok(answers) => fetch_by_service(answers, arguments, &bars),
+        Err(Silence::Absent(absence)) => {
             let fetched = super::block_on(fetch_all(&accounts, config, arguments, &bars));
-            fetched.map_err(|error| output::complain_code(None, &error))
+            fetched.map_err(|error| {
+                if matches!(error, StoreError::Locked { .. }) && absence.is_remarkable() {
+                    output::say(&format!("postrider: {absence}"));
+                }
+                output::complain_code(None, &error)
+            })
         }
+        Err(silence) => Err(client::complain(&silence)),
     };
     let summaries = match results {
         Ok(summaries) => summaries,

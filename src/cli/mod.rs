@@ -18,17 +18,19 @@ mod service;
 mod state;
 mod status;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, find_file};
+use crate::config::{Config, ConfigError, find_file};
 use crate::daemon::Signals;
 use crate::failure::Class;
+use crate::filesystem::owner::Foreign;
 use crate::message::Name;
+use crate::privilege::{self, Acting};
 use crate::{process, threads};
 
 /// A wrong command line (EX_USAGE).
@@ -86,8 +88,12 @@ enum Command {
     },
 }
 
-/// Runs the program; gives its exit code.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Sets a variable of the environment, or removes it.
+pub type SetVariable<'a> = &'a dyn Fn(&str, Option<&OsStr>);
+
+/// Runs the program; gives its exit code.  `set` is called before there is any other thread than
+/// those that read the files of a configuration, and these do not look at the environment.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -99,11 +105,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(completions(shell));
     }
     harden();
-    let config = match load(&cli) {
-        Ok(config) => config,
+    let (config, acting) = match load(&cli).and_then(|config| act(&cli.command, config, set)) {
+        Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let code = match cli.command {
+    let code = run(cli.command, config);
+    if let (Some(Acting { foreign, .. }), true) = (acting, code == IO_ERROR) {
+        output::say(&note_of(&foreign));
+    }
+    ExitCode::from(code)
+}
+
+fn run(command: Command, config: Config) -> u8 {
+    match command {
         Command::Fetch(arguments) => fetch::run(&arguments, &config),
         Command::Run(arguments) => run::run(&arguments, config),
         Command::Check(arguments) => check::run(&arguments, &config),
@@ -116,8 +130,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::History(arguments) => history::run(&arguments, &config),
         Command::Quarantine(arguments) => quarantine::run(&arguments, &config),
         Command::State(arguments) => state::run(&arguments, &config),
-    };
-    ExitCode::from(code)
+    }
 }
 
 /// Writes a shell's completions.  They are made in memory first, because clap_complete panics when
@@ -139,11 +152,40 @@ fn completions(shell: clap_complete::Shell) -> u8 {
 
 fn load(cli: &Cli) -> Result<Config, ExitCode> {
     let file = find_file(cli.config.as_deref(), &|name| std::env::var_os(name));
-    let file = file.map_err(|error| output::complain(None, &error))?;
-    Config::load(&file).map_err(|error| {
+    loaded(Config::load(&file.map_err(|error| output::complain(None, &error))?))
+}
+
+fn loaded(config: Result<Config, ConfigError>) -> Result<Config, ExitCode> {
+    config.map_err(|error| {
         output::say(&error.to_string());
         ExitCode::from(crate::failure::Failure::class(&error).exit_code())
     })
+}
+
+/// Has a command of root's that works in the state of somebody else act as that one, who reads the
+/// configuration, too: root may be shown more of it than the service is.
+fn act(command: &Command, config: Config, set: SetVariable<'_>) -> Result<(Config, Option<Acting>), ExitCode> {
+    // These only talk to the service.
+    if matches!(command, Command::Status(_) | Command::Poll(_) | Command::Reload | Command::Completions { .. }) {
+        return Ok((config, None));
+    }
+    let file = config.files.first().unwrap_or(&config.file).clone();
+    // A pipe has given all that it had, and to root.
+    let can_be_read_again = file.is_file();
+    let acting = privilege::act_for(&config.state_dir).map_err(|error| output::complain(None, &error))?;
+    let Some(acting) = acting else { return Ok((config, None)) };
+    for (name, value) in &acting.environment {
+        set(name, value.as_deref());
+    }
+    let config = match can_be_read_again {
+        true => loaded(Config::load_again(&file)).inspect_err(|_| output::say(&note_of(&acting.foreign)))?,
+        false => config,
+    };
+    Ok((config, Some(acting)))
+}
+
+fn note_of(foreign: &Foreign) -> String {
+    format!("note: root acts as {} here, because {foreign}", foreign.owner)
 }
 
 /// The accounts that are named, or all that are enabled.

@@ -6,6 +6,7 @@ use super::output::{self, count};
 use crate::config::Config;
 use crate::daemon::scope;
 use crate::failure::Class;
+use crate::filesystem::owner;
 use crate::message::Name;
 use crate::poll::unix_now;
 use crate::rebuild;
@@ -58,13 +59,17 @@ fn check(config: &Config) -> Result<u8, StoreError> {
     };
     let mut faults = inspection.faults;
     let maildirs: BTreeSet<_> = inspection.staged.iter().map(|delivery| &delivery.maildir).collect();
-    for maildir in maildirs.into_iter().filter(|maildir| !maildir.join("tmp").is_dir()) {
+    for maildir in maildirs {
+        let tmp = maildir.join("tmp");
+        let fault = match tmp.metadata() {
+            Ok(metadata) if metadata.is_dir() => continue,
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                format!("cannot be looked into: {}", owner::explained(&tmp, &error))
+            }
+            _ => "is not there".to_owned(),
+        };
         let open = inspection.staged.iter().filter(|delivery| delivery.maildir == *maildir).count();
-        faults.push(format!(
-            "Maildir {} is not there; {} to it wait for it",
-            maildir.display(),
-            deliveries(open as u64)
-        ));
+        faults.push(format!("Maildir {} {fault}; {} to it wait for it", maildir.display(), deliveries(open as u64)));
     }
     for (account, lost) in inspection.lost {
         let what = match lost {
@@ -96,7 +101,9 @@ async fn again(config: &Config) -> Result<u8, StoreError> {
     let (store, report) = rebuild::again(&config.state_dir, &scope(config))?;
     store.close().await?;
     output::say(&format!("postrider: {report}"));
-    Ok(0)
+    // Whatever delivers there waits for it.
+    let is_whole = report.scanned.iter().all(|scanned| scanned.files.is_ok());
+    Ok(if is_whole { 0 } else { Class::LocalIo.exit_code() })
 }
 
 async fn decide_all(decisions: &Decisions, config: &Config) -> Result<u8, StoreError> {

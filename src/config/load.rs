@@ -1,16 +1,17 @@
 //! Reads the files of a configuration from the disk.
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::files::{absolute, beside, names};
 use super::parse::{self, Access, Context, parse};
 use super::source::Source;
 use super::{Config, ConfigError};
-use crate::filesystem::{self, Accepts, ReadError};
+use crate::filesystem::owner::{self, Fault};
+use crate::filesystem::{self, Accepts};
 
 /// Octets of one file.  Ten thousand accounts need about two MiB.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -40,11 +41,20 @@ impl Config {
 fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
     let folder = beside(path);
     let mut left = TOTAL_LIMIT;
-    let main = Raw::read(path.to_owned(), main, &mut left);
+    let main = match fault_above(path) {
+        None => Raw::read(path.to_owned(), main, &mut left),
+        Some(fault) => Raw::fault(path.to_owned(), fault),
+    };
     let more: Vec<Raw> = match names(&folder) {
+        Ok(names) if names.is_empty() => Vec::new(),
+        // Who may write the folder says what is read.
+        Ok(_) if let Some(fault) = fault_of(&folder, owner::fault) => vec![Raw::fault(folder, fault)],
         Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
         // The folder stands for the files that it keeps from us.
-        Err(error) => vec![Raw::fault(folder, format!("cannot be read: {error}"))],
+        Err(error) => {
+            let cause = format!("cannot be read: {}", owner::explained(&folder, &error));
+            vec![Raw::fault(folder, cause)]
+        }
     };
     let digests = std::iter::once(&main).chain(&more).filter_map(Raw::digest).collect();
     let more: Vec<parse::File<'_>> = more.iter().map(Raw::file).collect();
@@ -53,7 +63,7 @@ fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
         folder: main_path.parent().unwrap_or(Path::new("/")),
         environment: &|name| std::env::var_os(name),
         check_files: &crate::net::check_files,
-        folder_of: &filesystem::Folder::of,
+        folders_of: &filesystem::Folder::of,
     };
     parse(&main.file(), &more, &context).map(|config| Config { digests, ..config })
 }
@@ -77,7 +87,7 @@ impl Raw {
     fn digest(&self) -> Option<(PathBuf, [u8; 32])> {
         let (octets, access) = self.content.as_ref().ok()?;
         let is_file = access.mode & libc::S_IFMT == libc::S_IFREG;
-        is_file.then(|| (absolute(&self.path), Sha256::digest(octets).into()))
+        is_file.then(|| (absolute(&self.path), filesystem::digest(octets, access.mode, access.owner)))
     }
 
     fn file(&self) -> parse::File<'_> {
@@ -89,9 +99,28 @@ impl Raw {
     }
 }
 
+/// Who may write a folder may put another file in the place of one in it.
+fn fault_above(path: &Path) -> Option<String> {
+    let path = absolute(path);
+    let folder = path.parent()?;
+    Some(format!("its folder {} {}", folder.display(), fault_of(folder, owner::fault_of_shared)?))
+}
+
+/// What cannot be looked at says so when it is read; what does not come in time is not believed.
+fn fault_of(folder: &Path, fault: fn(&Metadata) -> Option<Fault>) -> Option<String> {
+    let own = folder.to_owned();
+    match filesystem::in_time(folder, filesystem::PATIENCE, move || own.metadata()) {
+        Ok(metadata) => Some(fault(&metadata.ok()?)?.told(folder)),
+        Err(late) => Some(format!("cannot be looked at: {late}")),
+    }
+}
+
 fn content(path: &Path, accepts: Accepts, left: &mut u64) -> Result<(Zeroizing<Vec<u8>>, Access), String> {
     let read = filesystem::read(path, SIZE_LIMIT.min(*left), accepts);
-    let filesystem::Content { octets, metadata } = read.map_err(|error: ReadError| error.to_string())?;
+    let filesystem::Content { octets, metadata } = read.map_err(|error| error.to_string())?;
+    if let Some(fault) = owner::fault(&metadata) {
+        return Err(fault.told(path));
+    }
     let length = octets.len() as u64;
     if length > SIZE_LIMIT {
         return Err(format!("is longer than {} MiB", SIZE_LIMIT >> 20));

@@ -58,7 +58,7 @@ pub struct Config {
     pub file: PathBuf,
     /// Every file that was read, the main one first; absolute.
     pub files: Vec<PathBuf>,
-    /// What was read of each that is a regular file: its SHA-256.
+    /// What was read of each that is a regular file ([`crate::filesystem::digest`]).
     pub digests: BTreeMap<PathBuf, [u8; 32]>,
     /// `conf.d` beside the main file, whether or not it is there; absolute.
     pub folder: PathBuf,

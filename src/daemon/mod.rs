@@ -40,7 +40,7 @@ type Outlets = HashMap<Name, Arc<Outlet>>;
 /// The state cannot be used.
 pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Context, StoreError> {
     let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
-    attempt::watch(&config.state_dir).map_err(|error| StoreError::directory(&config.state_dir, &error))?;
+    attempt::watch(&config.state_dir).map_err(StoreError::from)?;
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
         warn!("{}", line.trim_start());
     }

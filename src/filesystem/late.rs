@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
+use crate::failure::is_shortage;
+
 /// Time for the disk: one that spins up needs some seconds, a network disk is retried after more.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,10 +42,18 @@ pub fn in_time<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
     let (deliver, result) = mpsc::sync_channel(1);
-    let (mut ticket, limit) = start(name, patience, work, move |made| drop(deliver.send(made)))?;
+    let work = Arc::new(Mutex::new(Some(work)));
+    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let shared = Arc::clone(&work);
+    let started = start(name, patience, move || take(&shared).map(|work| work()), move |made| drop(deliver.send(made)));
+    let (mut ticket, limit) = match started {
+        // Where there is no thread to be had, whoever asks has to wait.
+        Err(error) if is_shortage(&error) => return take(&work).map(|work| work()).ok_or(error),
+        started => started?,
+    };
     let made = result.recv_timeout(limit).map_err(|_| late(limit))?;
     ticket.is_done = true;
-    Ok(made)
+    made.ok_or_else(|| late(limit))
 }
 
 /// The same without a thread that waits.

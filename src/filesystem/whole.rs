@@ -10,9 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::late::{self, PATIENCE, in_time, in_time_async};
+use super::owner;
 
 /// Time for whoever writes into a pipe, who may have to unlock a key store.
 const PIPE_PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +46,9 @@ pub enum ReadError {
     /// It is something else.
     #[error("is a {0}, not a file")]
     Kind(&'static str),
+    /// It is closed to this user: the system's word, and whose it is.
+    #[error("cannot be read: {0}")]
+    Closed(String),
     /// The system says no.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
@@ -62,7 +67,7 @@ impl ReadError {
 /// It is not a file, cannot be read, or does not come in time.
 pub fn read(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadError> {
     let own = path.to_owned();
-    in_time(path, patience(accepts), move || read_now(&own, limit, accepts))?
+    in_time(path, patience(accepts), move || read_or_explain(&own, limit, accepts))?
 }
 
 /// The same without a thread that waits.
@@ -71,7 +76,7 @@ pub fn read(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadEr
 /// As [`read`].
 pub async fn read_async(path: &Path, limit: u64) -> Result<Content, ReadError> {
     let own = path.to_owned();
-    in_time_async(path, PATIENCE, move || read_now(&own, limit, Accepts::File)).await?
+    in_time_async(path, PATIENCE, move || read_or_explain(&own, limit, Accepts::File)).await?
 }
 
 fn patience(accepts: Accepts) -> Duration {
@@ -79,6 +84,15 @@ fn patience(accepts: Accepts) -> Duration {
         Accepts::File => PATIENCE,
         Accepts::FileOrPipe => PIPE_PATIENCE,
     }
+}
+
+fn read_or_explain(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadError> {
+    read_now(path, limit, accepts).map_err(|error| match error {
+        ReadError::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            ReadError::Closed(owner::explained(path, &error))
+        }
+        error => error,
+    })
 }
 
 fn read_now(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadError> {
@@ -94,6 +108,17 @@ fn read_now(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadEr
     let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
     file.take(limit.saturating_add(1)).read_to_end(&mut octets)?;
     Ok(Content { octets, metadata })
+}
+
+/// Tells a file from what it was before.  Who may read and write it is a part of that, as it decides
+/// whether it is used; of an empty one it is the digest of nothing.
+pub fn digest(octets: &[u8], mode: u32, owner: u32) -> [u8; 32] {
+    let mut digest = Sha256::new_with_prefix(octets);
+    if !octets.is_empty() {
+        digest.update((mode & 0o7777).to_be_bytes());
+        digest.update(owner.to_be_bytes());
+    }
+    digest.finalize().into()
 }
 
 /// Without waiting, except for the writer of a pipe.

@@ -15,6 +15,8 @@ pub enum CertificateFault {
     Time,
     /// It is for another name.
     Name,
+    /// It names no host at all, as such a name has to be told.
+    NoName,
     /// Nobody who is trusted has signed it.
     Authority,
     /// Anything else.
@@ -160,6 +162,10 @@ impl CertificateFault {
             CertificateFault::Name => {
                 "Check the spelling of `host`; if it is right, ask the provider for the name in its certificate, and \
                  set it as `tls-server-name`."
+            }
+            CertificateFault::NoName => {
+                "Its common name does not count (RFC 9525): the server's operator has to renew it with a \
+                 subjectAltName; `tls-pin` accepts a certificate as it is."
             }
             CertificateFault::Authority => {
                 "If the server is the right one, name the file of its certificate authority in `tls-ca`, or its \

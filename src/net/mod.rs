@@ -4,6 +4,7 @@
 //! under one deadline.  [`Stream::secure`] turns a clear connection into an encrypted one
 //! (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the certificate is verified.
 
+mod crowd;
 mod dial;
 mod error;
 mod identity;
@@ -21,6 +22,7 @@ mod tunnel;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crowd::{Crowd, Place};
 pub use dial::{connect, within};
 pub use error::{CertificateFault, NetError};
 pub use route::{Proxy, Route};
@@ -78,6 +80,13 @@ pub struct Endpoint {
     pub trust: Trust,
     /// How it is reached.
     pub route: Route,
+}
+
+impl Trust {
+    /// Whether the name in the certificate counts; with a pin alone, nothing but the pin does.
+    fn verifies_name(&self) -> bool {
+        self.ca_file.is_some() || self.pin.is_none()
+    }
 }
 
 impl Endpoint {

@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
+use native_tls::Certificate;
 use zeroize::Zeroizing;
 
 use super::NetError;
-use crate::filesystem::{self, Accepts, ReadError};
+use crate::filesystem::{self, Accepts, ReadError, owner};
 
 /// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -72,13 +73,29 @@ fn label<'f>(line: &'f [u8], boundary: &str) -> Option<&'f str> {
 /// Reads a file whole, and wipes it when it is dropped.
 ///
 /// # Errors
-/// [`NetError::File`] if it cannot be read or is too long.
+/// [`NetError::File`] if it cannot be read, is too long, or others may write it.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
     let read = filesystem::read(path, FILE_LIMIT, Accepts::File);
-    let octets = read.map_err(|error| unread(path, &error))?.octets;
+    let filesystem::Content { octets, metadata } = read.map_err(|error| unread(path, &error))?;
+    if let Some(fault) = owner::fault(&metadata) {
+        return Err(bad(path, fault.told(path)));
+    }
     match octets.len() as u64 > FILE_LIMIT {
         true => Err(bad(path, "is longer than 16 MiB")),
         false => Ok(octets),
+    }
+}
+
+/// Reads a file of authorities.  The TLS library skips what it cannot read, so every certificate is
+/// looked at here.
+///
+/// # Errors
+/// [`NetError::File`] if there are none.
+pub(super) fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
+    let certificates = Certificate::stack_from_pem(&read(path)?).unwrap_or_default();
+    match certificates.is_empty() {
+        true => Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
+        false => Ok(certificates),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The handshake: which authorities, which versions, which certificate.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use async_native_tls::{TlsConnector, TlsStream};
-use native_tls::{Certificate, Protocol, TlsConnectorBuilder};
+use native_tls::{Protocol, TlsConnectorBuilder};
+use openssl::x509::X509;
 use sha2::{Digest, Sha256};
 
 use super::stream::Tapped;
@@ -37,9 +37,14 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
     let connector = TlsConnector::from(builder);
     let host = endpoint.shown();
     let mut stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
+    let certificate = stream.peer_certificate().map_err(|error| refused(&host, &error))?;
+    let der = certificate.and_then(|certificate| certificate.to_der().ok()).unwrap_or_default();
+    // OpenSSL takes the common name where no DNS name is, and the TLS library cannot be told not to.
+    if endpoint.trust.verifies_name() && !is_address(endpoint.server_name()) && !has_dns_name(&der) {
+        let (cause, fault) = ("the certificate is refused: it has no DNS name".to_owned(), CertificateFault::NoName);
+        return Err(NetError::Handshake { host, cause, fault: Some(fault) });
+    }
     if let Some(pin) = &endpoint.trust.pin {
-        let certificate = stream.peer_certificate().map_err(|error| refused(&host, &error))?;
-        let der = certificate.and_then(|certificate| certificate.to_der().ok()).unwrap_or_default();
         let found: [u8; 32] = Sha256::digest(&der).into();
         if found != *pin {
             return Err(NetError::Pin { host, found: hex(&found) });
@@ -48,6 +53,17 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
     // Whoever was verified now remains the one.
     stream.get_mut().establish();
     Ok(stream)
+}
+
+fn is_address(name: &str) -> bool {
+    name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Whether a certificate has a DNS name in its subjectAltName (RFC 5280 §4.2.1.6); the common name has not
+/// counted since RFC 9525 §2, and name constraints of an authority do not bind it everywhere.
+fn has_dns_name(der: &[u8]) -> bool {
+    let names = X509::from_der(der).ok().and_then(|certificate| certificate.subject_alt_names());
+    names.is_some_and(|names| names.iter().any(|name| name.dnsname().is_some()))
 }
 
 /// A builder for a trust.  The authorities are either the ones of `ca_file` or the system's; a
@@ -60,7 +76,7 @@ fn builder(trust: &Trust) -> Result<TlsConnectorBuilder, NetError> {
     }));
     match (&trust.ca_file, &trust.pin) {
         (Some(path), _) => {
-            for certificate in read_authorities(path)? {
+            for certificate in pem::read_authorities(path)? {
                 builder.add_root_certificate(certificate);
             }
         }
@@ -68,7 +84,7 @@ fn builder(trust: &Trust) -> Result<TlsConnectorBuilder, NetError> {
             builder.danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
         }
         (None, None) => {
-            for certificate in roots::system() {
+            for certificate in roots::authorities()? {
                 builder.add_root_certificate(certificate.clone());
             }
         }
@@ -77,16 +93,6 @@ fn builder(trust: &Trust) -> Result<TlsConnectorBuilder, NetError> {
         builder.identity(identity::read(certificate, key)?);
     }
     Ok(builder)
-}
-
-/// The TLS library skips what it cannot read, so every certificate is looked at here.
-fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
-    let pem = pem::read(path)?;
-    let certificates = Certificate::stack_from_pem(&pem).unwrap_or_default();
-    match certificates.is_empty() {
-        true => Err(pem::bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
-        false => Ok(certificates),
-    }
 }
 
 fn refused(host: &str, error: &native_tls::Error) -> NetError {

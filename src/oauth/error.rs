@@ -1,11 +1,13 @@
 //! Why there is no token.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credential::CredentialError;
 use crate::failure::{Class, Failure};
+use crate::filesystem::FileError;
 use crate::message::Name;
 use crate::net::NetError;
 
@@ -41,14 +43,20 @@ pub enum OAuthError {
     NoDeviceFlow { provider: String },
     #[error("redirect-uri of {provider} does not lead to this machine")]
     NoListener { provider: String },
-    #[error("listening for the browser: {0}")]
-    Listen(io::Error),
+    #[error("listening for the browser at {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
     #[error("nobody has signed in within {} minutes", limit.as_secs().div_ceil(60))]
     Late { limit: Duration },
     #[error("no address or code was pasted")]
     NothingPasted,
     #[error("it was stopped by a bug: {0}")]
     Bug(String),
+}
+
+impl From<FileError> for OAuthError {
+    fn from(FileError { path, source }: FileError) -> Self {
+        OAuthError::File { path, source }
+    }
 }
 
 fn described(description: &Option<String>) -> String {
@@ -84,7 +92,7 @@ impl Failure for OAuthError {
             OAuthError::Answer { .. } => Class::Protocol,
             OAuthError::Net { source, .. } => source.class(),
             OAuthError::Secret { source, .. } => source.class(),
-            OAuthError::File { .. } | OAuthError::Unsafe { .. } | OAuthError::Listen(_) => Class::LocalIo,
+            OAuthError::File { .. } | OAuthError::Unsafe { .. } | OAuthError::Listen { .. } => Class::LocalIo,
             OAuthError::NoDeviceFlow { .. } | OAuthError::NoListener { .. } => Class::Configuration,
         }
     }
@@ -126,7 +134,11 @@ impl Failure for OAuthError {
                 format!("Leave out --device, or set `device-authorization-endpoint` in [oauth.{provider}].")
             }
             OAuthError::NoListener { .. } => "Use --paste.".into(),
-            OAuthError::Listen(_) => "Use --paste.".into(),
+            OAuthError::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                "Whoever has that port would get the provider's answer: use --paste, or another port in `redirect-uri`."
+                    .into()
+            }
+            OAuthError::Listen { .. } => "Use --paste.".into(),
             OAuthError::Late { .. } | OAuthError::NothingPasted => "Nothing has changed; try it again.".into(),
             OAuthError::Bug(_) => "Please report it.".into(),
         })

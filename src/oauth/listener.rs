@@ -1,11 +1,13 @@
 //! A port of this machine to which the browser is sent back (RFC 8252 §7.3).
 //!
 //! It answers only a GET of the right path; whatever else comes to it, a wrong state too, changes
-//! nothing.  Requests are bounded in size and time, and a few are read side by side, so that a
-//! silent connection does not keep the browser's out.
+//! nothing.  Requests are bounded in size and time.  Any user of the machine can connect: those who
+//! say nothing make room for the browser.  And any of them can have a port: where the browser may go
+//! to two addresses, both are ours or none is used.
 
 use std::convert::Infallible;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,13 +19,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use oauth2::url::Url;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::answer::{Brought, Refusal, of_query};
 use super::error::OAuthError;
 use super::provider::{Provider, is_loopback};
+use crate::net::{Crowd, Place};
 use crate::secret::Secret;
 
 /// Octets of a request's header.
@@ -32,8 +35,12 @@ const REQUEST_LIMIT: usize = 64 * 1024;
 /// Time for one connection.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Connections at a time; a browser opens a few ahead of need.
-const CONNECTIONS: usize = 16;
+/// Connections at a time; a browser opens a few ahead of need.  So many must come between the
+/// browser's connection and its request to push it out.
+const CONNECTIONS: usize = 256;
+
+/// Ports that are tried until one is free at both addresses.
+const PORTS: usize = 16;
 
 /// A port that waits for the browser.
 #[derive(Debug)]
@@ -55,15 +62,15 @@ impl Listener {
         if redirect.scheme() != "http" || !is_loopback(&redirect) {
             return Err(not_here());
         }
-        let host = redirect.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let first = if host == "localhost" { "127.0.0.1" } else { &host };
-        let socket = TcpListener::bind((first, redirect.port().unwrap_or(0))).await.map_err(OAuthError::Listen)?;
-        let port = socket.local_addr().map_err(OAuthError::Listen)?.port();
-        let mut sockets = vec![socket];
-        if host == "localhost" {
-            // Browsers try both.  Where there is no IPv6 the other is enough.
-            sockets.extend(TcpListener::bind(("::1", port)).await);
-        }
+        let host = redirect.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let (sockets, port) = match host.parse::<IpAddr>() {
+            Ok(address) => {
+                let (socket, port) = listen(address, redirect.port().unwrap_or(0)).await?;
+                (vec![socket], port)
+            }
+            // Browsers try both addresses of `localhost`.
+            Err(_) => at_both(redirect.port()).await?,
+        };
         // An address that could be parsed with a host takes a port.
         let _ = redirect.set_port(Some(port));
         let (path, text) = (redirect.path().to_owned(), String::from(redirect));
@@ -80,12 +87,13 @@ impl Listener {
     pub(super) async fn wait(&self, state: &str) -> Result<Secret, Refusal> {
         let (found, mut answers) = mpsc::channel(1);
         let (state, path): (Arc<str>, Arc<str>) = (state.into(), self.path.as_str().into());
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut crowd = Crowd::new(CONNECTIONS);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 Some(answer) = answers.recv() => {
-                    // The page that says so is still on its way.
+                    // The page that says so is still on its way; nobody else is waited for.
+                    drop(crowd);
                     let _ = timeout(TIME_LIMIT, async { while connections.join_next().await.is_some() {} }).await;
                     return answer;
                 }
@@ -94,17 +102,48 @@ impl Listener {
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         continue;
                     };
-                    let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
+                    let Some(place) = crowd.admit() else { continue };
                     let (found, state, path) = (found.clone(), Arc::clone(&state), Arc::clone(&path));
                     connections.spawn(async move {
-                        let _permit = permit;
-                        let _ = timeout(TIME_LIMIT, serve(stream, &state, &path, found)).await;
+                        tokio::select! {
+                            _ = timeout(TIME_LIMIT, serve(stream, &state, &path, &place, found)) => {}
+                            () = place.lost() => {}
+                        }
                     });
                 }
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
             }
         }
     }
+}
+
+/// Both addresses of `localhost` at one port, of which any user could have the other one.
+async fn at_both(wanted: Option<u16>) -> Result<(Vec<TcpListener>, u16), OAuthError> {
+    let mut tries = if wanted.is_some() { 1 } else { PORTS };
+    loop {
+        let (first, port) = listen(Ipv4Addr::LOCALHOST.into(), wanted.unwrap_or(0)).await?;
+        tries -= 1;
+        match listen(Ipv6Addr::LOCALHOST.into(), port).await {
+            Ok((second, _)) => return Ok((vec![first, second], port)),
+            Err(OAuthError::Listen { source, .. }) if has_no_ipv6(&source) => return Ok((vec![first], port)),
+            Err(error) if tries == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whether there is no such address, so that nobody else has it either.
+fn has_no_ipv6(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(code, Some(rustix::io::Errno::ADDRNOTAVAIL | rustix::io::Errno::AFNOSUPPORT))
+}
+
+async fn listen(address: IpAddr, port: u16) -> Result<(TcpListener, u16), OAuthError> {
+    let address = SocketAddr::new(address, port);
+    let failed = |source: io::Error| OAuthError::Listen { address, source };
+    let socket = TcpListener::bind(address).await.map_err(failed)?;
+    let port = socket.local_addr().map_err(failed)?.port();
+    Ok((socket, port))
 }
 
 async fn accept(sockets: &[TcpListener]) -> io::Result<TcpStream> {
@@ -117,10 +156,11 @@ async fn serve(
     stream: TcpStream,
     state: &str,
     path: &str,
+    place: &Place,
     found: mpsc::Sender<Result<Secret, Refusal>>,
 ) -> hyper::Result<()> {
     let service = service_fn(|request: Request<Incoming>| {
-        let (status, text) = judge(&request, state, path, &found);
+        let (status, text) = judge(&request, state, path, place, &found);
         async move { Ok::<_, Infallible>(page(status, text)) }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -133,6 +173,7 @@ fn judge(
     request: &Request<Incoming>,
     state: &str,
     path: &str,
+    place: &Place,
     found: &mpsc::Sender<Result<Secret, Refusal>>,
 ) -> (StatusCode, &'static str) {
     if request.method() != Method::GET || request.uri().path() != path {
@@ -148,7 +189,8 @@ fn judge(
                 Ok(_) => "postrider has the provider's answer.  You can close this page.",
                 Err(_) => "The provider has refused.  postrider says more in its terminal; you can close this page.",
             };
-            // The first one counts.
+            // Only this one is waited for, and the first one counts.
+            place.keep();
             let _ = found.try_send(answer);
             (StatusCode::OK, text)
         }

@@ -7,18 +7,18 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::error::OAuthError;
 use super::tokens::Tokens;
+use crate::filesystem::{FileError, Person, private};
 use crate::message::Name;
 use crate::threads::{self, ThreadError};
 
@@ -30,9 +30,6 @@ const LOCK_LIMIT: Duration = Duration::from_secs(45);
 
 /// The folder of the files that tell of a sign-in.
 const STAMPS: &str = ".sign-in";
-
-/// No link of somebody's is followed, and nothing that is no file is waited for.
-const NOT_ELSEWHERE: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 
 /// How often a lock is tried: the kernel does not tell.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -73,31 +70,24 @@ impl Vault {
     pub fn make_folders(&self) -> Result<(), OAuthError> {
         let folder = self.folder();
         let made = DirBuilder::new().mode(0o700).recursive(true).create(&self.state_dir);
-        let made = made.and_then(|()| self.make(&folder, &self.state_dir));
-        let made = made.and_then(|()| self.make(&folder.join(STAMPS), &folder));
-        made.map_err(|source| OAuthError::File { path: folder, source })
-    }
-
-    fn make(&self, folder: &Path, parent: &Path) -> io::Result<()> {
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-            made => made?,
+        made.map_err(FileError::of(&self.state_dir))?;
+        for (folder, parent) in [(&folder, &self.state_dir), (&folder.join(STAMPS), &folder)] {
+            if private::make_folder(folder).map_err(FileError::of(folder))? {
+                sync(parent).map_err(FileError::of(parent))?;
+            }
         }
-        // Not by its name, which may lead elsewhere by now.
-        let options = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_DIRECTORY).open(folder);
-        self.give(&options?)?;
-        sync(parent)
+        Ok(())
     }
 
     /// The tokens; `None` if nobody has signed in.
     pub(super) fn read(&self) -> Result<Option<Tokens>, OAuthError> {
         let path = self.path();
         let failed = |source| OAuthError::File { path: path.clone(), source };
-        let file = match OpenOptions::new().read(true).custom_flags(NOT_ELSEWHERE).open(&path) {
+        let file = match private::open(&path, OpenOptions::new().read(true)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(failed)?,
         };
-        if let Some(fault) = self.fault(&file).map_err(failed)? {
+        if let Some(fault) = fault(&file).map_err(failed)? {
             return Err(OAuthError::Unsafe { account: self.account.clone(), path, fault });
         }
         let mut text = Zeroizing::new(Vec::new());
@@ -127,7 +117,8 @@ impl Vault {
         self.make_folders()?;
         let path = self.beside("lock");
         let failed = |source| OAuthError::File { path: path.clone(), source };
-        let file = self.open_lock(&path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        let file = private::open(&path, options.read(true).write(true).create(true).truncate(false)).map_err(failed)?;
         let until = Instant::now() + LOCK_LIMIT;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -141,25 +132,10 @@ impl Vault {
         }
     }
 
-    fn open_lock(&self, path: &Path) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600).custom_flags(NOT_ELSEWHERE);
-        match options.clone().create_new(true).open(path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(path),
-            made => made.and_then(|file| self.give(&file).map(|()| file)),
-        }
-    }
-
     fn put(&self, path: &Path, text: &[u8]) -> Result<(), OAuthError> {
         let made = self.beside("new");
         let place = || {
-            // What a crash has left; and no link of somebody's is followed.
-            match std::fs::remove_file(&made) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&made)?;
-            self.give(&file)?;
+            let mut file = private::create(&made)?;
             file.write_all(text)?;
             file.sync_all()?;
             std::fs::rename(&made, path)
@@ -168,28 +144,6 @@ impl Vault {
         placed
             .and_then(|()| sync(path.parent().unwrap_or(path)))
             .map_err(|source| OAuthError::File { path: path.to_owned(), source })
-    }
-
-    /// What root makes is the service's, whose state directory it is.
-    fn give(&self, file: &File) -> io::Result<()> {
-        if !geteuid().is_root() {
-            return Ok(());
-        }
-        let state = self.state_dir.metadata()?;
-        std::os::unix::fs::fchown(file, Some(state.uid()), Some(state.gid()))
-    }
-
-    /// Why a file is not to be trusted with tokens.
-    fn fault(&self, file: &File) -> io::Result<Option<String>> {
-        let (metadata, own) = (file.metadata()?, geteuid());
-        let is_ours =
-            metadata.uid() == own.as_raw() || own.is_root() && metadata.uid() == self.state_dir.metadata()?.uid();
-        Ok(match metadata.mode() & 0o7777 {
-            _ if !metadata.is_file() => Some("is not a file".into()),
-            _ if !is_ours => Some(format!("belongs to another user ({})", metadata.uid())),
-            mode if mode & 0o077 != 0 => Some(format!("is open to others (mode {mode:04o})")),
-            _ => None,
-        })
     }
 
     fn folder(&self) -> PathBuf {
@@ -203,6 +157,17 @@ impl Vault {
     fn beside(&self, what: &str) -> PathBuf {
         self.folder().join(format!(".{}.{what}", self.account))
     }
+}
+
+/// Why a file is not to be trusted with tokens.
+fn fault(file: &File) -> io::Result<Option<String>> {
+    let metadata = file.metadata()?;
+    let owner = Person(metadata.uid());
+    Ok(match metadata.mode() & 0o7777 {
+        _ if owner != Person::me() => Some(format!("belongs to {owner}")),
+        mode if mode & 0o077 != 0 => Some(format!("is open to others (mode {mode:04o})")),
+        _ => None,
+    })
 }
 
 fn sync(folder: &Path) -> io::Result<()> {

@@ -104,7 +104,7 @@ impl Sink {
     pub(super) fn maildir_fault(&self, error: MaildirError) -> Copy {
         match error.kind {
             io::ErrorKind::FileTooLarge => Copy::Unfit(format!("{error} (RLIMIT_FSIZE, `ulimit -f`)")),
-            _ if error.shortage => Copy::Failed(error.to_string()),
+            _ if error.is_shortage() => Copy::Failed(error.to_string()),
             _ => Copy::Failed(self.fail_maildir(error)),
         }
     }

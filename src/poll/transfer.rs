@@ -18,6 +18,7 @@ use super::sink::Sink;
 use super::stage::{Job, Stager};
 use super::{Account, Context};
 use crate::attempt::Attempts;
+use crate::filesystem::private;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::session::Session;
 use crate::store::{Outcome, StoreError};
@@ -71,7 +72,7 @@ impl Transfer<'_> {
     ) -> Result<Transferred, PollError> {
         let Self { account, context, progress, sinks, trace, deadline } = self;
         let dir = context.store.dir();
-        let attempts = Attempts::begin(dir, &account.name).map_err(|error| StoreError::directory(dir, &error))?;
+        let attempts = Attempts::begin(dir, &account.name).map_err(StoreError::from)?;
         let attempts = Arc::new(attempts);
         let (loads, inbox) = mpsc::channel(LOADS);
         let (outbox, batches) = mpsc::channel(BATCHES);
@@ -124,8 +125,6 @@ impl Transfer<'_> {
 /// Where large messages on their way to a server are kept.
 fn spool_dir(context: &Context) -> Result<PathBuf, StoreError> {
     let dir = context.store.dir().join("spool");
-    match std::fs::create_dir(&dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(StoreError::directory(&dir, &error)),
-        _ => Ok(dir),
-    }
+    private::make_folder(&dir).map_err(|error| StoreError::directory(&dir, &error))?;
+    Ok(dir)
 }

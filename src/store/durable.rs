@@ -1,30 +1,34 @@
 //! Small files beside the database, each there whole or not at all, also after a power loss.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::filesystem::{FileError, private};
+
+/// Octets that a small file may have: a line.
+const SIZE_LIMIT: u64 = 4096;
+
 /// Writes a file under a name of its own, syncs it, and puts it in the place of the one before.
-pub(super) fn write(dir: &Path, name: &str, text: &str) -> io::Result<()> {
+pub(super) fn write(dir: &Path, name: &str, text: &str) -> Result<(), FileError> {
     let made = dir.join(format!("{name}.new"));
     let place = || {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&made)?;
+        let mut file = private::create(&made)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&made, dir.join(name))
     };
-    place().inspect_err(|_| drop(std::fs::remove_file(&made)))?;
-    sync(dir)
+    place().inspect_err(|_| drop(std::fs::remove_file(&made))).map_err(FileError::of(&made))?;
+    sync(dir).map_err(FileError::of(dir))
 }
 
 /// Removes a file, if it is there, for good.
-pub(super) fn remove(dir: &Path, name: &str) -> io::Result<()> {
-    match std::fs::remove_file(dir.join(name)) {
+pub(super) fn remove(dir: &Path, name: &str) -> Result<(), FileError> {
+    let path = dir.join(name);
+    match std::fs::remove_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => sync(dir),
+        Err(error) => Err(FileError::of(&path)(error)),
+        Ok(()) => sync(dir).map_err(FileError::of(dir)),
     }
 }
 
@@ -33,11 +37,7 @@ pub(super) fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// The size of a file; `None` if it is not there.
-pub(super) fn size(path: &Path) -> io::Result<Option<u64>> {
-    match path.metadata() {
-        Ok(metadata) => Ok(Some(metadata.len())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+/// Reads a file; what is no text counts as another text.
+pub(super) fn read(dir: &Path, name: &str) -> io::Result<String> {
+    private::read(&dir.join(name), SIZE_LIMIT).map(|octets| String::from_utf8_lossy(&octets).into_owned())
 }

@@ -1,10 +1,11 @@
 //! What can go wrong with the state.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::failure::{Class, Failure};
+use crate::filesystem::{FileError, Person, owner};
 
 /// The state cannot be used or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -12,6 +13,8 @@ use crate::failure::{Class, Failure};
 pub enum StoreError {
     #[error("state directory {}: {cause}", path.display())]
     Directory { path: PathBuf, cause: String, full: bool },
+    #[error("state file {}: {cause}", path.display())]
+    File { path: PathBuf, cause: String, full: bool },
     #[error("state directory {}: in use by another postrider{}", path.display(), process(*pid))]
     Locked { path: PathBuf, pid: Option<u32> },
     #[error("state directory {}: is on a network file system ({kind}), where SQLite cannot keep its promises", path.display())]
@@ -39,10 +42,24 @@ fn process(pid: Option<u32>) -> String {
 }
 
 impl StoreError {
-    pub(crate) fn directory(path: &std::path::Path, error: &io::Error) -> Self {
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        StoreError::Directory { path: path.to_owned(), cause: error.to_string(), full }
+    pub(crate) fn directory(path: &Path, error: &io::Error) -> Self {
+        StoreError::Directory { path: path.to_owned(), cause: owner::explained(path, error), full: is_full(error) }
     }
+
+    /// Where a file in the directory is the matter.
+    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+        StoreError::File { path: path.to_owned(), cause: owner::explained(path, error), full: is_full(error) }
+    }
+}
+
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> Self {
+        Self::file(&error.path, &error.source)
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Failure for StoreError {
@@ -56,11 +73,20 @@ impl Failure for StoreError {
 
     fn advice(&self) -> Option<String> {
         let text = match self {
-            StoreError::Directory { full: true, .. } | StoreError::Database { full: true, .. } => {
-                "Make room on the disk.  Nothing was lost or deleted."
-            }
+            StoreError::Directory { full: true, .. }
+            | StoreError::File { full: true, .. }
+            | StoreError::Database { full: true, .. } => "Make room on the disk.  Nothing was lost or deleted.",
             StoreError::Directory { .. } => {
                 "The user that runs postrider must be able to write there; `state-dir` names another place."
+            }
+            StoreError::File { path, .. } | StoreError::Inaccessible { path, .. } => {
+                let folder = path.parent().unwrap_or(path).display();
+                // With -h, no link that somebody has laid there gives a file away.
+                return Some(format!(
+                    "Nothing was lost or deleted.  The user that runs postrider must own the state directory and \
+                     every file in it, and may enter the folders above; as root, `chown -hR {} {folder}` gives them to it.",
+                    Person::me()
+                ));
             }
             StoreError::Locked { .. } => "Wait until it is done, or end it; two must not fetch the same mail.",
             StoreError::NetworkFileSystem { .. } => "Set `state-dir` to a directory on a local disk.",
@@ -69,10 +95,6 @@ impl Failure for StoreError {
             }
             StoreError::Busy { .. } => {
                 "Nothing was lost or deleted.  End the other program (a backup, an sqlite3 that is left open?)."
-            }
-            StoreError::Inaccessible { .. } => {
-                "Nothing was lost or deleted.  The user that runs postrider must be able to write the state directory \
-                 and every file in it."
             }
             StoreError::Missing { .. } => {
                 "`postrider state rebuild` makes a new one from what the Maildirs tell, and so does the next start of \

@@ -2,30 +2,59 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::StoreError;
-use crate::filesystem;
+use crate::filesystem::{self, private};
+
+/// Octets of the process id that a lock file tells.
+const PID_LIMIT: u64 = 20;
+
+/// What the system tells of locks (proc_locks(5)), and how often it is read.
+const LOCKS: &str = "/proc/locks";
+const LOOKS: usize = 5;
 
 /// Makes the directory (0700) where it is missing and takes its lock.
 pub(super) fn acquire(dir: &Path) -> Result<File, StoreError> {
     make_directory(dir).map_err(|error| StoreError::directory(dir, &error))?;
     refuse_network_file_system(dir)?;
     let path = dir.join("lock");
-    let mut options = OpenOptions::new();
-    let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let mut file = opened.map_err(|error| StoreError::directory(dir, &error))?;
+    let opened = private::open(&path, OpenOptions::new().read(true).write(true).create(true).truncate(false));
+    let mut file = opened.map_err(|error| StoreError::file(&path, &error))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut pid = String::new();
-        let _ = file.read_to_string(&mut pid);
+        let _ = (&file).take(PID_LIMIT).read_to_string(&mut pid);
         return Err(StoreError::Locked { path: dir.to_owned(), pid: pid.trim().parse().ok() });
     }
     // Only for people: the lock is what counts.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// The process that has the lock of a directory, as far as the system tells; the lock is not touched.
+pub fn holder(dir: &Path) -> Option<u32> {
+    let file = private::open(&dir.join("lock"), OpenOptions::new().read(true)).ok()?;
+    let inode = file.metadata().ok()?.ino();
+    let mut pid = String::new();
+    file.take(PID_LIMIT).read_to_string(&mut pid).ok()?;
+    let pid: u32 = pid.trim().parse().ok()?;
+    // A line is passed over where others take or leave their locks meanwhile.
+    let is_held = || std::fs::read(LOCKS).is_ok_and(|locks| has_lock(&String::from_utf8_lossy(&locks), pid, inode));
+    (0..LOOKS).any(|_| is_held()).then_some(pid)
+}
+
+/// Whether a process has a lock on a file: `1: FLOCK  ADVISORY  WRITE 15305 fe:00:5390472 0 EOF`.
+fn has_lock(locks: &str, pid: u32, inode: u64) -> bool {
+    let (pid, inode) = (pid.to_string(), format!(":{inode}"));
+    locks.lines().any(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        words.get(1) == Some(&"FLOCK")
+            && words.get(4) == Some(&&*pid)
+            && words.get(5).is_some_and(|file| file.ends_with(&inode))
+    })
 }
 
 /// Creates what is missing of the path, and makes that durable.
@@ -39,6 +68,7 @@ fn make_directory(dir: &Path) -> std::io::Result<()> {
     }
     match std::fs::DirBuilder::new().mode(0o700).create(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        Err(_) if !dir.is_dir() => return Err(std::io::ErrorKind::NotADirectory.into()),
         _ => {}
     }
     parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())
@@ -48,5 +78,20 @@ fn refuse_network_file_system(dir: &Path) -> Result<(), StoreError> {
     match filesystem::network_kind(dir).map_err(|error| StoreError::directory(dir, &error))? {
         Some(kind) => Err(StoreError::NetworkFileSystem { path: dir.to_owned(), kind }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_known_by_its_process_and_its_file() {
+        let locks = "1: POSIX  ADVISORY  WRITE 7 fe:00:9 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 15305 fe:00:5390472 0 EOF\n2: -> FLOCK ADVISORY WRITE 8 fe:00:8 0 EOF\n";
+        assert!(has_lock(locks, 15305, 5_390_472));
+        for (pid, inode) in [(15305, 390_472), (1530, 5_390_472), (7, 9), (8, 8)] {
+            assert!(!has_lock(locks, pid, inode), "{pid} {inode}");
+        }
     }
 }

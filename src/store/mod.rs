@@ -48,6 +48,7 @@ pub use claim::Claim;
 pub use error::StoreError;
 pub use host::{Host, HostMemory};
 pub use inspect::{Inspection, Record};
+pub use lock::holder;
 pub use lookup::Known;
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts, decide};
 pub use mailbox::Binding;

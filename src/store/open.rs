@@ -3,8 +3,6 @@
 //! What an orderly end has left (`seal`) is taken as it is.  Everything else is checked whole, and
 //! found sound, damaged, or older than it once was.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::seal::{self, Fit, Seal};
 use super::{StoreError, durable, renew, schema, sound};
+use crate::filesystem::{owner, private};
 
 /// How long a statement waits for a reader that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,13 +47,19 @@ pub(super) struct Opened {
 /// Turns an error of SQLite into one that names the file.
 pub(super) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ffi::ErrorCode;
-    let path = path.to_owned();
     // The text of its source is in its own.
     let cause = error.to_string();
+    let barred = ["", "-wal", "-shm"].map(|suffix| beside(path, suffix));
+    let barred = barred.iter().find_map(|file| Some((file, owner::obstacle(file)?)));
+    let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { path, cause },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path, limit: BUSY_TIMEOUT },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            let (path, cause) = match barred {
+                Some((file, obstacle)) => (file.clone(), format!("{cause}; {}", obstacle.told(file))),
+                None => (path, cause),
+            };
             StoreError::Inaccessible { path, cause }
         }
         code => StoreError::Database { path, cause, full: code == Some(ErrorCode::DiskFull) },
@@ -75,7 +80,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// The instance as it stands beside the database; `None` where an older version has left no word.
 pub(super) fn marked_instance(dir: &Path) -> Option<String> {
-    let word = std::fs::read_to_string(dir.join(MARKER)).ok()?;
+    let word = durable::read(dir, MARKER).ok()?;
     let word = word.trim();
     (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_alphanumeric())).then(|| word.to_owned())
 }
@@ -84,7 +89,7 @@ pub(super) fn marked_instance(dir: &Path) -> Option<String> {
 /// held.
 pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
     renew::resume(dir)?;
-    let was_there = dir.join(MARKER).exists();
+    let was_there = is_marked(dir)?;
     open_or_make(dir, was_there).map_err(|error| match error {
         // Nothing has been written to it yet: what looks damaged is a disk that fails just now.
         StoreError::Damaged { path, cause } if !was_there => StoreError::Database { path, cause, full: false },
@@ -95,21 +100,20 @@ pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
 fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
     let path = path(dir);
     let failed = |error: rusqlite::Error| database_error(&path, &error);
-    let unreadable = |error: std::io::Error| StoreError::directory(dir, &error);
-    let size = durable::size(&path).map_err(unreadable)?;
+    let unreadable = |error: std::io::Error| StoreError::file(&path, &error);
+    let size = files(&path)?;
     match size {
         None if was_there => return Err(StoreError::Missing { path }),
         // SQLite would create it with the umask's mode.
         None => {
-            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-            made.map_err(unreadable)?;
+            private::create(&path).map_err(|error| StoreError::file(&path, &error))?;
         }
         // SQLite takes it for a new one, and throws its write-ahead log away.
         Some(0) if was_there => return Err(StoreError::Damaged { path, cause: "it is empty".into() }),
         Some(_) => {}
     }
     // Before SQLite has the file open, see `seal`.
-    let log = durable::size(&beside(&path, "-wal")).map_err(unreadable)?;
+    let log = private::size(&beside(&path, "-wal")).map_err(unreadable)?;
     let seal = Seal::read(dir);
     let fit = seal.as_ref().map(|seal| seal.fit(&path, log.unwrap_or(0) > 0)).transpose().map_err(unreadable)?;
     let connection = connect(&path).map_err(failed)?;
@@ -158,22 +162,44 @@ fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;")
         .map_err(failed)?;
     if create(&connection, marked_instance(dir)).map_err(failed)? {
-        seal::break_seal(dir).map_err(unreadable)?;
+        seal::break_seal(dir)?;
         if matches!(condition, Condition::Sound | Condition::Copied) {
             condition = Condition::Unsealed;
         }
     }
     let instance = instance(&connection).map_err(failed)?;
     if marked_instance(dir).as_ref() != Some(&instance) {
-        durable::write(dir, MARKER, &instance).map_err(unreadable)?;
+        durable::write(dir, MARKER, &instance)?;
     }
     Ok(Opened { connection, condition })
 }
 
+/// Whether this directory has had a database.
+fn is_marked(dir: &Path) -> Result<bool, StoreError> {
+    let marker = dir.join(MARKER);
+    private::is_there(&marker).map_err(|error| StoreError::file(&marker, &error))
+}
+
+/// The database's size; `None` if it is not there.  Neither it nor what SQLite has beside it is a link.
+fn files(path: &Path) -> Result<Option<u64>, StoreError> {
+    let size = |path: &Path| private::size(path).map_err(|error| StoreError::file(path, &error));
+    for suffix in ["-wal", "-shm", "-journal"] {
+        size(&beside(path, suffix))?;
+    }
+    size(path)
+}
+
+/// Opens a database's file, which is no link.
+pub(super) fn connect_as(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // SQLite refuses links in the whole path; those above the directory are the operator's.
+    let real = path.parent().and_then(|dir| Some(dir.canonicalize().ok()?.join(path.file_name()?)));
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
+}
+
 /// Opens the file as every part of this program does.
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = connect_as(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     // The write-ahead log stays where it is, be it empty: one that is missing has been taken away.
@@ -203,8 +229,7 @@ pub(super) fn generation(connection: &Connection) -> rusqlite::Result<Option<i64
 pub(super) fn open_for_reading(dir: &Path) -> Result<Option<Connection>, StoreError> {
     let path = path(dir);
     renew::refuse_unfinished(dir)?;
-    let unreadable = |error: std::io::Error| StoreError::directory(dir, &error);
-    match (durable::size(&path).map_err(unreadable)?, dir.join(MARKER).exists()) {
+    match (files(&path)?, is_marked(dir)?) {
         (None, true) => return Err(StoreError::Missing { path }),
         (None, false) => return Ok(None),
         (Some(0), true) => return Err(StoreError::Damaged { path, cause: "it is empty".into() }),
@@ -284,7 +309,7 @@ mod tests {
              ALTER TABLE message DROP COLUMN crashes; ALTER TABLE message DROP COLUMN absent; DROP TABLE salvaged;",
             "DROP TABLE quiet; DROP TABLE host; ALTER TABLE place DROP COLUMN used;
              ALTER TABLE message DROP COLUMN digest; ALTER TABLE message ADD COLUMN sha256 BLOB;",
-            "DROP INDEX message_octets; DROP INDEX account_mailbox; ALTER TABLE message DROP COLUMN listed;
+            "DROP TABLE former; DROP INDEX message_octets; DROP INDEX account_mailbox; ALTER TABLE message DROP COLUMN listed;
              ALTER TABLE account DROP COLUMN mailbox; ALTER TABLE account DROP COLUMN deliver;",
         ];
         for (_, without) in (1..).zip(without).skip_while(|(older, _)| *older < format) {

@@ -19,6 +19,7 @@ use super::open::{self, beside, database_error};
 use super::salvage::{self, Salvaged};
 use super::seal::Seal;
 use super::{Claim, StoreError, durable};
+use crate::filesystem::{FileError, private};
 use crate::message::Name;
 
 /// The note's name.
@@ -34,22 +35,22 @@ struct Note {
 
 impl Note {
     fn read(dir: &Path) -> Result<Option<Self>, StoreError> {
-        let text = match std::fs::read_to_string(dir.join(NOTE)) {
+        let text = match durable::read(dir, NOTE) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|error| StoreError::directory(dir, &error))?,
+            text => text.map_err(|error| StoreError::file(&dir.join(NOTE), &error))?,
         };
         let (aside, what) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
         Ok(Some(Self { aside: aside.to_owned(), had_database: what == "database" }))
     }
 
-    fn write(&self, dir: &Path) -> io::Result<()> {
+    fn write(&self, dir: &Path) -> Result<(), FileError> {
         let what = if self.had_database { "database" } else { "nothing" };
         durable::write(dir, NOTE, &format!("{} {what}\n", self.aside))
     }
 
     /// Whether the new database is in its place.
     fn is_fulfilled(&self, dir: &Path) -> bool {
-        open::path(dir).exists() && (!self.had_database || dir.join(&self.aside).exists())
+        is_there(&open::path(dir)) && (!self.had_database || is_there(&dir.join(&self.aside)))
     }
 }
 
@@ -59,7 +60,7 @@ impl Note {
 /// More of it is missing.
 pub(super) fn resume(dir: &Path) -> Result<(), StoreError> {
     match Note::read(dir)? {
-        Some(note) if note.is_fulfilled(dir) => conclude(dir).map_err(|error| StoreError::directory(dir, &error)),
+        Some(note) if note.is_fulfilled(dir) => Ok(conclude(dir)?),
         _ => refuse_unfinished(dir),
     }
 }
@@ -76,8 +77,9 @@ pub(super) fn refuse_unfinished(dir: &Path) -> Result<(), StoreError> {
 }
 
 /// Seals the new database, which is in its place.
-fn conclude(dir: &Path) -> io::Result<()> {
-    Seal::of(&open::path(dir), 0)?.write(dir)?;
+fn conclude(dir: &Path) -> Result<(), FileError> {
+    let path = open::path(dir);
+    Seal::of(&path, 0).map_err(FileError::of(&path))?.write(dir)?;
     durable::remove(dir, NOTE)
 }
 
@@ -104,9 +106,9 @@ impl Renewal {
         let note = match Note::read(dir)? {
             Some(note) => note,
             None => {
-                let had_database = open::path(dir).exists();
+                let had_database = is_there(&open::path(dir));
                 let note = Note { aside: free_name(dir, label), had_database };
-                note.write(dir).map_err(failed)?;
+                note.write(dir)?;
                 note
             }
         };
@@ -118,7 +120,7 @@ impl Renewal {
             let _ = std::fs::remove_file(beside(&path, suffix));
         }
         let database = |error: rusqlite::Error| database_error(&path, &error);
-        let connection = make(&path).map_err(failed)?;
+        let connection = make(&path).map_err(|error| StoreError::file(&path, &error))?;
         let old = note.had_database.then(|| salvage::Source::open(&aside)).flatten();
         let instance = open::marked_instance(dir).or_else(|| old.as_ref().and_then(salvage::Source::instance));
         let mode = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
@@ -170,19 +172,23 @@ impl Renewal {
             for suffix in ["-wal", "-shm"] {
                 let _ = std::fs::remove_file(beside(&self.path, suffix));
             }
-            std::fs::File::open(&self.path)?.sync_all()?;
+            private::open(&self.path, std::fs::OpenOptions::new().read(true))?.sync_all()?;
             std::fs::rename(&self.path, open::path(&self.dir))?;
-            durable::sync(&self.dir)?;
-            conclude(&self.dir)
+            durable::sync(&self.dir)
         };
-        place().map_err(|error| StoreError::directory(&self.dir, &error))
+        place().map_err(|error| StoreError::directory(&self.dir, &error))?;
+        Ok(conclude(&self.dir)?)
     }
+}
+
+/// Whether there is something of that name; a link counts, wherever it leads.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// The new file, private from the start.
 fn make(path: &Path) -> io::Result<Connection> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    private::create(path)?;
     open::connect(path).map_err(io::Error::other)
 }
 
@@ -192,7 +198,7 @@ fn set_aside(dir: &Path, aside: &Path) -> io::Result<()> {
     let old = open::path(dir);
     for suffix in ["-wal", ""] {
         let (from, to) = (beside(&old, suffix), beside(aside, suffix));
-        match (from.exists(), to.exists()) {
+        match (is_there(&from), is_there(&to)) {
             (true, false) => std::fs::rename(from, to)?,
             // Made by somebody who looked while the rebuild was interrupted.
             (true, true) => std::fs::remove_file(from)?,
@@ -211,6 +217,6 @@ fn free_name(dir: &Path, label: &str) -> String {
         1 => format!("state.db.{label}-{now}"),
         more => format!("state.db.{label}-{now}-{more}"),
     });
-    let is_free = |name: &String| ["", "-wal"].iter().all(|suffix| !beside(&dir.join(name), suffix).exists());
+    let is_free = |name: &String| ["", "-wal"].iter().all(|suffix| !is_there(&beside(&dir.join(name), suffix)));
     names.find(is_free).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
-use super::open::beside;
+use super::open::{beside, connect_as};
 use super::schema::{kind, state};
 use super::sound::{SANE, SANE_SINCE};
 
@@ -36,8 +36,7 @@ pub(super) struct Source(Connection);
 impl Source {
     /// Opens it, if SQLite can make anything of it.
     pub(super) fn open(path: &Path) -> Option<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags(path, flags).ok().map(Self)
+        connect_as(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok().map(Self)
     }
 
     /// The word in the names of its files.

@@ -7,12 +7,13 @@
 //! It must be compared and made while this process has the database not open: to close any other
 //! descriptor of the file would give up SQLite's locks (fcntl(2)).
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::durable;
+use crate::filesystem::{FileError, private};
 
 /// The note's name.
 const NAME: &str = "clean";
@@ -42,7 +43,7 @@ pub(super) enum Fit {
 impl Seal {
     /// The seal of a database as it is now.
     pub(super) fn of(path: &Path, generation: i64) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = private::open(path, OpenOptions::new().read(true))?;
         let mut hash = crc32fast::Hasher::new();
         let mut piece = vec![0; 1 << 17];
         let mut size_octets = 0;
@@ -61,7 +62,7 @@ impl Seal {
 
     /// The note; `None` if there is none that can be read.
     pub(super) fn read(dir: &Path) -> Option<Self> {
-        let text = std::fs::read_to_string(dir.join(NAME)).ok()?;
+        let text = durable::read(dir, NAME).ok()?;
         let [generation, size, crc32, seconds, nanoseconds] = text.split_ascii_whitespace().collect::<Vec<_>>()[..]
         else {
             return None;
@@ -75,7 +76,7 @@ impl Seal {
     }
 
     /// Puts the note beside the database.
-    pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
+    pub(super) fn write(&self, dir: &Path) -> Result<(), FileError> {
         let Self { generation, size_octets, crc32, changed: (seconds, nanoseconds) } = self;
         durable::write(dir, NAME, &format!("{generation} {size_octets} {crc32:08x} {seconds} {nanoseconds}\n"))
     }
@@ -92,7 +93,7 @@ impl Seal {
 }
 
 /// Takes the note away: the database is going to differ from it.
-pub(super) fn break_seal(dir: &Path) -> io::Result<()> {
+pub(super) fn break_seal(dir: &Path) -> Result<(), FileError> {
     durable::remove(dir, NAME)
 }
 

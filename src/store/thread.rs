@@ -389,7 +389,7 @@ impl Keeper {
     /// After the first commit and before anybody hears of it: what nobody knows of may be lost.
     fn break_seal(&mut self) -> Result<(), StoreError> {
         if !self.has_written {
-            break_seal(&self.dir).map_err(|error| StoreError::directory(&self.dir, &error))?;
+            break_seal(&self.dir)?;
             (self.has_written, self.is_sealed) = (true, false);
         }
         Ok(())
@@ -430,8 +430,8 @@ impl Keeper {
 
 /// The database must be closed.
 fn seal(dir: &Path, path: &Path, generation: i64) -> Result<(), StoreError> {
-    let sealed = Seal::of(path, generation).and_then(|seal| seal.write(dir));
-    sealed.map_err(|error| StoreError::directory(dir, &error))
+    let seal = Seal::of(path, generation).map_err(|error| StoreError::file(path, &error))?;
+    Ok(seal.write(dir)?)
 }
 
 fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Vec<usize>> {

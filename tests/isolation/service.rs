@@ -70,14 +70,24 @@ fn a_second_instance_refuses_and_names_the_first() {
     let pid = running.pid();
     let output = program.run(&["run"]).assert_code(75);
     assert!(output.stderr.contains(&format!("process {pid}")), "{}", output.stderr);
-    // Nothing answers at another socket, so this cannot be done by the service.
+    // By another runtime directory the service is found too, as long as the state leads to it.
     let text = std::fs::read_to_string(program.config_path()).expect("the configuration");
     let other = program.path("other.toml");
     std::fs::write(&other, text.replace("runtime-dir = \"", "runtime-dir = \"/nowhere")).expect("written");
     std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
-    let mut fetch = program.command();
-    fetch.arg("-c").arg(&other).arg("fetch");
-    let output = program.spawn_command(fetch).wait(SOON).assert_code(75);
+    let fetch = || {
+        let mut fetch = program.command();
+        fetch.arg("-c").arg(&other).arg("fetch");
+        program.spawn_command(fetch).wait(SOON)
+    };
+    fetch().assert_success();
+    // Where nothing leads to it, this cannot be done by the service.
+    let folder = program.state_dir().join("run");
+    wait_until("a file in place of the folder", SOON, || {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::write(&folder, "").is_ok()
+    });
+    let output = fetch().assert_code(75);
     assert!(output.stderr.contains(&format!("process {pid}")), "{}", output.stderr);
     // Looking is allowed beside it.
     let history = program.run(&["history", "--json"]).assert_success();

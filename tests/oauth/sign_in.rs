@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 
 /// Starts `postrider login a` without a browser; gives the address to open.
-fn begin(program: &Postrider) -> (Running, String) {
+pub(super) fn begin(program: &Postrider) -> (Running, String) {
     let mut run = program.spawn(&["login", "a", "--no-browser"]);
     run.wait_until("an address", LIMIT, |run| run.stdout().lines().any(|line| line.starts_with("http")));
     let address = run.stdout().lines().find(|line| line.starts_with("http")).expect("an address").to_owned();
@@ -16,7 +16,7 @@ fn begin(program: &Postrider) -> (Running, String) {
 }
 
 /// Where the browser is sent after somebody has signed in.
-fn redirect(address: &str, answer: &str) -> String {
+pub(super) fn redirect(address: &str, answer: &str) -> String {
     let parameters = parameters(address);
     format!("{}/?{answer}&state={}", parameters["redirect_uri"], parameters["state"])
 }

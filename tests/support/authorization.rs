@@ -127,7 +127,7 @@ pub fn tokens(access: &str, refresh: Option<&str>, expires_in: u64) -> Vec<u8> {
 pub fn browse(address: &str) -> io::Result<(u16, String)> {
     let url = Url::parse(address).map_err(io::Error::other)?;
     let host = url.host_str().unwrap_or_default().to_owned();
-    let mut stream = TcpStream::connect((host.as_str(), url.port().unwrap_or(80)))?;
+    let mut stream = TcpStream::connect((host.trim_matches(['[', ']']), url.port().unwrap_or(80)))?;
     let target = &url[oauth2::url::Position::BeforePath..];
     stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
     let mut text = String::new();

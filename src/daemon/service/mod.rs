@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -20,7 +20,7 @@ use super::latch::fingerprint;
 use super::signals::{Signal, Signals};
 use super::{close, leave, poll_guarded, prepare};
 use crate::config::Config;
-use crate::control::{self, Note};
+use crate::control::{Front, Note};
 use crate::failure::{Class, Failure};
 use crate::message::{Name, UnixTime};
 use crate::notify;
@@ -85,15 +85,9 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
     let signals = Signals::of_service().map_err(|source| ServiceError::System { what: "signals", source })?;
     let (notes_in, notes) = mpsc::channel(NOTES);
     let board = Arc::new(Mutex::new(Board::default()));
-    match control::bind(&config.runtime_dir) {
-        Ok(listener) => {
-            tokio::spawn(control::serve(listener, Arc::clone(&board), notes_in));
-        }
-        Err(error) => {
-            let path = control::socket_path(&config.runtime_dir);
-            warn!("no control socket at {}: {error}; `status` and the like will not work", path.display());
-        }
-    }
+    let front = Front::open(&config.runtime_dir, &config.state_dir);
+    let closing = CancellationToken::new();
+    let serving = tokio::spawn(front.serve(Arc::clone(&board), notes_in, closing.clone().cancelled_owned()));
     let (lists, watch_lists) = watch::channel(watched(&config));
     let (changes_in, changes) = mpsc::channel(1);
     tokio::spawn(reload::watch(watch_lists, changes_in));
@@ -113,6 +107,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
         damaged: None,
         lists,
         reload: Reload::default(),
+        front: (closing, serving),
     };
     service.run(signals, notes, changes).await
 }
@@ -147,6 +142,8 @@ struct Service {
     damaged: Option<StoreError>,
     lists: watch::Sender<Watched>,
     reload: Reload,
+    /// The control socket, and what ends it.
+    front: (CancellationToken, JoinHandle<()>),
 }
 
 impl Service {
@@ -283,7 +280,10 @@ impl Service {
                 continue;
             }
             if let Some(results) = &results {
-                self.waiters.entry(name.clone()).or_default().push(results.clone());
+                let waiters = self.waiters.entry(name.clone()).or_default();
+                // Some have gone away meanwhile.
+                waiters.retain(|waiter| !waiter.is_closed());
+                waiters.push(results.clone());
             }
             if !all {
                 self.step(Event::Poll(name));
@@ -333,7 +333,9 @@ impl Service {
         write_down(&self.context.store, changes).await;
         let _ = timeout(Duration::from_millis(500), close(&self.context)).await;
         leave(&self.context).await;
-        let _ = std::fs::remove_file(control::socket_path(&self.config.runtime_dir));
+        let (closing, front) = self.front;
+        closing.cancel();
+        let _ = timeout(Duration::from_millis(500), front).await;
         info!("postrider has ended");
         Ok(())
     }

@@ -9,6 +9,8 @@
 //! Everything here blocks, and belongs on threads that may.  After a failed sync the file is
 //! given up: Linux reports the error once, and success afterwards would be a lie.
 
+mod error;
+mod ground;
 mod name;
 mod scan;
 mod sync;
@@ -16,7 +18,6 @@ mod sync;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,11 +25,12 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+pub use error::{MaildirError, Matter, draft_failure};
 pub use name::{Telling, file_name, token};
 pub use scan::{Found, Held, hold, scan, scan_failure};
 
-use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
 use crate::filesystem::make_unique;
+use error::failure;
 
 /// How the unique part of a probe's name begins, as that of no message does.
 const PROBE: &str = "postrider-probe";
@@ -38,61 +40,6 @@ const PROBE: &str = "postrider-probe";
 pub struct Settings {
     /// The folder that holds `tmp`, `new` and `cur`.
     pub path: PathBuf,
-}
-
-/// A Maildir that cannot be used.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("Maildir {}: {step}: {cause}", path.display())]
-pub struct MaildirError {
-    /// The Maildir.
-    pub path: PathBuf,
-    /// What was tried.
-    pub step: &'static str,
-    /// Why it failed.
-    pub cause: String,
-    /// The kind of error.
-    pub kind: io::ErrorKind,
-    /// It was there before, and is not now.
-    pub gone: bool,
-    /// This machine has run short of something.
-    pub shortage: bool,
-}
-
-impl Failure for MaildirError {
-    fn class(&self) -> Class {
-        if self.shortage { Class::TryLater } else { Class::LocalIo }
-    }
-
-    fn is_shortage(&self) -> bool {
-        self.shortage
-    }
-
-    fn advice(&self) -> Option<String> {
-        Some(
-            match self.kind {
-                _ if self.shortage => SHORTAGE,
-                _ if self.gone => {
-                    "If it is on a disk that is not mounted, mount it; if it was removed on purpose, make the folder \
-                     again with tmp, new and cur in it.  The mail stays on the server."
-                }
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    "The user that runs postrider must be able to write there.  The mail stays on the server."
-                }
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "Make room.  The mail stays on the server, and is fetched when there is room."
-                }
-                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                    "A part of `path` is a file and not a folder; name another place.  The mail stays on the server."
-                }
-                io::ErrorKind::NotFound => {
-                    "The folder above it must exist (is a disk not mounted?); postrider makes the Maildir itself.  The \
-                     mail stays on the server."
-                }
-                _ => "The mail stays on the server.  Check the disk and the kernel's log.",
-            }
-            .to_owned(),
-        )
-    }
 }
 
 /// Where messages arrive, from the Maildir's root.
@@ -123,25 +70,16 @@ impl Maildir {
     /// the absence of a file in `tmp` tells.
     ///
     /// # Errors
-    /// It is not there and cannot be made, or is not ours to write.
+    /// It is not there and cannot be made, is not ours to write, or this is root and it is somebody
+    /// else's.
     pub fn open(settings: &Settings, was_there: bool) -> Result<Self, MaildirError> {
         let path = &settings.path;
+        ground::refuse_foreign(path)?;
+        if was_there {
+            ground::refuse_gone(path)?;
+        }
+        ground::make(path)?;
         let failed = |step| move |error: io::Error| failure(path, step, &error);
-        if was_there && ["tmp", "new", "cur"].iter().any(|sub| !path.join(sub).exists()) {
-            let gone = io::Error::new(io::ErrorKind::NotFound, "though mail was delivered to it");
-            return Err(MaildirError { gone: true, ..failure(path, "is not there any more", &gone) });
-        }
-        let mut made = make_directory(path).map_err(failed("cannot be made"))?;
-        for sub in ["tmp", "new", "cur"] {
-            made |= make_directory(&path.join(sub)).map_err(failed("cannot be made"))?;
-        }
-        if made {
-            // The names of new directories must outlive a crash as well.
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            for dir in [Some(path.as_path()), Some(parent.unwrap_or(Path::new(".")))].into_iter().flatten() {
-                File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("cannot be made durable"))?;
-            }
-        }
         let open = |sub| open_directory(&path.join(sub)).map_err(failed("cannot be opened"));
         Ok(Self {
             path: path.clone(),
@@ -151,8 +89,9 @@ impl Maildir {
         })
     }
 
-    /// Opens a Maildir only if it is there whole.
+    /// Opens a Maildir only if it is there whole, and root may work in it where this is root.
     pub fn open_existing(path: &Path) -> Option<Self> {
+        ground::refuse_foreign(path).ok()?;
         let open = |sub| open_directory(&path.join(sub)).ok();
         Some(Self {
             path: path.to_owned(),
@@ -380,17 +319,6 @@ impl Drop for Draft {
     }
 }
 
-/// Makes one directory, 0700; `false` if it was there.
-fn make_directory(path: &Path) -> io::Result<bool> {
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        // A read-only or foreign folder above says so before it says that all is there.
-        Err(_) if path.is_dir() => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// The Maildir's folder itself, which need not be readable.
 fn open_root(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -400,16 +328,6 @@ fn open_root(path: &Path) -> io::Result<OwnedFd> {
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).map_err(Into::into)
-}
-
-fn failure(path: &Path, step: &'static str, error: &io::Error) -> MaildirError {
-    let (cause, kind, shortage) = (error.to_string(), error.kind(), is_shortage(error));
-    MaildirError { path: path.to_owned(), step, cause, kind, gone: false, shortage }
-}
-
-/// Turns an error of a [`Draft`] into one that names the Maildir.
-pub fn draft_failure(path: &Path, error: &io::Error) -> MaildirError {
-    failure(path, "a message cannot be written", error)
 }
 
 #[cfg(test)]

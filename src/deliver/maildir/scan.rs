@@ -3,13 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use blake3::Hasher;
 
-use super::MaildirError;
+use super::error::{MaildirError, failure};
 use super::name::Telling;
+use crate::filesystem::{owner, private};
 use crate::message::UnixTime;
 
 /// Folders within folders that are looked into: nobody sorts mail deeper.
@@ -36,6 +36,9 @@ pub struct Found {
 /// It is not there, or a part of it cannot be read.
 pub fn scan(maildir: &Path, instance: Option<&str>) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
+    if let Some(foreign) = owner::foreign(maildir)? {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, foreign.to_string()));
+    }
     for sub in ["new", "cur"] {
         std::fs::read_dir(maildir.join(sub))?;
     }
@@ -74,7 +77,7 @@ fn messages(maildir: &Path, below: &str, instance: Option<&str>, found: &mut Vec
 
 /// A Maildir that cannot be read.
 pub fn scan_failure(maildir: &Path, error: &io::Error) -> MaildirError {
-    super::failure(maildir, "cannot be read, and the state was lost", error)
+    failure(maildir, "cannot be read, and the state was lost", error)
 }
 
 /// What a file holds.
@@ -93,8 +96,7 @@ pub struct Held {
 /// # Errors
 /// It is not there any more, or cannot be read.
 pub fn hold(path: &Path) -> io::Result<Held> {
-    let nofollow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    let mut file = BufReader::with_capacity(1 << 16, File::options().read(true).custom_flags(nofollow).open(path)?);
+    let mut file = BufReader::with_capacity(1 << 16, private::open(path, File::options().read(true))?);
     skip_trace(&mut file)?;
     let (mut hash, mut octets, mut end) = (Hasher::new(), 0_u64, End::default());
     let mut piece = vec![0; 1 << 16];

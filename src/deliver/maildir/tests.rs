@@ -1,6 +1,7 @@
 //! The rules of a delivery into a Maildir, one test each.
 
 use super::*;
+use crate::failure::{Class, Failure};
 use crate::message::{MessageKey, Name};
 use std::os::unix::fs::PermissionsExt;
 
@@ -152,9 +153,9 @@ fn a_maildir_that_was_there_is_not_made_again() {
     let settings = Settings { path: maildir.path().to_owned() };
     Maildir::open(&settings, true).expect("there");
     std::fs::remove_dir(maildir.path().join("tmp")).expect("empty");
-    assert!(Maildir::open(&settings, true).expect_err("refused").gone);
+    assert!(Maildir::open(&settings, true).expect_err("refused").matter == Matter::Gone);
     std::fs::remove_dir_all(maildir.path()).expect("removed");
-    assert!(Maildir::open(&settings, true).expect_err("refused").gone);
+    assert!(Maildir::open(&settings, true).expect_err("refused").matter == Matter::Gone);
     assert!(!maildir.path().exists());
     Maildir::open(&settings, false).expect("made");
 }

@@ -1,0 +1,275 @@
+//! Whose a file is, who else may change it, and so whether it is obeyed, written to, or left alone.
+//!
+//! * What root works in must be root's from `/` down ([`foreign`]): whoever owns a part of the path
+//!   may lay a link there, and lead root to any file of the machine.
+//! * What is obeyed (a configuration, a password file) must be root's or this user's, and no one
+//!   else's to write ([`fault`]), as ssh and sudo have it.
+//! * Where something is refused to this user, [`obstacle`] tells which file or folder it is.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD};
+
+use super::people::{self, Person};
+
+/// Links of one path that are followed, as the kernel has it (path_resolution(7)).
+const LINK_LIMIT: usize = 40;
+
+const GROUP_WRITES: u32 = 0o020;
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
+/// A part of a path that somebody else than root may change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// The part.
+    pub path: PathBuf,
+    /// Its owner; root, if everybody may change it.
+    pub owner: Person,
+    /// Its owner's group.
+    pub group: u32,
+    mode: u32,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, owner, mode, .. } = self;
+        match owner.is_root() {
+            true => write!(f, "{} may be changed by everybody (mode {mode:04o})", path.display()),
+            false => write!(f, "{} belongs to {owner}", path.display()),
+        }
+    }
+}
+
+/// The first part of a path that somebody else than root may change; `None` if there is none, or
+/// this process is not root's.  What is missing of the path is going to be root's.
+///
+/// # Errors
+/// The path cannot be looked at.
+pub fn foreign(path: &Path) -> io::Result<Option<Foreign>> {
+    if !Person::me().is_root() {
+        return Ok(None);
+    }
+    walk(path, &|path| Ok(Part::of(&path.symlink_metadata()?)))
+}
+
+/// What is known of a part of a path.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    owner: u32,
+    group: u32,
+    mode: u32,
+    is_link: bool,
+    is_folder: bool,
+}
+
+impl Part {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            owner: metadata.uid(),
+            group: metadata.gid(),
+            mode: metadata.mode() & 0o7777,
+            is_link: metadata.is_symlink(),
+            is_folder: metadata.is_dir(),
+        }
+    }
+
+    fn is_foreign(self) -> bool {
+        let is_roots = self.owner == 0 || people::may_be_hidden_root(self.owner);
+        !is_roots || self.is_folder && self.mode & (OTHERS_WRITE | STICKY) == OTHERS_WRITE
+    }
+}
+
+fn walk(path: &Path, look: &dyn Fn(&Path) -> io::Result<Part>) -> io::Result<Option<Foreign>> {
+    let mut left: VecDeque<OsString> = names(path);
+    let (mut at, mut links) = (PathBuf::from("/"), 0);
+    left.push_front(".".into());
+    while let Some(name) = left.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = if name == "." { at.clone() } else { at.join(&name) };
+        let part = match look(&next) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            part => part?,
+        };
+        if part.is_foreign() {
+            let (owner, group, mode) = (Person(part.owner), part.group, part.mode);
+            return Ok(Some(Foreign { path: next, owner, group, mode }));
+        }
+        if !part.is_link {
+            at = next;
+            continue;
+        }
+        links += 1;
+        if links > LINK_LIMIT {
+            return Err(rustix::io::Errno::LOOP.into());
+        }
+        let target = std::fs::read_link(&next)?;
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        for name in names(&target).into_iter().rev() {
+            left.push_front(name);
+        }
+    }
+    Ok(None)
+}
+
+/// The parts of a path by their names.
+fn names(path: &Path) -> VecDeque<OsString> {
+    let name = |part: Component<'_>| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    };
+    path.components().filter_map(name).collect()
+}
+
+/// Why a file or folder is not obeyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is neither root's nor this user's.
+    Owner {
+        /// Whose it is.
+        owner: Person,
+        /// Its group.
+        group: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Its group, with others in it, or everybody may write it.
+    Writable {
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+impl Fault {
+    /// What is wrong with it, as words that follow its name, and the way out.
+    pub fn told(&self, path: &Path) -> String {
+        match *self {
+            Fault::Writable { mode } => {
+                format!("may be written by others (mode {mode:04o}): chmod go-w {}", path.display())
+            }
+            Fault::Owner { owner, mode, group } => {
+                let me = Person::me();
+                let way = match me.is_root() {
+                    true => format!("run `{}`", command_as(owner, group)),
+                    false => format!("only what is {me}'s or root's is used"),
+                };
+                format!("belongs to {owner} (mode {mode:04o}): {way}")
+            }
+        }
+    }
+}
+
+/// Why a file or folder is not obeyed; `None`: it is root's or this user's, and no one else may
+/// write it.  A group may, if root and this user are all that is known to be in it.
+pub fn fault(metadata: &Metadata) -> Option<Fault> {
+    // Whoever may write to a terminal or to /dev/null says nothing by that to who reads it.
+    if metadata.file_type().is_char_device() {
+        return None;
+    }
+    judge(Part::of(metadata), Person::me(), &people::may_be_hidden_root, &people::members)
+}
+
+/// The same for a folder in which others may make files of their own, which are judged by
+/// themselves: `/tmp`.
+pub fn fault_of_shared(metadata: &Metadata) -> Option<Fault> {
+    let part = Part::of(metadata);
+    match part.mode & STICKY {
+        0 => fault(metadata),
+        _ => judge(Part { mode: 0, ..part }, Person::me(), &people::may_be_hidden_root, &people::members),
+    }
+}
+
+fn judge(
+    part: Part,
+    me: Person,
+    may_be_root: &dyn Fn(u32) -> bool,
+    members: &dyn Fn(u32) -> Vec<u32>,
+) -> Option<Fault> {
+    let Part { owner, group, mode, .. } = part;
+    let is_trusted = |uid: u32| uid == 0 || uid == me.0;
+    if !is_trusted(owner) && !may_be_root(owner) {
+        return Some(Fault::Owner { owner: Person(owner), group, mode });
+    }
+    let is_private = || {
+        let members = members(group);
+        !members.is_empty() && members.into_iter().all(is_trusted)
+    };
+    let is_open = mode & OTHERS_WRITE != 0 || mode & GROUP_WRITES != 0 && !is_private();
+    is_open.then_some(Fault::Writable { mode })
+}
+
+/// What this user may not enter, read or write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The file or folder.
+    pub path: PathBuf,
+    owner: Person,
+    mode: u32,
+}
+
+impl Obstacle {
+    /// Whose it is, as words that follow an error about `path`.
+    pub fn told(&self, path: &Path) -> String {
+        let Self { path: own, owner, mode } = self;
+        match own == path {
+            true => format!("it belongs to {owner} (mode {mode:04o})"),
+            false => format!("{} belongs to {owner} (mode {mode:04o})", own.display()),
+        }
+    }
+}
+
+/// Which part of a path is closed to this user; `None` if none is, or it cannot be said.
+pub fn obstacle(path: &Path) -> Option<Obstacle> {
+    let is_barred = |path: &Path, access| {
+        rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) == Err(rustix::io::Errno::ACCESS)
+    };
+    let above: Vec<&Path> = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
+    let closed = above.iter().rev().copied().find(|folder| is_barred(folder, Access::EXEC_OK));
+    let itself = || is_barred(path, Access::READ_OK | Access::WRITE_OK).then_some(path);
+    let parent = || above.first().copied().filter(|folder| is_barred(folder, Access::WRITE_OK));
+    let at = closed.or_else(itself).or_else(parent)?;
+    let metadata = at.metadata().ok()?;
+    Some(Obstacle { path: at.to_owned(), owner: Person(metadata.uid()), mode: metadata.mode() & 0o7777 })
+}
+
+/// An error about a path, with whose it is where that is the matter.
+pub fn explained(path: &Path, error: &io::Error) -> String {
+    let obstacle = (error.kind() == ErrorKind::PermissionDenied).then(|| obstacle(path)).flatten();
+    match obstacle {
+        Some(obstacle) => format!("{error}; {}", obstacle.told(path)),
+        None => error.to_string(),
+    }
+}
+
+/// The command line of this process as somebody else has to give it.
+pub fn command_as(person: Person, group: u32) -> String {
+    let words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
+    match person.name() {
+        Some(name) => format!("runuser -u {} -- {}", quoted(&name), words.join(" ")),
+        None => format!("setpriv --reuid={} --regid={group} --clear-groups {}", person.0, words.join(" ")),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+~".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
