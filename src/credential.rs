@@ -117,7 +117,7 @@ impl Failure for CredentialError {
             return Some(SHORTAGE.to_owned());
         }
         Some(match self {
-            CredentialError::File { source, .. } if source.is_late() => "Is it on a network disk that hangs?".into(),
+            CredentialError::File { source, .. } if source.is_late() => "It is read again for the next login.".into(),
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
             }

@@ -259,20 +259,29 @@ impl fmt::Display for Reason {
 /// they are now: what is owed to others is owed no more, and one that is new wants what is not
 /// yet delivered everywhere.
 pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Place], now: UnixTime) -> Vec<Step> {
-    let mut room = policy.max_messages.unwrap_or(u32::MAX);
     let steps = listing.iter().enumerate().map(|(index, listed)| {
-        let (mut action, mut reason) = decide(listed, policy, destinations, now);
-        if matches!(action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Prove) {
-            match room.checked_sub(1) {
-                Some(left) => room = left,
-                None => (action, reason) = (Action::Leave, Reason::EnoughForNow),
-            }
-        }
+        let (action, reason) = decide(listed, policy, destinations, now);
         Step { index, action, reason }
     });
     let mut steps: Vec<Step> = steps.collect();
+    leave_enough(&mut steps, policy.max_messages);
     keep_shared(listing, &mut steps);
     steps
+}
+
+/// No poll gets more messages than it may.  What is only compared waits for what is new.
+fn leave_enough(steps: &mut [Step], max_messages: Option<u32>) {
+    let Some(mut room) = max_messages else { return };
+    let is_fetched = |step: &Step| matches!(step.action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Prove);
+    let is_compared = |step: &Step| step.action == Action::Prove || step.reason == Reason::Unclear;
+    for compared in [false, true] {
+        for step in steps.iter_mut().filter(|step| is_fetched(step) && is_compared(step) == compared) {
+            match room.checked_sub(1) {
+                Some(left) => room = left,
+                None => (step.action, step.reason) = (Action::Leave, Reason::EnoughForNow),
+            }
+        }
+    }
 }
 
 /// Messages with the same unique-id are told apart by their order, which a deletion changes: they

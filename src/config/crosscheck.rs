@@ -27,7 +27,7 @@ pub(super) fn run(
     for unused in destinations.iter().filter(|placed| !used.contains(placed.name.as_str())) {
         problems.warning(&unused.name_at, format!("no account delivers to `{}`", unused.name));
     }
-    refuse_shared_maildirs(problems, destinations, context.folder_of);
+    refuse_shared_maildirs(problems, destinations, context.folders_of);
     warn_of_twins(problems, accounts);
     warn_of_clear_text(problems, accounts, defaults);
     let of_accounts = accounts.iter().filter_map(|placed| {
@@ -121,12 +121,16 @@ fn strings<'t>(entry: &Entry<'t>) -> Vec<(&'t str, At)> {
 fn refuse_shared_maildirs(
     problems: &mut Problems<'_>,
     destinations: &[Placed<'_, Destination>],
-    folder_of: &dyn Fn(&Path) -> Folder,
+    folders_of: &dyn Fn(&[&Path]) -> Vec<Folder>,
 ) {
+    let maildirs = destinations.iter().filter_map(|placed| match placed.value.as_ref()?.kind {
+        Kind::Maildir(ref settings) => Some((placed, settings.path.as_path())),
+        Kind::Smtp(_) => None,
+    });
+    let maildirs: Vec<_> = maildirs.collect();
+    let paths: Vec<&Path> = maildirs.iter().map(|(_, path)| *path).collect();
     let mut folders: HashMap<Folder, &str> = HashMap::new();
-    for placed in destinations {
-        let Some(Destination { kind: Kind::Maildir(settings), .. }) = &placed.value else { continue };
-        let folder = folder_of(&settings.path);
+    for ((placed, _), folder) in maildirs.into_iter().zip(folders_of(&paths)) {
         match folders.get(&folder) {
             Some(first) => {
                 let at = placed.table.entry("path").map_or(placed.name_at.clone(), |entry| entry.at());

@@ -63,7 +63,7 @@ fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
         folder: main_path.parent().unwrap_or(Path::new("/")),
         environment: &|name| std::env::var_os(name),
         check_files: &crate::net::check_files,
-        folder_of: &filesystem::Folder::of,
+        folders_of: &filesystem::Folder::of,
     };
     parse(&main.file(), &more, &context).map(|config| Config { digests, ..config })
 }

@@ -73,8 +73,8 @@ pub(super) struct Context<'c> {
     pub(super) environment: &'c dyn Fn(&str) -> Option<OsString>,
     /// Looks at files of certificates and keys.
     pub(super) check_files: &'c dyn Fn(&Trust) -> Result<(), NetError>,
-    /// Looks which folder a Maildir's path leads to.
-    pub(super) folder_of: &'c dyn Fn(&Path) -> Folder,
+    /// Looks which folders the paths of Maildirs lead to.
+    pub(super) folders_of: &'c dyn Fn(&[&Path]) -> Vec<Folder>,
 }
 
 /// An account or destination with the places that checks between several of them need.

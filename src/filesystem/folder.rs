@@ -21,10 +21,12 @@ pub enum Folder {
 }
 
 impl Folder {
-    /// The folder that a path leads to, whether or not it is there yet.
-    pub fn of(path: &Path) -> Self {
-        let own = path.to_owned();
-        in_time(path, PATIENCE, move || Self::look(&own)).unwrap_or_else(|_| Self::Unseen(path.to_owned()))
+    /// The folders that paths lead to, whether or not they are there yet.
+    pub fn of(paths: &[&Path]) -> Vec<Self> {
+        let own: Vec<PathBuf> = paths.iter().map(|path| (*path).to_owned()).collect();
+        let unseen = || paths.iter().map(|path| Self::Unseen((*path).to_owned())).collect();
+        let look = move || own.iter().map(|path| Self::look(path)).collect();
+        paths.first().map_or_else(Vec::new, |first| in_time(first, PATIENCE, look).unwrap_or_else(|_| unseen()))
     }
 
     fn look(path: &Path) -> Self {
@@ -51,7 +53,7 @@ mod tests {
     #[test]
     fn a_folder_is_known_by_whatever_name_it_has() {
         let dir = tempfile::tempdir().expect("a directory");
-        let at = |name: &str| Folder::of(&dir.path().join(name));
+        let at = |name: &str| Folder::of(&[&dir.path().join(name)]);
         std::fs::create_dir_all(dir.path().join("mail/x")).expect("made");
         std::os::unix::fs::symlink("mail", dir.path().join("link")).expect("linked");
         for (one, other, same) in [

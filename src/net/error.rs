@@ -231,7 +231,7 @@ impl Failure for NetError {
                      set tls-pin = \"sha256:{found}\"."
                 )
             }
-            NetError::File { is_late: true, .. } => "Is it on a network disk that hangs?".into(),
+            NetError::File { is_late: true, .. } => "It is read again for the next connection.".into(),
             NetError::File { .. } => "Mend or replace the file.".into(),
             NetError::Timeout { .. } => "Check the server and the network; `timeout` sets how long to wait.".into(),
         };

@@ -20,6 +20,8 @@ pub struct Identity {
     pub digest: Option<[u8; 32]>,
     /// Its size by LIST, when it was last known to be this message.
     pub listed: Option<u64>,
+    /// Only its header was seen.
+    pub header_only: bool,
 }
 
 /// What a header tells of a message that is known.

@@ -30,14 +30,25 @@ pub fn has_migrated(listed: usize, unknown: usize, remembered: usize, missing: u
     is_most(unknown, listed) && is_most(missing, remembered)
 }
 
+/// So few matches are not worth a doubt: their content can be compared.
+const FEW: usize = 16;
+
 /// Matches new messages, by the digests of their headers, with missing ones: pairs of indexes of
 /// both.  Where several have the same header none of them is matched; their content has to tell.
-pub fn match_headers(missing: &[Missing], new: &[Option<Fingerprint>]) -> Vec<(usize, usize)> {
+/// So it has where one is of another size, unless the server counts all of them otherwise now.
+pub fn match_headers(missing: &[Missing], new: &[(Option<Fingerprint>, Option<u64>)]) -> Vec<(usize, usize)> {
     let old = unique(missing.iter().map(|missing| missing.fingerprint));
-    let new = unique(new.iter().copied());
+    let sizes: Vec<Option<u64>> = new.iter().map(|(_, octets)| *octets).collect();
+    let new = unique(new.iter().map(|(fingerprint, _)| *fingerprint));
     let pair =
         |(fingerprint, to): (&Fingerprint, &Option<usize>)| Some((old.get(fingerprint).copied().flatten()?, (*to)?));
-    new.iter().filter_map(pair).collect()
+    let mut pairs: Vec<(usize, usize)> = new.iter().filter_map(pair).collect();
+    let differs = |&(from, to): &(usize, usize)| matches!((missing[from].listed, sizes[to]), (Some(before), Some(now)) if before != now);
+    let differing = pairs.iter().filter(|pair| differs(pair)).count();
+    if differing <= FEW || differing * 2 <= pairs.len() {
+        pairs.retain(|pair| !differs(pair));
+    }
+    pairs
 }
 
 /// The index of what only one has; `None` for what several have.
@@ -80,6 +91,18 @@ mod tests {
     fn one_header_of_each_side_is_a_match_and_several_are_none() {
         let old = [missing("a", 1), missing("b", 2), missing("c", 2), missing("d", 3)];
         let new = [Some([4; 16]), Some([2; 16]), Some([3; 16]), None, Some([3; 16]), Some([1; 16])];
-        assert_eq!(match_headers(&old, &new), [(0, 5)]);
+        assert_eq!(match_headers(&old, &new.map(|fingerprint| (fingerprint, Some(1)))), [(0, 5)]);
+    }
+
+    #[test]
+    fn of_another_size_is_another_message_unless_all_are() {
+        let old: Vec<Missing> = (0..40).map(|n| Missing { listed: Some(100), ..missing(&n.to_string(), n) }).collect();
+        let new = |differing: u8| -> Vec<_> {
+            (0..40).map(|n| (Some([n; 16]), Some(if n < differing { 101 } else { 100 }))).collect()
+        };
+        for (differing, matched) in [(0, 40), (1, 39), (16, 24), (20, 20), (21, 40), (40, 40)] {
+            assert_eq!(match_headers(&old, &new(differing)).len(), matched, "{differing}");
+        }
+        assert_eq!(match_headers(&old[..1], &new(1)), [], "its content can be compared");
     }
 }

@@ -223,6 +223,8 @@ impl Recognition<'_> {
             self.missing().await?;
             self.match_headers(&unknown).await?;
             self.ignore_older(&unknown);
+        } else {
+            self.match_oversize(session, &unknown).await?;
         }
         let left = migrating && unknown.iter().any(|&index| self.result.listing[index].standing.is_none());
         (self.result.migrating, self.known.migrating) = (left, left);
@@ -235,8 +237,14 @@ impl Recognition<'_> {
     /// Gives new messages the standing of missing ones with the same header, which are missing
     /// no longer.
     async fn match_headers(&mut self, unknown: &[usize]) -> Result<(), PollError> {
-        let fingerprint = |&index: &usize| self.heads.get(self.result.listing[index].number)?.fingerprint;
-        let new: Vec<_> = unknown.iter().map(fingerprint).collect();
+        // Where a header has told nothing, it matches nothing.
+        let is_unclear = |index: usize| matches!(self.result.listing[index].standing, Some(Standing::Unclear { .. }));
+        let fingerprint = |&index: &usize| {
+            let head = self.heads.get(self.result.listing[index].number).filter(|_| !is_unclear(index));
+            head?.fingerprint
+        };
+        let new = unknown.iter().map(|index| (fingerprint(index), self.result.listing[*index].octets));
+        let new: Vec<_> = new.collect();
         let missing = self.missing.get_or_insert_default();
         let pairs = plan::match_headers(missing, &new);
         let keys = pairs.iter().map(|&(from, _)| Some(missing[from].key.clone())).collect();
@@ -260,6 +268,31 @@ impl Recognition<'_> {
             self.result.decided.push(Change::Rename { account: self.account.name.clone(), renamed });
         }
         Ok(())
+    }
+
+    /// What is too large to be fetched, and may by its size be a message that is missing, is compared by its header:
+    /// its content cannot tell.
+    async fn match_oversize<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        session: &mut Session<S>,
+        unknown: &[usize],
+    ) -> Result<(), PollError> {
+        let Some(limit) = self.account.policy.max_size else { return Ok(()) };
+        let octets = |index: usize| self.result.listing[index].octets;
+        let too_large = unknown.iter().copied().filter(|&index| octets(index).is_some_and(|octets| octets > limit));
+        let too_large: Vec<usize> = too_large.collect();
+        if too_large.is_empty() {
+            return Ok(());
+        }
+        let sizes: HashSet<u64> = self.missing().await?.iter().filter_map(|missing| missing.listed).collect();
+        let listing = &self.result.listing;
+        let may_be = |index: &usize| listing[*index].octets.is_some_and(|octets| sizes.contains(&octets));
+        let candidates: Vec<usize> = too_large.into_iter().filter(may_be).collect();
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        self.read_heads(session, candidates.iter().copied()).await?;
+        self.match_headers(&candidates).await
     }
 
     /// Of what the first poll has left alone nothing is known but that it came before it.

@@ -127,6 +127,7 @@ fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result
 
 /// Nothing is known by its unique-id any more; what is listed is matched with it.
 fn set_all_apart(connection: &Connection, account: i64, now: UnixTime) -> rusqlite::Result<usize> {
+    migrate::remember_all_former(connection, account)?;
     let mut find = connection.prepare_cached("SELECT id, uid, occurrence FROM message WHERE account = ?1")?;
     let rows = find.query_map([account], |row| {
         Ok((row.get::<_, i64>(0)?, MessageKey::new(row.get_ref(1)?.as_blob()?, row.get(2)?)))

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change::Renamed;
 use super::schema::{kind, proof};
-use super::write::account_id;
+use super::write::{account_id, message_id};
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Missing};
 
@@ -31,13 +31,15 @@ pub(super) fn identities(
     keys: &[MessageKey],
 ) -> rusqlite::Result<Vec<Option<Identity>>> {
     let mut find = connection.prepare_cached(
-        "SELECT m.message_id, m.head, m.digest, m.listed FROM message m JOIN account a ON a.id = m.account
+        "SELECT m.message_id, m.head, m.digest, m.listed, m.kind FROM message m JOIN account a ON a.id = m.account
          WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3",
     )?;
     let of_one = |key: &MessageKey| {
         find.query_row(params![account.as_str(), key.uid(), key.occurrence()], |row| {
             let listed = row.get::<_, Option<i64>>(3)?.and_then(|octets| u64::try_from(octets).ok());
-            Ok(Identity { message_id: row.get(0)?, fingerprint: row.get(1)?, digest: row.get(2)?, listed })
+            let (message_id, fingerprint, digest) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let header_only = row.get::<_, i64>(4)? == kind::HEADER;
+            Ok(Identity { message_id, fingerprint, digest, listed, header_only })
         })
         .optional()
     };
@@ -103,9 +105,40 @@ pub(super) fn set_apart(
          WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
     )?;
     let one = |(from, to): &(MessageKey, MessageKey)| {
+        remember_former(connection, account, from)?;
         update.execute(params![account, from.uid(), from.occurrence(), to.uid(), to.occurrence(), now])
     };
     keys.iter().map(one).sum()
+}
+
+/// What is known by a key, and is not what has it from now on, goes on being known by its content.
+fn free(connection: &Connection, account: i64, key: &MessageKey, now: UnixTime) -> rusqlite::Result<()> {
+    let Some(id) = message_id(connection, account, key)? else { return Ok(()) };
+    let apart = key.apart(id.cast_unsigned());
+    connection
+        .prepare_cached("UPDATE message SET uid = ?2, occurrence = ?3, absent = iif(absent, absent, ?4) WHERE id = ?1")?
+        .execute(params![id, apart.uid(), apart.occurrence(), now])?;
+    Ok(())
+}
+
+/// A header's file is named after what its message was called.
+fn remember_former(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "INSERT INTO former (message, uid, occurrence) SELECT id, uid, occurrence FROM message
+             WHERE account = ?1 AND uid = ?2 AND occurrence = ?3 AND kind = ?4 ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![account, key.uid(), key.occurrence(), kind::HEADER])
+}
+
+/// The same of all of an account's.
+pub(super) fn remember_all_former(connection: &Connection, account: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "INSERT INTO former (message, uid, occurrence) SELECT id, uid, occurrence FROM message
+             WHERE account = ?1 AND kind = ?2 ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![account, kind::HEADER])
 }
 
 pub(super) fn seen(
@@ -155,7 +188,12 @@ pub(super) fn by_content(
     contents.iter().map(of_one).collect()
 }
 
-pub(super) fn rename(connection: &Connection, account: &Name, renamed: &[Renamed]) -> rusqlite::Result<usize> {
+pub(super) fn rename(
+    connection: &Connection,
+    account: &Name,
+    renamed: &[Renamed],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     let mut update = connection.prepare_cached(
         "UPDATE message SET uid = ?4, occurrence = ?5, proof = max(proof, ?6), absent = 0
@@ -167,7 +205,9 @@ pub(super) fn rename(connection: &Connection, account: &Name, renamed: &[Renamed
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message = message.id)",
     )?;
     for Renamed { from, to, proven } in renamed {
+        remember_former(connection, account, from)?;
         forget.execute(params![account, to.uid(), to.occurrence()])?;
+        free(connection, account, to, now)?;
         let proof = if *proven { proof::CONTENT } else { proof::HEADER };
         let key = params![account, from.uid(), from.occurrence(), to.uid(), to.occurrence(), proof];
         // A message is taken for another only if that one is really there.

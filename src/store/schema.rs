@@ -57,6 +57,12 @@ ALTER TABLE account ADD COLUMN deliver TEXT;
 ALTER TABLE message ADD COLUMN listed INTEGER;
 CREATE INDEX message_octets ON message (account, octets);
 CREATE INDEX account_mailbox ON account (mailbox);
+CREATE TABLE former (
+    message    INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
+    uid        BLOB NOT NULL,
+    occurrence INTEGER NOT NULL,
+    PRIMARY KEY (message, uid, occurrence)
+) WITHOUT ROWID;
 ",
 ];
 
@@ -122,6 +128,15 @@ CREATE TABLE delivery (
     until    INTEGER,               -- deferred: not before
     detail   TEXT,                  -- the file's name, the server's reply, the reason
     PRIMARY KEY (message, place)
+) WITHOUT ROWID;
+
+-- What messages of which only the header was delivered were known by before: the whole message takes the place of
+-- the header's delivery, and its file must not become a riddle.
+CREATE TABLE former (
+    message    INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
+    uid        BLOB NOT NULL,
+    occurrence INTEGER NOT NULL,
+    PRIMARY KEY (message, uid, occurrence)
 ) WITHOUT ROWID;
 
 -- A server, whoever logs in there.

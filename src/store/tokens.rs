@@ -36,8 +36,10 @@ pub(super) fn tokens(
     of_file: fn(&str) -> Option<String>,
 ) -> rusqlite::Result<Tokens> {
     let mut tokens = Tokens::default();
-    let mut find =
-        connection.prepare("SELECT a.name, m.uid, m.occurrence FROM message m JOIN account a ON a.id = m.account")?;
+    let mut find = connection.prepare(
+        "SELECT a.name, m.uid, m.occurrence FROM message m JOIN account a ON a.id = m.account UNION ALL
+         SELECT a.name, f.uid, f.occurrence FROM former f JOIN message m ON m.id = f.message JOIN account a ON a.id = m.account",
+    )?;
     let mut rows = find.query([])?;
     while let Some(row) = rows.next()? {
         let key = MessageKey::new(row.get_ref(1)?.as_blob().unwrap_or_default(), row.get(2)?);

@@ -40,7 +40,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Sight { account, keys, listed } => migrate::sight(connection, account, keys, *listed),
         Change::SetApart { account, keys } => migrate::set_apart(connection, account, keys, now),
         Change::Listed { account, sizes } => migrate::listed(connection, account, sizes),
-        Change::Rename { account, renamed } => migrate::rename(connection, account, renamed),
+        Change::Rename { account, renamed } => migrate::rename(connection, account, renamed, now),
         Change::Prove { account, keys, same } => migrate::prove(connection, account, keys, *same),
         Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),
         Change::Retrieved { account, keys } => migrate::retrieved(connection, account, keys, now),

@@ -5,10 +5,17 @@ use std::process::{Command, Stdio};
 use super::support::*;
 use super::{Mailboxes, SOON, under};
 
-/// Each thread of the program may begin five others and no more: a dozen in all, of which two are the
-/// runtime's.
-const FEW: [&str; 7] =
-    ["strace", "-Df", "--seccomp-bpf", "-qq", "-e", "trace=clone,clone3", "--inject=clone,clone3:error=EAGAIN:when=6+"];
+/// Each thread of the program may begin nine others and no more.  The first one needs four of these to read
+/// the configuration, each for a moment, and two for the runtime.
+const FEW: [&str; 7] = [
+    "strace",
+    "-Df",
+    "--seccomp-bpf",
+    "-qq",
+    "-e",
+    "trace=clone,clone3",
+    "--inject=clone,clone3:error=EAGAIN:when=10+",
+];
 
 fn can_trace() -> bool {
     let traced = Command::new("strace").args(["-qq", "-e", "trace=none", "true"]).stderr(Stdio::null()).status();

@@ -58,6 +58,12 @@ impl Accounts {
         self.wanted.clone()
     }
 
+    /// What is still on the servers.
+    pub(crate) fn remaining(&self) -> Vec<String> {
+        let uids = self.accounts.iter().flat_map(|account| account.server.remaining_uids());
+        uids.filter_map(|uid| uid.strip_prefix("uid-").map(str::to_owned)).collect()
+    }
+
     /// Mail arrives, and some servers change for the worse or the better.
     pub(crate) fn suffer(&mut self, random: &mut Rng) {
         let is_burst = self.last_burst.elapsed() >= BURST.0;

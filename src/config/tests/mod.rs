@@ -51,7 +51,7 @@ fn parse_files(files: &[File<'_>]) -> Result<Config, ConfigError> {
             }
             _ => Ok(()),
         },
-        folder_of: &|path| Folder::Unseen(path.to_owned()),
+        folders_of: &|paths| paths.iter().map(|path| Folder::Unseen((*path).to_owned())).collect(),
     };
     parse::parse(&files[0], &files[1..], &context)
 }

@@ -52,6 +52,13 @@ impl Known {
         self.used.insert(found.clone());
         Some(found)
     }
+
+    /// What was known by one key is known by another one from now on.
+    fn rename(&mut self, from: &MessageKey, to: &MessageKey) {
+        for key in self.alike.iter_mut().flatten().filter(|key| *key == from) {
+            *key = to.clone();
+        }
+    }
 }
 
 /// What is made of the messages that turn out to be known.
@@ -83,7 +90,22 @@ impl Committer<'_> {
     }
 
     async fn look_up(&self, batch: &[Received]) -> Result<Known, StoreError> {
-        let may_be_new = |received: &Received| matches!(received.job.claim, Claim::New | Claim::Deleted(_));
+        let begun = batch.iter().filter(|received| received.job.claim == Claim::Listed);
+        let begun: Vec<MessageKey> = begun.map(|received| received.job.key.clone()).collect();
+        let identities = match begun.is_empty() {
+            true => Vec::new(),
+            false => self.store.identities(self.account, begun.clone()).await?,
+        };
+        let identities = begun.into_iter().zip(identities).filter_map(|(key, identity)| Some((key, identity?)));
+        let identities: HashMap<MessageKey, Identity> = identities.collect();
+        // Whatever is on record of it: nothing of this content was delivered under its unique-id.
+        let may_be_new = |received: &Received| match received.job.claim {
+            Claim::New | Claim::Deleted(_) => true,
+            Claim::Listed => identities.get(&received.job.key).is_none_or(|identity| {
+                identity.digest.is_none() || (identity.header_only && !received.job.header_only)
+            }),
+            Claim::Delivered(_) | Claim::Nameless => false,
+        };
         let contents = batch.iter().filter(|received| may_be_new(received)).map(|received| store::Content {
             octets: received.octets,
             digest: received.digest,
@@ -99,15 +121,7 @@ impl Committer<'_> {
             true => found.next().unwrap_or_default(),
             false => Vec::new(),
         });
-        let alike = alike.collect();
-        let begun = batch.iter().filter(|received| received.job.claim == Claim::Listed);
-        let begun: Vec<MessageKey> = begun.map(|received| received.job.key.clone()).collect();
-        let identities = match begun.is_empty() {
-            true => Vec::new(),
-            false => self.store.identities(self.account, begun.clone()).await?,
-        };
-        let identities = begun.into_iter().zip(identities).filter_map(|(key, identity)| Some((key, identity?)));
-        Ok(Known { alike, used: HashSet::new(), identities: identities.collect() })
+        Ok(Known { alike: alike.collect(), used: HashSet::new(), identities })
     }
 
     /// Gives the message back if it is to be delivered.
@@ -121,17 +135,21 @@ impl Committer<'_> {
         let account = self.account;
         let keys = vec![received.job.key.clone()];
         match received.job.claim {
-            Claim::Listed => match known.identities.get(&received.job.key) {
-                Some(identity) if is_another(identity, &received) => {
-                    let apart = received.job.key.apart(fastrand::u64(..));
-                    let keys = vec![(received.job.key.clone(), apart)];
-                    recognised.changes.push(Change::SetApart { account: account.clone(), keys });
-                    let why = "the server has given its unique-id to another message, which the next poll fetches";
-                    self.tally.fail(&received.job.key, why.to_owned());
-                    Ok(None)
+            Claim::Listed => {
+                if let Some(from) = known.take(index) {
+                    // What is on record under its unique-id is of less.
+                    self.set_apart(&received.job.key, known).await?;
+                    return self.rename(from, received, recognised).await;
                 }
-                _ => Ok(Some(received)),
-            },
+                let identity = known.identities.get(&received.job.key);
+                if identity.is_none_or(|identity| !is_another(identity, &received)) {
+                    return Ok(Some(received));
+                }
+                self.set_apart(&received.job.key, known).await?;
+                let why = "the server has given its unique-id to another message, which the next poll fetches";
+                self.tally.fail(&received.job.key, why.to_owned());
+                Ok(None)
+            }
             Claim::New => match known.take(index) {
                 Some(from) => self.rename(from, received, recognised).await,
                 None => Ok(Some(received)),
@@ -145,9 +163,7 @@ impl Committer<'_> {
             }
             Claim::Deleted(_) => {
                 // What is remembered of the one that was deleted goes on being known by its content.
-                let apart = received.job.key.apart(fastrand::u64(..));
-                let keys = vec![(received.job.key.clone(), apart)];
-                self.store.apply(vec![Change::SetApart { account: account.clone(), keys }], unix_now()).await?;
+                self.set_apart(&received.job.key, known).await?;
                 match known.take(index) {
                     Some(from) => self.rename(from, received, recognised).await,
                     None => Ok(Some(received)),
@@ -171,6 +187,14 @@ impl Committer<'_> {
         }
     }
 
+    /// Gives a unique-id free.
+    async fn set_apart(&self, key: &MessageKey, known: &mut Known) -> Result<(), StoreError> {
+        let apart = key.apart(fastrand::u64(..));
+        known.rename(key, &apart);
+        let keys = vec![(key.clone(), apart)];
+        self.store.apply(vec![Change::SetApart { account: self.account.clone(), keys }], unix_now()).await.map(|_| ())
+    }
+
     /// A message that the server called otherwise before: the rest of its way is the same.
     async fn rename(
         &mut self,
@@ -180,8 +204,12 @@ impl Committer<'_> {
     ) -> Result<Option<Received>, StoreError> {
         let (account, to) = (self.account.clone(), received.job.key.clone());
         let renamed = vec![Renamed { from, to: to.clone(), proven: true }];
-        let changes =
-            vec![Change::Rename { account: account.clone(), renamed }, Change::Reappear { account, keys: vec![to] }];
+        let sizes = received.job.octets.map(|octets| (to.clone(), octets)).into_iter().collect();
+        let changes = vec![
+            Change::Rename { account: account.clone(), renamed },
+            Change::Listed { account: account.clone(), sizes },
+            Change::Reappear { account, keys: vec![to] },
+        ];
         info!(account = %self.account, uid = %received.job.key, "known by its content");
         self.store.apply(changes, unix_now()).await?;
         self.known_by(received, recognised).await
