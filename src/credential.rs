@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::secret::Secret;
 use crate::threads::{self, ThreadError};
 
@@ -106,7 +106,7 @@ impl Failure for CredentialError {
 
     fn advice(&self) -> Option<String> {
         if self.is_shortage() {
-            return Some(SHORTAGE.to_owned());
+            return Some(shortage());
         }
         Some(match self {
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {

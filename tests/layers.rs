@@ -15,7 +15,19 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 8] = [
     &["failure", "message", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace"],
-    &["attempt", "credential", "deliver", "filesystem", "net", "oauth", "pop3::session", "spool", "store", "threads"],
+    &[
+        "attempt",
+        "credential",
+        "deliver",
+        "descriptors",
+        "filesystem",
+        "net",
+        "oauth",
+        "pop3::session",
+        "spool",
+        "store",
+        "threads",
+    ],
     &["config", "poll", "rebuild"],
     &["confine", "log", "notify", "reload", "status"],
     &["control"],
@@ -25,9 +37,10 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Imports between modules of one layer, each with a reason to be.
 const BESIDE: &[(&str, &str)] = &[
-    ("config", "poll"),        // the settings of an account live with the code that obeys them
-    ("deliver", "credential"), // the login of a mail server
-    ("deliver", "filesystem"), // names that nobody else has
+    ("config", "poll"),         // the settings of an account live with the code that obeys them
+    ("deliver", "credential"),  // the login of a mail server
+    ("deliver", "descriptors"), // files of messages count
+    ("deliver", "filesystem"),  // names that nobody else has
     ("deliver", "net"),
     ("credential", "threads"),
     ("deliver", "spool"),    // a message on its way to a mail server
@@ -39,6 +52,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("oauth", "threads"),
     ("pop3::session", "net"),
     ("pop3::session", "threads"),
+    ("spool", "descriptors"),
     ("spool", "filesystem"), // names that nobody else has
     ("store", "filesystem"), // a database on a network file system is refused
 ];
