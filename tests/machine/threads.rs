@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use super::support::*;
 use super::{Mailboxes, SOON, under};
 
-/// Each thread of the program may begin nine others and no more.  The first one needs four of these to read
-/// the configuration, each for a moment, and two for the runtime.
+/// Each thread of the program may begin ten others and no more.  The first one needs five of these to read
+/// the configuration, each for a moment, and five that stay: for the log, the state, the work and the runtime.
 const FEW: [&str; 7] = [
     "strace",
     "-Df",
@@ -14,7 +14,7 @@ const FEW: [&str; 7] = [
     "-qq",
     "-e",
     "trace=clone,clone3",
-    "--inject=clone,clone3:error=EAGAIN:when=10+",
+    "--inject=clone,clone3:error=EAGAIN:when=11+",
 ];
 
 fn can_trace() -> bool {
