@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::filesystem::{self, Accepts, ReadError, owner};
 use crate::process::{self, Rest, Running};
 use crate::secret::Secret;
@@ -114,10 +114,10 @@ impl Failure for CredentialError {
 
     fn advice(&self) -> Option<String> {
         if self.is_shortage() {
-            return Some(SHORTAGE.to_owned());
+            return Some(shortage());
         }
         Some(match self {
-            CredentialError::File { source, .. } if source.is_late() => "Is it on a network disk that hangs?".into(),
+            CredentialError::File { source, .. } if source.is_late() => "It is read again for the next login.".into(),
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
             }

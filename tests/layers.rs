@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 8] = [
         "attempt",
         "credential",
         "deliver",
+        "descriptors",
         "filesystem",
         "net",
         "oauth",
@@ -41,6 +42,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("attempt", "filesystem"),    // files of the state directory, which follow no link
     ("credential", "filesystem"), // a password's file may be anything, and anybody's
     ("credential", "process"),
+    ("deliver", "descriptors"), // files of messages count
     ("credential", "threads"),
     ("deliver", "credential"), // the login of a mail server
     ("deliver", "filesystem"), // whose a Maildir is, and names that nobody else has
@@ -57,6 +59,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("oauth", "threads"),
     ("pop3::session", "net"),
     ("pop3::session", "threads"),
+    ("spool", "descriptors"),
     ("spool", "filesystem"), // names that nobody else has
     ("store", "filesystem"), // a database on a network file system is refused
 ];

@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "machine/files.rs"]
+mod files;
 #[path = "machine/size.rs"]
 mod size;
 #[path = "machine/threads.rs"]

@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use crate::failure::is_shortage;
-
 /// Time for the disk: one that spins up needs some seconds, a network disk is retried after more.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -26,16 +24,22 @@ static LEFT: Mutex<BTreeMap<PathBuf, usize>> = Mutex::new(BTreeMap::new());
 
 /// Nothing came in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing came within {} s", limit.as_secs())]
+#[error("nothing came within {} s (a network disk that hangs?)", limit.as_secs())]
 pub struct Late {
     /// The time that it had.
     pub limit: Duration,
 }
 
-/// Does `work` at a name and waits for it, but not for ever.
+/// The system has none to spare now.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no thread: {0}")]
+pub(super) struct NoThread(io::Error);
+
+/// Does `work` at a name and waits for it, but not for ever.  For those who may wait: where the system
+/// gives no thread, they do it themselves.
 ///
 /// # Errors
-/// [`Late`] as an [`io::Error`] of the kind `TimedOut`, or the system gives no thread.
+/// [`Late`] as an [`io::Error`] of the kind `TimedOut`.
 pub fn in_time<T: Send + 'static>(
     name: &Path,
     patience: Duration,
@@ -44,22 +48,32 @@ pub fn in_time<T: Send + 'static>(
     let (deliver, result) = mpsc::sync_channel(1);
     let work = Arc::new(Mutex::new(Some(work)));
     let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let shared = Arc::clone(&work);
-    let started = start(name, patience, move || take(&shared).map(|work| work()), move |made| drop(deliver.send(made)));
+    let theirs = Arc::clone(&work);
+    let started = start(
+        name,
+        patience,
+        move || take(&theirs).map(|work| work()),
+        move |made| {
+            drop(deliver.send(made));
+        },
+    );
     let (mut ticket, limit) = match started {
-        // Where there is no thread to be had, whoever asks has to wait.
-        Err(error) if is_shortage(&error) => return take(&work).map(|work| work()).ok_or(error),
+        Err(error) if is_no_thread(&error) => return take(&work).map(|work| work()).ok_or(error),
         started => started?,
     };
     let made = result.recv_timeout(limit).map_err(|_| late(limit))?;
     ticket.is_done = true;
-    made.ok_or_else(|| late(limit))
+    made.ok_or_else(|| io::Error::other("nobody has done it"))
+}
+
+fn is_no_thread(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|cause| cause.is::<NoThread>())
 }
 
 /// The same without a thread that waits.
 ///
 /// # Errors
-/// As [`in_time`].
+/// As [`in_time`], or the system gives no thread.
 pub async fn in_time_async<T: Send + 'static>(
     name: &Path,
     patience: Duration,
@@ -92,11 +106,12 @@ fn start<T: Send + 'static>(
     let work_at = Arc::new(WorkAt { name: name.to_owned(), stage: Mutex::new(Stage::Running) });
     let ended = Ended(Arc::clone(&work_at));
     let thread = std::thread::Builder::new().name("file".into()).stack_size(STACK_OCTETS);
-    thread.spawn(move || {
+    let started = thread.spawn(move || {
         // Also where the work panics.
         let _ended = ended;
         deliver(work());
-    })?;
+    });
+    started.map_err(|error| io::Error::new(error.kind(), NoThread(error)))?;
     Ok((Ticket { work_at, is_done: false }, limit))
 }
 

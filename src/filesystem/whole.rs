@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::late::{self, PATIENCE, in_time, in_time_async};
+use super::late::{Late, NoThread, PATIENCE, in_time, in_time_async};
 use super::owner;
 
 /// Time for whoever writes into a pipe, who may have to unlock a key store.
@@ -55,9 +55,10 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether it may be well the next time, without anybody doing anything.
+    /// Whether it did not come in time, and may the next time without anybody doing anything.
     pub fn is_late(&self) -> bool {
-        matches!(self, ReadError::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<late::Late>()))
+        let ReadError::Io(error) = self else { return false };
+        error.get_ref().is_some_and(|cause| cause.is::<Late>() || cause.is::<NoThread>())
     }
 }
 

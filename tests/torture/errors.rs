@@ -129,8 +129,9 @@ fn where_no_thread_can_be_started_a_fetch_says_so_and_ends() {
     if !can_trace() {
         return eprintln!("torture: not tried: threads that cannot be started: {CANNOT_TRACE}");
     }
-    // The threads of the runtime, and the first one that may block: tokio panics for each.
-    for first in 1..=3 {
+    // The first three read the configuration, which is then done without them; then come the threads of the
+    // runtime, and the first one that may block: tokio panics for each.
+    for first in 1..=6 {
         let trial = Trial::scripted(MESSAGES, "keep", Behaviour::default());
         let run = fetch_with(&trial.program, &[format!("clone3:error=EAGAIN:when={first}+")]);
         let output = run.output.assert_code(71);
