@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
-use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::filesystem::{self, Accepts, ReadError, owner};
 use crate::process::{self, Rest, Running};
 use crate::secret::Secret;
@@ -114,7 +114,7 @@ impl Failure for CredentialError {
 
     fn advice(&self) -> Option<String> {
         if self.is_shortage() {
-            return Some(SHORTAGE.to_owned());
+            return Some(shortage());
         }
         Some(match self {
             CredentialError::File { source, .. } if source.is_late() => "It is read again for the next login.".into(),

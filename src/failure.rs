@@ -75,9 +75,15 @@ pub trait Failure: std::error::Error {
 }
 
 /// Advice for a shortage.
-pub const SHORTAGE: &str = "This machine gives no more threads, processes or open files just now; it is tried again.  If it stays \
-                            so, raise what bounds them: TasksMax= and LimitNOFILE= of the unit, pids-limit of the container, \
-                            `ulimit -u` and `ulimit -n`; or lower `max-concurrent-polls`.";
+pub fn shortage() -> String {
+    use rustix::process::{Resource, getrlimit};
+    let files = getrlimit(Resource::Nofile).current.map_or("any number of".to_owned(), |files| files.to_string());
+    format!(
+        "This machine gives no more threads, processes or open files just now; it is tried again.  If it stays so, raise \
+         what bounds them: TasksMax= of the unit, pids-limit of the container or `ulimit -u`; LimitNOFILE= or `ulimit -n` \
+         ({files} files may be open); or lower `max-concurrent-polls`."
+    )
+}
 
 /// Whether the system has refused something because there are too many of it already: threads,
 /// processes, open files, pages of memory.

@@ -62,7 +62,7 @@
 //! |---|---|---|
 //! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
 //! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
-//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `process`, [`attempt`], [`spool`], [`store`], [`threads`], [`deliver`] | one kind of I/O each |
+//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `process`, [`attempt`], [`spool`], [`store`], [`threads`], [`descriptors`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
 //! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`], [`privilege`] | what the service is made of |
 //! | 5 | [`control`] | the local socket |
@@ -80,6 +80,9 @@
 //! What blocks is done on threads that all polls share ([`threads`]); none is held while there is
 //! nothing to do, and where the system refuses one, work waits its turn.  Such a shortage
 //! ([`failure::Failure::is_shortage`]) fails a poll at most, and is not put down to a destination.
+//!
+//! Open files are divided likewise ([`descriptors`]): by them fewer polls may run at a time than the
+//! configuration says, and a message that finds no room among them is made durable by itself.
 //!
 //! Most polls bring nothing.  One that has left all mail where it is writes down a digest of the listing and
 //! of what else the plan was made of, except for the state, and when the plan may change by time alone.  Any
@@ -134,6 +137,7 @@ pub mod control;
 pub mod credential;
 pub mod daemon;
 pub mod deliver;
+pub mod descriptors;
 pub mod failure;
 pub mod filesystem;
 pub mod header;

@@ -1,8 +1,8 @@
 //! A message on its way: in memory while it is small, in an unlinked file when it is not.
 //!
 //! It is written once and read any number of times, in pieces.  However large it is, at most
-//! [`MEMORY_LIMIT`] octets of it are in memory, and nothing of it is left when the process dies.
-//! Nothing is made durable here: a spool only bridges two servers.
+//! [`MEMORY_LIMIT`] octets of it are in memory, and nothing of it is left when the process dies, or
+//! at the latest when the next one begins.  Nothing is made durable here: a spool only bridges two servers.
 
 use std::fs::File;
 use std::io;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::descriptors::Permit;
 use crate::filesystem::make_unique;
 
 /// Octets that are held in memory: most messages fit, and with dozens on their way at a time it
@@ -20,8 +21,20 @@ pub const MEMORY_LIMIT: usize = 256 * 1024;
 /// Octets of a piece that is read.
 pub const PIECE_LIMIT: usize = 64 * 1024;
 
+/// How the names of files begin, as long as they have one.
+const NAME: &str = "spool-";
+
 /// Only this user: it is somebody's mail.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The file of a message.
+#[derive(Debug)]
+enum Backing {
+    /// Without a name, and open as long as the message is needed.
+    Unlinked(File, Permit),
+    /// Too many files are open: it has a name, and is opened when it is used.
+    Named(PathBuf),
+}
 
 /// A message.
 #[derive(Debug)]
@@ -29,7 +42,7 @@ pub struct Spool {
     dir: PathBuf,
     /// The end of the message; all of it while there is no file.
     memory: Vec<u8>,
-    file: Option<File>,
+    file: Option<Backing>,
     /// Octets in the file.
     filed: u64,
     eight_bit: bool,
@@ -97,7 +110,7 @@ impl Spool {
 
     /// Reads it from its beginning.
     pub fn pieces(&self) -> Pieces<'_> {
-        Pieces { spool: self, at: 0, buffer: Vec::new() }
+        Pieces { spool: self, at: 0, buffer: Vec::new(), opened: None }
     }
 
     /// The beginning of the message, at most `limit` octets.
@@ -126,14 +139,21 @@ impl Spool {
 
     /// Moves the memory to the end of the file.
     fn flush(&mut self) -> io::Result<()> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => unlinked_file(&self.dir)?,
-        };
-        file.write_all_at(&self.memory, self.filed)?;
+        if self.file.is_none() {
+            self.file = Some(match Permit::take() {
+                Some(permit) => Backing::Unlinked(unlinked_file(&self.dir)?, permit),
+                None => named_file(&self.dir)?,
+            });
+        }
+        match &self.file {
+            Some(Backing::Unlinked(file, _)) => file.write_all_at(&self.memory, self.filed)?,
+            Some(Backing::Named(path)) => {
+                File::options().write(true).open(path)?.write_all_at(&self.memory, self.filed)?
+            }
+            None => {}
+        }
         self.filed += self.memory.len() as u64;
         self.memory.clear();
-        self.file = Some(file);
         Ok(())
     }
 }
@@ -144,6 +164,8 @@ pub struct Pieces<'a> {
     spool: &'a Spool,
     at: u64,
     buffer: Vec<u8>,
+    /// The file, if it has a name.
+    opened: Option<File>,
 }
 
 impl Pieces<'_> {
@@ -159,7 +181,13 @@ impl Pieces<'_> {
         if let Some(left) = filed.checked_sub(self.at).filter(|&left| left > 0) {
             let length = usize::try_from(left).unwrap_or(PIECE_LIMIT).min(PIECE_LIMIT);
             self.buffer.resize(length, 0);
-            let file = file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            if let (Some(Backing::Named(path)), None) = (file, &self.opened) {
+                self.opened = Some(File::open(path)?);
+            }
+            let file = match (file, &self.opened) {
+                (Some(Backing::Unlinked(file, _)), _) | (_, Some(file)) => file,
+                _ => return Err(io::ErrorKind::NotFound.into()),
+            };
             file.read_exact_at(&mut self.buffer, self.at)?;
             self.at += length as u64;
             return Ok(Some(&self.buffer));
@@ -169,6 +197,32 @@ impl Pieces<'_> {
         self.at += piece.len() as u64;
         Ok((!piece.is_empty()).then_some(piece))
     }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if let Some(Backing::Named(path)) = &self.file {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Removes the files that have a name, which a crash has left.  Nobody else may use the folder.
+pub fn remove_strays(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(NAME) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// A file with a name.
+fn named_file(dir: &Path) -> io::Result<Backing> {
+    make_unique(|word| {
+        let path = dir.join(format!("{NAME}{word}"));
+        rustix::fs::open(&path, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, MODE)?;
+        Ok(Backing::Named(path))
+    })
 }
 
 /// A file without a name.  Not every file system can make one at once (overlayfs, NFS): there it
@@ -184,7 +238,7 @@ fn unlinked_file(dir: &Path) -> io::Result<File> {
 
 fn created(dir: &Path, flags: OFlags) -> io::Result<File> {
     make_unique(|word| {
-        let path = dir.join(format!("spool-{word}"));
+        let path = dir.join(format!("{NAME}{word}"));
         let file = rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, MODE)?;
         std::fs::remove_file(&path)?;
         Ok(file.into())
@@ -235,7 +289,7 @@ mod tests {
             assert!(spool.memory.len() <= MEMORY_LIMIT && spool.memory.capacity() <= 2 * MEMORY_LIMIT);
         }
         assert_eq!(entries(dir.path()), 0);
-        for file in [spool.file.expect("a file"), created(dir.path(), OFlags::RDWR).expect("a file")] {
+        for file in [unlinked_file(dir.path()).expect("a file"), created(dir.path(), OFlags::RDWR).expect("a file")] {
             assert_eq!(file.metadata().expect("metadata").permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(entries(dir.path()), 0);
@@ -256,6 +310,23 @@ mod tests {
             }
         });
         assert_eq!(entries(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_message_whose_file_has_a_name_is_the_same_and_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let message: Vec<u8> = (0..2_000_003_u32).map(|at| (at % 251) as u8).collect();
+        let mut spool = Spool::new(dir.path());
+        spool.file = Some(named_file(dir.path()).expect("a file"));
+        message.chunks(70_001).for_each(|part| spool.write(part).expect("written"));
+        assert!(read(&spool) == message && read(&spool) == message);
+        assert_eq!(entries(dir.path()), 1);
+        drop(spool);
+        assert_eq!(entries(dir.path()), 0);
+        std::mem::forget(named_file(dir.path()).expect("a file"));
+        std::fs::write(dir.path().join("other"), "").expect("written");
+        remove_strays(dir.path());
+        assert_eq!(entries(dir.path()), 1, "what a crash has left is gone, and nothing else");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::failure::{Class, Failure, SHORTAGE};
+use crate::failure::{Class, Failure, shortage};
 
 /// Threads at a time: for each of the polls that there may be (10,000) one that a dead disk holds, and
 /// some more.
@@ -63,11 +63,10 @@ impl Failure for ThreadError {
     }
 
     fn advice(&self) -> Option<String> {
-        let text = match self {
-            ThreadError::Refused { .. } => SHORTAGE,
-            ThreadError::Panicked(_) => "Please report it.  Nothing was lost or deleted.",
-        };
-        Some(text.to_owned())
+        Some(match self {
+            ThreadError::Refused { .. } => shortage(),
+            ThreadError::Panicked(_) => "Please report it.  Nothing was lost or deleted.".to_owned(),
+        })
     }
 }
 

@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 8] = [
         "attempt",
         "credential",
         "deliver",
+        "descriptors",
         "filesystem",
         "net",
         "oauth",
@@ -42,8 +43,9 @@ const BESIDE: &[(&str, &str)] = &[
     ("credential", "filesystem"), // a password's file may be anything, and anybody's
     ("credential", "process"),
     ("credential", "threads"),
-    ("deliver", "credential"), // the login of a mail server
-    ("deliver", "filesystem"), // whose a Maildir is, and names that nobody else has
+    ("deliver", "credential"),  // the login of a mail server
+    ("deliver", "descriptors"), // files of messages count
+    ("deliver", "filesystem"),  // whose a Maildir is, and names that nobody else has
     ("deliver", "net"),
     ("deliver", "spool"),  // a message on its way to a mail server
     ("message", "text"),   // a unique-id is shown escaped
@@ -57,6 +59,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("oauth", "threads"),
     ("pop3::session", "net"),
     ("pop3::session", "threads"),
+    ("spool", "descriptors"),
     ("spool", "filesystem"), // names that nobody else has
     ("store", "filesystem"), // a database on a network file system is refused
 ];

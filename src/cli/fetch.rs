@@ -14,6 +14,7 @@ use super::progress::{Bar, Bars};
 use crate::config::Config;
 use crate::control::{Reply, Request};
 use crate::daemon::{self, Signals};
+use crate::descriptors;
 use crate::failure::Class;
 use crate::log;
 use crate::message::Name;
@@ -51,7 +52,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         Ok(accounts) => accounts.into_iter().map(Arc::clone).collect::<Vec<_>>(),
         Err(code) => return code,
     };
-    super::raise_file_limit();
+    descriptors::raise_limit();
     let bars = Bars::new(!arguments.quiet && !arguments.json);
     let level = if arguments.verbose { tracing::Level::INFO } else { tracing::Level::WARN };
     log::start_command(level, log::wants_colours(bars.is_drawn()), bars.clone());
@@ -104,7 +105,7 @@ async fn fetch_all(
 ) -> Result<Vec<Summary>, StoreError> {
     let cancel = CancellationToken::new();
     let context = daemon::prepare(config, cancel.clone()).await?;
-    let room = Arc::new(Semaphore::new(config.max_concurrent_polls));
+    let room = Arc::new(Semaphore::new(daemon::polls_at_a_time(config)));
     let mut polls = JoinSet::new();
     for (index, account) in accounts.iter().enumerate() {
         let work = fetch_one(Arc::clone(account), context.clone(), bars.clone(), Arc::clone(&room));

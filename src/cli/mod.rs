@@ -284,14 +284,6 @@ fn harden() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// Thousands of open files are ordinary here; the usual soft limit is 1,024.
-fn raise_file_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    let _ = setrlimit(Resource::Nofile, limit);
-}
-
 /// A name given on the command line, for looking up in the state; an account that is no longer in
 /// the configuration may still have a history.
 fn name_of(text: &str) -> Result<Name, String> {

@@ -6,7 +6,7 @@ use super::output;
 use crate::config::Config;
 use crate::daemon::{self, Options};
 use crate::log::{self, Format};
-use crate::{confine, daemon::ServiceError};
+use crate::{confine, daemon::ServiceError, descriptors};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, config: Config) -> u8 {
-    super::raise_file_limit();
+    descriptors::raise_limit();
     let log_level = arguments.verbose.then_some(tracing::Level::DEBUG);
     let colours = log::wants_colours(std::io::stderr().is_terminal());
     log::start_service(log_level.unwrap_or(config.log_level), arguments.log_format, colours);

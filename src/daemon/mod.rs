@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 pub use service::{Options, ServiceError, run};
 pub use signals::{Signal, Signals};
 
 use crate::attempt;
 use crate::config::Config;
-use crate::deliver::{Destination, Outlet};
+use crate::deliver::{Destination, Kind, Outlet};
+use crate::descriptors::{self, LEAST, Needs};
 use crate::message::Name;
 use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report, unix_now};
 use crate::rebuild::{self, Scope};
@@ -39,6 +40,10 @@ type Outlets = HashMap<Name, Arc<Outlet>>;
 /// # Errors
 /// The state cannot be used.
 pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Context, StoreError> {
+    if descriptors::limit() < LEAST {
+        let limit = descriptors::limit();
+        warn!("only {limit} files may be open (LimitNOFILE=, `ulimit -n`); it takes {LEAST} to poll one mailbox");
+    }
     let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
     attempt::watch(&config.state_dir).map_err(StoreError::from)?;
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
@@ -58,6 +63,27 @@ fn outlets(destinations: &[Arc<Destination>], before: &Outlets) -> Outlets {
         _ => Arc::new(Outlet::new(Arc::clone(destination))),
     };
     destinations.iter().map(|destination| (destination.name.clone(), outlet(destination))).collect()
+}
+
+/// How many accounts are polled at a time: by the configuration, and by the files that may be open,
+/// which are divided anew.
+pub fn polls_at_a_time(config: &Config) -> usize {
+    let is_maildir = |name: &&Name| {
+        let mut found = config.destinations.iter().filter(|destination| destination.name == **name);
+        found.any(|destination| matches!(destination.kind, Kind::Maildir(_)))
+    };
+    let enabled = || config.accounts.iter().filter(|account| account.enabled);
+    let maildirs = enabled().map(|account| account.deliver.iter().filter(is_maildir).count()).max().unwrap_or(0);
+    let servers = config.destinations.iter().filter(|one| matches!(one.kind, Kind::Smtp(_))).count();
+    let needs = Needs { polls: config.max_concurrent_polls, maildirs, servers };
+    let polls = descriptors::share(needs).polls;
+    if polls < config.max_concurrent_polls.min(enabled().count()) {
+        info!(
+            "at most {polls} accounts are polled at a time: only {} files may be open (LimitNOFILE=, `ulimit -n`)",
+            descriptors::limit()
+        );
+    }
+    polls
 }
 
 /// What a rebuild of the state needs to know of a configuration.

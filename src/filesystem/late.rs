@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-
 /// Time for the disk: one that spins up needs some seconds, a network disk is retried after more.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ProxyFault;
-use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::failure::{Class, Failure, is_shortage, shortage};
 
 /// Why a certificate is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,7 +202,7 @@ impl Failure for NetError {
 
     fn advice(&self) -> Option<String> {
         let text = match self {
-            _ if self.is_shortage() => SHORTAGE.into(),
+            _ if self.is_shortage() => shortage(),
             NetError::Resolve { .. } => "Check the spelling of `host` and this machine's name resolution.".into(),
             NetError::Connect { .. } if self.is_refused() => {
                 "Nothing listens there: check `host`, `port` and `tls` (implicit is port 995, starttls and none are 110)."

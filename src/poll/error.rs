@@ -7,7 +7,7 @@ use crate::credential::CredentialError;
 use crate::deliver::Lapse;
 use crate::deliver::maildir::MaildirError;
 use crate::deliver::smtp::UnavailableError;
-use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::message::Name;
 use crate::oauth::OAuthError;
 use crate::pop3::session::SessionError;
@@ -106,7 +106,7 @@ impl Failure for DestinationError {
             DestinationError::Smtp(error) => error.advice(),
             DestinationError::Waiting(lapse) => lapse.advice(),
             DestinationError::Thread(error) => error.advice(),
-            DestinationError::Spool(_) if self.is_shortage() => Some(SHORTAGE.into()),
+            DestinationError::Spool(_) if self.is_shortage() => Some(shortage()),
             DestinationError::SameFolder { .. } => {
                 Some("One destination is enough: give the other one a folder of its own.".into())
             }

@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::transfer::SPOOL;
 use super::unix_now;
 use crate::deliver::maildir::{Maildir, MaildirError};
 use crate::deliver::{Destination, Kind};
 use crate::message::{Name, UnixTime};
+use crate::spool;
 use crate::store::{Change, Resolution, StagedDelivery, Store, StoreError};
 use crate::threads;
 
@@ -43,7 +45,7 @@ pub async fn recover(store: &Store, account: Option<&Name>, deadline: Instant) -
     store.apply(vec![Change::Resolve(looked)], now).await.map(|_| ())
 }
 
-/// Removes drafts that no record knows, from every Maildir of the configuration.
+/// Removes drafts that no record knows, from every Maildir of the configuration, and spools.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -65,6 +67,11 @@ pub async fn remove_strays(
                 Err(error) => warn!("{error}"),
             }
         }
+    };
+    let spools = store.dir().join(SPOOL);
+    let work = move || {
+        work();
+        spool::remove_strays(&spools);
     };
     if let Err(error) = threads::run(work).await {
         warn!("what a crash has left in tmp/ stays there: {error}");

@@ -299,7 +299,14 @@ impl Stager {
                 complete
             }
         };
-        if complete && let Some(open) = open.take() {
+        if complete && let Some(mut open) = open.take() {
+            for (target, copy) in &mut open.received.copies {
+                if let Copy::Draft(draft) = copy
+                    && let Err(error) = draft.complete()
+                {
+                    *copy = self.sinks[*target].fault(error);
+                }
+            }
             whole.push(open.finish());
         }
     }

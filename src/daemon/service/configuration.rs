@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::super::latch::fingerprint;
-use super::super::{Outlets, outlets};
+use super::super::{Outlets, outlets, polls_at_a_time};
 use super::Service;
 use crate::config::{Config, Problem, files_of};
 use crate::failure::describe;
@@ -241,5 +241,5 @@ pub(super) fn watched(config: &Config) -> Watched {
 }
 
 pub(super) fn limits(config: &Config) -> Limits {
-    Limits { polls: config.max_concurrent_polls, polls_per_host: config.max_polls_per_host }
+    Limits { polls: polls_at_a_time(config), polls_per_host: config.max_polls_per_host }
 }

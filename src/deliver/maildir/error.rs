@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Class, Failure, SHORTAGE, is_shortage};
+use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::filesystem::Person;
 use crate::filesystem::owner::{self, Foreign};
 
@@ -49,9 +49,11 @@ impl Failure for MaildirError {
         if let Matter::Foreign(Foreign { owner, group, .. }) = &self.matter {
             return Some(advice_of_root(*owner, *group));
         }
+        if self.is_shortage() {
+            return Some(shortage());
+        }
         Some(
             match self.kind {
-                _ if self.is_shortage() => SHORTAGE,
                 _ if self.matter == Matter::Gone => {
                     "If it is on a disk that is not mounted, mount it; if it was removed on purpose, make the folder \
                      again with tmp, new and cur in it.  The mail stays on the server."

@@ -29,6 +29,7 @@ pub use error::{MaildirError, Matter, draft_failure};
 pub use name::{Telling, file_name, token};
 pub use scan::{Found, Held, hold, scan, scan_failure};
 
+use crate::descriptors::Permit;
 use crate::filesystem::make_unique;
 use error::failure;
 
@@ -58,9 +59,12 @@ pub struct Maildir {
 #[derive(Debug)]
 pub struct Draft {
     tmp: Arc<OwnedFd>,
-    file: File,
+    /// `None`: it is durable and closed.
+    file: Option<File>,
     name: String,
     kept: bool,
+    /// `None`: it must not stay open.
+    permit: Option<Permit>,
 }
 
 impl Maildir {
@@ -134,7 +138,8 @@ impl Maildir {
         let make = |word: &str| {
             let name = name(word);
             let file = rustix::fs::openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR)?;
-            Ok(Draft { tmp: Arc::clone(&self.tmp), file: file.into(), name, kept: false })
+            let permit = Permit::take();
+            Ok(Draft { tmp: Arc::clone(&self.tmp), file: Some(file.into()), name, kept: false, permit })
         };
         make_unique(make).map_err(|error| failure(&self.path, "a message cannot be made in tmp/", &error))
     }
@@ -293,7 +298,23 @@ impl Draft {
     /// # Errors
     /// The disk is full or fails.
     pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.file.write_all(octets)
+        match &mut self.file {
+            Some(file) => file.write_all(octets),
+            None => Err(io::Error::other("it was complete")),
+        }
+    }
+
+    /// It is complete.  Where too many files are open, it is made durable at once and closed.  After an
+    /// error it must be given up.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn complete(&mut self) -> io::Result<()> {
+        if self.permit.is_none() {
+            self.sync()?;
+            self.file = None;
+        }
+        Ok(())
     }
 
     /// Makes its content durable.  After an error it must be given up.
@@ -301,7 +322,7 @@ impl Draft {
     /// # Errors
     /// The disk failed.
     pub fn sync(&self) -> io::Result<()> {
-        rustix::fs::fdatasync(self.file.as_fd()).map_err(Into::into)
+        self.file.as_ref().map_or(Ok(()), |file| rustix::fs::fdatasync(file.as_fd()).map_err(Into::into))
     }
 
     /// Leaves the file in `tmp/`, for [`Maildir::publish`].
