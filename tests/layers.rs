@@ -44,8 +44,9 @@ const BESIDE: &[(&str, &str)] = &[
     ("credential", "process"),
     ("deliver", "descriptors"), // files of messages count
     ("credential", "threads"),
-    ("deliver", "credential"), // the login of a mail server
-    ("deliver", "filesystem"), // whose a Maildir is, and names that nobody else has
+    ("deliver", "credential"),  // the login of a mail server
+    ("deliver", "descriptors"), // files of messages count
+    ("deliver", "filesystem"),  // whose a Maildir is, and names that nobody else has
     ("deliver", "net"),
     ("deliver", "spool"),  // a message on its way to a mail server
     ("message", "text"),   // a unique-id is shown escaped

@@ -18,34 +18,45 @@ use support::*;
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// Mailboxes, each with a Maildir of its own.
+/// Mailboxes, each with a Maildir of its own, or with one for all.
 struct Mailboxes {
     servers: Vec<MailboxServer>,
+    maildirs: usize,
     program: Postrider,
 }
 
 impl Mailboxes {
     /// So many, with so many messages each; `keys` of all accounts, `top` of the whole configuration.
     fn start(count: usize, messages: usize, keys: &str, top: &str) -> Self {
+        Self::with_maildirs(count, count, messages, keys, top)
+    }
+
+    fn with_maildirs(maildirs: usize, count: usize, messages: usize, keys: &str, top: &str) -> Self {
         let of = |seed| (1..=messages).map(|index| Message::generated(seed, index, Mix::Tiny)).collect();
         let servers: Vec<_> = (1..=count as u64).map(|seed| MailboxServer::start(of(seed))).collect();
         let account = |(index, server): (usize, &MailboxServer)| {
-            let keys = format!("deliver = \"m{index}\"\n{keys}");
-            mailbox(server.port(), &format!("a{index}"), &keys) + &maildir(&format!("m{index}"))
+            let keys = format!("deliver = \"m{}\"\n{keys}", index % maildirs);
+            mailbox(server.port(), &format!("a{index}"), &keys)
         };
         let accounts: String = servers.iter().enumerate().map(account).collect();
-        Self { servers, program: Postrider::with_config(&[top, &accounts].concat()) }
+        let destinations: String = (0..maildirs).map(|index| maildir(&format!("m{index}"))).collect();
+        let program = Postrider::with_config(&[top, &accounts, &destinations].concat());
+        Self { servers, maildirs, program }
     }
 
     /// The messages that have come.
     fn arrived(&self) -> usize {
-        (0..self.servers.len()).map(|index| count_messages(&self.program.path(&format!("m{index}")))).sum()
+        (0..self.maildirs).map(|index| count_messages(&self.program.path(&format!("m{index}")))).sum()
     }
 
     #[track_caller]
     fn assert_exactly_once(&self) {
+        let mut wanted = vec![Manifest::default(); self.maildirs];
         for (index, server) in self.servers.iter().enumerate() {
-            server.manifest().verify(&self.program.path(&format!("m{index}"))).assert_exactly_once();
+            wanted[index % self.maildirs].merge(server.manifest());
+        }
+        for (index, wanted) in wanted.iter().enumerate() {
+            wanted.verify(&self.program.path(&format!("m{index}"))).assert_exactly_once();
         }
     }
 }
