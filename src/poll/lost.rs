@@ -16,7 +16,7 @@ use super::sink::Sink;
 use super::{Account, Context, unix_now};
 use crate::deliver::maildir::{self, Held};
 use crate::message::{MessageKey, Name};
-use crate::plan::{Initial, Oversize, Place, Policy, Retention, Standing};
+use crate::plan::{Identity, Initial, Oversize, Place, Policy, Retention, Standing};
 use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, StoreError, Whereabouts};
 use crate::threads;
 
@@ -200,7 +200,10 @@ impl Case<'_> {
             }
         }
         let header_only = first.is_some_and(|held| held.header_only && self.takes_headers());
-        let content = first.filter(|held| !held.header_only).map(|held| (held.octets, held.digest));
+        let content = first.filter(|held| !held.header_only).map(|held| {
+            let (message_id, fingerprint) = (held.head.message_id.clone(), held.head.fingerprint);
+            (held.octets, Identity { message_id, fingerprint, digest: Some(held.digest), ..Identity::default() })
+        });
         let is_news = standing.is_none() || !places.is_empty();
         is_news.then(|| Adopted { key: key.clone(), content, header_only, places })
     }

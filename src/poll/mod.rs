@@ -142,9 +142,10 @@ async fn open(account: &Account, deadline: Instant) -> Result<Session<Stream>, P
     timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }))
 }
 
-/// The mailboxes of these accounts.
+/// The mailboxes of those of these accounts that are polled.
 pub fn mailboxes<'a>(accounts: impl IntoIterator<Item = &'a Arc<Account>>) -> Arc<[(Name, String)]> {
-    accounts.into_iter().map(|account| (account.name.clone(), mailbox(account))).collect()
+    let polled = accounts.into_iter().filter(|account| account.enabled);
+    polled.map(|account| (account.name.clone(), mailbox(account))).collect()
 }
 
 /// Until when work on what a poll has received waits for a thread: it is still delivered after the

@@ -14,7 +14,7 @@ use super::stage::finish;
 use super::write::{account_id, place_id};
 use super::{StoreError, open};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::Place;
+use crate::plan::{Identity, Place};
 
 /// Whether an account's state was lost, and what is to be done about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,8 +94,8 @@ pub struct Adoption {
 pub struct Adopted {
     /// The message.
     pub key: MessageKey,
-    /// Octets and BLAKE3 hash as they were on record, as far as the file tells them.
-    pub content: Option<(u64, [u8; 32])>,
+    /// Octets as they were on record, and what else the file tells.
+    pub content: Option<(u64, Identity)>,
     /// Whether the file holds only the header.
     pub header_only: bool,
     /// Where it is, and where nobody knows.
@@ -210,14 +210,28 @@ fn adopt_message(connection: &Connection, account: i64, message: &Adopted, now: 
         Whereabouts::Unclear(_) => None,
     });
     let seen = earliest.min().unwrap_or(now);
-    let (octets, digest) = message.content.map(|(octets, digest)| (i64::try_from(octets).ok(), digest)).unzip();
+    let (octets, identity) = message.content.clone().unzip();
+    let octets = octets.and_then(|octets| i64::try_from(octets).ok());
+    let Identity { digest, message_id, fingerprint, .. } = identity.unwrap_or_default();
     let kind = if message.header_only { kind::HEADER } else { kind::WHOLE };
     connection
         .prepare_cached(
-            "INSERT INTO message (account, uid, occurrence, octets, digest, seen, kind)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+            // As if it had been away: it is compared by its header before it is believed.
+            "INSERT INTO message (account, uid, occurrence, octets, digest, seen, kind, message_id, head, absent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![account, message.key.uid(), message.key.occurrence(), octets.flatten(), digest, seen, kind])?;
+        .execute(params![
+            account,
+            message.key.uid(),
+            message.key.occurrence(),
+            octets,
+            digest,
+            seen,
+            kind,
+            message_id,
+            fingerprint,
+            now
+        ])?;
     let id: Option<i64> = connection
         .prepare_cached("SELECT id FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?
         .query_row(params![account, message.key.uid(), message.key.occurrence()], |row| row.get(0))

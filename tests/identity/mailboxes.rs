@@ -148,3 +148,23 @@ fn old_mail_that_was_left_alone_stays_alone_when_the_host_is_called_otherwise() 
     settle(&program);
     assert_eq!((delivered(&program, "home"), remaining(&server)), (once([4]), vec![1, 2, 3]));
 }
+
+#[test]
+fn a_mailbox_whose_account_is_switched_off_belongs_to_the_one_that_is_polled() {
+    let server = MailboxServer::start(by_place(1..=3));
+    let of = |first: bool, second: bool| {
+        let account = |name, enabled| {
+            let keys = format!("retention = \"delete\"\nenabled = {enabled}");
+            account(name, server.port(), "127.0.0.1", MailboxServer::USER, &keys)
+        };
+        [account("first", first), account("second", second), maildir("home")].concat()
+    };
+    let program = Postrider::with_config(&of(true, false).replace("\"delete\"", "\"keep\""));
+    program.run(&["fetch"]).assert_success();
+    program.config(&of(false, true).replace("\"delete\"", "\"keep\""));
+    program.run(&["fetch"]).assert_success();
+    program.config(&of(true, false));
+    settle(&program);
+    assert_eq!((delivered(&program, "home"), remaining(&server)), (once(1..=3), vec![]));
+    assert_eq!(server.count("RETR"), 3);
+}

@@ -10,6 +10,7 @@ use blake3::Hasher;
 use super::error::{MaildirError, failure};
 use super::name::Telling;
 use crate::filesystem::{owner, private};
+use crate::header::{Head, SCAN_LIMIT};
 use crate::message::UnixTime;
 
 /// Folders within folders that are looked into: nobody sorts mail deeper.
@@ -89,6 +90,8 @@ pub struct Held {
     pub digest: [u8; 32],
     /// There is a header and nothing behind it.
     pub header_only: bool,
+    /// What its header tells.
+    pub head: Head,
 }
 
 /// Reads a message as it was delivered.
@@ -99,13 +102,15 @@ pub fn hold(path: &Path) -> io::Result<Held> {
     let mut file = BufReader::with_capacity(1 << 16, private::open(path, File::options().read(true))?);
     skip_trace(&mut file)?;
     let (mut hash, mut octets, mut end) = (Hasher::new(), 0_u64, End::default());
-    let mut piece = vec![0; 1 << 16];
+    let (mut piece, mut beginning) = (vec![0; 1 << 16], Vec::new());
     loop {
         let read = file.read(&mut piece)?;
         if read == 0 {
-            return Ok(Held { octets, digest: hash.finalize().into(), header_only: !end.has_body });
+            let (digest, head) = (hash.finalize().into(), Head::scan(&beginning));
+            return Ok(Held { octets, digest, header_only: !end.has_body, head });
         }
         hash.update(&piece[..read]);
+        beginning.extend_from_slice(&piece[..read.min(SCAN_LIMIT - beginning.len())]);
         octets += read as u64;
         end.look(&piece[..read]);
     }
@@ -210,7 +215,8 @@ mod tests {
             std::fs::write(&path, format!("{before}{text}")).expect("written");
             let held = hold(&path).expect("read");
             let digest: [u8; 32] = blake3::hash(text.as_bytes()).into();
-            assert_eq!(held, Held { octets: text.len() as u64, digest, header_only }, "{text:?}");
+            let head = Head::scan(text.as_bytes());
+            assert_eq!(held, Held { octets: text.len() as u64, digest, header_only, head }, "{text:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::header::Head;
 use crate::plan::{Delivery, Progress};
 
 const HOME: &str = "/home/mail";
@@ -37,7 +38,10 @@ fn listing(total: usize, found: usize, maildir: &str, header_only: bool) -> List
     for index in 0..found {
         let token = maildir::token(&name("a"), &key(index));
         let file = FoundFile { token: token.clone(), name: format!("cur/{index}.host:2,S"), at: 1000 };
-        held.insert(Path::new(maildir).join(&file.name), Held { octets: 5, digest: [7; 32], header_only });
+        held.insert(
+            Path::new(maildir).join(&file.name),
+            Held { octets: 5, digest: [7; 32], header_only, head: Head::default() },
+        );
         files.insert(token, vec![(maildir.into(), file)]);
     }
     Listing { files, held, keys: (0..total).map(|index| Some(key(index))).collect() }
@@ -110,7 +114,8 @@ fn where_nobody_can_look_is_left_to_the_operator_unless_he_wants_it_fetched() {
     for (lost, unclear) in [(Lost::Lost, true), (Lost::Seen, true), (Lost::Unknown, true), (Lost::FetchAgain, false)] {
         let (adoption, _) = judged(&listing, &[None], lost, &places(true, true), &Policy::default()).expect("found");
         let [message] = &adoption.messages[..] else { panic!("one message: {adoption:?}") };
-        assert_eq!((message.places[0].clone(), message.content), (delivered.clone(), Some((5, [7; 32]))));
+        let identity = Identity { digest: Some([7; 32]), ..Identity::default() };
+        assert_eq!((message.places[0].clone(), message.content.clone()), (delivered.clone(), Some((5, identity))));
         assert_eq!((message.places.len(), message.is_unclear()), (1 + usize::from(unclear), unclear), "{lost:?}");
     }
 }
