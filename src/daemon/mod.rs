@@ -52,8 +52,7 @@ pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Conte
     poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
     let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
-    let (mailboxes, told) = (poll::mailboxes(&config.accounts), Arc::default());
-    Ok(Context { store, outlets, mailboxes, told, cancel })
+    Ok(Context { store, outlets, mailboxes: poll::mailboxes(&config.accounts), cancel })
 }
 
 /// Destinations in use; those that have not changed keep their connections.

@@ -76,7 +76,7 @@ pub(super) async fn run(
         let messages = report.recognised;
         warn!(account = %account.name, messages, "the server has given its mail other unique-ids; so many are known");
     }
-    if inventory.recognised.by_size && context.is_first_to_tell(&account.name) {
+    if inventory.recognised.by_size && mailbox::is_first_to_tell(account, context).await? {
         warn!(account = %account.name, "the server has no TOP: what is deleted is known by its unique-id and its size alone");
     }
     count(&inventory, report);

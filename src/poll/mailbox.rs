@@ -55,6 +55,15 @@ pub(super) async fn bind(account: &Account, context: &Context) -> Result<Vec<Cha
     Ok(Vec::new())
 }
 
+/// Whether nobody was told yet that the account's server has no TOP; from now on somebody was.
+pub(super) async fn is_first_to_tell(account: &Account, context: &Context) -> Result<bool, PollError> {
+    let is_first = !context.store.binding(&account.name).await?.by_size;
+    if is_first {
+        context.store.apply(vec![Change::TellBySize { account: account.name.clone() }], unix_now()).await?;
+    }
+    Ok(is_first)
+}
+
 /// Tells of mail on the server that was delivered before a destination was added, and does not go there.  Once.
 ///
 /// # Errors

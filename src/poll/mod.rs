@@ -27,8 +27,8 @@ mod sink;
 mod stage;
 mod transfer;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout_at};
@@ -97,17 +97,8 @@ pub struct Context {
     pub outlets: Arc<HashMap<Name, Arc<Outlet>>>,
     /// The mailboxes that the accounts of the configuration lead to ([`mailbox`]).
     pub mailboxes: Arc<[(Name, String)]>,
-    /// Accounts of which it was told that their server has no TOP.
-    pub told: Arc<Mutex<HashSet<Name>>>,
     /// Cancelled when the process is to end: the batch in flight is finished, no other begun.
     pub cancel: CancellationToken,
-}
-
-impl Context {
-    /// Whether nobody was told yet that the server of an account has no TOP.
-    fn is_first_to_tell(&self, account: &Name) -> bool {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone())
-    }
 }
 
 /// Polls an account once: fetches what is new, delivers it, deletes what the policy wants deleted.

@@ -22,6 +22,11 @@ pub enum Change {
         /// The mailboxes that the accounts of the configuration lead to.
         others: Arc<[(Name, String)]>,
     },
+    /// It was told that the account's server has no TOP.
+    TellBySize {
+        /// The account.
+        account: Name,
+    },
     /// What the account's mail is decided for from now on.
     DecideFor {
         /// The account.
@@ -211,6 +216,7 @@ impl Change {
             | Self::Remember { .. }
             | Self::Quiet { .. }
             | Self::Host { .. }
+            | Self::TellBySize { .. }
             | Self::DecideFor { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }

@@ -18,6 +18,8 @@ pub struct Binding {
     pub mailbox: Option<String>,
     /// The destinations that its mail was decided for; `None`: nobody knows.
     pub deliver: Option<Vec<String>>,
+    /// It was told that the server has no TOP, and that sizes count instead.
+    pub by_size: bool,
 }
 
 /// The account's row, and those of others that may hand theirs over.
@@ -31,10 +33,11 @@ struct Row {
 const KEPT_CHARACTERS: usize = 40;
 
 pub(super) fn find(connection: &Connection, account: &Name) -> rusqlite::Result<Binding> {
-    let mut find = connection.prepare_cached("SELECT mailbox, deliver FROM account WHERE name = ?1")?;
+    let mut find = connection.prepare_cached("SELECT mailbox, deliver, by_size FROM account WHERE name = ?1")?;
     let binding = find.query_row([account.as_str()], |row| {
         let deliver: Option<String> = row.get(1)?;
-        Ok(Binding { mailbox: row.get(0)?, deliver: deliver.map(|names| names.lines().map(str::to_owned).collect()) })
+        let deliver = deliver.map(|names| names.lines().map(str::to_owned).collect());
+        Ok(Binding { mailbox: row.get(0)?, deliver, by_size: row.get(2)? })
     });
     Ok(binding.optional()?.unwrap_or_default())
 }
@@ -100,6 +103,12 @@ pub(super) fn decide_for(connection: &Connection, account: &Name, deliver: &[Nam
     connection
         .prepare_cached("UPDATE account SET deliver = ?2 WHERE id = ?1")?
         .execute(params![account, names.join("\n")])
+}
+
+/// Writes down that it was told.
+pub(super) fn tell_by_size(connection: &Connection, account: &Name) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
+    connection.prepare_cached("UPDATE account SET by_size = 1 WHERE id = ?1")?.execute([account])
 }
 
 /// Messages that the server had at the last listing, that were delivered everywhere, and that were never meant

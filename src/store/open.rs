@@ -310,7 +310,8 @@ mod tests {
             "DROP TABLE quiet; DROP TABLE host; ALTER TABLE place DROP COLUMN used;
              ALTER TABLE message DROP COLUMN digest; ALTER TABLE message ADD COLUMN sha256 BLOB;",
             "DROP TABLE former; DROP INDEX message_octets; DROP INDEX account_mailbox; ALTER TABLE message DROP COLUMN listed;
-             ALTER TABLE account DROP COLUMN mailbox; ALTER TABLE account DROP COLUMN deliver;",
+             ALTER TABLE account DROP COLUMN mailbox; ALTER TABLE account DROP COLUMN deliver;
+             ALTER TABLE account DROP COLUMN by_size;",
         ];
         for (_, without) in (1..).zip(without).skip_while(|(older, _)| *older < format) {
             connection.execute_batch(without).expect("changed");

@@ -54,6 +54,7 @@ ALTER TABLE message DROP COLUMN sha256;
     "
 ALTER TABLE account ADD COLUMN mailbox TEXT;
 ALTER TABLE account ADD COLUMN deliver TEXT;
+ALTER TABLE account ADD COLUMN by_size INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN listed INTEGER;
 CREATE INDEX message_octets ON message (account, octets);
 CREATE INDEX account_mailbox ON account (mailbox);
@@ -87,7 +88,8 @@ CREATE TABLE account (
     migrating    INTEGER NOT NULL DEFAULT 0, -- its unique-ids have changed, and not all are matched yet
     lost         INTEGER NOT NULL DEFAULT 0, -- not 0: its state is made out by its next listing (lost.rs)
     mailbox      TEXT,              -- the mailbox that it was polled at last (mailbox.rs); NULL: before format 4
-    deliver      TEXT               -- the destinations that its mail was decided for then, a line each
+    deliver      TEXT,              -- the destinations that its mail was decided for then, a line each
+    by_size      INTEGER NOT NULL DEFAULT 0 -- it was told that its server has no TOP
 );
 
 -- A destination as it was at the time: a later change of its path must not confuse what is open.

@@ -23,6 +23,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
     quiet::forget(connection, change)?;
     match change {
         Change::Bind { account, mailbox, others } => mailbox::bind(connection, account, mailbox, others, now),
+        Change::TellBySize { account } => mailbox::tell_by_size(connection, account),
         Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver),
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
         Change::Stage { account, messages } => stage::stage(connection, account, messages, now),
