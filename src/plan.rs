@@ -112,6 +112,8 @@ pub enum Standing {
         /// When that one was delivered everywhere, if it was.
         at: Option<UnixTime>,
     },
+    /// A later poll looks whether it is known.
+    Later,
     /// One with this unique-id and this BLAKE3 hash was delivered, and the server has confirmed its
     /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
     Deleted([u8; 32]),
@@ -310,6 +312,7 @@ fn decide(listed: &Listed, policy: &Policy, destinations: &[Place], now: UnixTim
         Some(Standing::Ignored) => (Action::Leave, Reason::Ignored),
         Some(Standing::Done(at)) => retain(policy.retention, *at, now),
         Some(Standing::Matched { at, digest }) => matched(*at, digest.is_some(), listed, policy, now),
+        Some(Standing::Later) => (Action::Leave, Reason::EnoughForNow),
         Some(Standing::Reused) => fetch(Targets::All, Reason::Reused, listed, policy),
         Some(Standing::Unclear { .. }) => fetch(Targets::All, Reason::Unclear, listed, policy),
         Some(Standing::Deleted(_)) => match excess(listed, policy) {

@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::deliver::{Destination, Kind, Outlet};
 use crate::descriptors::{self, LEAST, Needs};
 use crate::message::Name;
-use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report, unix_now};
+use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report, Turns, unix_now};
 use crate::rebuild::{self, Scope};
 use crate::store::StoreError;
 
@@ -52,7 +52,7 @@ pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Conte
     poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
     let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
-    Ok(Context { store, outlets, mailboxes: poll::mailboxes(&config.accounts), cancel })
+    Ok(Context { store, outlets, mailboxes: poll::mailboxes(&config.accounts), turns: Turns::default(), cancel })
 }
 
 /// Destinations in use; those that have not changed keep their connections.

@@ -21,7 +21,7 @@ pub fn quiet_until(listing: &[Listed], steps: &[Step], policy: &Policy, now: Uni
         }
         let due = match &listed.standing {
             // What it was is known from a header that was read just now.
-            Some(Standing::Reused | Standing::Unclear { .. }) => return None,
+            Some(Standing::Reused | Standing::Unclear { .. } | Standing::Later) => return None,
             Some(Standing::Done(at) | Standing::Matched { at, .. }) => retention_over(policy.retention, *at, now),
             Some(Standing::HeaderOnly(deliveries) | Standing::Open(deliveries)) => retry(deliveries, now),
             Some(Standing::Ignored | Standing::Deleted(_)) | None => None,

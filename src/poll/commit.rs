@@ -24,6 +24,7 @@ use super::{turn, unix_now};
 use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft};
 use crate::message::{MessageKey, MessageNumber, Name};
+use crate::plan::Policy;
 use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
 use crate::threads;
 
@@ -34,6 +35,8 @@ const PARALLEL_SYNCS: usize = 16;
 pub(super) struct Committer<'a> {
     pub(super) account: &'a Name,
     pub(super) host: &'a str,
+    /// The account's, for what is due.
+    pub(super) policy: &'a Policy,
     pub(super) store: &'a Store,
     pub(super) sinks: &'a Arc<[Sink]>,
     pub(super) attempts: &'a Attempts,
@@ -395,7 +398,8 @@ mod tests {
     ) -> Committer<'a> {
         let (tally, contents, moved) = (Tally::default(), Contents::default(), Vec::new());
         let deadline = Instant::now();
-        Committer { account, host: "host", store, sinks, attempts, deletable, tally, contents, moved, deadline }
+        let policy = Box::leak(Box::new(Policy::default()));
+        Committer { account, host: "host", policy, store, sinks, attempts, deletable, tally, contents, moved, deadline }
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::error::PollError;
 use super::recognise::Recognition;
 use crate::header::Head;
-use crate::message::{Fingerprint, MessageKey};
+use crate::message::{Fingerprint, MessageKey, MessageNumber};
 use crate::plan::{Doubt, Identity, Likeness, Listed, Missing, Standing};
 use crate::pop3::session::Session;
 
@@ -97,8 +97,8 @@ impl Recognition<'_> {
                 self.result.by_size = true;
                 Verdict::Same
             }
-            // Nothing is known that its content could be compared with.
-            _ if identity.digest.is_none() => Verdict::Believed,
+            // Nothing is known that its content could be compared with, or it is too large to be fetched.
+            _ if identity.digest.is_none() || self.is_too_large(listed) => Verdict::Believed,
             (_, Doubt::Returned) if is_same_size || listed.octets.is_none() || identity.listed.is_none() => {
                 Verdict::Believed
             }
@@ -115,11 +115,12 @@ impl Recognition<'_> {
     /// Of a message that the first poll has left alone nothing is known but its size, and that it came
     /// before that poll.
     fn judge_ignored(&self, index: usize, doubt: Doubt, is_same_size: bool) -> Verdict {
-        let is_believed = match self.known.begun {
-            _ if doubt == Doubt::Returned && is_same_size => true,
-            _ if doubt == Doubt::Distrusted && !self.heads.has_top() => is_same_size,
-            Some(begun) => self.is_older(index, begun),
-            None => true,
+        let listed = &self.result.listing[index];
+        let date = self.heads.get(listed.number).and_then(|head| head.date);
+        let is_believed = match (date, self.ignored_before()) {
+            (Some(date), Some(limit)) => date < limit,
+            (None, Some(_)) => is_same_size || (doubt == Doubt::Returned && listed.octets.is_none()),
+            (_, None) => true,
         };
         if is_believed { Verdict::Believed } else { Verdict::Apart(Standing::Unclear { at: None }) }
     }
@@ -127,16 +128,14 @@ impl Recognition<'_> {
     /// Whether a header is one of several with the same unique-id, and tells nothing.
     fn is_ambiguous(&self, listed: &Listed, fingerprint: Option<Fingerprint>) -> bool {
         let Some(uid) = listed.key.as_ref().map(MessageKey::uid) else { return true };
-        let had_several = self.known.shared.iter().any(|(shared, _)| &**shared == uid);
-        if had_several {
-            return true;
-        }
-        let has_same = |other: &&Listed| {
-            other.number != listed.number
-                && other.key.as_ref().is_some_and(|key| key.uid() == uid)
-                && self.heads.get(other.number).is_none_or(|head| head.fingerprint == fingerprint)
+        let has_same = |&number: &MessageNumber| {
+            number != listed.number && self.heads.get(number).is_none_or(|head| head.fingerprint == fingerprint)
         };
-        listed.shared && self.result.listing.iter().find(has_same).is_some()
+        self.had_several.contains(uid) || self.sharing.get(uid).is_some_and(|numbers| numbers.iter().any(has_same))
+    }
+
+    fn is_too_large(&self, listed: &Listed) -> bool {
+        matches!((listed.octets, self.account.policy.max_size), (Some(octets), Some(limit)) if octets > limit)
     }
 
     fn missing_of(&self, index: usize, identity: Identity) -> Missing {

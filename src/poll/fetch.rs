@@ -39,9 +39,9 @@ pub(super) async fn run(
 
     // 1. Nothing is fetched that cannot be delivered.
     let sinks = open_sinks(account, context, deadline).await?;
+    let beginning = timeout_at(deadline, mailbox::begin(account, context));
+    let (_turn, bound) = or_stop(context, async { beginning.await.unwrap_or_else(|_| Err(late())) }).await?;
     recover(&context.store, Some(&account.name), deadline).await?;
-    let bound = mailbox::bind(account, context).await?;
-
     let crashed = crashed(account, context, &sinks).await?;
 
     // 2. Connect and log in.
@@ -72,7 +72,7 @@ pub(super) async fn run(
         context.store.apply(decided, unix_now()).await?;
     }
     report.recognised = inventory.recognised.matched as u64;
-    if inventory.recognised.migrating || report.recognised > 0 {
+    if report.recognised > 0 {
         let messages = report.recognised;
         warn!(account = %account.name, messages, "the server has given its mail other unique-ids; so many are known");
     }

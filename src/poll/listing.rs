@@ -138,7 +138,9 @@ where
     let recognised = recognition.finish();
     let is_confirmed = |step: &Step| recognised.confirmed.contains(&step.index);
     for step in steps.iter_mut().filter(|step| step.action == Action::Delete && !is_confirmed(step)) {
-        (step.action, step.reason) = (Action::Leave, Reason::Unconfirmable);
+        let is_next = !recognised.examined(step.index);
+        (step.action, step.reason) =
+            (Action::Leave, if is_next { Reason::EnoughForNow } else { Reason::Unconfirmable });
     }
     let (listed, left) = (recognised.listing.len(), Left::of(&steps));
     let look = digest.flatten().map(|digest| (digest, edition));

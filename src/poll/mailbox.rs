@@ -6,6 +6,7 @@
 use tracing::{info, warn};
 
 use super::error::PollError;
+use super::turns::Turn;
 use super::{Account, Context, unix_now};
 use crate::message::Name;
 use crate::net::Route;
@@ -30,17 +31,33 @@ pub fn mailbox(account: &Account) -> String {
     mailbox
 }
 
-/// Makes the account's part of the state that of its mailbox.  Gives what is to be recorded of an account of which
-/// nothing is known yet, together with its first listing.
-pub(super) async fn bind(account: &Account, context: &Context) -> Result<Vec<Change>, PollError> {
+/// Begins a poll: makes the account's part of the state that of its mailbox.  Gives what is to be recorded of an
+/// account of which nothing is known yet, together with its first listing.
+pub(super) async fn begin(account: &Account, context: &Context) -> Result<(Turn, Vec<Change>), PollError> {
+    loop {
+        let ended = context.turns.ended();
+        let moving = context.turns.moving().await;
+        if let Some(changes) = bind(account, context).await? {
+            return Ok((context.turns.begin(&account.name), changes));
+        }
+        drop(moving);
+        ended.await;
+    }
+}
+
+/// The same; `None`: what is known of the mailbox is being written by another account's poll.
+async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>>, PollError> {
     let binding = context.store.binding(&account.name).await?;
     let mailbox = mailbox(account);
     if binding.mailbox.as_ref() != Some(&mailbox) {
         let (name, others) = (account.name.clone(), context.mailboxes.clone());
         let known_as = context.store.known_as(&name, mailbox.clone(), others.clone()).await?;
         let change = Change::Bind { account: name.clone(), mailbox, others };
+        if known_as.as_ref().is_some_and(|known| known != name.as_str() && context.turns.is_polled(known)) {
+            return Ok(None);
+        }
         if binding.mailbox.is_none() && known_as.is_none_or(|known| known == name.as_str()) {
-            return Ok(vec![change, Change::DecideFor { account: name, deliver: account.deliver.clone() }]);
+            return Ok(Some(vec![change, Change::DecideFor { account: name, deliver: account.deliver.clone() }]));
         }
         let messages = context.store.apply(vec![change], unix_now()).await?;
         if messages > 0 {
@@ -52,7 +69,7 @@ pub(super) async fn bind(account: &Account, context: &Context) -> Result<Vec<Cha
         }
     }
     tell_of_new_destinations(account, context).await?;
-    Ok(Vec::new())
+    Ok(Some(Vec::new()))
 }
 
 /// Whether nobody was told yet that the account's server has no TOP; from now on somebody was.

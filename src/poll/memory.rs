@@ -7,7 +7,7 @@ use super::error::PollError;
 use super::sink::Sink;
 use super::{Account, Context, lost, mailbox, quiet, unix_now};
 use crate::message::{MessageKey, Name};
-use crate::plan::{Identity, Left, Missing, Place};
+use crate::plan::{Identity, Left, Missing, Place, Standing};
 use crate::pop3::session::Listing;
 use crate::store::{Known, Reader, StoreError};
 
@@ -96,6 +96,16 @@ impl Memory<'_> {
             Memory::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
             Memory::Reader(look) => Ok(look.known(keys)?),
         }
+    }
+
+    /// What is known of messages that need not be listed.
+    pub(super) async fn standings(self, keys: Vec<Option<MessageKey>>) -> Result<Vec<Option<Standing>>, PollError> {
+        Ok(match self {
+            Memory::Poll { account, context, .. } => {
+                context.store.known(&account.name, Arc::new(keys)).await?.standings
+            }
+            Memory::Reader(look) => look.reader.known(&look.name, &keys)?.standings,
+        })
     }
 
     /// By what else than their unique-ids messages are known.

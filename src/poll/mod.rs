@@ -26,6 +26,7 @@ mod report;
 mod sink;
 mod stage;
 mod transfer;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use progress::{Phase, Progress, Snapshot};
 pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
 pub use report::{Outcome, Report, Summary};
+pub use turns::Turns;
 
 use crate::deliver::Outlet;
 use crate::message::{Name, UnixTime};
@@ -97,6 +99,8 @@ pub struct Context {
     pub outlets: Arc<HashMap<Name, Arc<Outlet>>>,
     /// The mailboxes that the accounts of the configuration lead to ([`mailbox`]).
     pub mailboxes: Arc<[(Name, String)]>,
+    /// The accounts that are being polled.
+    pub turns: Turns,
     /// Cancelled when the process is to end: the batch in flight is finished, no other begun.
     pub cancel: CancellationToken,
 }

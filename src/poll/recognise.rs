@@ -8,7 +8,6 @@
 //! its content as it comes (`commit/identify.rs`).
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -17,10 +16,13 @@ use super::heads::{Heads, heads};
 use super::memory::Memory;
 use super::proof::Landmark;
 use super::{Account, unix_now};
-use crate::message::{CONTENT_UID_PREFIX, MessageKey, UnixTime};
+use crate::message::{CONTENT_UID_PREFIX, MessageKey, MessageNumber, UnixTime, unique_id};
 use crate::plan::{self, Initial, Listed, Missing, Standing};
 use crate::pop3::session::Session;
 use crate::store::{Change, Known, Renamed};
+
+/// Headers that one poll asks for at most, so that a slow server's mailbox is compared over several.
+const AT_A_TIME: usize = 20_000;
 
 /// A listing whose messages are known as far as they can be before they are retrieved.
 #[derive(Debug, Default)]
@@ -39,11 +41,18 @@ pub struct Recognised {
     pub(super) migrating: bool,
     /// Messages that certainly are what was delivered, by their index: they may be deleted.
     pub(super) confirmed: HashSet<usize>,
+    /// Messages that were compared, whatever came of it.
+    examined: HashSet<usize>,
     /// Messages are confirmed by their sizes, since the server has no TOP.
     pub(super) by_size: bool,
 }
 
 impl Recognised {
+    /// Whether a message was compared with what is known of it.
+    pub(super) fn examined(&self, index: usize) -> bool {
+        self.examined.contains(&index)
+    }
+
     /// Whether there is nothing to record but sizes, and nothing that is still to be found out.
     pub(super) fn is_settled(&self) -> bool {
         self.decided.is_empty() && self.elsewhere.is_empty() && !self.migrating
@@ -62,6 +71,12 @@ pub(super) struct Recognition<'a> {
     missing: Option<Vec<Missing>>,
     /// What was known of those that were set apart.
     apart: HashMap<MessageKey, Standing>,
+    /// Unique-ids that several messages had.
+    pub(super) had_several: HashSet<Box<[u8]>>,
+    /// Messages that share a unique-id now.
+    pub(super) sharing: HashMap<Box<[u8]>, Vec<MessageNumber>>,
+    /// Messages of which a later poll looks whether they are what they were.
+    postponed: HashSet<usize>,
     /// Messages that were compared, whatever came of it.
     pub(super) examined: HashSet<usize>,
     /// The server is seen to have given a unique-id to another message.
@@ -77,16 +92,36 @@ pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
     listing: Vec<Listed>,
     known: Known,
 ) -> Result<Recognition<'a>, PollError> {
+    let had_several = known.shared.iter().map(|(uid, _)| uid.clone()).collect();
+    let mut sharing: HashMap<Box<[u8]>, Vec<MessageNumber>> = HashMap::new();
+    for listed in listing.iter().filter(|listed| listed.shared) {
+        let uid = listed.key.iter().map(|key| key.uid().into());
+        uid.for_each(|uid| sharing.entry(uid).or_default().push(listed.number));
+    }
     let result = Recognised { listing, ..Recognised::default() };
     let (heads, missing, apart) = (Heads::default(), None, HashMap::new());
-    let (examined, distrusted) = (HashSet::new(), false);
-    let mut recognition = Recognition { account, memory, heads, result, known, missing, apart, examined, distrusted };
+    let (postponed, examined, distrusted) = (HashSet::new(), HashSet::new(), false);
+    let mut recognition = Recognition {
+        account,
+        memory,
+        heads,
+        result,
+        known,
+        missing,
+        apart,
+        had_several,
+        sharing,
+        postponed,
+        examined,
+        distrusted,
+    };
     recognition.begin(session).await?;
     recognition.see();
-    let doubts = {
+    let mut doubts = {
         let Recognition { result, known, .. } = &recognition;
         plan::doubtful(&result.listing, &known.sizes, &known.returned, &known.shared)
     };
+    recognition.postponed.extend(doubts.drain(doubts.len().min(AT_A_TIME)..).map(|(index, _)| index));
     recognition.examine(session, doubts).await?;
     recognition.rename(session).await?;
     recognition.sight().await?;
@@ -152,8 +187,7 @@ impl Recognition<'_> {
         let listing = &self.result.listing;
         let indexes = plan::numbers_of_shared(listing, &self.known.shared).into_iter();
         let only_seen = indexes.map(|index| &listing[index]).filter(|listed| listed.standing.is_none());
-        let keys = only_seen.filter_map(|listed| listed.key.clone()).filter(|key| key.occurrence() > 0);
-        let keys: Vec<MessageKey> = keys.collect();
+        let keys: Vec<MessageKey> = only_seen.filter_map(|listed| listed.key.clone()).collect();
         if !keys.is_empty() {
             self.result.decided.push(Change::Seen { account: self.account.name.clone(), keys });
         }
@@ -166,11 +200,16 @@ impl Recognition<'_> {
         if uids.is_empty() {
             return Ok(());
         }
+        let is_one = |missing: &&mut Missing| uids.contains(missing.key.uid());
         let mut keys = Vec::new();
-        for missing in self.missing().await?.iter_mut().filter(|missing| uids.contains(missing.key.uid())) {
+        for missing in self.missing().await?.iter_mut().filter(is_one) {
             let apart = missing.key.apart(fastrand::u64(..));
             keys.push((std::mem::replace(&mut missing.key, apart.clone()), apart));
             missing.was_missing = true;
+        }
+        let before = self.memory.standings(keys.iter().map(|(key, _)| Some(key.clone())).collect()).await?;
+        for ((_, apart), standing) in keys.iter().zip(before) {
+            self.apart.extend(standing.map(|standing| (apart.clone(), standing)));
         }
         if !keys.is_empty() {
             self.result.decided.push(Change::SetApart { account: self.account.name.clone(), keys });
@@ -219,14 +258,19 @@ impl Recognition<'_> {
         };
         let migrating = !unknown.is_empty() && (before || self.distrusted || has_migrated());
         if migrating {
+            let (unknown, later) = unknown.split_at(unknown.len().min(AT_A_TIME));
             self.read_heads(session, unknown.iter().copied()).await?;
             self.missing().await?;
-            self.match_headers(&unknown).await?;
-            self.ignore_older(&unknown);
+            self.match_headers(unknown).await?;
+            self.ignore_older(unknown);
+            for &index in later {
+                self.result.listing[index].standing = Some(Standing::Later);
+            }
         } else {
             self.match_oversize(session, &unknown).await?;
         }
-        let left = migrating && unknown.iter().any(|&index| self.result.listing[index].standing.is_none());
+        let is_left = |standing: &Option<Standing>| matches!(standing, None | Some(Standing::Later));
+        let left = migrating && unknown.iter().any(|&index| is_left(&self.result.listing[index].standing));
         (self.result.migrating, self.known.migrating) = (left, left);
         if before != left {
             self.result.decided.push(Change::Migrate { account: self.account.name.clone(), migrating: left });
@@ -248,19 +292,23 @@ impl Recognition<'_> {
         let missing = self.missing.get_or_insert_default();
         let pairs = plan::match_headers(missing, &new);
         let keys = pairs.iter().map(|&(from, _)| Some(missing[from].key.clone())).collect();
-        let known = self.memory.known(&Arc::new(keys)).await?;
+        let standings = self.memory.standings(keys).await?;
         let mut renamed = Vec::with_capacity(pairs.len());
-        for (&(from, to), standing) in pairs.iter().zip(known.standings) {
+        let mut matched = HashSet::with_capacity(pairs.len());
+        for ((from, to), standing) in pairs.into_iter().zip(standings) {
             let (old, listed) = (&missing[from], &mut self.result.listing[unknown[to]]);
-            let Some(to) = listed.key.clone() else { continue };
-            listed.standing = match standing.or_else(|| self.apart.remove(&old.key)) {
-                // Its content is not seen.
-                Some(Standing::Done(at)) => Some(Standing::Matched { at, digest: old.digest }),
-                other => other,
+            let (Some(to), Some(standing)) = (listed.key.clone(), standing.or_else(|| self.apart.remove(&old.key)))
+            else {
+                continue;
             };
+            listed.standing = Some(match standing {
+                // Its content is not seen.
+                Standing::Done(at) => Standing::Matched { at, digest: old.digest },
+                other => other,
+            });
             renamed.push(Renamed { from: old.key.clone(), to, proven: false });
+            matched.insert(from);
         }
-        let matched: HashSet<usize> = pairs.into_iter().map(|(from, _)| from).collect();
         let mut index = 0..;
         missing.retain(|_| index.next().is_none_or(|index| !matched.contains(&index)));
         self.result.matched += renamed.len();
@@ -297,26 +345,37 @@ impl Recognition<'_> {
 
     /// Of what the first poll has left alone nothing is known but that it came before it.
     fn ignore_older(&mut self, unknown: &[usize]) {
-        let is_ignored = |missing: &Missing| missing.ignored;
-        let (Some(begun), Some(true)) = (self.known.begun, self.missing.as_ref().map(|all| all.iter().any(is_ignored)))
-        else {
+        let Some(limit) = self.ignored_before() else { return };
+        let ignored = self.missing.iter().flatten().filter(|missing| missing.ignored);
+        let ignored: HashSet<(&[u8], Option<u64>)> =
+            ignored.map(|missing| (unique_id(missing.key.uid()), missing.listed)).collect();
+        if ignored.is_empty() {
             return;
+        }
+        let listing = &self.result.listing;
+        // Without a date, its unique-id and its size.
+        let is_same = |listed: &Listed| {
+            listed.octets.is_some()
+                && listed.key.as_ref().is_some_and(|key| ignored.contains(&(key.uid(), listed.octets)))
         };
-        let older: Vec<usize> = unknown
-            .iter()
-            .filter(|&&index| self.result.listing[index].standing.is_none() && self.is_older(index, begun))
-            .copied()
-            .collect();
+        let is_ignored = |&&index: &&usize| {
+            let date = self.heads.get(listing[index].number).and_then(|head| head.date);
+            listing[index].standing.is_none() && date.map_or_else(|| is_same(&listing[index]), |date| date < limit)
+        };
+        let older: Vec<usize> = unknown.iter().filter(is_ignored).copied().collect();
         let keys = self.ignore(&older);
         if !keys.is_empty() {
             self.result.decided.push(Change::Ignore { account: self.account.name.clone(), keys });
         }
     }
 
-    /// Whether a message's header says that it came before a time.
-    pub(super) fn is_older(&self, index: usize, than: UnixTime) -> bool {
-        let date = self.heads.get(self.result.listing[index].number).and_then(|head| head.date);
-        date.is_some_and(|date| date < than)
+    /// What came before that was left alone at the first poll.
+    pub(super) fn ignored_before(&self) -> Option<UnixTime> {
+        let begun = self.known.begun?;
+        Some(match self.account.policy.initial {
+            Initial::Since(time) => begun.saturating_sub(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)),
+            Initial::All | Initial::None => begun,
+        })
     }
 
     /// Notes what has vanished and what is back.
@@ -330,7 +389,8 @@ impl Recognition<'_> {
             missing.iter().filter(|missing| !missing.was_missing).map(|missing| missing.key.clone()).collect();
         let listing = &self.result.listing;
         let is_back = |listed: &&Listed| !matches!(listed.standing, Some(Standing::Reused | Standing::Unclear { .. }));
-        let back = self.known.returned.iter().map(|&index| &listing[index]).filter(is_back);
+        let examined = |index: &&usize| !self.postponed.contains(index);
+        let back = self.known.returned.iter().filter(examined).map(|&index| &listing[index]).filter(is_back);
         let back: Vec<MessageKey> = back.filter_map(|listed| listed.key.clone()).collect();
         for (keys, listed) in [(gone, false), (back, true)] {
             if !keys.is_empty() {
@@ -364,7 +424,7 @@ impl Recognition<'_> {
         session: &mut Session<S>,
         due: Vec<usize>,
     ) -> Result<(), PollError> {
-        let due = due.into_iter().filter(|index| !self.result.confirmed.contains(index));
+        let due = due.into_iter().filter(|index| !self.result.confirmed.contains(index)).take(AT_A_TIME);
         let doubts = due.map(|index| (index, plan::Doubt::Deletion)).collect();
         let distrusted = self.distrusted;
         self.examine(session, doubts).await?;
@@ -376,11 +436,12 @@ impl Recognition<'_> {
 
     /// What came of it.
     pub(super) fn finish(mut self) -> Recognised {
+        self.result.examined = std::mem::take(&mut self.examined);
         for (index, listed) in self.result.listing.iter().enumerate() {
             let is_known = !matches!(
                 listed.standing,
-                None | Some(Standing::Reused | Standing::Unclear { .. } | Standing::Deleted(_))
-            );
+                None | Some(Standing::Reused | Standing::Unclear { .. } | Standing::Deleted(_) | Standing::Later)
+            ) && !self.postponed.contains(&index);
             let before = self.known.sizes.get(index).copied().flatten();
             if let (true, Some(key), Some(octets)) = (is_known, &listed.key, listed.octets)
                 && before != Some(octets)

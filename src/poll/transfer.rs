@@ -104,6 +104,7 @@ impl Transfer<'_> {
         let committer = Committer {
             account: &account.name,
             host: &account.endpoint.host,
+            policy: &account.policy,
             store: &context.store,
             sinks,
             attempts: &attempts,

@@ -27,6 +27,8 @@ struct Row {
     id: i64,
     name: String,
     mailbox: Option<String>,
+    /// Nothing is known of any mail: how its polls went was written down and nothing else.
+    is_blank: bool,
 }
 
 /// Characters of a name that are kept when its mailbox is nobody's.
@@ -51,7 +53,7 @@ pub(super) fn known_as(
     mailbox: &str,
     others: &[(Name, String)],
 ) -> rusqlite::Result<Option<String>> {
-    let own = row(connection, account.as_str())?;
+    let own = row(connection, account.as_str())?.filter(|own| !own.is_blank);
     match own {
         Some(Row { mailbox: None, .. }) => return Ok(Some(account.to_string())),
         Some(Row { mailbox: Some(own), .. }) if own == mailbox => return Ok(Some(account.to_string())),
@@ -77,7 +79,11 @@ pub(super) fn bind(
     let known_as = known_as(connection, account, mailbox, others)?;
     let (id, rows) = match (own, known_as) {
         (own, Some(name)) if name != account.as_str() => {
-            if let Some(own) = own {
+            if let Some(own) = &own
+                && own.is_blank
+            {
+                connection.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([own.id])?;
+            } else if let Some(own) = own {
                 let kept: String = own.name.chars().take(KEPT_CHARACTERS).collect();
                 rename(connection, own.id, &format!("{kept}\n{}", own.id))?;
             }
@@ -125,8 +131,14 @@ pub(super) fn never_meant_for(connection: &Connection, account: &Name, destinati
 }
 
 fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<Row>> {
-    let mut find = connection.prepare_cached("SELECT id, name, mailbox FROM account WHERE name = ?1")?;
-    find.query_row([name], |row| Ok(Row { id: row.get(0)?, name: row.get(1)?, mailbox: row.get(2)? })).optional()
+    let mut find = connection.prepare_cached(
+        "SELECT id, name, mailbox, mailbox IS NULL AND first_poll IS NULL AND lost = 0
+             AND NOT EXISTS (SELECT 1 FROM message m WHERE m.account = a.id) FROM account a WHERE name = ?1",
+    )?;
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok(Row { id: row.get(0)?, name: row.get(1)?, mailbox: row.get(2)?, is_blank: row.get(3)? })
+    };
+    find.query_row([name], row).optional()
 }
 
 fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result<usize> {
@@ -154,6 +166,9 @@ fn set_all_apart(connection: &Connection, account: i64, now: UnixTime) -> rusqli
         let key = key.apart(id.cast_unsigned());
         changed += update.execute(params![id, key.uid(), key.occurrence(), now])?;
     }
-    migrate::migrating(connection, account, changed > 0)?;
+    let has_mail = "SELECT EXISTS (SELECT 1 FROM message WHERE account = ?1)";
+    if connection.prepare_cached(has_mail)?.query_row([account], |row| row.get(0))? {
+        migrate::migrating(connection, account, true)?;
+    }
     Ok(changed)
 }

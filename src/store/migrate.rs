@@ -21,8 +21,8 @@ pub struct Content {
     pub header_only: bool,
 }
 
-/// Messages of one content that are looked at.
-const ALIKE: u32 = 64;
+/// Messages of one content that are looked at: more than a batch has.
+const ALIKE: u32 = 512;
 
 /// By what else than their unique-ids messages are known; `None`: nothing is known of one.
 pub(super) fn identities(
@@ -173,7 +173,8 @@ pub(super) fn by_content(
 ) -> rusqlite::Result<Vec<Vec<MessageKey>>> {
     let account = account_id(connection, account)?;
     let mut find = connection.prepare_cached(
-        "SELECT uid, occurrence FROM message m WHERE account = ?1 AND octets = ?2 AND digest = ?3 AND kind = ?4
+        "SELECT uid, occurrence FROM message m
+         WHERE account = ?1 AND substr(digest, 1, 8) = substr(?3, 1, 8) AND octets = ?2 AND digest = ?3 AND kind = ?4
          AND (absent <> 0 OR deleted IS NOT NULL) AND EXISTS (SELECT 1 FROM delivery WHERE message = m.id)
          ORDER BY deleted IS NOT NULL, id LIMIT ?5",
     )?;

@@ -56,7 +56,7 @@ ALTER TABLE account ADD COLUMN mailbox TEXT;
 ALTER TABLE account ADD COLUMN deliver TEXT;
 ALTER TABLE account ADD COLUMN by_size INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN listed INTEGER;
-CREATE INDEX message_octets ON message (account, octets);
+CREATE INDEX message_content ON message (account, substr(digest, 1, 8));
 CREATE INDEX account_mailbox ON account (mailbox);
 CREATE TABLE former (
     message    INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
@@ -174,7 +174,7 @@ CREATE TABLE quiet (
 );
 
 CREATE INDEX message_done ON message (account, done);
-CREATE INDEX message_octets ON message (account, octets);
+CREATE INDEX message_content ON message (account, substr(digest, 1, 8));
 CREATE INDEX account_mailbox ON account (mailbox);
 CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);
 ";

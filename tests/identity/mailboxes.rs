@@ -168,3 +168,41 @@ fn a_mailbox_whose_account_is_switched_off_belongs_to_the_one_that_is_polled() {
     assert_eq!((delivered(&program, "home"), remaining(&server)), (once(1..=3), vec![]));
     assert_eq!(server.count("RETR"), 3);
 }
+
+#[test]
+fn a_login_that_failed_under_a_new_name_hides_nothing_of_what_is_known() {
+    let (first, second) = (MailboxServer::start(by_place(1..=3)), MailboxServer::start(by_place(11..=13)));
+    let of = |one: &MailboxServer, two: &MailboxServer| {
+        let account = |name, server: &MailboxServer| account(name, server.port(), "127.0.0.1", MailboxServer::USER, "");
+        [account("one", one), account("two", two), maildir("home")].concat()
+    };
+    let program = Postrider::with_config(&of(&first, &second));
+    program.run(&["fetch"]).assert_success();
+    // Swapped, and the first mailbox is away for a while: how that poll went is on record under its new name.
+    program.config(&of(&second, &first));
+    first.change(|behaviour| behaviour.greeting = "-ERR later".into());
+    program.run(&["fetch"]);
+    program.run(&["fetch"]);
+    first.change(|behaviour| behaviour.greeting = "+OK".into());
+    settle(&program);
+    assert_eq!(delivered(&program, "home"), once((1..=3).chain(11..=13)));
+    assert_eq!((first.count("RETR"), second.count("RETR")), (3, 3));
+}
+
+#[test]
+fn mail_that_the_first_poll_was_to_fetch_is_fetched_whatever_the_host_is_called() {
+    let server = MailboxServer::start(Vec::new());
+    let today = (1..=6).map(|index| Message::text(&format!("today-{index}"), &message_of_today(1, index)));
+    server.replace(by_place(1..=2).into_iter().chain(today).collect());
+    let of = |host: &str, keys: &str| {
+        let keys = format!("initial = \"30d\"\n{keys}");
+        [account("a", server.port(), host, MailboxServer::USER, &keys), maildir("home")].concat()
+    };
+    let program = Postrider::with_config(&of("127.0.0.1", "max-messages = 2"));
+    program.run(&["fetch"]).assert_success();
+    // The account begins now; that mail came before.
+    let_pass(&program, -3600);
+    program.config(&of("localhost", ""));
+    settle(&program);
+    assert_eq!(count_messages(&program.path("home")), 6, "neither the old ones nor any twice");
+}

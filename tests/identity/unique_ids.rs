@@ -194,3 +194,58 @@ fn a_message_that_takes_the_place_of_one_half_delivered_is_delivered_whole() {
     assert_eq!(delivered(&program, "archive"), once([2]));
     assert_eq!(remaining(&server), [0; 0]);
 }
+
+#[test]
+fn of_two_messages_with_one_unique_id_the_one_that_is_moved_away_and_back_does_not_come_twice() {
+    let server = MailboxServer::start(vec![Message::wire("A", &wire(1)), Message::wire("A", &wire(2))]);
+    let program = Postrider::with_config(&config(&server, ""));
+    program.run(&["fetch"]).assert_success();
+    server.replace(vec![Message::wire("A", &wire(1)), Message::wire("B", &wire(2))]);
+    for _ in 0..3 {
+        program.run(&["fetch"]).assert_success();
+    }
+    assert_eq!(delivered(&program, "home"), once([1, 2]));
+}
+
+#[test]
+fn a_message_beside_one_that_is_too_large_and_has_its_unique_id_is_retrieved_once() {
+    let large = [wire(1), vec![b'x'; 2000]].concat();
+    let server = MailboxServer::start(vec![Message::wire("A", &large), Message::wire("A", &wire(2))]);
+    let program = Postrider::with_config(&config(&server, "max-size = \"1kB\""));
+    for _ in 0..4 {
+        program.run(&["fetch"]);
+    }
+    assert_eq!((delivered(&program, "home"), server.count("RETR")), (once([2]), 1));
+}
+
+#[test]
+fn more_messages_of_one_content_than_fit_a_batch_are_all_known_again() {
+    let named = |prefix: &str| (0..200).map(|n| Message::wire(&format!("{prefix}{n}"), &wire(1))).collect::<Vec<_>>();
+    let server = MailboxServer::start(named("old"));
+    let program = Postrider::with_config(&config(&server, ""));
+    program.run(&["fetch"]).assert_success();
+    server.replace(named("new"));
+    program.run(&["fetch"]).assert_success();
+    assert_eq!(delivered(&program, "home")[&1], 200);
+}
+
+#[test]
+fn a_message_that_is_known_by_its_content_is_kept_as_long_as_it_is_to_be() {
+    // Without TOP the ids shift, and the one that is due today is another now.
+    let server = MailboxServer::start_with(by_place([1, 2]), without_top());
+    let program = Postrider::with_config(&config(&server, "retention = \"7d\""));
+    program.run(&["fetch"]).assert_success();
+    let_pass(&program, 4 * 86_400);
+    let longer = [wire(3), b"more\r\n".to_vec()].concat();
+    let mut messages = by_place([1, 2]);
+    messages.push(Message::wire("3", &longer));
+    server.replace(messages);
+    program.run(&["fetch"]).assert_success();
+    let_pass(&program, 4 * 86_400);
+    server.replace(vec![Message::wire("1", &wire(2)), Message::wire("2", &longer)]);
+    for _ in 0..2 {
+        program.run(&["fetch"]).assert_success();
+    }
+    assert!(remaining(&server).contains(&3), "it is four days old");
+    assert_eq!(delivered(&program, "home"), once(1..=3));
+}

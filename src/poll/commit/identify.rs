@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use tracing::{info, warn};
 
 use super::Committer;
-use crate::message::MessageKey;
+use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Identity, Likeness, Place, Progress, Standing, is_over};
 use crate::poll::stage::{Claim, Copy, Job, Received};
 use crate::poll::unix_now;
@@ -223,9 +223,11 @@ impl Committer<'_> {
     ) -> Result<Option<Received>, StoreError> {
         match self.by_content(&mut received).await? {
             Content::Wanted => return Ok(Some(received)),
-            Content::Delivered => {
+            Content::Delivered(at) => {
                 self.tally.recognised += 1;
-                recognised.deletable.extend(Some(received.job).filter(|job| job.completes || job.due));
+                // As old as it is, and not as what had its unique-id.
+                let is_due = at.is_some_and(|at| plan::is_due(self.policy, at, unix_now()));
+                recognised.deletable.extend(Some(received.job).filter(|job| job.completes || (job.due && is_due)));
             }
             Content::Left => self.tally.fail(&received.job.key, "it waits for the operator".into()),
         }
@@ -235,7 +237,7 @@ impl Committer<'_> {
     async fn by_content(&self, received: &mut Received) -> Result<Content, StoreError> {
         let standing = self.store.standing(self.account, received.job.key.clone()).await?;
         let deliveries = match standing {
-            Some(Standing::Done(_) | Standing::Matched { .. }) => return Ok(Content::Delivered),
+            Some(Standing::Done(at) | Standing::Matched { at, .. }) => return Ok(Content::Delivered(Some(at))),
             Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries,
             _ => return Ok(Content::Wanted),
         };
@@ -255,10 +257,14 @@ impl Committer<'_> {
             Some(progress) => matches!(progress, Progress::Deferred(_) | Progress::Sending),
             None => true,
         });
-        received.job.completes &= !left;
+        let copies = &received.copies;
+        let has_it = |(index, place): (usize, &Place)| {
+            copies.iter().any(|(target, _)| *target == index) || plan::has_it(&deliveries, place, &places)
+        };
+        received.job.completes &= !left && places.iter().enumerate().all(has_it);
         Ok(match received.copies.is_empty() {
             // Only its header was ever wanted.
-            true if received.job.header_only => Content::Delivered,
+            true if received.job.header_only => Content::Delivered(None),
             true => Content::Left,
             false => Content::Wanted,
         })
@@ -276,8 +282,8 @@ fn is_another(identity: &Identity, received: &Received) -> bool {
 enum Content {
     /// It is delivered, to all destinations or to some.
     Wanted,
-    /// It was delivered everywhere.
-    Delivered,
+    /// It was delivered everywhere, at this time; `None`: its header was.
+    Delivered(Option<UnixTime>),
     /// Only the operator can tell.
     Left,
 }
