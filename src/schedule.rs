@@ -110,6 +110,8 @@ struct Entry {
     /// New settings, from the end of the poll that is running.
     next: Option<Timing>,
     running: bool,
+    /// It is configured no more; its poll is waited for, and its end remembered.
+    gone: bool,
     /// Asked for while it was running: polled again at once.
     again: bool,
     due: Moment,
@@ -174,7 +176,7 @@ impl Schedule {
         if self.running() >= self.limits.polls {
             return None;
         }
-        let waiting = self.entries.values().filter(|entry| !entry.running);
+        let waiting = self.entries.values().filter(|entry| entry.waits());
         waiting.filter_map(|entry| Some(entry.due.max(self.free(&entry.timing.host)?))).min()
     }
 
@@ -206,7 +208,12 @@ impl Schedule {
     }
 
     fn configure(&mut self, accounts: BTreeMap<Name, (Timing, Memory)>, now: Moment) {
-        self.entries.retain(|name, entry| entry.running || accounts.contains_key(name));
+        self.entries.retain(|name, entry| {
+            // One that comes back after its last poll is new, unless it has something to wait for.
+            let is_over = entry.gone && !entry.running && (entry.failures, entry.refusals) == (0, 0);
+            entry.gone = !accounts.contains_key(name);
+            entry.running || !(entry.gone || is_over)
+        });
         for (name, (timing, memory)) in accounts {
             match self.entries.get_mut(&name) {
                 Some(entry) if entry.running => entry.next = Some(timing),
@@ -220,7 +227,16 @@ impl Schedule {
                 None => {
                     let Memory { failures, refusals, wait } = memory;
                     let due = now.saturating_add(wait.min(LONGEST));
-                    let entry = Entry { timing, next: None, running: false, again: false, due, failures, refusals };
+                    let entry = Entry {
+                        timing,
+                        next: None,
+                        running: false,
+                        gone: false,
+                        again: false,
+                        due,
+                        failures,
+                        refusals,
+                    };
                     self.entries.insert(name, entry);
                 }
             }
@@ -270,7 +286,7 @@ impl Schedule {
 
     fn begin(&mut self, now: Moment) -> Vec<Name> {
         let mut room = self.limits.polls.saturating_sub(self.running());
-        let waiting = self.entries.iter().filter(|(_, entry)| !entry.running && entry.due <= now);
+        let waiting = self.entries.iter().filter(|(_, entry)| entry.waits() && entry.due <= now);
         let mut due: Vec<(Moment, Name)> = waiting.map(|(name, entry)| (entry.due, name.clone())).collect();
         // Who has waited longest comes first.
         due.sort();
@@ -297,6 +313,11 @@ impl Entry {
     fn ask(&mut self, now: Moment) {
         self.due = self.due.min(now);
         self.again = self.running;
+    }
+
+    /// Whether it is to be polled some time.
+    fn waits(&self) -> bool {
+        !self.running && !self.gone
     }
 
     fn is_latched(&self) -> bool {

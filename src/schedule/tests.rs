@@ -157,6 +157,31 @@ fn a_poll_of_a_removed_account_ends_and_does_not_come_back() {
     schedule.handle(accounts(&["a", "b"]), MINUTE);
     schedule.handle(accounts(&["b"]), MINUTE);
     schedule.handle(Event::Ended(name("a"), GOOD), MINUTE);
-    schedule.handle(accounts(&["b"]), MINUTE);
+    // Nor does it take a place for ever when its time has come.
+    assert_eq!(schedule.handle(Event::Tick, 60 * MINUTE), []);
+    assert_eq!(schedule.handle(Event::PollAll, 60 * MINUTE), []);
+    schedule.handle(accounts(&["b"]), 60 * MINUTE);
     assert_eq!(schedule.due(&name("a")), None);
+}
+
+#[test]
+fn an_account_that_is_taken_away_and_given_back_is_polled_at_once_whenever_its_last_poll_ends() {
+    for ends_before in [true, false] {
+        let mut schedule = schedule(1);
+        assert_eq!(schedule.handle(accounts(&["a"]), MINUTE), [name("a")]);
+        schedule.handle(accounts(&[]), MINUTE);
+        let mut begun = Vec::new();
+        if ends_before {
+            begun.extend(schedule.handle(Event::Ended(name("a"), GOOD), 2 * MINUTE));
+            assert_eq!(begun, []);
+            begun.extend(schedule.handle(accounts(&["a"]), 2 * MINUTE));
+        } else {
+            begun.extend(schedule.handle(accounts(&["a"]), 2 * MINUTE));
+            assert_eq!(begun, []);
+            begun.extend(schedule.handle(Event::Ended(name("a"), GOOD), 2 * MINUTE));
+            // As the service asks for, which has stopped it.
+            begun.extend(schedule.handle(Event::Poll(name("a")), 3 * MINUTE));
+        }
+        assert_eq!(begun, [name("a")]);
+    }
 }
