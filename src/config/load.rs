@@ -46,8 +46,7 @@ fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
         Some(fault) => Raw::fault(path.to_owned(), fault),
     };
     let more: Vec<Raw> = match names(&folder) {
-        Ok(names) if names.is_empty() => Vec::new(),
-        // Who may write the folder says what is read.
+        // Who may write the folder says what is read, also later.
         Ok(_) if let Some(fault) = fault_of(&folder, owner::fault) => vec![Raw::fault(folder, fault)],
         Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
         // The folder stands for the files that it keeps from us.
@@ -101,9 +100,13 @@ impl Raw {
 
 /// Who may write a folder may put another file in the place of one in it.
 fn fault_above(path: &Path) -> Option<String> {
-    let path = absolute(path);
-    let folder = path.parent()?;
-    Some(format!("its folder {} {}", folder.display(), fault_of(folder, owner::fault_of_shared)?))
+    let own = path.to_owned();
+    let led_to = filesystem::in_time(path, filesystem::PATIENCE, move || own.canonicalize().ok()).ok().flatten();
+    let paths = std::iter::once(absolute(path)).chain(led_to);
+    paths.into_iter().find_map(|path| {
+        let folder = path.parent()?;
+        Some(format!("its folder {} {}", folder.display(), fault_of(folder, owner::fault_of_shared)?))
+    })
 }
 
 /// What cannot be looked at says so when it is read; what does not come in time is not believed.

@@ -216,11 +216,11 @@ impl Change {
             | Self::Remember { .. }
             | Self::Quiet { .. }
             | Self::Host { .. }
-            | Self::TellBySize { .. }
-            | Self::DecideFor { .. } => Concern::Nothing,
+            | Self::TellBySize { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }
             | Self::Bind { account, .. }
+            | Self::DecideFor { account, .. }
             | Self::Begin { account, .. }
             | Self::Settle { account, .. }
             | Self::Close { account, .. }

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::migrate;
-use super::schema::kind;
+use super::schema::{kind, state};
 use super::write::account_id;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
 
@@ -102,10 +102,30 @@ pub(super) fn bind(
     Ok(rows)
 }
 
-/// Writes down what the account's mail is decided for from now on.
-pub(super) fn decide_for(connection: &Connection, account: &Name, deliver: &[Name]) -> rusqlite::Result<usize> {
+/// Writes down what the account's mail is decided for from now on.  What was still owed to a destination when it was
+/// taken away is owed again when it is back.
+pub(super) fn decide_for(
+    connection: &Connection,
+    account: &Name,
+    deliver: &[Name],
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     let names: Vec<&str> = deliver.iter().map(Name::as_str).collect();
+    let mut find = connection.prepare_cached(
+        "SELECT d.message, d.place FROM delivery d JOIN message m ON m.id = d.message JOIN place p ON p.id = d.place
+         WHERE m.account = ?1 AND m.deleted IS NULL AND d.state = ?2 AND d.until IS NOT NULL AND p.destination = ?3",
+    )?;
+    let mut revive = connection
+        .prepare_cached("UPDATE delivery SET state = ?3, at = ?4, until = 0 WHERE message = ?1 AND place = ?2")?;
+    let mut reopen = connection.prepare_cached("UPDATE message SET done = NULL WHERE id = ?1")?;
+    for name in &names {
+        let rows = find.query_map(params![account, state::SKIPPED, name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for (message, place) in rows.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
+            revive.execute(params![message, place, state::DEFERRED, now])?;
+            reopen.execute([message])?;
+        }
+    }
     connection
         .prepare_cached("UPDATE account SET deliver = ?2 WHERE id = ?1")?
         .execute(params![account, names.join("\n")])
@@ -124,9 +144,10 @@ pub(super) fn never_meant_for(connection: &Connection, account: &Name, destinati
         "SELECT count(*) FROM message m JOIN account a ON a.id = m.account
          WHERE a.name = ?1 AND m.done IS NOT NULL AND m.deleted IS NULL AND m.absent = 0 AND m.kind = ?3
          AND NOT EXISTS (SELECT 1 FROM delivery d JOIN place p ON p.id = d.place
-                         WHERE d.message = m.id AND p.destination = ?2)",
+                         WHERE d.message = m.id AND p.destination = ?2 AND (d.state = ?4 OR d.until IS NOT NULL))",
     )?;
-    let messages: i64 = count.query_row(params![account.as_str(), destination, kind::WHOLE], |row| row.get(0))?;
+    let key = params![account.as_str(), destination, kind::WHOLE, state::DELIVERED];
+    let messages: i64 = count.query_row(key, |row| row.get(0))?;
     Ok(u64::try_from(messages).unwrap_or(0))
 }
 

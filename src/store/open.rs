@@ -307,9 +307,9 @@ mod tests {
             "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
              ALTER TABLE message DROP COLUMN head; ALTER TABLE message DROP COLUMN proof;
              ALTER TABLE message DROP COLUMN crashes; ALTER TABLE message DROP COLUMN absent; DROP TABLE salvaged;",
-            "DROP TABLE quiet; DROP TABLE host; ALTER TABLE place DROP COLUMN used;
+            "DROP INDEX message_content; DROP TABLE quiet; DROP TABLE host; ALTER TABLE place DROP COLUMN used;
              ALTER TABLE message DROP COLUMN digest; ALTER TABLE message ADD COLUMN sha256 BLOB;",
-            "DROP TABLE former; DROP INDEX message_content; DROP INDEX account_mailbox; ALTER TABLE message DROP COLUMN listed;
+            "DROP TABLE former; DROP INDEX IF EXISTS message_content; DROP INDEX account_mailbox; ALTER TABLE message DROP COLUMN listed;
              ALTER TABLE account DROP COLUMN mailbox; ALTER TABLE account DROP COLUMN deliver;
              ALTER TABLE account DROP COLUMN by_size;",
         ];

@@ -24,7 +24,7 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
     match change {
         Change::Bind { account, mailbox, others } => mailbox::bind(connection, account, mailbox, others, now),
         Change::TellBySize { account } => mailbox::tell_by_size(connection, account),
-        Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver),
+        Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver, now),
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
         Change::Stage { account, messages } => stage::stage(connection, account, messages, now),
         Change::Settle { account, outcomes } => stage::settle(connection, account, outcomes, now),
@@ -107,7 +107,8 @@ fn close(connection: &Connection, account: &Name, keys: &[MessageKey], now: Unix
         let Some(message) = message_id(connection, account, key)? else { continue };
         connection
             .prepare_cached(
-                "UPDATE delivery SET state = ?2, at = ?3, until = NULL,
+                // `until` tells it from one that the operator has given up (mailbox.rs).
+                "UPDATE delivery SET state = ?2, at = ?3, until = 0,
                      detail = 'no longer a destination of the account'
                  WHERE message = ?1 AND state NOT IN (?2, ?4)",
             )?

@@ -102,3 +102,27 @@ fn a_folder_that_becomes_another_one_by_a_link_gets_nothing_twice() {
     assert_eq!(delivered(&program, "home").len() + delivered(&program, "one").len(), 3);
     assert!(delivered(&program, "one").values().all(|copies| *copies == 1));
 }
+
+#[test]
+fn what_was_owed_to_a_destination_that_was_taken_away_is_owed_again_when_it_is_back() {
+    let server = MailboxServer::start(by_place(1..=2));
+    let later = vec![(Stage::Data, None, "451 4.3.0 later".to_owned())];
+    let hub = ScriptedSmtp::start_with(SmtpBehaviour { replies: later, ..SmtpBehaviour::default() });
+    let of = |deliver: &str, retention: &str| {
+        let keys = format!("deliver = [{deliver}]\nretention = \"{retention}\"");
+        [mailbox(server.port(), "a", &keys), maildir("home"), smtp("hub", hub.port())].concat()
+    };
+    let program = Postrider::with_config(&of("\"home\", \"hub\"", "keep"));
+    program.run(&["fetch"]);
+    program.config(&of("\"home\"", "keep"));
+    for _ in 0..2 {
+        program.run(&["fetch"]).assert_success();
+    }
+    hub.change(|behaviour| behaviour.replies.clear());
+    program.config(&of("\"home\", \"hub\"", "delete"));
+    for _ in 0..3 {
+        program.run(&["fetch"]).assert_success();
+    }
+    assert_eq!((hub.received().len(), server.remaining()), (2, 0));
+    assert_eq!(delivered(&program, "home"), once(1..=2));
+}

@@ -62,6 +62,11 @@ fn a_drop_in_or_its_folder_that_others_may_write_is_refused() {
         set_mode(&program.path(name), mode);
         assert_refused(&program, &[&format!("may be written by others (mode {mode:04o}): chmod go-w "), name]);
     }
+    // Somebody may put a file there at any time.
+    let program = with_command(&server);
+    std::fs::create_dir(program.path("conf.d")).expect("made");
+    set_mode(&program.path("conf.d"), 0o777);
+    assert_refused(&program, &["may be written by others (mode 0777)", "conf.d"]);
 }
 
 #[test]
@@ -73,6 +78,14 @@ fn a_configuration_in_a_folder_that_others_may_write_is_refused_unless_what_is_i
     // As in /tmp, where nobody moves the files of others.
     set_mode(program.home(), 0o1777);
     program.run(&["check"]).assert_success();
+    // The folder that a link leads into counts as well.
+    let open = program.path("open");
+    std::fs::create_dir(&open).expect("made");
+    std::fs::rename(program.config_path(), open.join("real.toml")).expect("moved");
+    std::os::unix::fs::symlink(open.join("real.toml"), program.config_path()).expect("linked");
+    set_mode(program.home(), 0o755);
+    set_mode(&open, 0o777);
+    assert_refused(&program, &["its folder", "open", "may be written by others (mode 0777)"]);
 }
 
 #[test]
