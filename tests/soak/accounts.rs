@@ -115,7 +115,8 @@ impl Account {
             4 => behaviour.cut_after_octets = Some(random.u64(1..200_000)),
             5 => behaviour.hang_in_retr = Some((1, random.u64(..2000))),
             6 => behaviour.refuse_login = some("-ERR [SYS/TEMP] not now"),
-            7 => behaviour.answers.push((command.to_owned(), "-ERR not now".to_owned())),
+            // A password that is refused is not tried again for an hour.
+            7 if command != "AUTH" => behaviour.answers.push((command.to_owned(), "-ERR not now".to_owned())),
             8 => behaviour.inject_after = Some((command.to_owned(), b"+OK and more\r\n".to_vec())),
             9 => behaviour.capabilities = None,
             _ => {}

@@ -33,6 +33,7 @@ use service::Service;
 use std::collections::BTreeSet;
 use std::env::var;
 use std::time::{Duration, Instant};
+use support::Verdict;
 
 /// How often something happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -62,7 +63,7 @@ fn main() {
         service.edit(&accounts, &mut random);
         if kills.first().is_some_and(|&kill| share >= kill) {
             kills.remove(0);
-            service.kill_and_start();
+            service.kill_and_start(&accounts);
             figures.begin_again();
         }
         if share * f64::from(SAMPLES) >= f64::from(figures.taken()) {
@@ -71,6 +72,7 @@ fn main() {
         // The rate of what happens, not something that is waited for.
         std::thread::sleep(TICK);
     }
+    figures.take(began.elapsed(), &mut service, &accounts);
     accounts.come_to_peace();
     service.come_to_peace(&accounts);
     let wanted = accounts.manifest();
@@ -79,12 +81,28 @@ fn main() {
         service.ask_for_polls();
         std::thread::sleep(TICK * 10);
     }
-    figures.take(began.elapsed(), &mut service, &accounts);
     service.end();
     let verdict = service.verify(wanted);
     figures.print();
+    tell(&verdict, &accounts, &service);
+    let complaints = service.complaints();
+    complaints.iter().for_each(|complaint| println!("soak: {complaint}"));
+    verdict.assert_exactly_once();
+    assert!(complaints.is_empty(), "the service complained of itself");
+    figures.assert_flat();
+    println!("soak: passed");
+}
+
+/// What became of the mail; what is still on a server is late, and the rest of what is missing lost.
+fn tell(verdict: &Verdict, accounts: &Accounts, service: &Service) {
     let remaining: BTreeSet<String> = accounts.remaining().into_iter().collect();
-    let late = verdict.missing.iter().filter(|mark| remaining.contains(*mark)).count();
+    let late: Vec<&String> = verdict.missing.iter().filter(|mark| remaining.contains(*mark)).collect();
+    // The seed of an account's messages is its number and one.
+    let seeds: BTreeSet<usize> = late.iter().filter_map(|mark| mark.split_once('-')?.0.parse().ok()).collect();
+    for line in seeds.iter().flat_map(|seed| service.words_of(seed - 1)) {
+        println!("soak: late: {line}");
+    }
+    let late = late.len();
     println!(
         "soak: {} messages, {} lost, {late} late, {} twice, {} harmed, {} left in tmp",
         verdict.expected,
@@ -93,12 +111,6 @@ fn main() {
         verdict.corrupt.len() + verdict.unknown.len(),
         verdict.left_in_tmp
     );
-    let complaints = service.complaints();
-    complaints.iter().for_each(|complaint| println!("soak: {complaint}"));
-    verdict.assert_exactly_once();
-    assert!(complaints.is_empty(), "the service complained of itself");
-    figures.assert_flat();
-    println!("soak: passed");
 }
 
 /// `POSTRIDER_SOAK`: a number with `s`, `m` or `h`.

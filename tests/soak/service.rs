@@ -1,7 +1,7 @@
 //! The service: its limits, its configuration, and what is seen of it.
 
 use super::accounts::{ACCOUNTS, Accounts};
-use super::support::{Manifest, Postrider, Running, Verdict, count_messages, mailbox, maildir};
+use super::support::{Manifest, Postrider, Running, Verdict, count_messages, mailbox, maildir, set_deferrals_due};
 use fastrand::Rng;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
@@ -99,8 +99,10 @@ impl Service {
         command
     }
 
-    /// SIGKILL, and the next service begins with what that one left.
-    pub(crate) fn kill_and_start(&mut self) {
+    /// SIGKILL, and the next service begins with what that one left; it would not with a broken file.
+    pub(crate) fn kill_and_start(&mut self, accounts: &Accounts) {
+        self.is_broken = false;
+        self.write(accounts);
         let output = self.running.take().expect("it runs").kill();
         self.log += &output.text();
         self.spawn();
@@ -126,11 +128,14 @@ impl Service {
         self.write(accounts);
     }
 
-    /// Every account is there, without limits.
+    /// Every account is there, without limits, and what was put off because of its server's trouble is due.
     pub(crate) fn come_to_peace(&mut self, accounts: &Accounts) {
+        self.end();
+        set_deferrals_due(&self.program);
         self.is_broken = false;
         self.keys.fill(Keys { is_there: true, retention: "delete", max_messages: None });
         self.write(accounts);
+        self.spawn();
     }
 
     /// All accounts are polled now, whatever has failed before.
@@ -197,6 +202,15 @@ impl Service {
             }
         }
         wanted.verify(&all)
+    }
+
+    /// The last words about an account.
+    pub(crate) fn words_of(&self, account: usize) -> Vec<&str> {
+        let name = format!("account=account-{account}");
+        let is_of = |line: &&str| line.split(' ').any(|word| word == name);
+        let mut words: Vec<&str> = self.log.lines().rev().filter(is_of).take(8).collect();
+        words.reverse();
+        words
     }
 
     /// What no trouble of others excuses.
