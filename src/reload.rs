@@ -182,7 +182,9 @@ impl Watch {
             }
             let _ = touched.try_send(());
         };
-        let watcher = notify::recommended_watcher(handler);
+        // It begins a thread, and panics where the system gives none.
+        let thread = std::thread::Builder::new().spawn(|| ()).map(|thread| drop(thread.join()));
+        let watcher = thread.map_err(notify::Error::io).and_then(|()| notify::recommended_watcher(handler));
         if let Err(error) = &watcher {
             warn!("files cannot be watched ({error}); they are read every {} s", POLL.as_secs());
         }

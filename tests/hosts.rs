@@ -41,9 +41,9 @@ fn a_new_mailbox_is_listed_in_one_flight_and_one_without_news_without_sizes() {
     let server = MailboxServer::start(Vec::new());
     let program = program(&server);
     program.run(&["fetch"]).assert_success();
-    assert_eq!((server.count("UIDL"), server.count("LIST"), server.commands_ahead()), (1, 1, 1));
+    assert_eq!((server.count("UIDL"), server.count("LIST"), server.commands_ahead()), (1, 1, 2));
     program.run(&["fetch"]).assert_success();
-    assert_eq!((server.count("UIDL"), server.count("LIST"), server.commands_ahead()), (2, 1, 1));
+    assert_eq!((server.count("UIDL"), server.count("LIST"), server.commands_ahead()), (2, 1, 3));
     let lock_step = Behaviour { capabilities: Some(vec!["UIDL".to_owned()]), ..Behaviour::default() };
     let server = MailboxServer::start_with(Vec::new(), lock_step);
     let program = self::program(&server);

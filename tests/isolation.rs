@@ -83,8 +83,8 @@ fn accounts_behind_a_limit_of_one_get_their_turn_after_one_that_hangs() {
 fn a_poll_ends_at_its_deadline_however_slowly_the_server_speaks() {
     // Never silent, never done: a listing without an end.
     let server = Scripted::conversation(|_, peer| {
-        for step in ["S: +OK", "C: CAPA", "S: -ERR", "C: USER *", "S: +OK", "C: PASS *", "S: +OK", "C: UIDL", "S: +OK"]
-        {
+        let login = ["S: +OK", "C: CAPA", "S: -ERR", "C: USER *", "S: +OK", "C: PASS *", "S: +OK"];
+        for step in login.iter().chain(&["C: STAT", "S: +OK 9 9", "C: UIDL", "S: +OK"]) {
             peer.follow(&[Step::parse(step)])?;
         }
         for number in 1_u32.. {

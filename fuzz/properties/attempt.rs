@@ -6,6 +6,9 @@ use std::path::Path;
 use postrider::attempt::{Attempts, Death, forget, left};
 use postrider::message::{MessageKey, Name};
 
+/// Octets that tell the boot: its UUID and two clocks.
+const BOOT: usize = 36 + 16;
+
 /// Octets of a slot: length, occurrence, unique-id.
 const SLOT: usize = 2 + 4 + 512;
 
@@ -16,12 +19,15 @@ pub(super) fn holds(slots: &[u8]) {
     DIR.with(|dir| {
         let account = Name::new("work").expect("a name");
         let file = dir.path().join("attempts").join(account.as_str());
-        drop(Attempts::begin(dir.path(), &account).expect("begun"));
-        let boot = std::fs::read("/proc/sys/kernel/random/boot_id").expect("the boot");
+        let attempts = Attempts::begin(dir.path(), &account).expect("begun");
+        attempts.enter(0, &MessageKey::new(b"x", 0).expect("a key"), false);
+        let begun = std::fs::read(&file).expect("the marks");
+        drop(attempts);
+        let boot = &begun[..BOOT];
         // Octets of another boot, or of anything.  The fuzzer has found out the name of this one.
         std::fs::write(&file, slots).expect("written");
         assert!(slots.starts_with(&boot[..36]) || left(dir.path(), &account).is_empty());
-        std::fs::write(&file, [&boot[..36], &[1], slots].concat()).expect("written");
+        std::fs::write(&file, [boot, &[1], slots].concat()).expect("written");
         let deaths = left(dir.path(), &account);
         assert_eq!(deaths, naive(slots));
         written(dir.path(), &account, &deaths);

@@ -4,14 +4,19 @@
 //! message is fetched, and its content tells whether it is new.  A server that has given one
 //! unique-id to another message may have done so with all of them, and all are looked at.
 
+use std::collections::{HashMap, HashSet};
+
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
 use super::recognise::Recognition;
 use crate::header::Head;
-use crate::message::{Fingerprint, MessageKey, MessageNumber};
+use crate::message::{Fingerprint, MessageKey, unique_id};
 use crate::plan::{Doubt, Identity, Likeness, Listed, Missing, Standing};
 use crate::pop3::session::Session;
+
+/// What is known by unique-ids that several messages have or had: a fingerprint for each, or none.
+type Fingerprints = HashMap<Box<[u8]>, Vec<Option<Fingerprint>>>;
 
 /// What became of a doubt.
 enum Verdict {
@@ -40,11 +45,12 @@ impl Recognition<'_> {
             self.read_heads(session, doubts.iter().map(|(index, _)| *index)).await?;
             let keys = doubts.iter().filter_map(|(index, _)| self.result.listing[*index].key.clone()).collect();
             let identities = self.memory.identities(keys).await?;
+            let known = self.fingerprints_of_sharing(session, &doubts).await?;
             let (mut apart, mut is_another) = (Vec::new(), false);
             for ((index, doubt), identity) in doubts.into_iter().zip(identities) {
                 self.examined.insert(index);
                 let identity = identity.unwrap_or_default();
-                match self.judge(index, doubt, &identity) {
+                match self.judge(index, doubt, &identity, &known) {
                     Verdict::Same => {
                         self.result.confirmed.insert(index);
                     }
@@ -80,14 +86,14 @@ impl Recognition<'_> {
         self.result.listing.iter().enumerate().filter(is_left).map(|(index, _)| index).collect()
     }
 
-    fn judge(&mut self, index: usize, doubt: Doubt, identity: &Identity) -> Verdict {
+    fn judge(&mut self, index: usize, doubt: Doubt, identity: &Identity, known: &Fingerprints) -> Verdict {
         let listed = &self.result.listing[index];
         let is_same_size = identity.listed.is_some() && identity.listed == listed.octets;
         if listed.standing == Some(Standing::Ignored) {
             return self.judge_ignored(index, doubt, is_same_size);
         }
         let likeness = self.heads.get(listed.number).map(|head| match compare(identity, head) {
-            Likeness::Same if self.is_ambiguous(listed, head.fingerprint) => Likeness::Unclear,
+            Likeness::Same if self.is_ambiguous(index, head.fingerprint, known) => Likeness::Unclear,
             likeness => likeness,
         });
         match (likeness, doubt) {
@@ -125,13 +131,54 @@ impl Recognition<'_> {
         if is_believed { Verdict::Believed } else { Verdict::Apart(Standing::Unclear { at: None }) }
     }
 
-    /// Whether a header is one of several with the same unique-id, and tells nothing.
-    fn is_ambiguous(&self, listed: &Listed, fingerprint: Option<Fingerprint>) -> bool {
-        let Some(uid) = listed.key.as_ref().map(MessageKey::uid) else { return true };
-        let has_same = |&number: &MessageNumber| {
-            number != listed.number && self.heads.get(number).is_none_or(|head| head.fingerprint == fingerprint)
+    /// Of unique-ids that several messages have or had, which are in doubt: the fingerprints of all that is known by
+    /// them.  The headers of all of them are read.
+    async fn fingerprints_of_sharing<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        session: &mut Session<S>,
+        doubts: &[(usize, Doubt)],
+    ) -> Result<Fingerprints, PollError> {
+        let had_several: HashSet<&[u8]> = self.known.shared.iter().map(|(uid, _)| &**uid).collect();
+        let uids = doubts.iter().filter_map(|(index, _)| {
+            let uid = self.result.listing[*index].key.as_ref()?.uid();
+            (self.sharing.contains_key(uid) || had_several.contains(uid)).then(|| Box::from(uid))
+        });
+        let mut known: Fingerprints = uids.map(|uid| (uid, Vec::new())).collect();
+        if known.is_empty() {
+            return Ok(known);
+        }
+        let listed: Vec<usize> = known.keys().filter_map(|uid| self.sharing.get(uid)).flatten().copied().collect();
+        self.read_heads(session, listed.iter().copied()).await?;
+        // One that shares its unique-id with nobody any more is among the doubts.
+        let all = listed.into_iter().chain(doubts.iter().map(|(index, _)| *index)).collect::<HashSet<usize>>();
+        let keys: Vec<MessageKey> =
+            all.into_iter().filter_map(|index| self.result.listing[index].key.clone()).collect();
+        let keys: Vec<MessageKey> = keys.into_iter().filter(|key| known.contains_key(key.uid())).collect();
+        let identities = self.memory.identities(keys.clone()).await?;
+        for (key, identity) in keys.iter().zip(identities) {
+            if let (Some(identity), Some(all)) = (identity, known.get_mut(key.uid())) {
+                all.push(identity.fingerprint);
+            }
+        }
+        for missing in self.missing().await? {
+            if let Some(all) = known.get_mut(unique_id(missing.key.uid())) {
+                all.push(missing.fingerprint);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Whether a header is that of several messages with one unique-id, and tells nothing.
+    fn is_ambiguous(&self, index: usize, fingerprint: Option<Fingerprint>, known: &Fingerprints) -> bool {
+        let listing = &self.result.listing;
+        let Some(uid) = listing[index].key.as_ref().map(MessageKey::uid) else { return true };
+        let Some(fingerprints) = known.get(uid) else { return false };
+        let may_be = |known: &&Option<Fingerprint>| known.is_none() || **known == fingerprint;
+        let has_same = |&other: &usize| {
+            other != index && self.heads.get(listing[other].number).is_none_or(|head| head.fingerprint == fingerprint)
         };
-        self.had_several.contains(uid) || self.sharing.get(uid).is_some_and(|numbers| numbers.iter().any(has_same))
+        fingerprints.iter().filter(may_be).count() > 1
+            || self.sharing.get(uid).is_some_and(|others| others.iter().any(has_same))
     }
 
     fn is_too_large(&self, listed: &Listed) -> bool {

@@ -16,7 +16,7 @@ use super::heads::{Heads, heads};
 use super::memory::Memory;
 use super::proof::Landmark;
 use super::{Account, unix_now};
-use crate::message::{CONTENT_UID_PREFIX, MessageKey, MessageNumber, UnixTime, unique_id};
+use crate::message::{CONTENT_UID_PREFIX, MessageKey, UnixTime, unique_id};
 use crate::plan::{self, Initial, Listed, Missing, Standing};
 use crate::pop3::session::Session;
 use crate::store::{Change, Known, Renamed};
@@ -71,10 +71,8 @@ pub(super) struct Recognition<'a> {
     missing: Option<Vec<Missing>>,
     /// What was known of those that were set apart.
     apart: HashMap<MessageKey, Standing>,
-    /// Unique-ids that several messages had.
-    pub(super) had_several: HashSet<Box<[u8]>>,
-    /// Messages that share a unique-id now.
-    pub(super) sharing: HashMap<Box<[u8]>, Vec<MessageNumber>>,
+    /// Messages that share a unique-id now, by their index.
+    pub(super) sharing: HashMap<Box<[u8]>, Vec<usize>>,
     /// Messages of which a later poll looks whether they are what they were.
     postponed: HashSet<usize>,
     /// Messages that were compared, whatever came of it.
@@ -92,29 +90,16 @@ pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
     listing: Vec<Listed>,
     known: Known,
 ) -> Result<Recognition<'a>, PollError> {
-    let had_several = known.shared.iter().map(|(uid, _)| uid.clone()).collect();
-    let mut sharing: HashMap<Box<[u8]>, Vec<MessageNumber>> = HashMap::new();
-    for listed in listing.iter().filter(|listed| listed.shared) {
+    let mut sharing: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
+    for (index, listed) in listing.iter().enumerate().filter(|(_, listed)| listed.shared) {
         let uid = listed.key.iter().map(|key| key.uid().into());
-        uid.for_each(|uid| sharing.entry(uid).or_default().push(listed.number));
+        uid.for_each(|uid| sharing.entry(uid).or_default().push(index));
     }
     let result = Recognised { listing, ..Recognised::default() };
     let (heads, missing, apart) = (Heads::default(), None, HashMap::new());
     let (postponed, examined, distrusted) = (HashSet::new(), HashSet::new(), false);
-    let mut recognition = Recognition {
-        account,
-        memory,
-        heads,
-        result,
-        known,
-        missing,
-        apart,
-        had_several,
-        sharing,
-        postponed,
-        examined,
-        distrusted,
-    };
+    let mut recognition =
+        Recognition { account, memory, heads, result, known, missing, apart, sharing, postponed, examined, distrusted };
     recognition.begin(session).await?;
     recognition.see();
     let mut doubts = {
@@ -218,7 +203,7 @@ impl Recognition<'_> {
     }
 
     /// What is remembered and not in the listing, those included that were set apart.
-    async fn missing(&mut self) -> Result<&mut Vec<Missing>, PollError> {
+    pub(super) async fn missing(&mut self) -> Result<&mut Vec<Missing>, PollError> {
         if self.missing.is_none() {
             let keys = self.result.listing.iter().map(|listed| listed.key.clone()).collect();
             self.missing = Some(self.memory.missing(keys).await?);

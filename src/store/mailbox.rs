@@ -1,12 +1,12 @@
 //! Which mailbox an account's part of the state is of.
 //!
 //! A name is what a person calls an account; what was seen belongs to a mailbox.  A mailbox whose account is
-//! called otherwise now takes what is known of it along.  An account that leads to another mailbox keeps what it
-//! knows, but no unique-id of that is believed: all of it is set apart, and known again by header or content.
+//! called otherwise now takes what is known of it along.  An account that leads to another mailbox begins with a
+//! copy of what it knew, of which no unique-id is believed: it is known again by header or content.  What it knew
+//! stays beside it, by a name that no account can have (`a` and a line break).
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::migrate;
 use super::schema::{kind, state};
 use super::write::account_id;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
@@ -77,6 +77,7 @@ pub(super) fn bind(
 ) -> rusqlite::Result<usize> {
     let own = row(connection, account.as_str())?;
     let known_as = known_as(connection, account, mailbox, others)?;
+    let mut own_id = None;
     let (id, rows) = match (own, known_as) {
         (own, Some(name)) if name != account.as_str() => {
             if let Some(own) = &own
@@ -84,15 +85,25 @@ pub(super) fn bind(
             {
                 connection.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([own.id])?;
             } else if let Some(own) = own {
-                let kept: String = own.name.chars().take(KEPT_CHARACTERS).collect();
-                rename(connection, own.id, &format!("{kept}\n{}", own.id))?;
+                park(connection, &own, false)?;
+                own_id = Some(own.id);
             }
             let Some(found) = row(connection, &name)? else { return Ok(0) };
             rename(connection, found.id, account.as_str())?;
-            (found.id, 0)
+            // Back where it was: what came meanwhile may have come from the same mailbox by another name.
+            let was_ours = name.starts_with(&format!("{}\n\n", kept(account.as_str())));
+            let rows = match own_id.filter(|_| was_ours) {
+                Some(own) => copy_apart(connection, own, found.id, now)?,
+                None => 0,
+            };
+            if rows > 0 {
+                let migrate = "UPDATE account SET migrating = 1 WHERE id = ?1";
+                connection.prepare_cached(migrate)?.execute([found.id])?;
+            }
+            (found.id, rows)
         }
-        (Some(Row { id, mailbox: Some(before), .. }), None) if before != mailbox => {
-            (id, set_all_apart(connection, id, now)?)
+        (Some(own), None) if own.mailbox.as_ref().is_some_and(|before| before != mailbox) => {
+            leave_behind(connection, &own, now)?
         }
         (Some(Row { id, .. }), _) => (id, 0),
         (None, _) => (account_id(connection, account)?, 0),
@@ -167,29 +178,70 @@ fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result
     connection.prepare_cached("UPDATE account SET name = ?2 WHERE id = ?1")?.execute(params![account, name])
 }
 
-/// Nothing is known by its unique-id any more; what is listed is matched with it.
-fn set_all_apart(connection: &Connection, account: i64, now: UnixTime) -> rusqlite::Result<usize> {
-    migrate::remember_all_former(connection, account)?;
-    let mut find = connection.prepare_cached("SELECT id, uid, occurrence FROM message WHERE account = ?1")?;
-    let rows = find.query_map([account], |row| {
-        Ok((row.get::<_, i64>(0)?, MessageKey::new(row.get_ref(1)?.as_blob()?, row.get(2)?)))
-    })?;
-    let mut update = connection.prepare_cached(
-        "UPDATE message SET uid = ?2, occurrence = ?3, absent = iif(absent, absent, ?4) WHERE id = ?1",
+/// What is known of the mailbox that an account leads to no more stays as it is, for whichever account leads there
+/// next.  The account begins with a copy of it, of which no unique-id is believed: the server may only be called
+/// otherwise now.  Gives the account's row and the number of messages in it.
+fn leave_behind(connection: &Connection, row: &Row, now: UnixTime) -> rusqlite::Result<(i64, usize)> {
+    park(connection, row, true)?;
+    let begin = "INSERT INTO account (name, first_poll, failures, refusals, not_before, last_success, error, exit_code,
+                                      refused, migrating, lost, deliver, by_size)
+                 SELECT ?2, first_poll, failures, refusals, not_before, last_success, error, exit_code,
+                        refused, 1, lost, deliver, 0 FROM account WHERE id = ?1";
+    let account = connection.prepare_cached(begin)?.insert(params![row.id, row.name])?;
+    let copied = copy_apart(connection, row.id, account, now)?;
+    Ok((account, copied))
+}
+
+/// Copies what is known of messages, but for what is known there by its content.  Gives their number.
+fn copy_apart(connection: &Connection, from: i64, account: i64, now: UnixTime) -> rusqlite::Result<usize> {
+    let mut find = connection.prepare_cached(
+        "SELECT id, uid, occurrence, kind FROM message m WHERE account = ?1 AND NOT EXISTS
+             (SELECT 1 FROM message o WHERE o.account = ?2 AND substr(o.digest, 1, 8) = substr(m.digest, 1, 8)
+              AND o.digest = m.digest AND o.kind = m.kind)",
     )?;
-    let mut changed = 0;
-    for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-        let (id, Some(key)) = row else { continue };
-        if key.is_apart() || key.uid().starts_with(CONTENT_UID_PREFIX) {
+    let messages = find.query_map([from, account], |row| {
+        let key = MessageKey::new(row.get_ref(1)?.as_blob()?, row.get(2)?);
+        Ok((row.get::<_, i64>(0)?, key, row.get::<_, i64>(3)?))
+    })?;
+    let mut copy = connection.prepare_cached(
+        "INSERT INTO message (account, uid, occurrence, octets, message_id, seen, kind, done, deleted, head, proof,
+                              crashes, absent, digest, listed)
+         SELECT ?2, ?3, ?4, octets, message_id, seen, kind, done, deleted, head, proof, crashes,
+                iif(absent, absent, ?5), digest, listed FROM message WHERE id = ?1 ON CONFLICT DO NOTHING",
+    )?;
+    let mut deliveries = connection.prepare_cached(
+        "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
+         SELECT ?2, place, state, at, attempts, until, detail FROM delivery WHERE message = ?1",
+    )?;
+    // A header's file is named after what its message was called.
+    let mut former = connection
+        .prepare_cached("INSERT INTO former (message, uid, occurrence) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    let mut copied = 0;
+    for message in messages.collect::<rusqlite::Result<Vec<_>>>()? {
+        let (id, Some(key), kind) = message else { continue };
+        // What is known by its content is so in any mailbox.
+        let stays = key.is_apart() || key.uid().starts_with(CONTENT_UID_PREFIX);
+        // Whatever else sets a message apart draws a number.
+        let to = if stays { key.clone() } else { key.apart(id.cast_unsigned()) };
+        if copy.execute(params![id, account, to.uid(), to.occurrence(), now])? == 0 {
             continue;
         }
-        // Whatever else sets it apart draws a number.
-        let key = key.apart(id.cast_unsigned());
-        changed += update.execute(params![id, key.uid(), key.occurrence(), now])?;
+        let new = connection.last_insert_rowid();
+        deliveries.execute([id, new])?;
+        if kind == kind::HEADER {
+            former.execute(params![new, key.uid(), key.occurrence()])?;
+        }
+        copied += 1;
     }
-    let has_mail = "SELECT EXISTS (SELECT 1 FROM message WHERE account = ?1)";
-    if connection.prepare_cached(has_mail)?.query_row([account], |row| row.get(0))? {
-        migrate::migrating(connection, account, true)?;
-    }
-    Ok(changed)
+    Ok(copied)
+}
+
+/// Gives a name free; what is known stays, by the mailbox alone.  Of what `is_copied` the copy is shown.
+fn park(connection: &Connection, row: &Row, is_copied: bool) -> rusqlite::Result<usize> {
+    let mark = if is_copied { "\n\n" } else { "\n" };
+    rename(connection, row.id, &format!("{}{mark}{}", kept(&row.name), row.id))
+}
+
+fn kept(name: &str) -> String {
+    name.chars().take_while(|c| *c != '\n').take(KEPT_CHARACTERS).collect()
 }

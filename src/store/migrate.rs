@@ -131,16 +131,6 @@ fn remember_former(connection: &Connection, account: i64, key: &MessageKey) -> r
         .execute(params![account, key.uid(), key.occurrence(), kind::HEADER])
 }
 
-/// The same of all of an account's.
-pub(super) fn remember_all_former(connection: &Connection, account: i64) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "INSERT INTO former (message, uid, occurrence) SELECT id, uid, occurrence FROM message
-             WHERE account = ?1 AND kind = ?2 ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![account, kind::HEADER])
-}
-
 pub(super) fn seen(
     connection: &Connection,
     account: &Name,
@@ -230,10 +220,7 @@ pub(super) fn prove(
 }
 
 pub(super) fn migrate(connection: &Connection, account: &Name, migrating: bool) -> rusqlite::Result<usize> {
-    self::migrating(connection, account_id(connection, account)?, migrating)
-}
-
-pub(super) fn migrating(connection: &Connection, account: i64, migrating: bool) -> rusqlite::Result<usize> {
+    let account = account_id(connection, account)?;
     connection.prepare_cached("UPDATE account SET migrating = ?2 WHERE id = ?1")?.execute(params![account, migrating])
 }
 

@@ -1,5 +1,6 @@
 //! Reading the state beside the process that writes it: history and quarantine.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -219,7 +220,7 @@ impl Reader {
 }
 
 /// What an [`Event`] is read from.
-const EVENT: &str = "d.at, a.name, m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
+const EVENT: &str = "d.at, substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
                 d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place";
@@ -265,21 +266,30 @@ fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<
     let mut find = connection.prepare(&format!(
         "SELECT {EVENT} WHERE (?1 IS NULL OR a.name = ?1)
            AND (?2 IS NULL OR instr(m.uid, ?2) OR instr(m.message_id, ?2) OR instr(d.detail, ?2))
-         ORDER BY d.at DESC, m.id DESC LIMIT ?3"
+         ORDER BY d.at DESC, instr(a.name, char(10)), m.id DESC LIMIT ?3"
     ))?;
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    // What is known of a mailbox may be there twice (mailbox.rs).
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX).saturating_mul(3);
     let rows = find.query_map(params![filter.account.as_ref().map(Name::as_str), filter.search, limit], event)?;
     let mut events: Vec<Event> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut told = HashSet::new();
+    events.retain(|event| {
+        let Event { at, account, location, detail, message_id, .. } = event;
+        let is_named = detail.as_deref().is_some_and(|detail| location.starts_with('/') && !detail.is_empty());
+        !is_named || told.insert((*at, account.clone(), location.clone(), detail.clone(), message_id.clone()))
+    });
+    events.truncate(filter.limit);
     events.reverse();
     Ok(events)
 }
 
 pub(super) fn quarantined_query() -> String {
     format!(
-        "SELECT a.name, m.uid, m.occurrence, d.at, p.destination, d.detail, m.message_id
+        "SELECT substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, d.at, p.destination,
+             d.detail, m.message_id
          FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place
-         WHERE d.state = 5 AND {IN_INDEX} AND (?1 IS NULL OR a.name = ?1)
+         WHERE d.state = 5 AND {IN_INDEX} AND (?1 IS NULL OR a.name = ?1) AND instr(a.name, char(10)) = 0
          ORDER BY d.at, m.id"
     )
 }

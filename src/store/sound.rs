@@ -30,8 +30,13 @@ pub(super) const SANE: [(&str, &str); 4] = [
 ];
 
 /// The same, of columns that came later.
-pub(super) const SANE_SINCE: (&str, &str) =
-    ("message", "digest IS NULL OR (typeof(digest) = 'blob' AND length(digest) = 32)");
+pub(super) const SANE_SINCE: (&str, &str) = (
+    "message",
+    "(digest IS NULL OR (typeof(digest) = 'blob' AND length(digest) = 32))
+         AND (head IS NULL OR (typeof(head) = 'blob' AND length(head) = 16))
+         AND typeof(absent) = 'integer' AND typeof(listed) IN ('null', 'integer')
+         AND typeof(proof) = 'integer' AND typeof(crashes) = 'integer'",
+);
 
 /// Columns that hold text.
 const TEXT: [(&str, &str); 6] = [

@@ -206,3 +206,28 @@ fn mail_that_the_first_poll_was_to_fetch_is_fetched_whatever_the_host_is_called(
     settle(&program);
     assert_eq!(count_messages(&program.path("home")), 6, "neither the old ones nor any twice");
 }
+
+#[test]
+fn what_an_account_knew_of_a_mailbox_is_known_by_whichever_account_leads_there_next() {
+    // Which mailboxes the accounts "m" and "n" lead to, one after the other.
+    let journeys: [&[[Option<usize>; 2]]; 5] = [
+        &[[Some(0), None], [Some(1), None], [Some(1), Some(0)]],
+        &[[Some(0), None], [Some(1), None], [None, Some(0)]],
+        &[[Some(0), None], [Some(1), None], [None, Some(1)], [Some(0), None]],
+        &[[Some(0), None], [Some(1), None], [Some(0), Some(1)]],
+        &[[Some(0), None], [Some(1), None], [Some(0), None], [Some(1), None]],
+    ];
+    for journey in journeys {
+        let servers = [MailboxServer::start(by_place(1..=3)), MailboxServer::start(by_place(11..=13))];
+        let program = Postrider::new();
+        for leads in journey {
+            let of = |(name, server): (&str, &Option<usize>)| {
+                server.map(|server| account(name, servers[server].port(), "127.0.0.1", MailboxServer::USER, ""))
+            };
+            let accounts: String = ["m", "n"].into_iter().zip(leads).filter_map(of).collect();
+            program.config(&[accounts, maildir("home")].concat());
+            program.run(&["fetch"]).assert_success();
+        }
+        assert_eq!(delivered(&program, "home"), once((1..=3).chain(11..=13)), "{journey:?}");
+    }
+}
