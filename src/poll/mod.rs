@@ -97,7 +97,7 @@ pub struct Context {
     pub store: Store,
     /// The destinations by name.
     pub outlets: Arc<HashMap<Name, Arc<Outlet>>>,
-    /// The mailboxes that the accounts of the configuration lead to ([`mailbox`]).
+    /// The mailboxes that the accounts of the configuration lead to ([`mailbox()`]).
     pub mailboxes: Arc<[(Name, String)]>,
     /// The accounts that are being polled.
     pub turns: Turns,
