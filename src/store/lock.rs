@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::StoreError;
 use crate::filesystem::{self, private};
@@ -41,6 +43,11 @@ pub fn holder(dir: &Path) -> Option<u32> {
     let mut pid = String::new();
     file.take(PID_LIMIT).read_to_string(&mut pid).ok()?;
     let pid: u32 = pid.trim().parse().ok()?;
+    // To read all locks of the machine takes 10 ms, and most often the process has long ended.
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    if test_kill_process(process) == Err(Errno::SRCH) {
+        return None;
+    }
     // A line is passed over where others take or leave their locks meanwhile.
     let is_held = || std::fs::read(LOCKS).is_ok_and(|locks| has_lock(&String::from_utf8_lossy(&locks), pid, inode));
     (0..LOOKS).any(|_| is_held()).then_some(pid)
