@@ -103,8 +103,8 @@ impl Recognition<'_> {
                 self.result.by_size = true;
                 Verdict::Same
             }
-            // Nothing is known that its content could be compared with, or it is too large to be fetched.
-            _ if identity.digest.is_none() || self.is_too_large(listed) => Verdict::Believed,
+            // Nothing is known that its content could be compared with.
+            _ if identity.digest.is_none() => Verdict::Believed,
             (_, Doubt::Returned) if is_same_size || listed.octets.is_none() || identity.listed.is_none() => {
                 Verdict::Believed
             }
@@ -179,10 +179,6 @@ impl Recognition<'_> {
         };
         fingerprints.iter().filter(may_be).count() > 1
             || self.sharing.get(uid).is_some_and(|others| others.iter().any(has_same))
-    }
-
-    fn is_too_large(&self, listed: &Listed) -> bool {
-        matches!((listed.octets, self.account.policy.max_size), (Some(octets), Some(limit)) if octets > limit)
     }
 
     fn missing_of(&self, index: usize, identity: Identity) -> Missing {

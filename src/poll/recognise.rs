@@ -426,7 +426,9 @@ impl Recognition<'_> {
             let is_known = !matches!(
                 listed.standing,
                 None | Some(Standing::Reused | Standing::Unclear { .. } | Standing::Deleted(_) | Standing::Later)
-            ) && !self.postponed.contains(&index);
+            ) && !self.postponed.contains(&index)
+                // What is only believed keeps the size by which it is doubted.
+                && (!self.result.examined.contains(&index) || self.result.confirmed.contains(&index));
             let before = self.known.sizes.get(index).copied().flatten();
             if let (true, Some(key), Some(octets)) = (is_known, &listed.key, listed.octets)
                 && before != Some(octets)

@@ -249,3 +249,23 @@ fn a_message_that_is_known_by_its_content_is_kept_as_long_as_it_is_to_be() {
     assert!(remaining(&server).contains(&3), "it is four days old");
     assert_eq!(delivered(&program, "home"), once(1..=3));
 }
+
+#[test]
+fn what_is_too_large_to_be_compared_is_not_taken_for_what_had_its_unique_id() {
+    for behaviour in [Behaviour::default(), without_top()] {
+        let server = MailboxServer::start_with(by_place([1]), behaviour);
+        let program = Postrider::with_config(&config(&server, ""));
+        program.run(&["fetch"]).assert_success();
+        let large = [wire(2), vec![b'x'; 2000]].concat();
+        server.replace(vec![Message::wire("1", &large)]);
+        program.config(&config(&server, "max-size = \"1kB\""));
+        for _ in 0..2 {
+            program.run(&["fetch"]);
+        }
+        program.config(&config(&server, "retention = \"delete\""));
+        for _ in 0..3 {
+            program.run(&["fetch"]).assert_success();
+        }
+        assert_eq!((delivered(&program, "home"), remaining(&server)), (once([1, 2]), vec![]));
+    }
+}

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::support::*;
 use super::{Mailboxes, SOON, under};
 
-/// Each thread of the program may begin nine others and no more: a dozen are left for the polls, which
+/// Each thread of the program may begin thirteen others and no more: a dozen are left for the polls, which
 /// the one thread of the runtime begins.
 const FEW: [&str; 7] = [
     "strace",
@@ -14,7 +14,7 @@ const FEW: [&str; 7] = [
     "-qq",
     "-e",
     "trace=clone,clone3",
-    "--inject=clone,clone3:error=EAGAIN:when=10+",
+    "--inject=clone,clone3:error=EAGAIN:when=14+",
 ];
 
 fn can_trace() -> bool {

@@ -272,10 +272,13 @@ impl Committer<'_> {
 }
 
 /// Whether what has come is another message than the one of which some destinations have a copy.  A server
-/// may have changed its octets since, and not its header.
+/// may have changed its octets since, and not its header; of a header and the whole message only the header tells.
 fn is_another(identity: &Identity, received: &Received) -> bool {
-    identity.digest.is_some_and(|digest| digest != received.digest)
-        && identity.compare(received.head.message_id.as_deref(), received.head.fingerprint) != Likeness::Same
+    let likeness = identity.compare(received.head.message_id.as_deref(), received.head.fingerprint);
+    match identity.header_only == received.job.header_only {
+        true => identity.digest.is_some_and(|digest| digest != received.digest) && likeness != Likeness::Same,
+        false => likeness == Likeness::Other,
+    }
 }
 
 /// What is to be done with a message that is known by its content.
