@@ -108,7 +108,10 @@ impl Recognition<'_> {
             (_, Doubt::Returned) if is_same_size || listed.octets.is_none() || identity.listed.is_none() => {
                 Verdict::Believed
             }
+            // What cannot be fetched now stays known, or it would be new for a later poll.
+            (_, Doubt::Deletion) if self.room == 0 => Verdict::Believed,
             _ => {
+                self.room -= usize::from(doubt == Doubt::Deletion);
                 let at = match listed.standing {
                     Some(Standing::Done(at) | Standing::Matched { at, .. }) => Some(at),
                     _ => None,

@@ -132,7 +132,10 @@ where
     let due = steps.iter().filter(|step| step.action == Action::Delete);
     let due: Vec<usize> = due.map(|step| step.index).collect();
     if !due.is_empty() {
-        recognition.confirm(session, due).await?;
+        let is_fetched = |step: &&Step| !matches!(step.action, Action::Leave | Action::Delete);
+        let most = account.policy.max_messages.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let room = most.saturating_sub(steps.iter().filter(is_fetched).count());
+        recognition.confirm(session, due, room).await?;
         steps = plan(&recognition.result.listing);
     }
     let recognised = recognition.finish();

@@ -73,6 +73,8 @@ pub(super) struct Recognition<'a> {
     apart: HashMap<MessageKey, Standing>,
     /// Messages that share a unique-id now, by their index.
     pub(super) sharing: HashMap<Box<[u8]>, Vec<usize>>,
+    /// So many messages that are due can be fetched in this poll to be compared.
+    pub(super) room: usize,
     /// Messages of which a later poll looks whether they are what they were.
     postponed: HashSet<usize>,
     /// Messages that were compared, whatever came of it.
@@ -98,8 +100,20 @@ pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
     let result = Recognised { listing, ..Recognised::default() };
     let (heads, missing, apart) = (Heads::default(), None, HashMap::new());
     let (postponed, examined, distrusted) = (HashSet::new(), HashSet::new(), false);
-    let mut recognition =
-        Recognition { account, memory, heads, result, known, missing, apart, sharing, postponed, examined, distrusted };
+    let mut recognition = Recognition {
+        account,
+        memory,
+        heads,
+        result,
+        known,
+        missing,
+        apart,
+        sharing,
+        room: 0,
+        postponed,
+        examined,
+        distrusted,
+    };
     recognition.begin(session).await?;
     recognition.see();
     let mut doubts = {
@@ -400,7 +414,7 @@ impl Recognition<'_> {
         }
     }
 
-    /// Makes sure that messages which are to be deleted are what was delivered.
+    /// Makes sure that messages which are to be deleted are what was delivered; `room` of them can be fetched for that.
     ///
     /// # Errors
     /// The connection broke, or the state cannot be read.
@@ -408,7 +422,9 @@ impl Recognition<'_> {
         &mut self,
         session: &mut Session<S>,
         due: Vec<usize>,
+        room: usize,
     ) -> Result<(), PollError> {
+        self.room = room;
         let due = due.into_iter().filter(|index| !self.result.confirmed.contains(index)).take(AT_A_TIME);
         let doubts = due.map(|index| (index, plan::Doubt::Deletion)).collect();
         let distrusted = self.distrusted;

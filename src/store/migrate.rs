@@ -216,7 +216,7 @@ pub(super) fn prove(
     keys: &[MessageKey],
     same: bool,
 ) -> rusqlite::Result<usize> {
-    each(connection, account, keys, if same { "proof = 0" } else { "proof = 2" })
+    each(connection, account, keys, if same { "proof = 0" } else { "proof = 2, head = NULL" })
 }
 
 pub(super) fn migrate(connection: &Connection, account: &Name, migrating: bool) -> rusqlite::Result<usize> {

@@ -9,7 +9,8 @@
 //!   one of them has been moved out and back, so for them it is at least once;
 //! * in the end everything that is on the server and within the limits has come.
 //!
-//! `cargo test --test lives` lives for a minute.  `POSTRIDER_LIVES=2h` goes on for longer (`90s`, `10m`),
+//! `cargo test --test lives` lives for a minute, the same lives each time.  `POSTRIDER_LIVES=2h` lives others, for
+//! longer (`90s`, `10m`), `POSTRIDER_LIVES_FROM=1000` those from a seed on,
 //! `POSTRIDER_LIVES_KIND=place` tries those whose kind has that word, and each life that went wrong is printed with
 //! its story and the `POSTRIDER_LIVES_SEED` that lives it again alone.
 //!

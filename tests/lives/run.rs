@@ -17,6 +17,9 @@ const THREADS: usize = 2;
 /// How long lives go on unless they are told otherwise.
 const SHORT: Duration = Duration::from_secs(60);
 
+/// The seed of the first life, unless more are asked for.
+const FIRST: u64 = 1;
+
 /// What became of the lives of one kind.
 #[derive(Default)]
 struct Row {
@@ -31,10 +34,12 @@ struct Row {
 /// Something went wrong in one of them.
 pub(crate) fn lives() {
     let single: Option<u64> = var("POSTRIDER_LIVES_SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let from: Option<u64> = var("POSTRIDER_LIVES_FROM").ok().map(|seed| seed.parse().expect("a number"));
+    let is_asked = var("POSTRIDER_LIVES").is_ok();
     let (first, limit) = match single {
         Some(seed) => (seed, Duration::ZERO),
-        // Short enough to be typed.
-        None => (fastrand::u64(..1 << 40), time()),
+        // A minute lives the same lives each time, and whoever wants more gets others.  Short enough to be typed.
+        None => (from.unwrap_or_else(|| if is_asked { fastrand::u64(..1 << 40) } else { FIRST }), time()),
     };
     let kind = var("POSTRIDER_LIVES_KIND").unwrap_or_default();
     let (next, began, rows) = (AtomicU64::new(first), Instant::now(), Mutex::new(BTreeMap::new()));

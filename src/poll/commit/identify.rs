@@ -173,9 +173,13 @@ impl Committer<'_> {
                 let same = digest == received.digest;
                 recognised.changes.push(Change::Prove { account: account.clone(), keys, same });
                 self.tally.recognised += 1;
-                match same {
-                    true => recognised.deletable.extend(Some(received.job).filter(|job| job.due)),
-                    false => warn!(%account, uid = %received.job.key, "its content is not what was delivered"),
+                if same {
+                    recognised.deletable.extend(Some(received.job).filter(|job| job.due));
+                } else {
+                    // Its header was the same, and it is another message: the next poll fetches it.
+                    warn!(%account, uid = %received.job.key, "its content is not what was delivered");
+                    let apart = (received.job.key.clone(), received.job.key.apart(fastrand::u64(..)));
+                    recognised.changes.push(Change::SetApart { account: account.clone(), keys: vec![apart] });
                 }
                 Ok(None)
             }
