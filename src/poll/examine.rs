@@ -24,6 +24,8 @@ enum Verdict {
     Same,
     /// It counts as the same, and that is not certain.
     Believed,
+    /// A later poll has room to compare its content.
+    Later,
     /// Its unique-id is given free.
     Apart(Standing),
 }
@@ -48,13 +50,16 @@ impl Recognition<'_> {
             let known = self.fingerprints_of_sharing(session, &doubts).await?;
             let (mut apart, mut is_another) = (Vec::new(), false);
             for ((index, doubt), identity) in doubts.into_iter().zip(identities) {
-                self.examined.insert(index);
                 let identity = identity.unwrap_or_default();
-                match self.judge(index, doubt, &identity, &known) {
+                let verdict = self.judge(index, doubt, &identity, &known);
+                if !matches!(verdict, Verdict::Later) {
+                    self.examined.insert(index);
+                }
+                match verdict {
                     Verdict::Same => {
                         self.result.confirmed.insert(index);
                     }
-                    Verdict::Believed => {}
+                    Verdict::Believed | Verdict::Later => {}
                     Verdict::Apart(standing) => {
                         is_another |= standing == Standing::Reused;
                         let mut missing = self.missing_of(index, identity);
@@ -109,7 +114,7 @@ impl Recognition<'_> {
                 Verdict::Believed
             }
             // What cannot be fetched now stays known, or it would be new for a later poll.
-            (_, Doubt::Deletion) if self.room == 0 => Verdict::Believed,
+            (_, Doubt::Deletion) if self.room == 0 => Verdict::Later,
             _ => {
                 self.room -= usize::from(doubt == Doubt::Deletion);
                 let at = match listed.standing {

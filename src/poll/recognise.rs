@@ -268,8 +268,10 @@ impl Recognition<'_> {
         } else {
             self.match_oversize(session, &unknown).await?;
         }
-        let is_left = |standing: &Option<Standing>| matches!(standing, None | Some(Standing::Later));
-        let left = migrating && unknown.iter().any(|&index| is_left(&self.result.listing[index].standing));
+        let listing = &self.result.listing;
+        let is_later = |listed: &Listed| listed.standing == Some(Standing::Later);
+        let left = migrating && unknown.iter().any(|&index| listing[index].standing.is_none());
+        let left = left || listing.iter().any(is_later);
         (self.result.migrating, self.known.migrating) = (left, left);
         if before != left {
             self.result.decided.push(Change::Migrate { account: self.account.name.clone(), migrating: left });
