@@ -119,12 +119,12 @@ fn probe(config: &Config, path: &Path, owners: &BTreeSet<u32>) -> Result<Result<
     match answers.next() {
         Ok(Some(Reply::Status(status))) if is_same(&status.state_dir, &config.state_dir) => Ok(Ok(())),
         Ok(Some(Reply::Status(status))) => {
-            let whose = format!("the service at {} has another state directory, {}", path.display(), status.state_dir);
+            let whose = format!("the service at {} uses another state directory, {}", path.display(), status.state_dir);
             Ok(Err(Miss::Found(whose)))
         }
         Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
-        Ok(Some(_)) => Err(Silence::Broken("an answer to another question".into())),
-        Ok(None) => Err(Silence::Broken("it has closed the connection".into())),
+        Ok(Some(_)) => Err(Silence::Broken("it sent a reply that does not match the request".into())),
+        Ok(None) => Err(Silence::Broken("it closed the connection".into())),
         Err(error) => Err(Silence::Broken(error.to_string())),
     }
 }
@@ -146,14 +146,20 @@ fn open(path: &Path, owners: &BTreeSet<u32>, request: &Request) -> Result<Answer
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), NotFound | ConnectionRefused) => return Err(Miss::Nothing),
         Err(error) if error.kind() == PermissionDenied => {
-            return Err(Miss::Denied(format!("{}: {error}; it is for root, its own user and group", path.display())));
+            return Err(Miss::Denied(format!(
+                "{}: {error}; only root, the service's user and its group may use it",
+                path.display()
+            )));
         }
         Err(error) => return Err(found(error)),
     };
     let peer = peer(&stream).map_err(found)?;
     if !owners.contains(&peer) {
-        let whose = "who is neither the state's owner nor you nor root; it is not believed";
-        return Err(Miss::Found(format!("what answers at {} runs as the user {peer}, {whose}", path.display())));
+        let whose = "which is neither the owner of the state directory, nor you, nor root; its replies are ignored";
+        return Err(Miss::Found(format!(
+            "the process that listens at {} runs as user {peer}, {whose}",
+            path.display()
+        )));
     }
     let mut send = || {
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -233,13 +239,13 @@ impl Absence {
 impl fmt::Display for Absence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { state_dir, socket, found, holder } = self;
-        let start = "tart it with `systemctl start postrider` or `postrider run`; `postrider fetch` works without it.";
+        let start = "`systemctl start postrider` or `postrider run` starts it; `postrider fetch` works without it.";
         match (holder, &found[..]) {
             (None, []) => {
-                write!(f, "the service does not run: nothing answers at {}.  S{start}", socket.display())
+                write!(f, "the service does not run: nothing answers at {}.  {start}", socket.display())
             }
             (None, found) => {
-                write!(f, "the service cannot be asked: {}.  If it does not run, s{start}", found.join("; "))
+                write!(f, "the service cannot be reached: {}.  If it does not run: {start}", found.join("; "))
             }
             (Some(pid), found) => {
                 let nothing = || format!("nothing answers at {}", socket.display());
@@ -247,8 +253,8 @@ impl fmt::Display for Absence {
                 let dir = state_dir.display();
                 write!(
                     f,
-                    "the service cannot be asked: {found}.  Process {pid} has the state directory {dir}: a fetch ends by \
-                     itself, the log of a service tells more."
+                    "the service cannot be reached: {found}.  Process {pid} uses the state directory {dir}.  If it is a \
+                     `fetch`, wait until it ends; if it is the service, read its log."
                 )
             }
         }
@@ -263,7 +269,7 @@ pub(super) fn one(config: &Config, request: &Request) -> Result<Reply, u8> {
     let reply = ask(config, request).and_then(|mut answers| match answers.next() {
         Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
         Ok(Some(reply)) => Ok(reply),
-        Ok(None) => Err(Silence::Broken("it has closed the connection".into())),
+        Ok(None) => Err(Silence::Broken("it closed the connection".into())),
         Err(error) => Err(Silence::Broken(error.to_string())),
     });
     reply.map_err(|silence| complain(&silence))

@@ -69,7 +69,11 @@ fn check(config: &Config) -> Result<u8, StoreError> {
             _ => "is not there".to_owned(),
         };
         let open = inspection.staged.iter().filter(|delivery| delivery.maildir == *maildir).count();
-        faults.push(format!("Maildir {} {fault}; {} to it wait for it", maildir.display(), deliveries(open as u64)));
+        faults.push(format!(
+            "Maildir {} {fault}; {} cannot be finished before it can be read",
+            maildir.display(),
+            deliveries(open as u64)
+        ));
     }
     for (account, lost) in inspection.lost {
         let what = match lost {

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     loop {
         let status = match client::one(config, &Request::Status) {
             Ok(Reply::Status(status)) => status,
-            Ok(_) => return client::broken("an answer to another question"),
+            Ok(_) => return client::broken("it sent a reply that does not match the request"),
             Err(code) => return code,
         };
         if arguments.watch && std::io::stdout().is_terminal() {

@@ -31,7 +31,7 @@ pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
     match by_address(path, |address| retry_on_intr(|| rustix::net::connect(&socket, address))) {
         Ok(()) => Ok(socket.into()),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "nobody has taken the connection in time"))
+            Err(io::Error::new(io::ErrorKind::TimedOut, "the connection was not accepted in time"))
         }
         Err(error) => Err(error),
     }

@@ -108,8 +108,8 @@ impl Front {
             };
         }
         let result = match &self.door {
-            Some(door) => format!("it is at {}, for this user and root", door.path().display()),
-            None => "`status` and the like will not work".to_owned(),
+            Some(door) => format!("clients of this user and root can use {}", door.path().display()),
+            None => "`status`, `poll` and `reload` cannot reach the service".to_owned(),
         };
         self.tell(format!("no control socket at {}: {error}; {result}", socket_path(&self.runtime_dir).display()));
     }

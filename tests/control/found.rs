@@ -118,7 +118,7 @@ fn two_services_with_one_runtime_directory_are_told_apart() {
     let _first = started(&one);
     // Before it runs, the other's service is not taken for its own.
     let absent = two.run(&["status"]).assert_code(69);
-    assert!(absent.stderr.contains("has another state directory"), "{}", absent.stderr);
+    assert!(absent.stderr.contains("uses another state directory"), "{}", absent.stderr);
     two.run(&["fetch"]).assert_success();
     let mut other = started(&two);
     assert!(other.stderr().contains("another process answers there"), "{}", other.stderr());
@@ -153,7 +153,7 @@ fn who_has_the_state_is_told_where_no_service_answers() {
     let mut fetch = program.spawn(&["fetch"]);
     fetch.wait_until("the fetch to begin", LIMIT, |_| server.logins() == 1);
     let status = program.run(&["status"]).assert_code(69);
-    let wanted = format!("Process {} has the state directory", fetch.pid());
+    let wanted = format!("Process {} uses the state directory", fetch.pid());
     assert!(status.stderr.contains(&wanted), "{}", status.stderr);
     fetch.kill();
     let status = program.run(&["status"]).assert_code(69);
