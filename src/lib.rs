@@ -35,7 +35,7 @@
 //! **A unique-id is a hint, the content is the identity.**  What cannot be undone, to delete a message or never to
 //! fetch it, is not done on a hint alone.
 //!
-//! * **Unique-ids** (`plan/identity.rs`, `poll/recognise.rs`, `poll/examine.rs`): a message whose size has changed,
+//! * **Unique-ids** (`plan/identity.rs`, `poll/recognise.rs`, `poll/examine.rs`, `poll/rematch.rs`): a message whose size has changed,
 //!   that was away, whose unique-id several had, or that is to be deleted in a later session is compared by its
 //!   header; where that cannot tell, by its content (`poll/commit/identify.rs`).  A row of the state whose unique-id
 //!   is another message's is *set apart* and goes on being known by header and content.  When all have changed, mail

@@ -22,6 +22,7 @@ mod quiet;
 mod receive;
 mod recognise;
 mod recover;
+mod rematch;
 mod report;
 mod sink;
 mod stage;
