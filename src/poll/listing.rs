@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
 use super::memory::Memory;
-use super::recognise::{Recognised, recognise};
+use super::recognise::{Recognised, Recognition, recognise};
 use super::{Account, unix_now};
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Action, Gone, Initial, Left, Listed, Place, Reason, Retention, Standing, Step, Targets};
@@ -125,7 +125,20 @@ where
         })
         .collect();
     let (edition, gone) = (known.edition, known.gone);
-    let mut recognition = recognise(account, session, memory, listing, known).await?;
+    let recognition = recognise(account, session, memory, listing, known).await?;
+    let (recognised, steps) = planned(account, places, session, recognition).await?;
+    let (listed, left) = (recognised.listing.len(), Left::of(&steps));
+    let look = digest.flatten().map(|digest| (digest, edition));
+    Ok(Inventory { recognised, steps, nameless, listed, left, gone, look })
+}
+
+/// Plans what is to be done, and makes sure that what is to be deleted is what was delivered.
+async fn planned<S: AsyncRead + AsyncWrite + Unpin>(
+    account: &Account,
+    places: &[Place],
+    session: &mut Session<S>,
+    mut recognition: Recognition<'_>,
+) -> Result<(Recognised, Vec<Step>), PollError> {
     let now = unix_now();
     let plan = |listing: &[Listed]| plan::plan(listing, &account.policy, places, now);
     let mut steps = plan(&recognition.result.listing);
@@ -145,9 +158,7 @@ where
         (step.action, step.reason) =
             (Action::Leave, if is_next { Reason::EnoughForNow } else { Reason::Unconfirmable });
     }
-    let (listed, left) = (recognised.listing.len(), Left::of(&steps));
-    let look = digest.flatten().map(|digest| (digest, edition));
-    Ok(Inventory { recognised, steps, nameless, listed, left, gone, look })
+    Ok((recognised, steps))
 }
 
 /// Unique-ids with their occurrence: identical copies may share one.  They are taken out of the

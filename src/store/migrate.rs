@@ -187,7 +187,7 @@ pub(super) fn rename(
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     let mut update = connection.prepare_cached(
-        "UPDATE message SET uid = ?4, occurrence = ?5, proof = max(proof, ?6), absent = 0
+        "UPDATE message SET uid = ?4, occurrence = ?5, proof = iif(?6 = 0, 0, max(proof, ?6)), absent = 0
          WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
     )?;
     // One that was only seen has nothing to lose.

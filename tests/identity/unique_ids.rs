@@ -269,3 +269,41 @@ fn what_is_too_large_to_be_compared_is_not_taken_for_what_had_its_unique_id() {
         assert_eq!((delivered(&program, "home"), remaining(&server)), (once([1, 2]), vec![]));
     }
 }
+
+#[test]
+fn a_message_that_another_was_taken_for_is_deleted_like_any_other_when_it_is_back() {
+    let text = |body: &str| format!("Message-ID: <0001@x>\r\nSubject: m0001\r\n\r\n{body}\r\n").into_bytes();
+    let server = MailboxServer::start(vec![Message::wire("old", &text("one"))]);
+    let program = Postrider::with_config(&config(&server, ""));
+    program.run(&["fetch"]).assert_success();
+    // Another one has its header, and is matched by it until its content is seen.
+    server.replace(vec![Message::wire("new", &text("two"))]);
+    program.run(&["fetch"]).assert_success();
+    program.config(&config(&server, "retention = \"delete\""));
+    for _ in 0..2 {
+        program.run(&["fetch"]).assert_success();
+    }
+    server.replace(vec![Message::wire("back", &text("one"))]);
+    for _ in 0..2 {
+        program.run(&["fetch"]).assert_success();
+    }
+    assert_eq!((count_messages(&program.path("home")), server.remaining()), (2, 0));
+}
+
+#[test]
+fn a_proof_by_its_content_takes_a_doubt_away() {
+    let text = |body: &str| format!("Message-ID: <0001@x>\r\nSubject: m0001\r\n\r\n{body}\r\n").into_bytes();
+    let server = MailboxServer::start(vec![Message::wire("old", &text("one"))]);
+    let program = Postrider::with_config(&config(&server, "retention = \"2d\""));
+    program.run(&["fetch"]).assert_success();
+    server.replace(vec![Message::wire("new", &text("two"))]);
+    program.run(&["fetch"]).assert_success();
+    let_pass(&program, 3 * 86_400);
+    program.run(&["fetch"]).assert_success();
+    server.replace(vec![Message::wire("back", &text("one"))]);
+    for _ in 0..3 {
+        let_pass(&program, 86_400);
+        program.run(&["fetch"]).assert_success();
+    }
+    assert_eq!(server.remaining(), 0, "it was delivered for longer than two days");
+}

@@ -135,21 +135,7 @@ impl Committer<'_> {
         let account = self.account;
         let keys = vec![received.job.key.clone()];
         match received.job.claim {
-            Claim::Listed => {
-                if let Some(from) = known.take(index) {
-                    // What is on record under its unique-id is of less.
-                    self.set_apart(&received.job.key, known).await?;
-                    return self.rename(from, received, recognised).await;
-                }
-                let identity = known.identities.get(&received.job.key);
-                if identity.is_none_or(|identity| !is_another(identity, &received)) {
-                    return Ok(Some(received));
-                }
-                self.set_apart(&received.job.key, known).await?;
-                let why = "the server has given its unique-id to another message, which the next poll fetches";
-                self.tally.fail(&received.job.key, why.to_owned());
-                Ok(None)
-            }
+            Claim::Listed => self.on_its_way(index, received, known, recognised).await,
             Claim::New => match known.take(index) {
                 Some(from) => self.rename(from, received, recognised).await,
                 None => Ok(Some(received)),
@@ -170,17 +156,7 @@ impl Committer<'_> {
                 }
             }
             Claim::Delivered(digest) => {
-                let same = digest == received.digest;
-                recognised.changes.push(Change::Prove { account: account.clone(), keys, same });
-                self.tally.recognised += 1;
-                if same {
-                    recognised.deletable.extend(Some(received.job).filter(|job| job.due));
-                } else {
-                    // Its header was the same, and it is another message: the next poll fetches it.
-                    warn!(%account, uid = %received.job.key, "its content is not what was delivered");
-                    let apart = (received.job.key.clone(), received.job.key.apart(fastrand::u64(..)));
-                    recognised.changes.push(Change::SetApart { account: account.clone(), keys: vec![apart] });
-                }
+                self.prove(digest == received.digest, received, recognised);
                 Ok(None)
             }
             Claim::Nameless => {
@@ -189,6 +165,43 @@ impl Committer<'_> {
                 self.known_by(received, recognised).await
             }
         }
+    }
+
+    /// A message that some destinations have, or of which less is on record.
+    async fn on_its_way(
+        &mut self,
+        index: usize,
+        received: Received,
+        known: &mut Known,
+        recognised: &mut Recognised,
+    ) -> Result<Option<Received>, StoreError> {
+        if let Some(from) = known.take(index) {
+            self.set_apart(&received.job.key, known).await?;
+            return self.rename(from, received, recognised).await;
+        }
+        let identity = known.identities.get(&received.job.key);
+        if identity.is_none_or(|identity| !is_another(identity, &received)) {
+            return Ok(Some(received));
+        }
+        self.set_apart(&received.job.key, known).await?;
+        let why = "the server has given its unique-id to another message, which the next poll fetches";
+        self.tally.fail(&received.job.key, why.to_owned());
+        Ok(None)
+    }
+
+    /// A message that was matched by its header: `same` if its content is that of what was delivered.
+    fn prove(&mut self, same: bool, received: Received, recognised: &mut Recognised) {
+        let (account, key) = (self.account.clone(), received.job.key.clone());
+        recognised.changes.push(Change::Prove { account: account.clone(), keys: vec![key.clone()], same });
+        self.tally.recognised += 1;
+        if same {
+            recognised.deletable.extend(Some(received.job).filter(|job| job.due));
+            return;
+        }
+        // Another message with the same header: the next poll fetches it.
+        warn!(%account, uid = %key, "its content is not what was delivered");
+        let apart = key.apart(fastrand::u64(..));
+        recognised.changes.push(Change::SetApart { account, keys: vec![(key, apart)] });
     }
 
     /// Gives a unique-id free.
