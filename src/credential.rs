@@ -122,7 +122,7 @@ impl Failure for CredentialError {
                 "The file must hold the password as its first line, readable for the user that runs postrider.".into()
             }
             CredentialError::Unsafe { .. } => {
-                "Who may write the file may have postrider log in with any password.".into()
+                "Anybody who can write the file decides which password postrider sends.".into()
             }
             CredentialError::NoCredentials { .. } => {
                 "Run it as a systemd service with LoadCredential=, or use password-file or password-command.".into()

@@ -86,7 +86,7 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Answers, Silence
         match probe(config, &path, owners)? {
             Ok(()) => {
                 let opened = open(&path, owners, request);
-                return opened.map_err(|_| Silence::Broken("it has gone away".into()));
+                return opened.map_err(|_| Silence::Broken("it closed the connection".into()));
             }
             Err(Miss::Nothing) => {}
             // Members of the socket's group cannot look into the state directory.

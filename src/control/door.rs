@@ -45,7 +45,7 @@ impl Door {
                 std::fs::remove_file(&path)?;
             }
             Ok(kind) if kind.is_symlink() && has_links => std::fs::remove_file(&path)?,
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is no socket")),
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is not a socket")),
             Err(_) => {}
         }
         let listener = UnixListener::from_std(address::listen(&path)?)?;

@@ -63,7 +63,7 @@ pub fn in_time<T: Send + 'static>(
     };
     let made = result.recv_timeout(limit).map_err(|_| late(limit))?;
     ticket.is_done = true;
-    made.ok_or_else(|| io::Error::other("nobody has done it"))
+    made.ok_or_else(|| io::Error::other("the thread ended without a result"))
 }
 
 fn is_no_thread(error: &io::Error) -> bool {
@@ -83,7 +83,7 @@ pub async fn in_time_async<T: Send + 'static>(
     let (mut ticket, limit) = start(name, patience, work, move |made| drop(deliver.send(made)))?;
     let made = tokio::time::timeout(limit, result).await.map_err(|_| late(limit))?;
     ticket.is_done = true;
-    made.map_err(|_| io::Error::other("the reading of it has panicked"))
+    made.map_err(|_| io::Error::other("the thread that read it panicked"))
 }
 
 fn late(limit: Duration) -> io::Error {

@@ -41,7 +41,7 @@ impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, owner, mode, .. } = self;
         match owner.is_root() {
-            true => write!(f, "{} may be changed by everybody (mode {mode:04o})", path.display()),
+            true => write!(f, "{} can be changed by every user (mode {mode:04o})", path.display()),
             false => write!(f, "{} belongs to {owner}", path.display()),
         }
     }

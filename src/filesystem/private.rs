@@ -131,7 +131,7 @@ fn what_it_is(path: &Path) -> Option<io::Error> {
 }
 
 fn a_link() -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, "is a link, and none is followed here")
+    io::Error::new(ErrorKind::InvalidInput, "is a symbolic link, and postrider follows none here")
 }
 
 #[cfg(test)]
@@ -151,8 +151,8 @@ mod tests {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, mode, 0).expect("made");
         for (name, want) in [
-            ("link", "is a link, and none is followed here"),
-            ("dangling", "is a link, and none is followed here"),
+            ("link", "is a symbolic link, and postrider follows none here"),
+            ("dangling", "is a symbolic link, and postrider follows none here"),
             ("fifo", "is not a file"),
             ("folder", "is a folder, not a file"),
         ] {

@@ -55,9 +55,11 @@ impl fmt::Display for Reason {
                 f.write_str("it was deleted and is listed again; its content tells whether it is new")
             }
             Reason::Reused => f.write_str("new; the server has given it the unique-id of an older message"),
-            Reason::Unclear => f.write_str("known by its unique-id alone; its content tells whether it is new"),
+            Reason::Unclear => {
+                f.write_str("its unique-id may be another message's; its content tells whether it is new")
+            }
             Reason::Unconfirmable => {
-                f.write_str("its retention is over; nothing tells for certain that it is what was delivered")
+                f.write_str("its retention is over, but nothing proves that it is the message that was delivered")
             }
             Reason::Unproven => {
                 f.write_str("its retention is over; matched by its header, its content tells whether it was delivered")

@@ -71,7 +71,7 @@ pub enum DestinationError {
     Waiting(Arc<Lapse>),
     #[error("a message cannot be spooled in the state directory: {0}")]
     Spool(std::io::Error),
-    #[error("its folder is that of the destination {other} by another name")]
+    #[error("it is the same folder as the destination {other}")]
     SameFolder { other: Name },
     #[error(transparent)]
     Thread(#[from] ThreadError),

@@ -74,10 +74,10 @@ pub(super) async fn run(
     report.recognised = inventory.recognised.matched as u64;
     if report.recognised > 0 {
         let messages = report.recognised;
-        warn!(account = %account.name, messages, "the server has given its mail other unique-ids; so many are known");
+        warn!(account = %account.name, messages, "the server has given its mail new unique-ids; these messages were recognised");
     }
     if inventory.recognised.by_size && mailbox::is_first_to_tell(account, context).await? {
-        warn!(account = %account.name, "the server has no TOP: what is deleted is known by its unique-id and its size alone");
+        warn!(account = %account.name, "the server has no TOP: before a deletion only the unique-id and the size can be compared");
     }
     count(&inventory, report);
     let mut jobs = jobs(account, &inventory, &sinks);

@@ -64,7 +64,7 @@ async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>
             warn!(
                 account = %account.name,
                 messages,
-                "its host, port or username is another than before: what is there is compared with what is known"
+                "the account's host, port, username or route has changed: its mail is compared with what is known"
             );
         }
     }
@@ -103,7 +103,7 @@ pub async fn tell_of_new_destinations(account: &Account, context: &Context) -> R
                 account = %account.name,
                 %destination,
                 messages,
-                "messages on the server were delivered before this destination was added, and do not go there"
+                "messages on the server were delivered before this destination was added, and will not go there"
             ),
         }
     }

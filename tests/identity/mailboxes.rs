@@ -52,7 +52,7 @@ fn a_mailbox_whose_host_is_called_otherwise_brings_nothing_twice() {
         server.add(Message::wire("6", &wire(6)));
         let output = program.run(&["fetch"]).assert_success();
         assert!(output.stdout.contains("1 message delivered"), "{}", output.text());
-        assert!(output.stderr.contains("its host, port or username"), "{}", output.stderr);
+        assert!(output.stderr.contains("the account's host, port, username or route has changed"), "{}", output.stderr);
         assert_eq!(delivered(&program, "home"), once(1..=6));
         program.config(&of("localhost", "retention = \"delete\""));
         settle(&program);

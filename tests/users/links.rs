@@ -83,7 +83,7 @@ fn a_folder_of_the_state_that_is_a_link_is_refused_by_its_name() {
         let made: Vec<_> = std::fs::read_dir(program.path("elsewhere")).expect("there").collect();
         assert!(made.is_empty(), "{name}: {made:?}");
         assert_eq!(output.code, Some(74), "{name}: {}", output.text());
-        assert_says(&output, &[&format!("state/{name}: is a link, and none is followed here")]);
+        assert_says(&output, &[&format!("state/{name}: is a symbolic link, and postrider follows none here")]);
     }
 }
 
@@ -95,7 +95,7 @@ fn a_link_is_refused_by_its_name_and_nothing_is_fetched() {
         let retrieved = server.count("RETR");
         replace(&program, name, |path| symlink(program.path("precious"), path).expect("linked"));
         let output = program.run(&["fetch"]).assert_code(74);
-        assert_says(&output, &[&format!("state/{name}: is a link, and none is followed here")]);
+        assert_says(&output, &[&format!("state/{name}: is a symbolic link, and postrider follows none here")]);
         assert_eq!(server.count("RETR"), retrieved, "{name}");
     }
 }

@@ -167,7 +167,7 @@ fn root_touches_no_state_in_a_folder_that_everybody_may_change() {
     let text = format!("state-dir = \"{}\"\n{}", state.display(), config(&server, ""));
     program.raw_config(&text, 0o600);
     let output = program.run(&["fetch"]).assert_code(74);
-    assert_says(&output, &["open may be changed by everybody (mode 0777)", "chmod o-w"]);
+    assert_says(&output, &["open can be changed by every user (mode 0777)", "chmod o-w"]);
     assert!(!state.exists());
 }
 

@@ -199,7 +199,7 @@ impl Committer<'_> {
             return;
         }
         // Another message with the same header: the next poll fetches it.
-        warn!(%account, uid = %key, "its content is not what was delivered");
+        warn!(%account, uid = %key, "its content differs from what was delivered");
         let apart = key.apart(fastrand::u64(..));
         recognised.changes.push(Change::SetApart { account, keys: vec![(key, apart)] });
     }
