@@ -26,6 +26,11 @@ fn can_trace() -> bool {
     can
 }
 
+/// A disk on which each message needs 0.3 s to appear: polls that begin within seconds of each other
+/// want their threads at the same time.
+const SLOW_DISK: [&str; 2] = ["-e", "trace=clone,clone3,renameat2"];
+const SLOW_RENAME: &str = "--inject=renameat2:delay_enter=300000";
+
 /// The command line of strace, which tells the calls to nobody.
 fn few() -> Vec<&'static str> {
     [&FEW[..], &["-o", "/dev/null"]].concat()
@@ -56,7 +61,8 @@ fn a_service_with_more_polls_than_threads_brings_all_mail_and_tells_what_is_shor
     let config = std::fs::read_to_string(mailboxes.program.config_path()).expect("the configuration");
     mailboxes.program.raw_config(&config.replace("deliver = \"m0\"", "deliver = [\"m0\", \"mta\"]"), 0o600);
     mailboxes.program.env("TOKIO_WORKER_THREADS", "1");
-    let mut service = under(&mailboxes.program, &few(), &["run"]);
+    let slow = [&few()[..], &SLOW_DISK, &[SLOW_RENAME]].concat();
+    let mut service = under(&mailboxes.program, &slow, &["run"]);
     service.wait_until("all mail", SOON, |_| mailboxes.arrived() == 300 && smtp_server.received().len() == 300);
     service.wait_until("the log", SOON, |service| service.stderr().contains("work waits its turn"));
     service.wait_until("a good end", SOON, |_| mailboxes.program.run(&["status"]).code == Some(0));
