@@ -50,8 +50,16 @@ pub struct Watched {
 }
 
 impl Watched {
-    fn known(&self) -> Contents {
-        self.read.iter().map(|(path, digest)| (path.clone(), Some(*digest))).collect()
+    /// What the service knows, after what it knew `before`, of the contents that are there `now`.
+    ///
+    /// A file of the folder that the service has not listed is not known: it has come since.
+    fn known(&self, mut before: Contents, now: Contents) -> Contents {
+        before.retain(|path, _| now.contains_key(path));
+        now.into_iter().filter(|(path, _)| self.files.contains(path)).for_each(|(path, digest)| {
+            before.entry(path).or_insert(digest);
+        });
+        before.extend(self.read.iter().map(|(path, digest)| (path.clone(), Some(*digest))));
+        before
     }
 }
 
@@ -62,8 +70,8 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
     let (touched, mut touches) = mpsc::channel(1);
     let mut watcher = Watch::new(touched);
     watcher.follow(&watched).await;
-    let mut known = contents(&watched, &Contents::new()).await;
-    known.extend(watched.known());
+    let now = contents(&watched, &Contents::new()).await;
+    let mut known = watched.known(Contents::new(), now);
     let mut is_new = true;
     loop {
         let poll = async {
@@ -82,12 +90,7 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
                 watched = lists.borrow_and_update().clone();
                 // What was known stays known: a change between reading and watching counts.
                 let now = contents(&watched, &known).await;
-                known.retain(|path, _| now.contains_key(path));
-                // A file of the folder that nobody has listed has come since.
-                now.into_iter().filter(|(path, _)| watched.files.contains(path)).for_each(|(path, digest)| {
-                    known.entry(path).or_insert(digest);
-                });
-                known.extend(watched.known());
+                known = watched.known(known, now);
             }
             touch = touches.recv() => {
                 if touch.is_none() {
@@ -286,6 +289,24 @@ mod tests {
         for folder in [dir.path().to_owned(), at("..data"), at("..2026")] {
             assert!(folders.contains(&folder), "{} in {folders:?}", folder.display());
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_came_before_the_watching_is_a_change() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        for name in ["config.toml", "new.toml"] {
+            std::fs::write(at(name), "").expect("written");
+        }
+        let files = BTreeSet::from([at("config.toml")]);
+        let watched = Watched { files, folder: dir.path().to_owned(), read: BTreeMap::new() };
+        let (_lists, list) = watch::channel(watched);
+        let (changed, mut changes) = mpsc::channel(1);
+        let watching = tokio::spawn(watch(list, changed));
+        let told = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
+        assert_eq!(told, Ok(Some(())), "new.toml is not in the list");
+        drop(changes);
+        watching.await.expect("it ends with its receiver");
     }
 
     #[test]
