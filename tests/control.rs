@@ -29,12 +29,6 @@ fn of_the_session(program: &Postrider, text: &str) {
     program.raw_config(&format!("state-dir = \"{}\"\n{text}", program.state_dir().display()), 0o600);
 }
 
-fn started(program: &Postrider) -> Running {
-    let mut service = program.spawn(&["run"]);
-    service.wait_until("the service to run", LIMIT, |service| service.stderr().contains("postrider is running"));
-    service
-}
-
 fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("its mode");
 }

@@ -47,16 +47,6 @@ fn remove(kind: &str, at: &Path) {
     .expect("removed");
 }
 
-fn started(program: &Postrider) -> Running {
-    let mut service = program.spawn(&["run"]);
-    service.wait_until("the service to run", LIMIT, |service| service.stderr().contains("postrider is running"));
-    service
-}
-
-fn reloads(service: &Running) -> usize {
-    service.stderr().matches(" reloaded: ").count()
-}
-
 /// One account that is polled every hour; `number` makes one text differ from another.
 fn account(server: &MailboxServer, number: usize) -> String {
     let lines = format!("interval = \"1h\"\nmax-messages = {}\ndeliver = \"home\"", number + 1);
@@ -76,7 +66,7 @@ fn what_is_no_file_in_conf_d_is_told_by_its_name_and_ends_no_reloading() {
     for hidden in [false, true] {
         let program = Postrider::with_config(&account(&server, 0));
         std::fs::create_dir(program.path("conf.d")).expect("made");
-        let mut service = started(&program);
+        let mut service = program.start_service(LIMIT);
         for (number, (kind, words)) in KINDS.into_iter().enumerate() {
             let name = format!("{}{kind}.toml", if hidden { "." } else { "" });
             let at = program.path("conf.d").join(&name);
@@ -99,7 +89,7 @@ fn what_is_no_file_in_conf_d_is_told_by_its_name_and_ends_no_reloading() {
 fn a_main_file_that_becomes_none_changes_nothing() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&account(&server, 0));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     for (number, (kind, words)) in KINDS.into_iter().enumerate() {
         std::fs::remove_file(program.config_path()).expect("removed");
         make(kind, &program.config_path());
@@ -213,7 +203,7 @@ fn a_disk_that_does_not_answer_holds_up_no_other_account_and_no_end() {
     let output = waiting.wait(LIMIT).assert_code(78);
     assert!(output.stderr.contains("nothing came within"), "{}", output.stderr);
     edit(&program, &on_disk("tls = \"none\"\npassword-file = \"dead/password\""));
-    service.wait_until("the reload", LIMIT, |service| reloads(service) == 1);
+    service.wait_until("the reload", LIMIT, |service| service.reloads() == 1);
     let output = program.run(&["fetch", "two"]).assert_code(75);
     assert!(output.stderr.contains("dead/password: cannot be read: nothing came"), "{}", output.stderr);
     server.add(Message::generated(1, 8, Mix::Tiny));

@@ -24,16 +24,6 @@ fn full(program: &Postrider, text: &str) -> String {
     format!("state-dir = \"{}\"\nruntime-dir = \"{}\"\n{text}", program.state_dir().display(), run.display())
 }
 
-fn started(program: &Postrider) -> Running {
-    let mut service = program.spawn(&["run"]);
-    service.wait_until("the service to run", LIMIT, |service| service.stderr().contains("postrider is running"));
-    service
-}
-
-fn reloads(service: &Running) -> usize {
-    service.stderr().matches(" reloaded: ").count()
-}
-
 fn write(path: &Path, text: &str) {
     std::fs::write(path, text).expect("written");
 }
@@ -44,15 +34,15 @@ fn each_change_is_one_reload(change: impl Fn(&Postrider, &str)) {
     const TIMES: usize = 20;
     let server = MailboxServer::start(Message::several(3, Mix::Tiny));
     let program = Postrider::with_config(&config(&server, 0));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     for number in 1..=TIMES {
         change(&program, &full(&program, &config(&server, number)));
-        service.wait_until("a reload", LIMIT, |service| reloads(service) >= number);
+        service.wait_until("a reload", LIMIT, |service| service.reloads() >= number);
     }
     // Nothing more comes of it: a further change is the next reload and not the one after.
     change(&program, &full(&program, &config(&server, TIMES + 1)));
-    service.wait_until("the last reload", LIMIT, |service| reloads(service) > TIMES);
-    assert_eq!(reloads(&service), TIMES + 1, "{}", service.stderr());
+    service.wait_until("the last reload", LIMIT, |service| service.reloads() > TIMES);
+    assert_eq!(service.reloads(), TIMES + 1, "{}", service.stderr());
     assert!(!service.stderr().contains("not-reloaded"), "{}", service.stderr());
     assert_eq!(server.logins(), 1, "an account that keeps its time is not polled by a reload");
     service.sigterm();
@@ -113,19 +103,19 @@ fn a_link_that_is_turned_is_taken_up_once() {
     };
     store(0);
     std::os::unix::fs::symlink("..data/config.toml", program.config_path()).expect("linked");
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     for number in 1..=20 {
         store(number);
-        service.wait_until("a reload", LIMIT, |service| reloads(service) >= number);
+        service.wait_until("a reload", LIMIT, |service| service.reloads() >= number);
     }
-    assert_eq!(reloads(&service), 20, "{}", service.stderr());
+    assert_eq!(service.reloads(), 20, "{}", service.stderr());
 }
 
 #[test]
 fn a_broken_file_changes_nothing_but_the_status() {
     let server = MailboxServer::start(Message::several(3, Mix::Tiny));
     let program = Postrider::with_config(&config(&server, 9));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     let good = std::fs::read_to_string(program.config_path()).expect("read");
     write(&program.config_path(), &good.replace("interval", "intervall"));
     service.wait_until("the refusal", LIMIT, |service| service.stderr().contains("the running configuration is kept"));
@@ -143,7 +133,7 @@ fn a_broken_file_changes_nothing_but_the_status() {
     service.signal("USR1");
     service.wait_until("mail all the same", LIMIT, |_| count_messages(&program.path("home")) == 4);
     write(&program.config_path(), &good.replace("\"1h\"", "\"2h\""));
-    service.wait_until("the mended file", LIMIT, |service| reloads(service) == 1);
+    service.wait_until("the mended file", LIMIT, |service| service.reloads() == 1);
     program.run(&["status"]).assert_success();
 }
 
@@ -152,7 +142,7 @@ fn new_accounts_are_polled_at_once_and_removed_ones_end() {
     let (first, second) =
         (MailboxServer::start(Message::several(2, Mix::Tiny)), MailboxServer::start(Message::several(3, Mix::Edge)));
     let program = Postrider::with_config(&config(&first, 9));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the first mail", LIMIT, |_| count_messages(&program.path("home")) == 2);
     let folder = program.path("conf.d");
     std::fs::create_dir(&folder).expect("made");
@@ -176,11 +166,11 @@ fn new_accounts_are_polled_at_once_and_removed_ones_end() {
 fn a_removed_account_finishes_its_batch_and_is_taken_up_again_without_doubles() {
     let server = MailboxServer::start(Message::several(300, Mix::Realistic));
     let program = Postrider::with_config(&config(&server, 999));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("some mail", LIMIT, |_| count_messages(&program.path("home")) > 0);
     let good = std::fs::read_to_string(program.config_path()).expect("read");
     write(&program.config_path(), &good.replace("interval", "enabled = false\ninterval"));
-    service.wait_until("the reload", LIMIT, |service| reloads(service) == 1);
+    service.wait_until("the reload", LIMIT, |service| service.reloads() == 1);
     write(&program.config_path(), &good);
     service.wait_until("all mail", Duration::from_secs(60), |_| count_messages(&program.path("home")) == 300);
     service.sigterm();
@@ -199,13 +189,13 @@ fn a_corrected_password_file_releases_a_refused_login() {
         &format!("password-file = \"{}\"", secret.display()),
     );
     program.config(&account);
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the refusal", LIMIT, |service| service.stderr().contains("login as"));
     program.run(&["status"]).assert_code(77);
     // Neither a reload that changes nothing nor a poll of all tries it again.
     service.signal("USR1");
     service.signal("HUP");
-    service.wait_until("the reload", LIMIT, |service| reloads(service) == 1);
+    service.wait_until("the reload", LIMIT, |service| service.reloads() == 1);
     assert_eq!(server.logins(), 1);
     write(&secret, &format!("{}\n", MailboxServer::PASSWORD));
     service.wait_until("the mail", LIMIT, |_| count_messages(&program.path("home")) == 2);
@@ -241,11 +231,11 @@ fn a_refused_password_is_remembered_through_failures_of_another_kind() {
 fn reload_says_what_is_wrong() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&config(&server, 9));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     program.run(&["reload"]).assert_success();
     // The answer does not wait for the log.
-    service.wait_until("its reload", LIMIT, |service| reloads(service) == 1);
+    service.wait_until("its reload", LIMIT, |service| service.reloads() == 1);
     let killed = Command::new("kill").args(["-HUP", &service.pid().to_string()]).status().expect("sent");
     assert!(killed.success());
-    service.wait_until("SIGHUP's reload", LIMIT, |service| reloads(service) == 2);
+    service.wait_until("SIGHUP's reload", LIMIT, |service| service.reloads() == 2);
 }

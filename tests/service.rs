@@ -15,12 +15,6 @@ fn config(server: &MailboxServer, lines: &str) -> String {
     format!("{}{}", mailbox(server.port(), "one", &format!("{lines}\ndeliver = \"home\"")), maildir("home"))
 }
 
-fn started(program: &Postrider) -> Running {
-    let mut service = program.spawn(&["run"]);
-    service.wait_until("the service to run", LIMIT, |service| service.stderr().contains("postrider is running"));
-    service
-}
-
 /// The next datagrams, until one satisfies `wanted`; all of them.
 fn hear(socket: &UnixDatagram, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut heard = Vec::new();
@@ -67,7 +61,7 @@ fn sigterm_in_a_large_message_ends_in_time_and_loses_nothing() {
     let server = MailboxServer::start(vec![Message::large("big", 1, 100 << 20), Message::generated(1, 2, Mix::Tiny)]);
     let manifest = server.manifest();
     let program = Postrider::with_config(&config(&server, "retention = \"delete\""));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     let tmp = program.path("home/tmp");
     service.wait_until("the large message to begin", LIMIT, |_| {
         let drafts = std::fs::read_dir(&tmp).into_iter().flatten().flatten();
@@ -84,7 +78,7 @@ fn sigterm_in_a_large_message_ends_in_time_and_loses_nothing() {
 fn whatever_clients_do_to_the_control_socket_mail_goes_on() {
     let server = MailboxServer::start(Message::several(2, Mix::Tiny));
     let program = Postrider::with_config(&config(&server, "interval = \"1h\""));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the first mail", LIMIT, |_| count_messages(&program.path("home")) == 2);
     let path = program.path("run/control.sock");
     let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().expect("the socket").permissions());
@@ -123,7 +117,7 @@ fn strangers_are_not_served() {
     }
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&config(&server, ""));
-    let _service = started(&program);
+    let _service = program.start_service(LIMIT);
     // Even if the socket's mode let them in.
     let path = program.path("run/control.sock");
     for (path, mode) in [(path.as_path(), 0o666), (&program.path("run"), 0o755), (program.home(), 0o755)] {
@@ -146,7 +140,7 @@ fn strangers_are_not_served() {
 fn fetch_goes_through_the_service_and_says_the_same() {
     let server = MailboxServer::start(Message::several(5, Mix::Edge));
     let program = Postrider::with_config(&config(&server, "interval = \"1h\""));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     // A fetch would join a poll that has not ended.
     service.wait_until("the first poll's end", LIMIT, |service| service.stderr().contains("polled: 5 delivered"));
     server.add(Message::generated(1, 6, Mix::Tiny));
@@ -171,7 +165,7 @@ fn status_tells_health_by_its_exit_code_and_its_json() {
     let second = mailbox(bad, "two", "deliver = \"home\"");
     program.config(&format!("{}{second}", config(&good, "interval = \"1h\"")));
     program.run(&["status"]).assert_code(69);
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("both polls to end", LIMIT, |service| {
         service.stderr().contains("failed: ") && service.stderr().contains("polled: ")
     });
@@ -193,7 +187,7 @@ fn back_off_and_refused_logins_survive_a_restart() {
     server.change(|behaviour| behaviour.refuse_login = Some("-ERR [AUTH] no".into()));
     let program = Postrider::with_config(&config(&server, "interval = \"10s\""));
     for _ in 0..3 {
-        let mut service = started(&program);
+        let mut service = program.start_service(LIMIT);
         service.wait_until("the state to be told", LIMIT, |_| {
             let output = program.run(&["status"]);
             output.code == Some(77) && output.stdout.contains("login refused")
@@ -203,7 +197,7 @@ fn back_off_and_refused_logins_survive_a_restart() {
     }
     assert_eq!(server.logins(), 1);
     // Somebody who asks for this account by name means it.
-    let _service = started(&program);
+    let _service = program.start_service(LIMIT);
     program.run(&["fetch", "one"]).assert_code(77);
     assert_eq!(server.logins(), 2);
 }

@@ -26,7 +26,7 @@ fn line(stream: &UnixStream) -> String {
 fn who_waits_for_a_poll_takes_no_place_of_who_asks() {
     let server = MailboxServer::start(Message::several(1, Mix::Tiny));
     let program = Postrider::with_config(&account(&server));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the first poll", LIMIT, |service| service.stderr().contains("polled: 1 delivered"));
     server.change(|behaviour| behaviour.hang_at = Some("UIDL".into()));
     let fetch = b"{\"command\":\"fetch\",\"accounts\":[\"one\"]}\n";
@@ -48,7 +48,7 @@ fn who_waits_for_a_poll_takes_no_place_of_who_asks() {
 fn who_says_nothing_or_half_of_it_makes_room_and_is_told() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&account(&server));
-    let _service = started(&program);
+    let _service = program.start_service(LIMIT);
     let texts = [&b""[..], b"{\"command\":", b"{\"command\":\"fetch\",\"accounts\":[\"one\"", &[b'['; 4096]];
     let crowd: Vec<UnixStream> = (0..3 * MANY).map(|number| connect(&program, texts[number % texts.len()])).collect();
     for _ in 0..3 {
@@ -69,7 +69,7 @@ fn who_never_reads_keeps_nobody_out() {
         mailbox(server.port(), &format!("an-account-with-a-long-name-{number}"), lines)
     });
     program.config(&format!("{}{}{}", accounts.collect::<String>(), account(&server), ""));
-    let _service = started(&program);
+    let _service = program.start_service(LIMIT);
     let crowd: Vec<UnixStream> = (0..3 * MANY).map(|_| connect(&program, b"{\"command\":\"status\"}\n")).collect();
     let status = program.run(&["status", "--json"]).assert_success();
     assert!(status.stdout.contains("an-account-with-a-long-name-1999"));
@@ -83,7 +83,7 @@ fn the_sockets_group_is_let_in_by_any_of_a_users_groups_and_nobody_else_is() {
     }
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&account(&server));
-    let _service = started(&program);
+    let _service = program.start_service(LIMIT);
     for folder in [program.home(), &program.path("run")] {
         set_mode(folder, 0o755);
     }

@@ -78,7 +78,7 @@ fn what_another_user_answers_is_not_believed() {
         program.run(&["fetch"]).assert_success();
         assert_eq!(count_messages(&program.path("home")), seed as usize);
         // The service does without the place that was taken, and is found.
-        let mut service = started(&program);
+        let mut service = program.start_service(LIMIT);
         program.run(&["status"]).assert_success();
         service.sigterm();
         service.wait(LIMIT).assert_success();

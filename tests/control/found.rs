@@ -11,7 +11,7 @@ fn long_folder(program: &Postrider) -> std::path::PathBuf {
 fn a_socket_that_is_taken_away_comes_back() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&account(&server));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     let socket = program.path("run/control.sock");
     let answers = |program: &Postrider| wait_until("status", LIMIT, || program.run(&["status"]).code == Some(0));
     std::fs::remove_file(&socket).expect("removed");
@@ -32,11 +32,11 @@ fn a_socket_that_is_taken_away_comes_back() {
 fn the_socket_of_a_service_that_was_killed_is_replaced() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&account(&server));
-    started(&program).kill();
+    program.start_service(LIMIT).kill();
     assert!(program.path("run/control.sock").exists());
     program.run(&["status"]).assert_code(69);
     program.run(&["fetch"]).assert_success();
-    let service = started(&program);
+    let service = program.start_service(LIMIT);
     program.run(&["status"]).assert_success();
     assert!(!service.stderr().contains("no control socket"), "{}", service.stderr());
 }
@@ -46,7 +46,7 @@ fn a_session_without_a_runtime_directory_finds_the_service_of_one_that_has_it() 
     let server = MailboxServer::start(Message::several(1, Mix::Tiny));
     let mut program = Postrider::new();
     of_the_session(&program, &account(&server));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the first poll", LIMIT, |service| service.stderr().contains("polled: 1 delivered"));
     assert!(program.path("run/postrider/control.sock").exists());
     for other in ["", "/nonexistent/1000"] {
@@ -68,7 +68,7 @@ fn the_end_of_a_session_takes_the_runtime_directory_and_not_the_service() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::new();
     of_the_session(&program, &account(&server));
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     std::fs::remove_dir_all(program.path("run")).expect("removed");
     wait_until("status without it", LIMIT, || program.run(&["status"]).code == Some(0));
     assert_eq!(service.stderr().matches("no control socket at").count(), 1, "{}", service.stderr());
@@ -87,7 +87,7 @@ fn a_path_may_be_longer_than_an_address() {
     of_the_session(&program, &text);
     program.run(&["fetch"]).assert_success();
     assert_eq!(count_messages(&program.path("home")), 1);
-    let service = started(&program);
+    let service = program.start_service(LIMIT);
     assert!(long_folder(&program).join("control.sock").exists(), "{}", service.stderr());
     program.run(&["status"]).assert_success();
     program.run(&["fetch"]).assert_success();
@@ -101,7 +101,7 @@ fn a_runtime_directory_that_cannot_be_made_keeps_nobody_from_anything() {
     for folder in ["file/run", "no/such/folder", "file"] {
         of_the_session(&program, &format!("runtime-dir = \"{folder}\"\n{}", account(&server)));
         program.run(&["fetch"]).assert_success();
-        let mut service = started(&program);
+        let mut service = program.start_service(LIMIT);
         program.run(&["status"]).assert_success();
         program.run(&["fetch"]).assert_success();
         assert_eq!(service.stderr().matches("no control socket at").count(), 1, "{}", service.stderr());
@@ -115,12 +115,12 @@ fn two_services_with_one_runtime_directory_are_told_apart() {
     let (first, second) = (MailboxServer::start(Vec::new()), MailboxServer::start(Vec::new()));
     let (one, two) = (Postrider::with_config(&account(&first)), Postrider::new());
     of_the_session(&two, &format!("runtime-dir = \"{}\"\n{}", one.path("run").display(), account(&second)));
-    let _first = started(&one);
+    let _first = one.start_service(LIMIT);
     // Before it runs, the other's service is not taken for its own.
     let absent = two.run(&["status"]).assert_code(69);
     assert!(absent.stderr.contains("uses another state directory"), "{}", absent.stderr);
     two.run(&["fetch"]).assert_success();
-    let mut other = started(&two);
+    let mut other = two.start_service(LIMIT);
     assert!(other.stderr().contains("another process answers there"), "{}", other.stderr());
     for program in [&one, &two] {
         let status = program.run(&["status", "--json"]).assert_success();
@@ -137,7 +137,7 @@ fn two_services_with_one_runtime_directory_are_told_apart() {
 fn a_state_directory_by_another_name_is_the_same() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&account(&server));
-    let _service = started(&program);
+    let _service = program.start_service(LIMIT);
     std::os::unix::fs::symlink(program.state_dir(), program.path("link")).expect("a link");
     let run = program.path("run");
     let text = format!("state-dir = \"link\"\nruntime-dir = \"{}\"\n{}", run.display(), account(&server));

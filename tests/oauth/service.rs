@@ -3,12 +3,6 @@
 
 use super::*;
 
-fn started(program: &Postrider) -> Running {
-    let mut service = program.spawn(&["run"]);
-    service.wait_until("the service to run", LIMIT, |service| service.stderr().contains("postrider is running"));
-    service
-}
-
 /// What `status` says of the account.
 fn status(program: &Postrider) -> serde_json::Value {
     let text = program.run(&["status", "--json"]).stdout;
@@ -29,7 +23,7 @@ fn a_withdrawn_permission_latches_the_account_until_somebody_signs_in() {
     let mailbox = mailbox_for(&[ACCESS]);
     let program = program(&provider, mailbox.port());
     sign_in(&program);
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the refusal", LIMIT, |_| status(&program)["state"] == "login-refused");
     let shown = program.run(&["status"]);
     assert!(shown.stdout.contains("invalid_grant"), "{}", shown.text());
@@ -39,7 +33,7 @@ fn a_withdrawn_permission_latches_the_account_until_somebody_signs_in() {
     program.run(&["poll"]);
     service.sigterm();
     assert_no_secret(&service.wait(LIMIT).assert_success());
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     assert_eq!(status(&program)["state"], "login-refused");
     assert_eq!(provider.grants("refresh_token").len(), 1);
     // Somebody signs in: the service notices by itself.
@@ -60,7 +54,7 @@ fn a_withdrawn_permission_latches_the_account_until_somebody_signs_in() {
 fn a_service_waits_for_the_first_sign_in() {
     let (provider, mailbox) = (rotating(3600), mailbox_for(&[&format!("{ACCESS}-1")]));
     let program = program(&provider, mailbox.port());
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the refusal", LIMIT, |_| status(&program)["state"] == "login-refused");
     assert!(offered(&mailbox).is_empty());
     sign_in(&program);
@@ -79,7 +73,7 @@ fn a_provider_with_a_fault_latches_nothing() {
     let mailbox = mailbox_for(&[ACCESS]);
     program.config(&format!("{}{}", account(mailbox.port(), ""), super::provider(provider.port)));
     sign_in(&program);
-    let mut service = started(&program);
+    let mut service = program.start_service(LIMIT);
     service.wait_until("the fault", LIMIT, |_| status(&program)["state"] == "backing-off");
     service.sigterm();
     service.wait(LIMIT).assert_success();

@@ -106,6 +106,13 @@ impl Postrider {
         self.spawn_command(command)
     }
 
+    /// Starts `postrider -c CONFIG run` and waits until it says that it runs.  Panics after `limit`.
+    pub fn start_service(&self, limit: Duration) -> Running {
+        let mut service = self.spawn(&["run"]);
+        service.wait_until("the service to run", limit, |service| service.stderr().contains("postrider is running"));
+        service
+    }
+
     /// The program with its private environment and no arguments yet.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
@@ -160,6 +167,11 @@ impl Running {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How often the service has said that it took a changed configuration.
+    pub fn reloads(&self) -> usize {
+        self.stderr().matches(" reloaded: ").count()
     }
 
     /// Whether it has not ended yet.
