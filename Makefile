@@ -50,7 +50,7 @@ INSTALL = install
 
 all: build
 
-build:
+build: toolchain
 	$(CARGO) build --release --locked
 
 demo: install-demo build
@@ -75,7 +75,7 @@ install-check: toolchain
 	@tests/servers/install check
 
 toolchain:
-	@command -v $(CARGO) >/dev/null || { echo "Rust is not installed: https://rustup.rs says how" >&2; exit 69; }
+	@tests/toolchain $(CARGO)
 
 fmt:
 	$(CARGO) fmt --check
