@@ -6,6 +6,7 @@
 # make hostile every case of the hostile servers: a minute; writes docs/hostile.md
 # make bench   beside other fetchers against Dovecot, most of an hour; writes docs/bench.txt and docs/bench.svg
 # make bench-micro   the parts alone: a minute
+# make check-fresh   `make demo` and the services on fresh machines: clean roots of Debian, as root
 # make deb     a Debian package in target/debian
 #
 # These need a Rust toolchain; the first three install the system packages they need, by apt, when some
@@ -46,7 +47,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/postrider
 INSTALL = install
 
-.PHONY: all build demo check test torture soak hostile fuzz fuzz-merge fmt lint doc sample man-lint bench bench-micro clean install uninstall deb check-deb install-demo install-check toolchain
+.PHONY: all build demo check test torture soak hostile fuzz fuzz-merge fmt lint doc sample man-lint bench bench-micro clean install uninstall deb check-deb check-fresh install-demo install-check toolchain
 
 all: build
 
@@ -171,6 +172,12 @@ deb: build
 check-deb:
 	$(CARGO) build --locked
 	tests/install/deb "$(TARGET)/debug/postrider"
+
+# As somebody has it who starts today; CONTRIBUTING.md tells what else can be tried so.
+check-fresh: toolchain
+	$(CARGO) build --locked
+	CARGO="$(CARGO)" tests/fresh/run demo
+	CARGO="$(CARGO)" BINARY="$(TARGET)/debug/postrider" tests/fresh/run service
 
 # Beside whichever of mpop, fetchmail, getmail and fdm are installed.  CONTRIBUTING.md names the variables
 # that choose; only a run of everything writes into docs.
