@@ -38,6 +38,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod units;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,6 +51,7 @@ pub use files::{files_of, folder_of, fragments_of};
 pub use find::{FindError, find_file};
 pub use keys::{Absent, KEYS, Key, Section};
 pub use problem::{ConfigError, Place, Problem, Weight};
+pub use whereabouts::{Broken, Whereabouts};
 
 /// A whole configuration, valid.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::find::SYSTEM_FILE;
 
 /// Where the system's unit keeps its state (`StateDirectory=`), so that root's commands find it.
-const SYSTEM_STATE: &str = "/var/lib/postrider";
+pub(super) const SYSTEM_STATE: &str = "/var/lib/postrider";
 /// Where it makes its socket (`RuntimeDirectory=`).
 const SYSTEM_RUNTIME: &str = "/run/postrider";
 

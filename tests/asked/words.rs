@@ -1,0 +1,48 @@
+//! What is told of a slip of the hand, and of what was done.
+
+use super::*;
+
+#[test]
+fn a_name_that_is_no_account_is_an_error_and_the_accounts_are_named() {
+    let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+    let program = Postrider::with_config(&account(&server));
+    program.run(&["fetch"]).assert_success();
+    for command in [
+        &["history", "nosuch"][..],
+        &["history", "--json", "nosuch"],
+        &["quarantine", "list", "nosuch"],
+        &["quarantine", "show", "nosuch", "--all"],
+        &["quarantine", "retry", "nosuch", "--all"],
+        &["quarantine", "skip", "nosuch", "--all"],
+    ] {
+        let refused = program.run(command).assert_code(64);
+        assert!(refused.stderr.contains("no account \"nosuch\".  It has: one."), "{}", refused.text());
+        assert_eq!(refused.stdout, "");
+    }
+    let near = program.run(&["history", "onee"]).assert_code(64);
+    assert!(near.stderr.contains("Did you mean \"one\"?"), "{}", near.text());
+    let _service = program.start_service(LIMIT);
+    let refused = program.run(&["poll", "nosuch"]).assert_code(64);
+    assert!(refused.stderr.contains("the service has no account \"nosuch\".  It has: one."), "{}", refused.text());
+}
+
+#[test]
+fn an_account_that_is_not_configured_any_more_keeps_its_history() {
+    let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+    let program = Postrider::with_config(&account(&server));
+    program.run(&["fetch"]).assert_success();
+    let other = mailbox(server.port(), "other", "enabled = false\ndeliver = \"home\"");
+    program.config(&format!("{other}{}", maildir("home")));
+    assert!(program.run(&["history", "one"]).assert_success().stdout.contains("delivered"));
+    let nothing = program.run(&["history", "other"]).assert_success();
+    assert!(nothing.stderr.contains("Nothing of that kind"), "{}", nothing.text());
+}
+
+#[test]
+fn a_reload_says_what_was_done() {
+    let server = MailboxServer::start(Vec::new());
+    let program = Postrider::with_config(&account(&server));
+    let _service = program.start_service(LIMIT);
+    let reload = program.run(&["reload"]).assert_success();
+    assert_eq!(reload.stderr, "The service has read its configuration and works with it.\n");
+}
