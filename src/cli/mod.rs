@@ -344,6 +344,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     drop(std::panic::take_hook());
     match built {
         Ok(runtime) => {
+            runtime.spawn(process::collect_orphans());
             let result = runtime.block_on(work);
             // A resolver or a dead disk must not hold up the end.
             threads::settle(END_LIMIT);
