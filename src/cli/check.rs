@@ -19,6 +19,7 @@ use crate::plan::{Initial, Retention};
 use crate::poll::{self, Account, Credential, DestinationError, PollError};
 use crate::store::Reader;
 use crate::threads;
+use crate::transcript;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -143,11 +144,14 @@ fn period(time: std::time::Duration) -> String {
 
 /// Tries everything side by side; gives the failure that asks for the most attention.
 async fn connect_all(config: &Config) -> Option<Class> {
+    if log::is_asked_for() {
+        log::start_command(tracing::Level::WARN, false, std::io::stderr);
+    }
     let mut tries = JoinSet::new();
     for account in config.accounts.iter().filter(|account| account.enabled) {
         let account = Arc::clone(account);
         tries.spawn(async move {
-            match try_account(&account).await {
+            match transcript::of(account.name.as_str(), try_account(&account)).await {
                 Ok(text) => {
                     output::print(&format!("account {}: {text}", account.name));
                     None

@@ -21,6 +21,7 @@ use crate::message::{Name, UnixTime};
 use crate::poll::{Account, Context, Outcome, PollError, Progress, Report, Summary, unix_now};
 use crate::process;
 use crate::store::{AccountMemory, Change, Store, StoreError};
+use crate::transcript::Transcript;
 
 /// Arguments of `fetch`.
 #[derive(Debug, clap::Args)]
@@ -31,9 +32,9 @@ pub(super) struct Arguments {
     /// Say nothing unless something is wrong
     #[arg(short, long)]
     quiet: bool,
-    /// Say what happens to each message
-    #[arg(short, long, conflicts_with = "quiet")]
-    verbose: bool,
+    /// Say what happens to each message; twice: also what is said to servers, without secrets
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
     /// Write the results as JSON
     #[arg(long)]
     json: bool,
@@ -54,11 +55,23 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     descriptors::raise_limit();
     let bars = Bars::new(!arguments.quiet && !arguments.json);
-    let level = if arguments.verbose { tracing::Level::INFO } else { tracing::Level::WARN };
+    let level = match arguments.verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::TRACE,
+    };
     log::start_command(level, log::wants_colours(bars.is_drawn()), bars.clone());
     let request = Request::Fetch { accounts: arguments.accounts.clone() };
     let results = match client::ask(&Whereabouts::from(config.clone()), &request) {
-        Ok(answers) => fetch_by_service(answers, arguments, &bars),
+        Ok(answers) => {
+            if Transcript::start(None).is_wanted() {
+                output::say(
+                    "note: the service does the polls, and what is said to servers is in its log if `log-level` is \
+                     \"trace\"",
+                );
+            }
+            fetch_by_service(answers, arguments, &bars)
+        }
         Err(Silence::Absent(absence)) => {
             let fetched = super::block_on(fetch_all(&accounts, config, arguments, &bars));
             fetched.map_err(|error| {

@@ -27,6 +27,7 @@ use crate::message::Name;
 use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report, Turns, unix_now};
 use crate::rebuild::{self, Scope};
 use crate::store::StoreError;
+use crate::transcript;
 
 /// Time for a thread that finishes what an earlier process has left.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -109,7 +110,10 @@ pub async fn close(context: &Context) {
 
 /// Polls once; a panic is an error of this poll.
 pub async fn poll_guarded(account: Arc<Account>, context: Context, progress: Arc<Progress>) -> Outcome {
-    let poll = tokio::spawn(async move { poll::poll(&account, &context, &progress).await });
+    let poll = tokio::spawn(async move {
+        let poll = poll::poll(&account, &context, &progress);
+        transcript::of(account.name.as_str(), poll).await
+    });
     match poll.await {
         Ok(outcome) => outcome,
         Err(error) => Outcome { report: Report::default(), error: Some(PollError::Panic(error.to_string())) },
