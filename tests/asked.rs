@@ -9,6 +9,8 @@ mod support;
 mod broken;
 #[path = "asked/record.rs"]
 mod record;
+#[path = "asked/stray.rs"]
+mod stray;
 #[path = "asked/words.rs"]
 mod words;
 

@@ -144,9 +144,6 @@ fn period(time: std::time::Duration) -> String {
 
 /// Tries everything side by side; gives the failure that asks for the most attention.
 async fn connect_all(config: &Config) -> Option<Class> {
-    if log::is_asked_for() {
-        log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    }
     let mut tries = JoinSet::new();
     for account in config.accounts.iter().filter(|account| account.enabled) {
         let account = Arc::clone(account);

@@ -40,10 +40,14 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// The version of the document; fields may be added within a version.
+const SCHEMA: u32 = 1;
+
 /// All results, as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Document<'a> {
+    schema: u32,
     accounts: &'a [Summary],
     exit_code: u8,
 }
@@ -89,7 +93,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     let exit_code = summaries.iter().map(|summary| summary.exit_code).fold(0, super::graver);
     if arguments.json {
-        output::print_json(&Document { accounts: &summaries, exit_code });
+        output::print_json(&Document { schema: SCHEMA, accounts: &summaries, exit_code });
     }
     exit_code
 }

@@ -83,6 +83,15 @@ enum Command {
     Quarantine(quarantine::Arguments),
     /// Check, rebuild or export the record of what was fetched
     State(state::Arguments),
+    /// Show this summary, or that of a command
+    #[command(hide = true)]
+    Help {
+        /// The command
+        command: Vec<String>,
+    },
+    /// Show the version
+    #[command(hide = true)]
+    Version,
     /// Write a completion script for a shell
     #[command(hide = true)]
     Completions {
@@ -104,8 +113,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>)
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    if let Command::Completions { shell } = cli.command {
-        return ExitCode::from(completions(shell));
+    match &cli.command {
+        Command::Completions { shell } => return ExitCode::from(completions(*shell)),
+        Command::Help { command } => return ExitCode::from(help(command)),
+        Command::Version => {
+            return ExitCode::from(written(
+                format!("postrider {}\n", env!("CARGO_PKG_VERSION")).as_bytes(),
+                "the version",
+            ));
+        }
+        _ => {}
     }
     harden();
     let outcome = match Needs::of(&cli.command) {
@@ -183,9 +200,13 @@ fn run(command: Command, config: Config) -> u8 {
         Command::State(arguments) => state::run(&arguments, &config),
         Command::Quarantine(arguments) => quarantine::run_with(&arguments, &config),
         // These need none, see `Needs`.
-        Command::Status(_) | Command::Poll(_) | Command::Reload | Command::History(_) | Command::Completions { .. } => {
-            0
-        }
+        Command::Status(_)
+        | Command::Poll(_)
+        | Command::Reload
+        | Command::History(_)
+        | Command::Help { .. }
+        | Command::Version
+        | Command::Completions { .. } => 0,
     }
 }
 
@@ -226,15 +247,37 @@ fn graver(one: u8, other: u8) -> u8 {
 /// Writes a shell's completions.  They are made in memory first, because clap_complete panics when
 /// it cannot write.
 fn completions(shell: clap_complete::Shell) -> u8 {
-    use std::io::Write as _;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut script);
+    written(&script, "the completions")
+}
+
+/// What `-h` shows, of the program or of a command.
+fn help(command: &[String]) -> u8 {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut found = &mut cli;
+    for name in command {
+        match found.find_subcommand_mut(name) {
+            Some(below) => found = below,
+            None => {
+                output::say(&format!("postrider: there is no command {name:?}.  `postrider -h` lists them."));
+                return USAGE;
+            }
+        }
+    }
+    written(found.render_help().to_string().as_bytes(), "the summary")
+}
+
+/// Writes to standard output; gives the exit code.
+fn written(octets: &[u8], what: &str) -> u8 {
+    use std::io::Write as _;
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(&script).and_then(|()| stdout.flush()) {
+    match stdout.write_all(octets).and_then(|()| stdout.flush()) {
         Ok(()) => 0,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            output::say(&format!("postrider: the completions cannot be written: {error}"));
+            output::say(&format!("postrider: {what} cannot be written: {error}"));
             IO_ERROR
         }
     }

@@ -34,6 +34,7 @@ mod problems;
 mod reader;
 mod route;
 mod source;
+mod stray;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,7 @@ pub use files::{files_of, folder_of, fragments_of};
 pub use find::{FindError, find_file};
 pub use keys::{Absent, KEYS, Key, Section};
 pub use problem::{ConfigError, Place, Problem, Weight};
+pub use stray::{Stray, stray_state};
 pub use whereabouts::{Broken, Whereabouts};
 
 /// A whole configuration, valid.

@@ -98,11 +98,6 @@ fn filter(level: Level) -> EnvFilter {
     })
 }
 
-/// Whether the environment asks for a log.
-pub fn is_asked_for() -> bool {
-    std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty())
-}
-
 /// Whether colours are wanted on a stream that is a terminal or not.
 pub fn wants_colours(is_terminal: bool) -> bool {
     is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

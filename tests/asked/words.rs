@@ -46,3 +46,35 @@ fn a_reload_says_what_was_done() {
     let reload = program.run(&["reload"]).assert_success();
     assert_eq!(reload.stderr, "The service has read its configuration and works with it.\n");
 }
+
+#[test]
+fn help_and_version_are_understood_as_words_too() {
+    let program = Postrider::new();
+    let help = program.run(&["help"]).assert_success();
+    assert_eq!(help.stdout, program.run(&["-h"]).assert_success().stdout);
+    let of_a_command = program.run(&["help", "quarantine", "retry"]).assert_success();
+    assert!(of_a_command.stdout.contains("postrider quarantine retry"), "{}", of_a_command.text());
+    assert_eq!(program.run(&["version"]).assert_success().stdout, program.run(&["-V"]).assert_success().stdout);
+    let unknown = program.run(&["help", "nosuch"]).assert_code(64);
+    assert!(unknown.stderr.contains("no command \"nosuch\""), "{}", unknown.text());
+}
+
+#[test]
+fn times_are_those_of_this_machine_wherever_they_are_shown() {
+    let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+    let mut program = Postrider::new();
+    let account = mailbox(server.port(), "one", "deliver = \"home\"\nretention = \"14d\"");
+    program.config(&format!("{account}{}", maildir("home")));
+    program.run(&["fetch"]).assert_success();
+    let until = |program: &Postrider| {
+        let list = program.run(&["list", "one"]).assert_success().stdout;
+        let until =
+            list.split("kept until ").nth(1).and_then(|rest| rest.lines().next()).expect("a time").trim().to_owned();
+        jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", until).expect("a time as everywhere")
+    };
+    program.env("TZ", "UTC0");
+    let utc = until(&program);
+    program.env("TZ", "EAST-5");
+    let east = until(&program);
+    assert_eq!(utc.saturating_add(jiff::Span::new().hours(5)), east);
+}
