@@ -134,9 +134,9 @@ fn refuse_readable_by_others(problems: &mut Problems<'_>, file: usize, access: A
         let path = problems.path(file);
         let mut message =
             format!("the file holds a password, but is open to others (mode {:04o}): chmod 600 {path}", mode & 0o7777);
-        if owner == 0 {
+        if owner == 0 && path.starts_with("/etc/") {
             // With 600 the system's service could not read it.
-            let _ = write!(message, ", or for the service: chgrp postrider {path}; chmod 640 {path}");
+            let _ = write!(message, ", or for the system's service: chgrp postrider {path}; chmod 640 {path}");
         }
         problems.error(&at, message);
     }

@@ -4,8 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
+/// Breaks the configuration of a program.
+type Break = fn(&Postrider);
+
 /// Each way to break a configuration, and a word of what is wrong with it.
-const WAYS: [(fn(&Postrider), &str); 8] = [
+const WAYS: [(Break, &str); 8] = [
     (misspell, "`intervall`"),
     (cut, "config.toml"),
     (|program| in_folder(program, b"intervall = 3\n"), "more.toml"),
