@@ -61,7 +61,7 @@
 //! | layer | modules | what they are |
 //! |---|---|---|
 //! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
-//! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
+//! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`transcript`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `process`, [`attempt`], [`spool`], [`store`], [`threads`], [`descriptors`], [`deliver`] | one kind of I/O each |
 //! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
 //! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`], [`privilege`] | what the service is made of |
@@ -162,3 +162,4 @@ pub mod store;
 pub mod text;
 pub mod threads;
 pub mod trace;
+pub mod transcript;

@@ -2,7 +2,8 @@
 //!
 //! Each has a process group of its own.  When it is not waited for any more, because it is late, its
 //! poll is over or the program ends, the whole group is killed: a script's children hold its output,
-//! and one more of them would stay with every poll.
+//! and one more of them would stay with every poll.  What a command was allowed to leave behind is
+//! inherited by whoever is process 1, which may be this one.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,9 +13,13 @@ use std::pin::pin;
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid as wait_for};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, child_subreaper, getpid, kill_process_group, waitid};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
 /// The groups that are not known to have ended, by their numbers.
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -136,6 +141,55 @@ pub(crate) fn end_all() {
     for group in std::mem::take(&mut *groups()).into_iter().filter_map(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
     }
+}
+
+/// How long a dead child of ours may wait for its collector before it is looked for again.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Collects, for as long as this process runs, the dead that nobody else does: as process 1 of a container, or as
+/// a subreaper (prctl(2)), it inherits what the commands of others and of its own leave behind.
+pub(crate) async fn collect_orphans() {
+    if !inherits() {
+        return;
+    }
+    // Without the signal there is nothing to wait for.
+    let Ok(mut deaths) = signal(SignalKind::child()) else { return };
+    loop {
+        match collect() {
+            // The runtime collects it and wants to know how it ended; those behind it have time.
+            Next::Ours => sleep(LOOK).await,
+            Next::Nobody => {
+                if deaths.recv().await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What is there to be collected besides orphans.
+enum Next {
+    Ours,
+    Nobody,
+}
+
+fn collect() -> Next {
+    // Held meanwhile: one that is just being started is not on the list yet.
+    let groups = groups();
+    let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Some(dead) = wait_for(Id::All, options).ok().and_then(|status| status.pid()) {
+        if groups.contains(&dead.as_raw()) {
+            return Next::Ours;
+        }
+        if wait_for(Id::Pid(dead), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG).is_err() {
+            break;
+        }
+    }
+    Next::Nobody
+}
+
+fn inherits() -> bool {
+    getpid().is_init() || child_subreaper().is_ok_and(|subreaper| subreaper.is_some())
 }
 
 fn groups() -> MutexGuard<'static, BTreeSet<i32>> {

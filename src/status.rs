@@ -70,20 +70,28 @@ pub struct Status {
     pub schema: u32,
     /// The program's version.
     pub version: String,
+    /// Whether a service runs; if not, this is what is on record.
+    #[serde(default = "yes")]
+    pub running: bool,
     /// Its process.
-    pub pid: u32,
+    pub pid: Option<u32>,
     /// When it began.
-    pub since: UnixTime,
+    pub since: Option<UnixTime>,
     /// The configuration file.
     pub config_file: String,
     /// Where the state is.
     pub state_dir: String,
     /// When the running configuration was read.
-    pub config_loaded: UnixTime,
+    pub config_loaded: Option<UnixTime>,
     /// Why a newer configuration is not used; `null`: the file is as it runs.
     pub config_error: Option<String>,
     /// The accounts by name.
     pub accounts: Vec<AccountStatus>,
+}
+
+/// A service of a version that does not say so runs.
+fn yes() -> bool {
+    true
 }
 
 impl Status {
@@ -93,7 +101,8 @@ impl Status {
         let failed = accounts.filter(|account| account.error.is_some());
         let classes = failed.filter_map(|account| Class::of_exit_code(account.exit_code));
         let config = self.config_error.as_ref().map(|_| Class::Configuration);
-        classes.chain(config).max().map_or(0, Class::exit_code)
+        let absence = (!self.running).then_some(Class::Unreachable);
+        classes.chain(config).chain(absence).max().map_or(0, Class::exit_code)
     }
 }
 
@@ -157,7 +166,7 @@ mod tests {
     fn board() -> (Board, Name) {
         let name = Name::new("a").expect("a name");
         let accounts = [(name.clone(), AccountStatus { account: "a".into(), ..AccountStatus::default() })].into();
-        (Board { accounts, ..Board::default() }, name)
+        (Board { accounts, service: Status { running: true, ..Status::default() }, ..Board::default() }, name)
     }
 
     #[test]
@@ -183,5 +192,7 @@ mod tests {
         board.service.config_error = None;
         board.ended(&name, &Summary::default(), 20, 1);
         assert_eq!((board.status().exit_code(), board.accounts[&name].failures), (0, 0));
+        board.service.running = false;
+        assert_eq!(board.status().exit_code(), 69);
     }
 }

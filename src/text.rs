@@ -37,7 +37,13 @@ pub fn shown(bytes: &[u8]) -> String {
     escape(bytes.trim_ascii(), SHOWN_LIMIT)
 }
 
-/// The same for a text of several lines, which stay apart.
+/// A time, in seconds since 1970, in the zone of this machine.
+pub fn local_time(at: i64) -> String {
+    let stamp = jiff::Timestamp::from_second(at).unwrap_or_default();
+    stamp.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// [`escape`] for a text of several lines, which stay apart.
 pub fn lines(text: &str) -> String {
     text.split('\n').map(|line| escape(line.as_bytes(), usize::MAX)).collect::<Vec<_>>().join("\n")
 }

@@ -63,6 +63,8 @@ fn offered(program: &Postrider, command: &[&str], found: &mut BTreeSet<String>) 
     for line in part("Options:") {
         let words = line.trim_start().split([' ', ',']).take_while(|word| word.is_empty() || word.starts_with('-'));
         for flag in words.filter(|word| !word.is_empty()) {
+            // Of an option that may be given twice.
+            let flag = flag.trim_end_matches("...");
             let everywhere = ["-c", "--config", "-h", "--help", "-V", "--version"].contains(&flag);
             found.insert(if everywhere { flag.to_owned() } else { format!("{} {flag}", command.join(" ")) });
         }
@@ -180,9 +182,70 @@ fn every_key_is_in_the_manual_with_its_default_and_the_reverse() {
 #[test]
 fn every_mechanism_is_in_the_manual_and_the_reverse() {
     let items = section(FILE, "ACCOUNTS").skip_while(|line| *line != ".Ss Mechanisms");
-    let items = items.filter_map(|line| line.strip_prefix(".It Ql "));
-    let manual = items.flat_map(|item| item.split(" , Ql ")).map(str::to_owned).collect();
+    let manual = items.filter_map(|line| line.strip_prefix(".It Ql ")).map(str::to_owned).collect();
     assert_same("mechanisms", &Mechanism::ALL.map(|one| one.name().to_owned()).into(), &manual);
+}
+
+/// The pages as a reader sees them, by each formatter that is here.
+fn rendered() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (formatter, arguments) in [("mandoc", &["-T", "utf8"][..]), ("groff", &["-mdoc", "-Tutf8", "-P", "-cbou"])] {
+        for page in ["postrider.1", "postrider.toml.5", "postrider.8"] {
+            let made = std::process::Command::new(formatter).args(arguments).arg(format!("man/{page}")).output();
+            let Ok(made) = made else { continue };
+            // Bold and underlined letters are letters with a backspace between.
+            let text = String::from_utf8_lossy(&made.stdout).into_owned();
+            let mut plain = String::new();
+            for letter in text.chars() {
+                if letter == '\u{8}' {
+                    plain.pop();
+                } else {
+                    plain.push(letter);
+                }
+            }
+            all.push((format!("{page} by {formatter}"), plain.split_whitespace().collect::<Vec<_>>().join(" ")));
+        }
+    }
+    all
+}
+
+#[test]
+fn quotation_marks_are_neither_lost_nor_nested() {
+    // A quotation mark of the source that is an argument's is not shown.
+    for (name, page) in [("1", PROGRAM), ("5", FILE), ("8", include_str!("../man/postrider.8"))] {
+        for line in page.lines().filter(|line| line.starts_with('.') && !line.starts_with(".\\\"")) {
+            assert!(!line.contains('"'), "{name}: {line}");
+            let words: Vec<&str> = line.split(' ').collect();
+            let is_called = |word: &&&str| ["In", "At", "Bx", "Ux", "Ex", "Rv", "St", "An", "Tn"].contains(*word);
+            assert_eq!(words.iter().skip(1).find(is_called), None, "{name}: a word that is a macro: {line}");
+        }
+    }
+    for (name, text) in rendered() {
+        for (open, close) in [('\u{2018}', '\u{2019}'), ('\u{201c}', '\u{201d}')] {
+            for quoted in text.split(open).skip(1) {
+                // An apostrophe is the same sign as a closing mark.
+                let inside = quoted.split(close).next().unwrap_or_default();
+                assert!(quoted.contains(close) && inside.len() < 120, "{name}: {open}{inside}");
+            }
+        }
+        assert!(!text.contains("\u{2019}\u{2019}"), "{name}: nested quotation marks");
+        for wanted in ["host = \"pop.gmail.com\"", "oauth = \"microsoft\"", "\u{201c}In production\u{201d}"] {
+            assert!(!name.starts_with("postrider.1 ") || text.contains(wanted), "{name}: {wanted}");
+        }
+    }
+}
+
+#[test]
+fn the_json_of_every_command_is_in_the_manual() {
+    let summary = serde_json::to_value(postrider::poll::Summary::default()).expect("JSON");
+    let status = serde_json::to_value(postrider::status::Status::default()).expect("JSON");
+    let account = serde_json::to_value(postrider::status::AccountStatus::default()).expect("JSON");
+    for value in [summary, status, account] {
+        for key in value.as_object().expect("an object").keys() {
+            let is_told = |line: &str| line.split([' ', ',']).any(|word| word == key);
+            assert!(section(PROGRAM, "COMMANDS").any(is_told), "{key} is not in the manual");
+        }
+    }
 }
 
 /// The literal blocks of a page that are whole configurations.

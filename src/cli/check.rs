@@ -19,6 +19,7 @@ use crate::plan::{Initial, Retention};
 use crate::poll::{self, Account, Credential, DestinationError, PollError};
 use crate::store::Reader;
 use crate::threads;
+use crate::transcript;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -147,7 +148,7 @@ async fn connect_all(config: &Config) -> Option<Class> {
     for account in config.accounts.iter().filter(|account| account.enabled) {
         let account = Arc::clone(account);
         tries.spawn(async move {
-            match try_account(&account).await {
+            match transcript::of(account.name.as_str(), try_account(&account)).await {
                 Ok(text) => {
                     output::print(&format!("account {}: {text}", account.name));
                     None

@@ -15,9 +15,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::output;
-use crate::config::Config;
+use crate::config::Whereabouts;
 use crate::control::{Reply, Request, connect, socket_path, state_folder};
 use crate::failure::Class;
+use crate::status::Status;
 use crate::store;
 use crate::text;
 
@@ -34,6 +35,8 @@ const ANSWER_LIMIT: u64 = 64 << 20;
 /// A connection with a request under way.
 pub(super) struct Answers {
     lines: BufReader<UnixStream>,
+    /// The user that answers.
+    peer: u32,
     /// The texts of several lines in an answer to this request.
     paragraphs: &'static [&'static str],
 }
@@ -69,22 +72,23 @@ enum Miss {
 ///
 /// # Errors
 /// There is none, or it does not want to.
-pub(super) fn ask(config: &Config, request: &Request) -> Result<Answers, Silence> {
-    let owners = owners(&config.state_dir);
+pub(super) fn ask(places: &Whereabouts, request: &Request) -> Result<Answers, Silence> {
+    let (state_dir, runtime_dir) = (&places.state_dir, &places.runtime_dir);
+    let owners = owners(state_dir);
     let mut believed = owners.clone();
     believed.extend([0, rustix::process::geteuid().as_raw()]);
     // A member of the socket's group may not even see whose state it is.
-    if std::fs::metadata(&config.state_dir).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
-        believed.extend(keeper(&config.runtime_dir));
+    if std::fs::metadata(state_dir).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        believed.extend(keeper(runtime_dir));
     }
-    let socket = socket_path(&config.runtime_dir);
+    let socket = socket_path(runtime_dir);
     // A link in somebody's state directory leads root to sockets of the same somebody and no other.
-    let mut places = vec![(socket_path(&state_folder(&config.state_dir)), &owners), (socket.clone(), &believed)];
-    places.dedup_by(|second, first| second.0 == first.0);
+    let mut sockets = vec![(socket_path(&state_folder(state_dir)), &owners), (socket.clone(), &believed)];
+    sockets.dedup_by(|second, first| second.0 == first.0);
     let mut found = Vec::new();
-    for (path, owners) in places {
-        match probe(config, &path, owners)? {
-            Ok(()) => {
+    for (path, owners) in sockets {
+        match probe(places, &path, owners)? {
+            Ok(_) => {
                 let opened = open(&path, owners, request);
                 return opened.map_err(|_| Silence::Broken("it closed the connection".into()));
             }
@@ -94,8 +98,27 @@ pub(super) fn ask(config: &Config, request: &Request) -> Result<Answers, Silence
             Err(Miss::Denied(what) | Miss::Found(what)) => found.push(what),
         }
     }
-    let holder = store::holder(&config.state_dir);
-    Err(Silence::Absent(Absence { state_dir: config.state_dir.clone(), socket, found, holder }))
+    Err(Silence::Absent(Absence { state_dir: state_dir.clone(), socket, found, holder: store::holder(state_dir) }))
+}
+
+/// What the service is doing, and as which user it does it.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn status(places: &Whereabouts) -> Result<(Status, u32), Silence> {
+    let mut answers = ask(places, &Request::Status)?;
+    match answers.reply()? {
+        Reply::Status(status) => Ok((*status, answers.peer)),
+        _ => Err(Silence::Broken("it sent a reply that does not match the request".into())),
+    }
+}
+
+/// The state directory: of a configuration that is broken, the one that its running service has.
+pub(super) fn state_dir(places: &Whereabouts) -> PathBuf {
+    match places.broken().map(|_| status(places)) {
+        Some(Ok((status, _))) if Path::new(&status.state_dir).is_absolute() => status.state_dir.into(),
+        _ => places.state_dir.clone(),
+    }
 }
 
 /// Whose socket is that of the service: whoever owns the state and what is locked in it.
@@ -111,22 +134,26 @@ fn keeper(folder: &Path) -> Option<u32> {
 }
 
 /// Whether the service of this state directory answers at a path.
-fn probe(config: &Config, path: &Path, owners: &BTreeSet<u32>) -> Result<Result<(), Miss>, Silence> {
+fn probe(places: &Whereabouts, path: &Path, owners: &BTreeSet<u32>) -> Result<Result<(), Miss>, Silence> {
     let mut answers = match open(path, owners, &Request::Status) {
         Ok(answers) => answers,
         Err(miss) => return Ok(Err(miss)),
     };
-    match answers.next() {
-        Ok(Some(Reply::Status(status))) if is_same(&status.state_dir, &config.state_dir) => Ok(Ok(())),
-        Ok(Some(Reply::Status(status))) => {
-            let whose = format!("the service at {} uses another state directory, {}", path.display(), status.state_dir);
+    match answers.reply()? {
+        Reply::Status(status) if is_wanted(&status, places) => Ok(Ok(())),
+        Reply::Status(status) => {
+            let (socket, ours) = (path.display(), places.state_dir.display());
+            let whose = format!("the service at {socket} keeps its state in {}, not in {ours}", status.state_dir);
             Ok(Err(Miss::Found(whose)))
         }
-        Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
-        Ok(Some(_)) => Err(Silence::Broken("it sent a reply that does not match the request".into())),
-        Ok(None) => Err(Silence::Broken("it closed the connection".into())),
-        Err(error) => Err(Silence::Broken(error.to_string())),
+        _ => Err(Silence::Broken("it sent a reply that does not match the request".into())),
     }
+}
+
+/// Whether a service is that of the configuration.  One that is broken may not tell its state directory any more.
+fn is_wanted(status: &Status, places: &Whereabouts) -> bool {
+    is_same(&status.state_dir, &places.state_dir)
+        || (places.broken().is_some() && is_same(&status.config_file, &places.file))
 }
 
 /// Whether a path of the service is that of the configuration, perhaps by a link.
@@ -171,7 +198,7 @@ fn open(path: &Path, owners: &BTreeSet<u32>, request: &Request) -> Result<Answer
     match send() {
         // It may have answered before it has read everything.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(found(error)),
-        _ => Ok(Answers { lines: BufReader::new(stream), paragraphs: paragraphs(request) }),
+        _ => Ok(Answers { lines: BufReader::new(stream), peer, paragraphs: paragraphs(request) }),
     }
 }
 
@@ -194,6 +221,16 @@ fn paragraphs(request: &Request) -> &'static [&'static str] {
 }
 
 impl Answers {
+    /// An answer that is not a refusal.
+    fn reply(&mut self) -> Result<Reply, Silence> {
+        match self.next() {
+            Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => Err(Silence::Broken("it closed the connection".into())),
+            Err(error) => Err(Silence::Broken(error.to_string())),
+        }
+    }
+
     /// The next answer; `None` at the end.  One that is too long is cut, and cannot be read then.
     pub(super) fn next(&mut self) -> io::Result<Option<Reply>> {
         let mut line = Vec::new();
@@ -264,15 +301,9 @@ impl fmt::Display for Absence {
 /// A request that is answered by one line.
 ///
 /// # Errors
-/// It is complained about, and the exit code given.
-pub(super) fn one(config: &Config, request: &Request) -> Result<Reply, u8> {
-    let reply = ask(config, request).and_then(|mut answers| match answers.next() {
-        Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
-        Ok(Some(reply)) => Ok(reply),
-        Ok(None) => Err(Silence::Broken("it closed the connection".into())),
-        Err(error) => Err(Silence::Broken(error.to_string())),
-    });
-    reply.map_err(|silence| complain(&silence))
+/// As [`ask`].
+pub(super) fn one(places: &Whereabouts, request: &Request) -> Result<Reply, Silence> {
+    ask(places, request)?.reply()
 }
 
 /// Complains; gives the exit code.

@@ -15,6 +15,7 @@ use crate::log;
 use crate::message::{MessageKey, Name};
 use crate::poll::{self, Exported};
 use crate::store::Reader;
+use crate::transcript;
 
 pub(super) fn run(choice: &Choice, folder: Option<&Path>, config: &Config) -> u8 {
     let accounts = match super::choose(config, &[choice.account.to_string()]) {
@@ -39,7 +40,8 @@ pub(super) fn run(choice: &Choice, folder: Option<&Path>, config: &Config) -> u8
     }
     log::start_command(tracing::Level::WARN, false, io::stderr);
     let mut files = Files { account: &choice.account, folder, open: None };
-    match super::block_on_until_signal(poll::export(account, &wanted, &mut files)) {
+    let export = transcript::of(account.name.as_str(), poll::export(account, &wanted, &mut files));
+    match super::block_on_until_signal(export) {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(exported) if exported.len() < wanted.len() => {
             let missing = wanted.difference(&exported).map(MessageKey::to_string).collect::<Vec<_>>().join(", ");

@@ -1,6 +1,6 @@
 //! `postrider fetch`: polls once, now; through the service, if it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,16 +11,17 @@ use tokio_util::sync::CancellationToken;
 use super::client::{self, Answers, Silence};
 use super::output::{self, count, paragraph, size};
 use super::progress::{Bar, Bars};
-use crate::config::Config;
+use crate::config::{Config, Whereabouts};
 use crate::control::{Reply, Request};
 use crate::daemon::{self, Signals};
 use crate::descriptors;
 use crate::failure::Class;
 use crate::log;
-use crate::message::Name;
-use crate::poll::{Account, Context, Outcome, Progress, Report, Summary};
+use crate::message::{Name, UnixTime};
+use crate::poll::{Account, Context, Outcome, PollError, Progress, Report, Summary, unix_now};
 use crate::process;
-use crate::store::StoreError;
+use crate::store::{AccountMemory, Change, Store, StoreError};
+use crate::transcript::Transcript;
 
 /// Arguments of `fetch`.
 #[derive(Debug, clap::Args)]
@@ -31,18 +32,22 @@ pub(super) struct Arguments {
     /// Say nothing unless something is wrong
     #[arg(short, long)]
     quiet: bool,
-    /// Say what happens to each message
-    #[arg(short, long, conflicts_with = "quiet")]
-    verbose: bool,
+    /// Say what happens to each message; twice: also what is said to servers, without secrets
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
     /// Write the results as JSON
     #[arg(long)]
     json: bool,
 }
 
+/// The version of the document; fields may be added within a version.
+const SCHEMA: u32 = 1;
+
 /// All results, as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Document<'a> {
+    schema: u32,
     accounts: &'a [Summary],
     exit_code: u8,
 }
@@ -54,11 +59,23 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     descriptors::raise_limit();
     let bars = Bars::new(!arguments.quiet && !arguments.json);
-    let level = if arguments.verbose { tracing::Level::INFO } else { tracing::Level::WARN };
+    let level = match arguments.verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::TRACE,
+    };
     log::start_command(level, log::wants_colours(bars.is_drawn()), bars.clone());
     let request = Request::Fetch { accounts: arguments.accounts.clone() };
-    let results = match client::ask(config, &request) {
-        Ok(answers) => fetch_by_service(answers, arguments, &bars),
+    let results = match client::ask(&Whereabouts::from(config.clone()), &request) {
+        Ok(answers) => {
+            if Transcript::start(None).is_wanted() {
+                output::say(
+                    "note: the service does the polls, and what is said to servers is in its log if `log-level` is \
+                     \"trace\"",
+                );
+            }
+            fetch_by_service(answers, arguments, &bars)
+        }
         Err(Silence::Absent(absence)) => {
             let fetched = super::block_on(fetch_all(&accounts, config, arguments, &bars));
             fetched.map_err(|error| {
@@ -74,27 +91,11 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         Ok(summaries) => summaries,
         Err(code) => return code,
     };
-    let exit_code = summaries.iter().map(|summary| Rank(summary.exit_code)).max().map_or(0, |rank| rank.0);
+    let exit_code = summaries.iter().map(|summary| summary.exit_code).fold(0, super::graver);
     if arguments.json {
-        output::print_json(&Document { accounts: &summaries, exit_code });
+        output::print_json(&Document { schema: SCHEMA, accounts: &summaries, exit_code });
     }
     exit_code
-}
-
-/// Orders exit codes by how much attention they ask for.
-#[derive(PartialEq, Eq)]
-struct Rank(u8);
-
-impl Ord for Rank {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        Class::of_exit_code(self.0).cmp(&Class::of_exit_code(other.0))
-    }
-}
-
-impl PartialOrd for Rank {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 async fn fetch_all(
@@ -113,17 +114,51 @@ async fn fetch_all(
     }
     let stopping = tokio::spawn(stop_on_signal(cancel, bars.clone()));
     let mut ended: Vec<(usize, Summary)> = Vec::new();
+    let mut ended_by_themselves = HashSet::new();
     while let Some(poll) = polls.join_next().await {
         let Ok((index, outcome)) = poll else { continue };
         let summary = Summary::of(&accounts[index].name, &outcome);
         tell(&summary, arguments, bars);
+        if !matches!(outcome.error, Some(PollError::Stopped)) {
+            ended_by_themselves.insert(index);
+        }
         ended.push((index, summary));
     }
     stopping.abort();
+    let results = ended.iter().filter(|(index, _)| ended_by_themselves.contains(index));
+    remember(&context.store, results.map(|(index, summary)| (&accounts[*index].name, summary))).await;
     daemon::close(&context).await;
     daemon::leave(&context).await;
     ended.sort_by_key(|(index, _)| *index);
     Ok(ended.into_iter().map(|(_, summary)| summary).collect())
+}
+
+/// Writes the results down, for `status`; in one transaction.  How long the service waits is the service's to say.
+async fn remember(store: &Store, results: impl Iterator<Item = (&Name, &Summary)>) {
+    let now = unix_now();
+    let before = store.remembered(now).await.unwrap_or_default();
+    let mut before: HashMap<Name, AccountMemory> = before.into_iter().collect();
+    let changes = results.map(|(account, summary)| {
+        let memory = after(before.remove(account).unwrap_or_default(), summary, now);
+        Change::Remember { account: account.clone(), memory }
+    });
+    if let Err(error) = store.apply(changes.collect(), now).await {
+        tracing::warn!("the results are not on record: {error}");
+    }
+}
+
+/// What is remembered after a poll of which the service knows nothing.
+fn after(before: AccountMemory, summary: &Summary, now: UnixTime) -> AccountMemory {
+    let Summary { error, advice, exit_code, .. } = summary.clone();
+    match error {
+        Some(_) => AccountMemory { error, advice, exit_code, ..before },
+        None => {
+            let was_failing = before.failures + before.refusals > 0;
+            // What the server has asked for still holds.
+            let not_before = if was_failing { 0 } else { before.not_before };
+            AccountMemory { not_before, last_success: Some(now), ..AccountMemory::default() }
+        }
+    }
 }
 
 async fn fetch_one(account: Arc<Account>, context: Context, bars: Bars, room: Arc<Semaphore>) -> Outcome {

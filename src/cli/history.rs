@@ -1,9 +1,9 @@
 //! `postrider history`: what was fetched, where it went, when it was deleted.
 
 use super::output::{self, local_time, size};
-use crate::config::Config;
+use crate::config::Whereabouts;
 use crate::message::Name;
-use crate::store::{Event, HistoryFilter, Reader};
+use crate::store::{Event, HistoryFilter, Reader, StoreError};
 
 /// Arguments of `history`.
 #[derive(Debug, clap::Args)]
@@ -22,22 +22,26 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
+pub(super) fn run(arguments: &Arguments, places: &Whereabouts) -> u8 {
+    show(arguments, places).unwrap_or_else(|error| output::complain_code(None, &error))
+}
+
+fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
     let filter = HistoryFilter {
         account: arguments.account.clone(),
         search: arguments.search.clone(),
         limit: if arguments.limit == 0 { usize::MAX } else { arguments.limit },
     };
-    match Reader::open(&config.state_dir).and_then(|reader| reader.history(&filter)) {
-        Err(error) => output::complain_code(None, &error),
-        Ok(events) => {
-            match arguments.json {
-                true => output::print_json(&events),
-                false => print(&events),
-            }
-            0
-        }
+    let reader = Reader::open(&places.state_dir)?;
+    if !super::is_known(arguments.account.as_ref(), &reader, places)? {
+        return Ok(super::USAGE);
     }
+    let events = reader.history(&filter)?;
+    match arguments.json {
+        true => output::print_json(&events),
+        false => print(&events),
+    }
+    Ok(0)
 }
 
 fn print(events: &[Event]) {

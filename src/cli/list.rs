@@ -8,6 +8,7 @@ use crate::log;
 use crate::plan::{Action, Listed, Place, Step};
 use crate::poll::{self, Account, Inventory, Look, Memory, PollError};
 use crate::store::{Lost, Reader};
+use crate::transcript;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -39,7 +40,8 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     let Some(account) = accounts.first() else { return 0 };
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    match super::block_on_until_signal(look(account, config)) {
+    let look = transcript::of(account.name.as_str(), look(account, config));
+    match super::block_on_until_signal(look) {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(inventory) => {
             let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing()[step.index]));

@@ -18,6 +18,7 @@ use crate::log;
 use crate::oauth::{Grant, Listener, OAuthError};
 use crate::poll::unix_now;
 use crate::process;
+use crate::transcript;
 
 /// Octets of a line that is pasted.
 const LINE_LIMIT: u64 = 64 * 1024;
@@ -86,7 +87,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             }
         };
         let result = tokio::select! {
-            result = sign_in(grant, way) => result,
+            result = transcript::of(account.name.as_str(), sign_in(grant, way)) => result,
             signal = signals.next() => {
                 output::say(&format!("postrider: {}: not signed in", signal.name()));
                 return Class::TryLater.exit_code();

@@ -13,24 +13,27 @@ mod login;
 mod output;
 mod progress;
 mod quarantine;
+mod recorded;
 mod run;
 mod service;
 mod state;
 mod status;
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, find_file};
+use crate::config::{Config, ConfigError, Whereabouts, find_file};
 use crate::daemon::Signals;
 use crate::failure::Class;
 use crate::filesystem::owner::Foreign;
 use crate::message::Name;
 use crate::privilege::{self, Acting};
+use crate::status::Status;
+use crate::store::{Reader, StoreError};
 use crate::{process, threads};
 
 /// A wrong command line (EX_USAGE).
@@ -80,6 +83,15 @@ enum Command {
     Quarantine(quarantine::Arguments),
     /// Check, rebuild or export the record of what was fetched
     State(state::Arguments),
+    /// Show this summary, or that of a command
+    #[command(hide = true)]
+    Help {
+        /// The command
+        command: Vec<String>,
+    },
+    /// Show the version
+    #[command(hide = true)]
+    Version,
     /// Write a completion script for a shell
     #[command(hide = true)]
     Completions {
@@ -101,19 +113,81 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>)
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    if let Command::Completions { shell } = cli.command {
-        return ExitCode::from(completions(shell));
+    match &cli.command {
+        Command::Completions { shell } => return ExitCode::from(completions(*shell)),
+        Command::Help { command } => return ExitCode::from(help(command)),
+        Command::Version => {
+            return ExitCode::from(written(
+                format!("postrider {}\n", env!("CARGO_PKG_VERSION")).as_bytes(),
+                "the version",
+            ));
+        }
+        _ => {}
     }
     harden();
-    let (config, acting) = match load(&cli).and_then(|config| act(&cli.command, config, set)) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
+    let outcome = match Needs::of(&cli.command) {
+        Needs::Configuration => with_configuration(cli, set),
+        needs => without_configuration(cli, needs, set),
+    };
+    outcome.map_or_else(|code| code, ExitCode::from)
+}
+
+/// What a command cannot do without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// All settings.
+    Configuration,
+    /// The state; what is broken in the configuration matters to others.
+    State,
+    /// Only the running service.
+    Service,
+}
+
+impl Needs {
+    fn of(command: &Command) -> Self {
+        match command {
+            Command::Status(_) | Command::Poll(_) | Command::Reload => Needs::Service,
+            Command::Quarantine(arguments) if arguments.needs_configuration() => Needs::Configuration,
+            Command::History(_) | Command::Quarantine(_) => Needs::State,
+            _ => Needs::Configuration,
+        }
+    }
+}
+
+fn with_configuration(cli: Cli, set: SetVariable<'_>) -> Result<u8, ExitCode> {
+    let config = load(&cli)?;
+    let acting = act(&config.state_dir, set)?;
+    let config = match &acting {
+        // Root may be shown more of it than whom it acts as.
+        Some(acting) => loaded_again(config).inspect_err(|_| output::say(&note_of(&acting.foreign)))?,
+        None => config,
     };
     let code = run(cli.command, config);
-    if let (Some(Acting { foreign, .. }), true) = (acting, code == IO_ERROR) {
-        output::say(&note_of(&foreign));
+    Ok(noted(code, acting.as_ref()))
+}
+
+fn without_configuration(cli: Cli, needs: Needs, set: SetVariable<'_>) -> Result<u8, ExitCode> {
+    let environment = |name: &str| std::env::var_os(name);
+    let mut places = Whereabouts::look(cli.config.as_deref(), &environment);
+    if needs == Needs::Service {
+        return Ok(match cli.command {
+            Command::Status(arguments) => status::run(&arguments, places),
+            Command::Poll(arguments) => tell_of_broken(service::poll(&arguments, &places), &places),
+            _ => service::reload(&places),
+        });
     }
-    ExitCode::from(code)
+    let state_dir = client::state_dir(&places);
+    let acting = act(&state_dir, set)?;
+    if acting.is_some() {
+        places = places.again(&environment);
+    }
+    places.state_dir = state_dir;
+    let code = match cli.command {
+        Command::History(arguments) => history::run(&arguments, &places),
+        Command::Quarantine(arguments) => quarantine::run(&arguments, &places),
+        _ => 0,
+    };
+    Ok(tell_of_broken(noted(code, acting.as_ref()), &places))
 }
 
 fn run(command: Command, config: Config) -> u8 {
@@ -123,28 +197,87 @@ fn run(command: Command, config: Config) -> u8 {
         Command::Check(arguments) => check::run(&arguments, &config),
         Command::Login(arguments) => login::run(&arguments, &config),
         Command::List(arguments) => list::run(&arguments, &config),
-        Command::Status(arguments) => status::run(&arguments, &config),
-        Command::Poll(arguments) => service::poll(&arguments, &config),
-        Command::Reload => service::reload(&config),
-        Command::Completions { .. } => 0,
-        Command::History(arguments) => history::run(&arguments, &config),
-        Command::Quarantine(arguments) => quarantine::run(&arguments, &config),
         Command::State(arguments) => state::run(&arguments, &config),
+        Command::Quarantine(arguments) => quarantine::run_with(&arguments, &config),
+        // These need none, see `Needs`.
+        Command::Status(_)
+        | Command::Poll(_)
+        | Command::Reload
+        | Command::History(_)
+        | Command::Help { .. }
+        | Command::Version
+        | Command::Completions { .. } => 0,
     }
+}
+
+/// Says what is wrong with the configuration, behind an answer that did not need it; gives the exit code.
+fn tell_of_broken(code: u8, places: &Whereabouts) -> u8 {
+    let Some(broken) = places.broken() else { return code };
+    let service = client::status(places).ok();
+    let instead = if service.is_some() { "; the service works with the one before it" } else { "" };
+    match service.map(|(status, peer)| with_fault(status, peer, places).config_error.is_some()) {
+        Some(false) => {
+            output::say(&format!("note: the configuration cannot be read by you:\n{}", broken.text));
+            code
+        }
+        _ => {
+            output::say(&format!("postrider: the configuration is broken{instead}:\n{}", broken.text));
+            graver(code, Class::Configuration.exit_code())
+        }
+    }
+}
+
+/// What the service tells, and what is wrong with the configuration on the disk.  A file that this user may not
+/// read is no fault of it if another user, who runs the service, finds none.
+fn with_fault(mut status: Status, peer: u32, places: &Whereabouts) -> Status {
+    let me = rustix::process::geteuid().as_raw();
+    if let Some(broken) = places.broken()
+        && (!broken.is_closed || me == 0 || me == peer)
+    {
+        status.config_error.get_or_insert_with(|| broken.text.clone());
+    }
+    status
+}
+
+/// The exit code that asks for more attention.
+fn graver(one: u8, other: u8) -> u8 {
+    std::cmp::max_by_key(one, other, |code| Class::of_exit_code(*code))
 }
 
 /// Writes a shell's completions.  They are made in memory first, because clap_complete panics when
 /// it cannot write.
 fn completions(shell: clap_complete::Shell) -> u8 {
-    use std::io::Write as _;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut script);
+    written(&script, "the completions")
+}
+
+/// What `-h` shows, of the program or of a command.
+fn help(command: &[String]) -> u8 {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut found = &mut cli;
+    for name in command {
+        match found.find_subcommand_mut(name) {
+            Some(below) => found = below,
+            None => {
+                output::say(&format!("postrider: there is no command {name:?}.  `postrider -h` lists them."));
+                return USAGE;
+            }
+        }
+    }
+    written(found.render_help().to_string().as_bytes(), "the summary")
+}
+
+/// Writes to standard output; gives the exit code.
+fn written(octets: &[u8], what: &str) -> u8 {
+    use std::io::Write as _;
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(&script).and_then(|()| stdout.flush()) {
+    match stdout.write_all(octets).and_then(|()| stdout.flush()) {
         Ok(()) => 0,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            output::say(&format!("postrider: the completions cannot be written: {error}"));
+            output::say(&format!("postrider: {what} cannot be written: {error}"));
             IO_ERROR
         }
     }
@@ -162,26 +295,28 @@ fn loaded(config: Result<Config, ConfigError>) -> Result<Config, ExitCode> {
     })
 }
 
-/// Has a command of root's that works in the state of somebody else act as that one, who reads the
-/// configuration, too: root may be shown more of it than the service is.
-fn act(command: &Command, config: Config, set: SetVariable<'_>) -> Result<(Config, Option<Acting>), ExitCode> {
-    // These only talk to the service.
-    if matches!(command, Command::Status(_) | Command::Poll(_) | Command::Reload | Command::Completions { .. }) {
-        return Ok((config, None));
-    }
+/// A pipe has given all that it had, and to root.
+fn loaded_again(config: Config) -> Result<Config, ExitCode> {
     let file = config.files.first().unwrap_or(&config.file).clone();
-    // A pipe has given all that it had, and to root.
-    let can_be_read_again = file.is_file();
-    let acting = privilege::act_for(&config.state_dir).map_err(|error| output::complain(None, &error))?;
-    let Some(acting) = acting else { return Ok((config, None)) };
-    for (name, value) in &acting.environment {
+    if file.is_file() { loaded(Config::load_again(&file)) } else { Ok(config) }
+}
+
+/// Has a command of root's that works in the state of somebody else act as that one, who reads the
+/// configuration, too.
+fn act(state_dir: &Path, set: SetVariable<'_>) -> Result<Option<Acting>, ExitCode> {
+    let acting = privilege::act_for(state_dir).map_err(|error| output::complain(None, &error))?;
+    for (name, value) in acting.iter().flat_map(|acting| &acting.environment) {
         set(name, value.as_deref());
     }
-    let config = match can_be_read_again {
-        true => loaded(Config::load_again(&file)).inspect_err(|_| output::say(&note_of(&acting.foreign)))?,
-        false => config,
-    };
-    Ok((config, Some(acting)))
+    Ok(acting)
+}
+
+/// Says as whom root acted, where something of that one's failed; gives the exit code.
+fn noted(code: u8, acting: Option<&Acting>) -> u8 {
+    if let (Some(Acting { foreign, .. }), true) = (acting, code == IO_ERROR) {
+        output::say(&note_of(foreign));
+    }
+    code
 }
 
 fn note_of(foreign: &Foreign) -> String {
@@ -206,6 +341,20 @@ fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a std::sync:
         })
     };
     names.iter().map(find).collect()
+}
+
+/// Whether an account is one of the configuration, or one of which the state knows something.  Complains if it is
+/// neither; where the configuration is broken and nothing is on record, nobody can tell.
+fn is_known(name: Option<&Name>, reader: &Reader, places: &Whereabouts) -> Result<bool, StoreError> {
+    let Some(name) = name else { return Ok(true) };
+    let on_record = reader.accounts()?;
+    let mut known: Vec<&str> = places.accounts().collect();
+    known.extend(on_record.iter().map(String::as_str).filter(|name| !places.accounts().any(|known| known == *name)));
+    if known.contains(&name.as_str()) || (known.is_empty() && places.broken().is_some()) {
+        return Ok(true);
+    }
+    output::say(&format!("postrider: there is no account {:?}.  {}", name.as_str(), hint(name.as_str(), &known)));
+    Ok(false)
 }
 
 /// Which account may have been meant.
@@ -238,6 +387,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     drop(std::panic::take_hook());
     match built {
         Ok(runtime) => {
+            runtime.spawn(process::collect_orphans());
             let result = runtime.block_on(work);
             // A resolver or a dead disk must not hold up the end.
             threads::settle(END_LIMIT);

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use crate::failure::{self, Failure, describe};
-use crate::message::{Name, UnixTime};
+use crate::message::Name;
+pub(super) use crate::text::local_time;
 
 /// Writes a line to standard error.
 pub(super) fn say(text: &str) {
@@ -61,12 +62,6 @@ pub(super) fn print_table<const N: usize>(head: [&str; N], rows: impl IntoIterat
         column.set_padding((0, 2));
     }
     print(&table.trim_fmt());
-}
-
-/// A time in the zone of this machine.
-pub(super) fn local_time(time: UnixTime) -> String {
-    let stamp = jiff::Timestamp::from_second(time).unwrap_or_default();
-    stamp.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// Octets for people: `1.2 MB`.

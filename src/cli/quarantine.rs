@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::output::{self, local_time};
-use crate::config::Config;
+use crate::config::{Config, Whereabouts};
 use crate::message::{MessageKey, Name};
 use crate::poll::unix_now;
 use crate::store::{QuarantinedDelivery, Reader, Release, StoreError, release};
@@ -63,19 +63,46 @@ pub(super) struct Choice {
     all: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
-    let result = match &arguments.command {
-        Command::List { account, json } => list(account.as_ref(), *json, config).map(|()| 0),
-        Command::Show { choice, json } => show(choice, *json, config),
-        Command::Export { choice, output } => return super::export::run(choice, output.as_deref(), config),
-        Command::Retry(choice) => change(choice, Release::Retry, config),
-        Command::Skip(choice) => change(choice, Release::Skip, config),
-    };
-    result.unwrap_or_else(|error| output::complain_code(None, &error))
+impl Arguments {
+    /// Whether it asks a server, and so needs all settings.
+    pub(super) fn needs_configuration(&self) -> bool {
+        matches!(self.command, Command::Export { .. })
+    }
 }
 
-fn list(account: Option<&Name>, json: bool, config: &Config) -> Result<(), StoreError> {
-    let messages = Reader::open(&config.state_dir)?.quarantined(account)?;
+/// What asks a server.
+pub(super) fn run_with(arguments: &Arguments, config: &Config) -> u8 {
+    match &arguments.command {
+        Command::Export { choice, output } => super::export::run(choice, output.as_deref(), config),
+        _ => 0,
+    }
+}
+
+pub(super) fn run(arguments: &Arguments, places: &Whereabouts) -> u8 {
+    in_state(arguments, places).unwrap_or_else(|error| output::complain_code(None, &error))
+}
+
+fn in_state(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
+    let reader = Reader::open(&places.state_dir)?;
+    let account = match &arguments.command {
+        Command::List { account, .. } => account.as_ref(),
+        Command::Show { choice, .. } | Command::Retry(choice) | Command::Skip(choice) => Some(&choice.account),
+        Command::Export { .. } => None,
+    };
+    if !super::is_known(account, &reader, places)? {
+        return Ok(super::USAGE);
+    }
+    match &arguments.command {
+        Command::List { account, json } => list(account.as_ref(), *json, &reader).map(|()| 0),
+        Command::Show { choice, json } => show(choice, *json, &reader),
+        Command::Retry(choice) => change(choice, Release::Retry, &reader, places),
+        Command::Skip(choice) => change(choice, Release::Skip, &reader, places),
+        Command::Export { .. } => Ok(0),
+    }
+}
+
+fn list(account: Option<&Name>, json: bool, reader: &Reader) -> Result<(), StoreError> {
+    let messages = reader.quarantined(account)?;
     if json {
         output::print_json(&messages);
     } else if messages.is_empty() {
@@ -90,8 +117,7 @@ fn list(account: Option<&Name>, json: bool, config: &Config) -> Result<(), Store
     Ok(())
 }
 
-fn show(choice: &Choice, json: bool, config: &Config) -> Result<u8, StoreError> {
-    let reader = Reader::open(&config.state_dir)?;
+fn show(choice: &Choice, json: bool, reader: &Reader) -> Result<u8, StoreError> {
     let keys = reader.quarantined_keys(&choice.account, &choice.uids)?;
     let mut deliveries = Vec::new();
     for key in &keys {
@@ -138,18 +164,18 @@ impl Choice {
     }
 }
 
-fn change(choice: &Choice, what: Release, config: &Config) -> Result<u8, StoreError> {
+fn change(choice: &Choice, what: Release, reader: &Reader, places: &Whereabouts) -> Result<u8, StoreError> {
     // A unique-id is given as it is shown, escaped; the state has the octets.
     let keys: Vec<Option<MessageKey>> = match choice.all {
         true => vec![None],
         false => {
-            let keys = Reader::open(&config.state_dir)?.quarantined_keys(&choice.account, &choice.uids)?;
+            let keys = reader.quarantined_keys(&choice.account, &choice.uids)?;
             keys.into_iter().map(Some).collect()
         }
     };
     let mut released = 0;
     for key in keys {
-        released += release(&config.state_dir, &choice.account, key, what, unix_now())?;
+        released += release(&places.state_dir, &choice.account, key, what, unix_now())?;
     }
     let code = choice.check(released);
     let done = match what {

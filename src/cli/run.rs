@@ -11,9 +11,9 @@ use crate::{confine, daemon::ServiceError, descriptors};
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Log at least debug messages, whatever the configuration says
-    #[arg(short, long)]
-    verbose: bool,
+    /// Log at least debug messages, whatever the configuration says; twice: also what is said to servers
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
     /// How the log looks
     #[arg(long, value_enum, default_value_t)]
     log_format: Format,
@@ -21,7 +21,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, config: Config) -> u8 {
     descriptors::raise_limit();
-    let log_level = arguments.verbose.then_some(tracing::Level::DEBUG);
+    let log_level = match arguments.verbose {
+        0 => None,
+        1 => Some(tracing::Level::DEBUG),
+        _ => Some(tracing::Level::TRACE),
+    };
     let colours = log::wants_colours(std::io::stderr().is_terminal());
     log::start_service(log_level.unwrap_or(config.log_level), arguments.log_format, colours);
     for warning in &config.warnings {

@@ -1,9 +1,10 @@
 //! `postrider poll` and `postrider reload`: what the running service is asked to do.
 
-use super::client;
+use super::client::{self, Silence};
 use super::output;
-use crate::config::Config;
+use crate::config::Whereabouts;
 use crate::control::Request;
+use crate::failure::Class;
 
 /// Arguments of `poll`.
 #[derive(Debug, clap::Args)]
@@ -13,20 +14,50 @@ pub(super) struct PollArguments {
     accounts: Vec<String>,
 }
 
-pub(super) fn poll(arguments: &PollArguments, config: &Config) -> u8 {
-    request(config, &Request::Poll { accounts: arguments.accounts.clone() })
-}
-
-pub(super) fn reload(config: &Config) -> u8 {
-    match request(config, &Request::Reload) {
-        0 => {
-            output::say("The configuration is in use.");
-            0
+pub(super) fn poll(arguments: &PollArguments, places: &Whereabouts) -> u8 {
+    match order(arguments, places) {
+        Ok(()) => 0,
+        Err(Refusal::Silence(silence)) => client::complain(&silence),
+        Err(Refusal::Unknown(name, known)) => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            output::say(&format!("postrider: the service has no account {name:?}.  {}", super::hint(&name, &known)));
+            super::USAGE
         }
-        code => code,
     }
 }
 
-fn request(config: &Config, request: &Request) -> u8 {
-    client::one(config, request).err().unwrap_or(0)
+/// Why nothing is polled.
+enum Refusal {
+    Silence(Silence),
+    /// A name that is none of these.
+    Unknown(String, Vec<String>),
+}
+
+fn order(arguments: &PollArguments, places: &Whereabouts) -> Result<(), Refusal> {
+    let accounts = &arguments.accounts;
+    if !accounts.is_empty() {
+        let (status, _) = client::status(places).map_err(Refusal::Silence)?;
+        let known: Vec<String> = status.accounts.into_iter().map(|account| account.account).collect();
+        if let Some(name) = accounts.iter().find(|name| !known.contains(name)) {
+            return Err(Refusal::Unknown(name.clone(), known));
+        }
+    }
+    client::one(places, &Request::Poll { accounts: accounts.clone() }).map(drop).map_err(Refusal::Silence)
+}
+
+pub(super) fn reload(places: &Whereabouts) -> u8 {
+    match client::one(places, &Request::Reload) {
+        Ok(_) => {
+            output::say("The service has read its configuration and works with it.");
+            super::tell_of_broken(0, places)
+        }
+        // It has said what is wrong with it.
+        Err(Silence::Refused(error, code)) if code == Class::Configuration.exit_code() => {
+            output::say(&format!(
+                "postrider: the configuration is broken; the service works with the one before it:\n{error}"
+            ));
+            code
+        }
+        Err(silence) => super::tell_of_broken(client::complain(&silence), places),
+    }
 }

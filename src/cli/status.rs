@@ -1,12 +1,12 @@
-//! `postrider status`: what the running service is doing.
+//! `postrider status`: what the running service is doing; without one, what is on record.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use super::client;
+use super::client::{self, Silence};
 use super::output::{self, count, local_time};
-use crate::config::Config;
-use crate::control::{Reply, Request};
+use super::recorded;
+use crate::config::Whereabouts;
 use crate::failure::paragraph;
 use crate::message::UnixTime;
 use crate::poll::{Phase, Snapshot, unix_now};
@@ -26,12 +26,12 @@ pub(super) struct Arguments {
     watch: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
+pub(super) fn run(arguments: &Arguments, mut places: Whereabouts) -> u8 {
     loop {
-        let status = match client::one(config, &Request::Status) {
-            Ok(Reply::Status(status)) => status,
-            Ok(_) => return client::broken("it sent a reply that does not match the request"),
-            Err(code) => return code,
+        let (status, absence) = match client::status(&places) {
+            Ok((status, peer)) => (super::with_fault(status, peer, &places), None),
+            Err(Silence::Absent(absence)) => (recorded::status(&places), Some(absence)),
+            Err(silence) => return super::tell_of_broken(client::complain(&silence), &places),
         };
         if arguments.watch && std::io::stdout().is_terminal() {
             output::clear_screen();
@@ -40,22 +40,48 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             true => output::print_json(&status),
             false => print(&status),
         }
+        if let Some(absence) = absence {
+            output::say(&format!("postrider: {absence}"));
+            return status.exit_code();
+        }
         if !arguments.watch {
             return status.exit_code();
         }
         std::thread::sleep(REFRESH);
+        if places.broken().is_some() {
+            places = places.again(&|name| std::env::var_os(name));
+        }
     }
 }
 
 fn print(status: &Status) {
-    output::print(&format!(
-        "postrider {}, process {}, since {}, {}",
-        status.version,
-        status.pid,
-        local_time(status.since),
-        status.config_file
-    ));
-    let cells = status.accounts.iter().map(|account| {
+    match (status.pid, status.since) {
+        (Some(pid), Some(since)) => {
+            let (version, since) = (&status.version, local_time(since));
+            output::print(&format!("postrider {version}, process {pid}, since {since}, {}", status.config_file));
+        }
+        _ if status.accounts.is_empty() => {}
+        _ => {
+            output::print(&format!("No service runs.  This is on record in {}:", status.state_dir));
+        }
+    }
+    if !status.accounts.is_empty() || status.running {
+        print_accounts(&status.accounts);
+    }
+    for account in &status.accounts {
+        if let Some(error) = &account.error {
+            let text = paragraph(error, account.advice.as_deref());
+            output::print(&format!("\n{}: {text}", account.account));
+        }
+    }
+    if let Some(error) = &status.config_error {
+        let instead = if status.running { "; the service runs with the one before it" } else { "" };
+        output::print(&format!("\nThe configuration file is broken{instead}:\n{error}"));
+    }
+}
+
+fn print_accounts(accounts: &[AccountStatus]) {
+    let cells = accounts.iter().map(|account| {
         [
             account.account.clone(),
             state(account),
@@ -70,23 +96,14 @@ fn print(status: &Status) {
         ["Account", "State", "Last success", "Next poll", "New today", "Waiting", "Quarantined"],
         cells,
     );
-    for account in &status.accounts {
-        if let Some(error) = &account.error {
-            let text = paragraph(error, account.advice.as_deref());
-            output::print(&format!("\n{}: {text}", account.account));
-        }
-    }
-    if let Some(error) = &status.config_error {
-        output::print(&format!(
-            "\nThe configuration file is broken; the service runs with the one before it:\n{error}"
-        ));
-    }
 }
 
 fn state(account: &AccountStatus) -> String {
     match (account.state, &account.progress) {
         (State::Polling, Some(progress)) => polling(progress),
         (State::Idle | State::Polling, _) => "idle".to_owned(),
+        // By `fetch`, which counts none.
+        (State::BackingOff, _) if account.failures == 0 => "failing".to_owned(),
         (State::BackingOff, _) => format!("backing off after {}", count(account.failures.into(), "failure")),
         (State::LoginRefused, _) => "login refused".to_owned(),
         (State::Disabled, _) => "disabled".to_owned(),

@@ -34,7 +34,10 @@ impl Failure for FindError {
             FindError::Missing { .. } => "Create it, or name another file with -c FILE.".into(),
             FindError::Nowhere { places } => {
                 let place = places.first().map_or(SYSTEM_FILE.into(), |place| place.display().to_string());
-                format!("Write {place} (config/postrider.toml is a sample), or name a file with -c FILE.")
+                format!(
+                    "Write {place}, or name a file with -c FILE.  postrider.toml(5) has examples, and the package a sample: \
+                     /usr/share/doc/postrider/examples/config.toml."
+                )
             }
         })
     }

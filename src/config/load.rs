@@ -39,32 +39,54 @@ impl Config {
 }
 
 fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
-    let folder = beside(path);
-    let mut left = TOTAL_LIMIT;
-    let main = match fault_above(path) {
-        None => Raw::read(path.to_owned(), main, &mut left),
-        Some(fault) => Raw::fault(path.to_owned(), fault),
-    };
-    let more: Vec<Raw> = match names(&folder) {
-        // Who may write the folder says what is read, also later.
-        Ok(_) if let Some(fault) = fault_of(&folder, owner::fault) => vec![Raw::fault(folder, fault)],
-        Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
-        // The folder stands for the files that it keeps from us.
-        Err(error) => {
-            let cause = format!("cannot be read: {}", owner::explained(&folder, &error));
-            vec![Raw::fault(folder, cause)]
-        }
-    };
-    let digests = std::iter::once(&main).chain(&more).filter_map(Raw::digest).collect();
-    let more: Vec<parse::File<'_>> = more.iter().map(Raw::file).collect();
-    let main_path = absolute(path);
-    let context = Context {
-        folder: main_path.parent().unwrap_or(Path::new("/")),
-        environment: &|name| std::env::var_os(name),
-        check_files: &crate::net::check_files,
-        folders_of: &filesystem::Folder::of,
-    };
-    parse(&main.file(), &more, &context).map(|config| Config { digests, ..config })
+    Raws::read(path, main).parse(path)
+}
+
+/// What was read of a configuration's files: of the main one, and of the others.
+pub(super) struct Raws {
+    main: Raw,
+    more: Vec<Raw>,
+}
+
+impl Raws {
+    pub(super) fn read(path: &Path, main: Accepts) -> Self {
+        let folder = beside(path);
+        let mut left = TOTAL_LIMIT;
+        let main = match fault_above(path) {
+            None => Raw::read(path.to_owned(), main, &mut left),
+            Some(fault) => Raw::fault(path.to_owned(), fault),
+        };
+        let more: Vec<Raw> = match names(&folder) {
+            // Who may write the folder says what is read, also later.
+            Ok(_) if let Some(fault) = fault_of(&folder, owner::fault) => vec![Raw::fault(folder, fault)],
+            Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
+            // The folder stands for the files that it keeps from us.
+            Err(error) => {
+                let cause = format!("cannot be read: {}", owner::explained(&folder, &error));
+                vec![Raw::fault(folder, cause)]
+            }
+        };
+        Self { main, more }
+    }
+
+    /// The configuration of the main file at `path`.
+    pub(super) fn parse(&self, path: &Path) -> Result<Config, ConfigError> {
+        let digests = std::iter::once(&self.main).chain(&self.more).filter_map(Raw::digest).collect();
+        let more: Vec<parse::File<'_>> = self.more.iter().map(Raw::file).collect();
+        let main_path = absolute(path);
+        let context = Context {
+            folder: main_path.parent().unwrap_or(Path::new("/")),
+            environment: &|name| std::env::var_os(name),
+            check_files: &crate::net::check_files,
+            folders_of: &filesystem::Folder::of,
+        };
+        parse(&self.main.file(), &more, &context).map(|config| Config { digests, ..config })
+    }
+
+    /// The octets of the main file, if it could be read.
+    pub(super) fn main(&self) -> Option<&[u8]> {
+        self.main.content.as_ref().ok().map(|(octets, _)| octets.as_slice())
+    }
 }
 
 /// The octets of a file, wiped after use.

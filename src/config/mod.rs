@@ -34,10 +34,12 @@ mod problems;
 mod reader;
 mod route;
 mod source;
+mod stray;
 mod table;
 #[cfg(test)]
 mod tests;
 mod units;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,6 +52,8 @@ pub use files::{files_of, folder_of, fragments_of};
 pub use find::{FindError, find_file};
 pub use keys::{Absent, KEYS, Key, Section};
 pub use problem::{ConfigError, Place, Problem, Weight};
+pub use stray::{Stray, stray_state};
+pub use whereabouts::{Broken, Whereabouts};
 
 /// A whole configuration, valid.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -131,8 +132,12 @@ fn refuse_readable_by_others(problems: &mut Problems<'_>, file: usize, access: A
     let service = open == 0o040 && owner == 0;
     if let (Some(at), false) = (problems.first_password(file), open == 0 || service) {
         let path = problems.path(file);
-        let message =
+        let mut message =
             format!("the file holds a password, but is open to others (mode {:04o}): chmod 600 {path}", mode & 0o7777);
+        if owner == 0 && path.starts_with("/etc/") {
+            // With 600 the system's service could not read it.
+            let _ = write!(message, ", or for the system's service: chgrp postrider {path}; chmod 640 {path}");
+        }
         problems.error(&at, message);
     }
 }

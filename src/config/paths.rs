@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::find::SYSTEM_FILE;
 
 /// Where the system's unit keeps its state (`StateDirectory=`), so that root's commands find it.
-const SYSTEM_STATE: &str = "/var/lib/postrider";
+pub(super) const SYSTEM_STATE: &str = "/var/lib/postrider";
 /// Where it makes its socket (`RuntimeDirectory=`).
 const SYSTEM_RUNTIME: &str = "/run/postrider";
 
@@ -37,14 +37,28 @@ impl Paths {
     }
 }
 
-/// Where the state is kept if nothing says so: `$STATE_DIRECTORY` (systemd), else for the system's
+/// Where the state is kept if nothing says so: `$STATE_DIRECTORY` (systemd), unless it is the configuration's own folder, else for the system's
 /// own `file` where its unit has systemd keep it, else `$XDG_STATE_HOME/postrider`, else
 /// `~/.local/state/postrider`.
 pub(super) fn default_state_dir(file: &Path, environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    // Before version 254 systemd has a user's unit keep its state where the configuration is.
+    let is_meant = |dir: &PathBuf| Some(dir) != config_folder_of_user(environment).as_ref();
     of_systemd(environment, "STATE_DIRECTORY")
+        .filter(is_meant)
         .or_else(|| (file == Path::new(SYSTEM_FILE)).then(|| SYSTEM_STATE.into()))
-        .or_else(|| Some(absolute(environment, "XDG_STATE_HOME")?.join("postrider")))
-        .or_else(|| Some(absolute(environment, "HOME")?.join(".local/state/postrider")))
+        .or_else(|| state_dir_of_user(environment))
+}
+
+/// Where a user's state is kept: `$XDG_STATE_HOME/postrider`, else `~/.local/state/postrider`.
+pub(super) fn state_dir_of_user(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let home = || Some(absolute(environment, "HOME")?.join(".local/state"));
+    Some(absolute(environment, "XDG_STATE_HOME").or_else(home)?.join("postrider"))
+}
+
+/// Where a user's configuration is: `$XDG_CONFIG_HOME/postrider`, else `~/.config/postrider`.
+pub(super) fn config_folder_of_user(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let home = || Some(absolute(environment, "HOME")?.join(".config"));
+    Some(absolute(environment, "XDG_CONFIG_HOME").or_else(home)?.join("postrider"))
 }
 
 /// Where sockets are made if nothing says so: `$RUNTIME_DIRECTORY` (systemd), else for the system's
@@ -114,6 +128,13 @@ mod tests {
             (
                 OWN,
                 &[("XDG_STATE_HOME", "x"), ("HOME", "/h")],
+                "/h/.local/state/postrider",
+                "/h/.local/state/postrider/run",
+            ),
+            // systemd before 254, for a user's unit with StateDirectory=.
+            (
+                OWN,
+                &[("STATE_DIRECTORY", "/h/.config/postrider"), ("HOME", "/h")],
                 "/h/.local/state/postrider",
                 "/h/.local/state/postrider/run",
             ),

@@ -9,6 +9,7 @@ mod service;
 mod signals;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +21,14 @@ pub use service::{Options, ServiceError, run};
 pub use signals::{Signal, Signals};
 
 use crate::attempt;
-use crate::config::Config;
+use crate::config::{Config, Stray, stray_state};
 use crate::deliver::{Destination, Kind, Outlet};
 use crate::descriptors::{self, LEAST, Needs};
 use crate::message::Name;
 use crate::poll::{self, Account, Context, Outcome, PollError, Progress, Report, Turns, unix_now};
 use crate::rebuild::{self, Scope};
 use crate::store::StoreError;
+use crate::transcript;
 
 /// Time for a thread that finishes what an earlier process has left.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -44,6 +46,7 @@ pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Conte
         let limit = descriptors::limit();
         warn!("only {limit} files may be open (LimitNOFILE=, `ulimit -n`); it takes {LEAST} to poll one mailbox");
     }
+    refuse_second_state(&config.state_dir)?;
     let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
     attempt::watch(&config.state_dir).map_err(StoreError::from)?;
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
@@ -53,6 +56,24 @@ pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Conte
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
     let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
     Ok(Context { store, outlets, mailboxes: poll::mailboxes(&config.accounts), turns: Turns::default(), cancel })
+}
+
+/// A state that an older unit has left beside the configuration is not forgotten: mail would come twice.
+fn refuse_second_state(state_dir: &Path) -> Result<(), StoreError> {
+    match stray_state(state_dir, &|name| std::env::var_os(name)) {
+        None => Ok(()),
+        Some(Stray::Linked { folder, mend }) => {
+            warn!(
+                "the state, with all tokens, lies beside the configuration in {}, since systemd has laid a link; stop \
+                 the service, and move it: {mend}",
+                folder.display()
+            );
+            Ok(())
+        }
+        Some(Stray::Apart { folder, is_second, mend }) => {
+            Err(StoreError::Stray { path: state_dir.to_owned(), found: folder, is_second, mend })
+        }
+    }
 }
 
 /// Destinations in use; those that have not changed keep their connections.
@@ -109,7 +130,10 @@ pub async fn close(context: &Context) {
 
 /// Polls once; a panic is an error of this poll.
 pub async fn poll_guarded(account: Arc<Account>, context: Context, progress: Arc<Progress>) -> Outcome {
-    let poll = tokio::spawn(async move { poll::poll(&account, &context, &progress).await });
+    let poll = tokio::spawn(async move {
+        let poll = poll::poll(&account, &context, &progress);
+        transcript::of(account.name.as_str(), poll).await
+    });
     match poll.await {
         Ok(outcome) => outcome,
         Err(error) => Outcome { report: Report::default(), error: Some(PollError::Panic(error.to_string())) },

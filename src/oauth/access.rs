@@ -5,6 +5,7 @@ use super::error::OAuthError;
 use super::tokens::Tokens;
 use crate::message::UnixTime;
 use crate::secret::Secret;
+use crate::transcript;
 
 /// An access token.
 #[derive(Clone, Debug)]
@@ -30,7 +31,9 @@ impl Grant {
         // On a task of its own: a poll whose time is over must not drop a refresh token between the
         // provider's answer and the disk.
         let (grant, refused) = (self.clone(), refused.cloned());
-        let renewal = tokio::spawn(async move { grant.renew(now, refused.as_ref()).await });
+        let whose = transcript::whose();
+        let renewal = async move { grant.renew(now, refused.as_ref()).await };
+        let renewal = tokio::spawn(transcript::carried(whose, renewal));
         renewal.await.unwrap_or_else(|error| Err(OAuthError::Bug(error.to_string())))
     }
 

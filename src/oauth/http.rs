@@ -15,7 +15,9 @@ use hyper_util::rt::TokioIo;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 use super::provider::Provider;
+use super::told;
 use crate::net::{self, NetError, Route};
+use crate::transcript::Transcript;
 
 /// Octets of an answer: one with several tokens has some ten thousand.
 const ANSWER_LIMIT: usize = 256 * 1024;
@@ -74,19 +76,24 @@ impl Http {
         let (host, is_encrypted) = (uri.host().ok_or(HttpError::Broken)?, uri.scheme_str() == Some("https"));
         let port = uri.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
         let stream = net::connect(&self.provider.server(host, port, is_encrypted, &self.route), TIME_LIMIT).await?;
+        let mut transcript = Transcript::start(Some(host.to_owned()));
+        told::request(&mut transcript, &request);
         let request = prepared(request, &uri)?;
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.max_buf_size(HEADER_LIMIT);
         let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|_| HttpError::Broken)?;
         let talk = async {
             let (head, body) = sender.send_request(request).await.map_err(|_| HttpError::Broken)?.into_parts();
+            told::status(&transcript, head.status);
             judge(head.status)?;
             let body = Limited::new(body, ANSWER_LIMIT).collect().await;
             let body = body.map_err(|error| match error.is::<http_body_util::LengthLimitError>() {
                 true => HttpError::Large,
                 false => HttpError::Broken,
             })?;
-            Ok(HttpResponse::from_parts(head, body.to_bytes().to_vec()))
+            let body = body.to_bytes().to_vec();
+            told::answer(&transcript, &body);
+            Ok(HttpResponse::from_parts(head, body))
         };
         // The connection moves the octets; it ends with the talk.
         tokio::pin!(talk);

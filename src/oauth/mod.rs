@@ -23,6 +23,7 @@ mod protocol;
 mod provider;
 mod sign_in;
 mod tokens;
+mod told;
 mod vault;
 
 use std::sync::Arc;

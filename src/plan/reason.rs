@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::message::UnixTime;
+use crate::text::local_time;
 
 /// Why a step was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |at: &UnixTime| jiff::Timestamp::from_second(*at).unwrap_or_default();
+        let time = |at: &UnixTime| local_time(*at);
         match self {
             Reason::New => f.write_str("new"),
             Reason::Unfinished => f.write_str("not yet delivered everywhere"),

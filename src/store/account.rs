@@ -1,8 +1,12 @@
 //! What is remembered of accounts across restarts: when they may be polled, and how it went.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, params};
 
-use super::schema::IN_INDEX;
+use super::StoreError;
+use super::read::Reader;
+use super::schema::{IN_INDEX, state};
 use super::write::account_id;
 use crate::message::{Name, UnixTime};
 
@@ -19,6 +23,8 @@ pub struct AccountMemory {
     pub last_success: Option<UnixTime>,
     /// What was wrong with its last poll.
     pub error: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
     /// The kind of the error, as an exit code; 0: none.
     pub exit_code: u8,
     /// Tells, while its login is refused, whether the settings or the secret have changed since.
@@ -27,6 +33,18 @@ pub struct AccountMemory {
     pub delivered: u64,
     /// Messages in quarantine; only read.
     pub quarantined: u64,
+}
+
+/// Between an error and what to do about it, in the column of the error.
+const BREAK: char = '\n';
+
+/// An error and its advice as they are stored: on a line each.
+fn stored(memory: &AccountMemory) -> Option<String> {
+    let error = memory.error.as_ref()?.replace(BREAK, " ");
+    Some(match &memory.advice {
+        Some(advice) => format!("{error}{BREAK}{advice}"),
+        None => error,
+    })
 }
 
 pub(super) fn remember(connection: &Connection, account: &Name, memory: &AccountMemory) -> rusqlite::Result<usize> {
@@ -42,7 +60,7 @@ pub(super) fn remember(connection: &Connection, account: &Name, memory: &Account
             memory.refusals,
             memory.not_before,
             memory.last_success,
-            memory.error,
+            stored(memory),
             memory.exit_code,
             memory.refused
         ])
@@ -63,12 +81,19 @@ pub(super) fn query() -> String {
 pub(super) fn remembered(connection: &Connection, since: UnixTime) -> rusqlite::Result<Vec<(Name, AccountMemory)>> {
     let mut find = connection.prepare(&query())?;
     let rows = find.query_map([since], |row| {
+        let stored: Option<String> = row.get(5)?;
+        let (error, advice) = match stored.as_deref().map(|text| text.split_once(BREAK).ok_or(text)) {
+            None => (None, None),
+            Some(Ok((error, advice))) => (Some(error.to_owned()), Some(advice.to_owned())),
+            Some(Err(error)) => (Some(error.to_owned()), None),
+        };
         let memory = AccountMemory {
             failures: row.get(1)?,
             refusals: row.get(2)?,
             not_before: row.get(3)?,
             last_success: row.get(4)?,
-            error: row.get(5)?,
+            error,
+            advice,
             exit_code: row.get(6)?,
             refused: row.get::<_, Option<Vec<u8>>>(7)?.and_then(|digest| digest.try_into().ok()),
             delivered: u64::try_from(row.get::<_, i64>(8)?).unwrap_or(0),
@@ -77,4 +102,46 @@ pub(super) fn remembered(connection: &Connection, since: UnixTime) -> rusqlite::
         Ok(Name::new(&row.get::<_, String>(0)?).map(|name| (name, memory)))
     })?;
     rows.filter_map(Result::transpose).collect()
+}
+
+/// How many messages of each account are to be tried again at a destination.
+pub(super) fn deferred(connection: &Connection) -> rusqlite::Result<Vec<(Name, u64)>> {
+    let mut find = connection.prepare(
+        "SELECT a.name, count(DISTINCT m.id) FROM account a JOIN message m ON m.account = a.id AND m.done IS NULL
+         JOIN delivery d ON d.message = m.id AND d.state = ?1 GROUP BY a.id",
+    )?;
+    let rows = find.query_map([state::DEFERRED], |row| {
+        let number = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+        Ok(Name::new(&row.get::<_, String>(0)?).map(|name| (name, number)))
+    })?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+impl Reader {
+    /// What is remembered of all accounts, and how many of their messages are to be tried again; deliveries are
+    /// counted from `since` on.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn remembered(&self, since: UnixTime) -> Result<BTreeMap<Name, (AccountMemory, u64)>, StoreError> {
+        let read = |connection: &Connection| Ok((remembered(connection, since)?, deferred(connection)?));
+        let (memories, deferred) = self.read(read)?.unwrap_or_default();
+        let mut deferred: BTreeMap<Name, u64> = deferred.into_iter().collect();
+        let with_deferred = |(name, memory): (Name, AccountMemory)| {
+            let number = deferred.remove(&name).unwrap_or(0);
+            (name, (memory, number))
+        };
+        Ok(memories.into_iter().map(with_deferred).collect())
+    }
+
+    /// The names of all accounts of which anything is on record.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn accounts(&self) -> Result<Vec<String>, StoreError> {
+        let read = |connection: &Connection| {
+            connection.prepare("SELECT name FROM account ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
+        };
+        self.read(read).map(Option::unwrap_or_default)
+    }
 }

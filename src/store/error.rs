@@ -33,6 +33,8 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("state database {}: belongs to another program", path.display())]
     Foreign { path: PathBuf },
+    #[error("{} in {}, where the unit of an older version kept it before systemd 254, and {} in {}", if *is_second { "there is a state" } else { "the state lies" }, found.display(), if *is_second { "another" } else { "none" }, path.display())]
+    Stray { path: PathBuf, found: PathBuf, is_second: bool, mend: String },
     #[error("the thread that keeps the state has ended")]
     Ended,
 }
@@ -66,7 +68,7 @@ impl Failure for StoreError {
     fn class(&self) -> Class {
         match self {
             StoreError::Locked { .. } | StoreError::Busy { .. } => Class::TryLater,
-            StoreError::NetworkFileSystem { .. } => Class::Configuration,
+            StoreError::NetworkFileSystem { .. } | StoreError::Stray { .. } => Class::Configuration,
             _ => Class::LocalIo,
         }
     }
@@ -106,6 +108,16 @@ impl Failure for StoreError {
             }
             StoreError::Newer { .. } => "Install the newer postrider again.",
             StoreError::Foreign { .. } => "Set `state-dir` to a directory of postrider's own.",
+            StoreError::Stray { is_second, mend, .. } => {
+                let why = if *is_second {
+                    "Mail that only one of them knows would come twice; the command keeps the one that was written last."
+                } else {
+                    "Without it all mail would come a second time."
+                };
+                return Some(format!(
+                    "Nothing was fetched.  {why}  Stop the service (`systemctl --user stop postrider`), then: `{mend}`"
+                ));
+            }
             StoreError::Ended => "Start postrider again; this is a bug.",
         };
         Some(text.to_owned())

@@ -82,7 +82,7 @@ CREATE TABLE account (
     refusals     INTEGER NOT NULL DEFAULT 0,
     not_before   INTEGER NOT NULL DEFAULT 0,
     last_success INTEGER,
-    error        TEXT,
+    error        TEXT,              -- of its last poll; on a second line, what to do about it
     exit_code    INTEGER NOT NULL DEFAULT 0,
     refused      BLOB,              -- tells settings and secret of a refused login from others
     migrating    INTEGER NOT NULL DEFAULT 0, -- its unique-ids have changed, and not all are matched yet

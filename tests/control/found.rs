@@ -118,7 +118,7 @@ fn two_services_with_one_runtime_directory_are_told_apart() {
     let _first = one.start_service(LIMIT);
     // Before it runs, the other's service is not taken for its own.
     let absent = two.run(&["status"]).assert_code(69);
-    assert!(absent.stderr.contains("uses another state directory"), "{}", absent.stderr);
+    assert!(absent.stderr.contains("keeps its state in"), "{}", absent.stderr);
     two.run(&["fetch"]).assert_success();
     let mut other = two.start_service(LIMIT);
     assert!(other.stderr().contains("another process answers there"), "{}", other.stderr());

@@ -10,6 +10,8 @@ fn a_token_that_is_about_to_expire_is_renewed_before_the_login() {
     for number in [2, 3] {
         let run = program.run(&["fetch"]).assert_success();
         assert_no_secret(&run);
+        // What is asked for is in the log, and no value that is a secret.
+        assert_says(&run, &["C: POST /token ", "grant_type=refresh_token", "refresh_token=***", "S: HTTP status 200"]);
         assert_eq!(offered(&mailbox).last(), Some(&format!("{ACCESS}-{number}")));
         assert_eq!(kept(&program)["refresh-token"], format!("{REFRESH}-{number}"));
     }

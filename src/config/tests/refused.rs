@@ -243,6 +243,12 @@ fn a_password_in_a_file_that_others_may_read_is_refused() {
         error.problems()[0].on_one_line(),
         "config.toml:2:1: the file holds a password, but is open to others (mode 0644): chmod 600 config.toml"
     );
+    // What the system's service reads is not closed to it by the advice.
+    let access = Access { mode: 0o100_644, owner: 0 };
+    let system = File { shown: "/etc/postrider/config.toml".into(), access, ..file("config.toml", &text) };
+    let error = parse_files(&[system]).expect_err("open");
+    let advice = "or for the system's service: chgrp postrider /etc/postrider/config.toml; chmod 640 /etc";
+    assert!(error.to_string().contains(advice), "{error}");
 }
 
 #[test]

@@ -48,6 +48,7 @@ impl Service {
                     quarantined: memory.quarantined,
                     failures: memory.failures,
                     error: memory.error,
+                    advice: memory.advice,
                     exit_code: memory.exit_code,
                     ..AccountStatus::default()
                 }
@@ -148,7 +149,7 @@ impl Service {
         self.schedule.limit(limits(&config));
         log::set_level(self.options.log_level.unwrap_or(config.log_level));
         self.config = config;
-        self.board().service.config_loaded = unix_now();
+        self.board().service.config_loaded = Some(unix_now());
         info!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before");
     }
 

@@ -299,11 +299,12 @@ impl Service {
         board.service = Status {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            since: unix_now(),
-            config_file: self.config.file.display().to_string(),
+            running: true,
+            pid: Some(std::process::id()),
+            since: Some(unix_now()),
+            config_file: self.config.files.first().unwrap_or(&self.config.file).display().to_string(),
             state_dir: self.config.state_dir.display().to_string(),
-            config_loaded: unix_now(),
+            config_loaded: Some(unix_now()),
             config_error: None,
             accounts: Vec::new(),
         };

@@ -56,6 +56,7 @@ impl Service {
             not_before: if must_wait { unix_now() + seconds(wait) } else { 0 },
             last_success: if well { Some(unix_now()) } else { before.last_success },
             error: summary.error.clone(),
+            advice: summary.advice.clone(),
             exit_code: summary.exit_code,
             // A failure of another kind says nothing about what was refused before.
             refused: if well { None } else { refused.or(before.refused) },

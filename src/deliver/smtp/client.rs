@@ -221,8 +221,16 @@ impl Client {
         Ok(reply)
     }
 
-    /// Writes the message and its final dot, in pieces as large as those of the spool.
+    /// Writes the message and its final dot, of which a transcript has only the size.
     async fn transmit(&mut self, top: &[u8], spool: &Spool) -> Result<(), Broken> {
+        self.wire.lock().transcript().is_sending_message(true);
+        let result = self.transmit_pieces(top, spool).await;
+        self.wire.lock().transcript().is_sending_message(false);
+        result
+    }
+
+    /// The same, in pieces as large as those of the spool.
+    async fn transmit_pieces(&mut self, top: &[u8], spool: &Spool) -> Result<(), Broken> {
         let (mut converter, mut out) = (Converter::default(), std::mem::take(&mut self.buffer));
         out.clear();
         converter.convert(top, &mut out);

@@ -15,9 +15,13 @@ use super::wire::{SharedWire, Wire};
 use super::{Place, Reply, Settings, SmtpError};
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::secret::Secret;
+use crate::transcript::Hidden;
 
 /// Octets of a host name (RFC 5321 §4.5.3.1.2).
 const DOMAIN_LIMIT: usize = 255;
+
+/// Octets in a row by which a password is known in a reply.
+const ECHO_OCTETS: usize = 24;
 
 /// A connection that takes mail.
 pub(super) struct Opened {
@@ -34,7 +38,7 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
     let stream = net::connect(endpoint, settings.timeout).await?;
     let hello = hello(settings, &stream)?;
 
-    let mut wire = Wire::new(stream, settings.timeout);
+    let mut wire = Wire::new(stream, &endpoint.shown(), settings.timeout);
     say(&mut wire, endpoint, "greeting", "").await?;
     let mut extensions = greet(&mut wire, endpoint, &hello).await?;
     if endpoint.tls == TlsMode::StartTls {
@@ -59,7 +63,10 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
         if !is_private {
             return Err(SmtpError::ClearLogin { server: endpoint.shown() });
         }
-        opened.log_in(endpoint, &credentials).await?;
+        if let Some(secret) = secret {
+            opened.wire.lock().transcript().hide(secret.expose());
+        }
+        opened.log_in(endpoint, &credentials).await.map_err(|error| hide_echo(error, secret))?;
     }
     Ok(opened)
 }
@@ -80,6 +87,21 @@ impl Opened {
             Some(reply) => Err(SmtpError::Refused { place, reply }),
             None => Err(SmtpError::from_lettre(place, &error, self.wire.lock().is_closed())),
         }
+    }
+}
+
+/// Takes the place of a reply that repeats the password.
+fn hide_echo(error: SmtpError, secret: Option<&Secret>) -> SmtpError {
+    let mut hidden = Hidden::default();
+    hidden.add(secret.map_or(&[][..], Secret::expose), ECHO_OCTETS);
+    let mended = |reply: Reply| match hidden.is_in(reply.text.as_bytes()) {
+        true => Reply { text: "(it repeats what it was sent, and is not shown)".to_owned(), ..reply },
+        false => reply,
+    };
+    match error {
+        SmtpError::LoginRefused { server, reply } => SmtpError::LoginRefused { server, reply: mended(reply) },
+        SmtpError::Refused { place, reply } => SmtpError::Refused { place, reply: mended(reply) },
+        error => error,
     }
 }
 
@@ -136,7 +158,7 @@ async fn encrypt(mut wire: Wire, settings: &Settings) -> Result<Wire, SmtpError>
     let stream = wire.into_quiet_stream().ok_or_else(injected)?;
     let step = format!("{}: TLS", endpoint.shown());
     let stream = net::within(settings.timeout, &step, stream.secure(endpoint)).await??;
-    Ok(Wire::new(stream, settings.timeout))
+    Ok(Wire::new(stream, &endpoint.shown(), settings.timeout))
 }
 
 /// The name that we give: the one of the settings, this host's if it is a full one, else our

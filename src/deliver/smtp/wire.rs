@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::reply::Replies;
 use crate::net::Stream;
+use crate::transcript::Transcript;
 
 /// Time for the server to take something of a message (RFC 5321 §4.5.3.2.5).
 const BLOCK_LIMIT: Duration = Duration::from_secs(3 * 60);
@@ -51,11 +52,12 @@ pub(super) struct Wire {
     closed: bool,
     /// The next line that is written goes nowhere.
     swallow_line: bool,
+    transcript: Transcript,
 }
 
 impl Wire {
-    /// Takes a connection over; replies may take `limit` each.
-    pub(super) fn new(stream: Stream, limit: Duration) -> Self {
+    /// Takes a connection to a server over; replies may take `limit` each.
+    pub(super) fn new(stream: Stream, server: &str, limit: Duration) -> Self {
         Self {
             stream,
             replies: Replies::default(),
@@ -65,7 +67,13 @@ impl Wire {
             reply_limit: limit,
             closed: false,
             swallow_line: false,
+            transcript: Transcript::start(Some(server.to_owned())),
         }
+    }
+
+    /// What is said, for the log.
+    pub(super) fn transcript(&mut self) -> &mut Transcript {
+        &mut self.transcript
     }
 
     /// From the next write on, its replies may take so long.
@@ -146,6 +154,7 @@ impl Wire {
         }
         let heard = buf.filled();
         self.closed |= heard.is_empty();
+        self.transcript.heard(heard);
         self.replies.feed(heard).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
         Poll::Ready(Ok(heard.len()))
     }
@@ -191,6 +200,7 @@ impl AsyncWrite for Wire {
         match Pin::new(&mut this.stream).poll_write(cx, buf) {
             Poll::Ready(Ok(written)) => {
                 this.waiting = Waiting::Nothing;
+                this.transcript.sent(&buf[..written]);
                 Poll::Ready(Ok(written))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -263,7 +273,7 @@ mod tests {
         let address = listener.local_addr().expect("its address");
         let stream = TcpStream::connect(address).await.expect("connected");
         let (server, _) = listener.accept().await.expect("accepted");
-        (Wire::new(Stream::clear(stream), limit), server)
+        (Wire::new(Stream::clear(stream), "test", limit), server)
     }
 
     #[tokio::test]

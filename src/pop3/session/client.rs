@@ -14,6 +14,7 @@ use crate::pop3::reply::{Capabilities, Status};
 use crate::sasl::{self, Exchange, ExchangeError, Identity, Mechanism, Offer, Proof};
 use crate::secret::Secret;
 use crate::threads;
+use crate::transcript::Hidden;
 
 /// Lines that an answer to CAPA may have.
 const CAPABILITY_LIMIT: usize = 200;
@@ -128,6 +129,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             Proof::Password(secret) | Proof::Token(secret) => vec![secret.clone()],
             Proof::Certificate => Vec::new(),
         };
+        for secret in &said {
+            self.wire.hide(secret.expose());
+        }
         let answer = match (mechanism, login.proof) {
             (Mechanism::UserPass, Proof::Password(password)) => {
                 self.user_pass(login.identity.username, password).await.map(|status| (status, None))
@@ -307,15 +311,15 @@ fn lossy(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
 }
 
-/// Takes the place of a server's text that repeats what it was sent in a login, as some do with a
+/// Takes the place of a server's text that repeats what it was sent in a login, however encoded, as some do with a
 /// command that they do not know: it would be logged.
 fn hide_echo(text: &mut String, said: &[Secret]) {
-    let repeats = |secret: &Secret| {
-        // The text is cut; nothing shorter could be told from a common word.
-        let start = &secret.expose()[..secret.expose().len().min(ECHO_OCTETS)];
-        start.len() >= 4 && memchr::memmem::find(text.as_bytes(), start).is_some()
-    };
-    if said.iter().any(repeats) {
+    let mut hidden = Hidden::default();
+    for secret in said {
+        // The text is cut.
+        hidden.add(secret.expose(), ECHO_OCTETS);
+    }
+    if hidden.is_in(text.as_bytes()) {
         *text = "(its answer repeats what it was sent, and is not shown)".to_owned();
     }
 }

@@ -13,6 +13,7 @@ use super::SessionError;
 use crate::pop3::multiline::Decoder;
 use crate::pop3::reply::{self, Status};
 use crate::text;
+use crate::transcript::Transcript;
 
 /// One buffer, reused: the TLS library clears what it is given, so a larger one costs time.
 const BUFFER_OCTETS: usize = 32 * 1024;
@@ -35,12 +36,14 @@ pub(super) struct Wire<S> {
     /// The output goes out before anything is read.
     sends_first: bool,
     silence: Duration,
+    transcript: Transcript,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, silence: Duration) -> Self {
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
-        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), sends_first: false, silence }
+        let transcript = Transcript::start(None);
+        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), sends_first: false, silence, transcript }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -54,6 +57,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     pub(super) fn silence(&self) -> Duration {
         self.silence
+    }
+
+    /// What must not be seen in a transcript.
+    pub(super) fn hide(&mut self, secret: &[u8]) {
+        self.transcript.hide(secret);
     }
 
     /// Octets that have come and are not yet read.
@@ -77,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.output.is_empty() {
             return Ok(());
         }
+        self.transcript.sent(&self.output);
         let send = async {
             self.stream.write_all(&self.output).await?;
             self.stream.flush().await
@@ -145,8 +154,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if let Some(newline) = memchr::memchr(b'\n', &unread[searched..]).map(|at| searched + at)
                 && newline <= LINE_LIMIT
             {
-                let line = &unread[..newline];
-                let value = read(line.strip_suffix(b"\r").unwrap_or(line));
+                let line = &self.buffer[self.start..self.start + newline];
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                self.transcript.heard_line(line);
+                let value = read(line);
                 self.start += newline + 1;
                 return Ok(value);
             }
@@ -216,7 +227,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if self.start == self.end {
             self.fill(step).await?;
         }
-        self.start += decoder.decode(&self.buffer[self.start..self.end], out);
+        let octets = decoder.decode(&self.buffer[self.start..self.end], out);
+        self.transcript.heard_message(octets, decoder.is_done());
+        self.start += octets;
         Ok(())
     }
 }

@@ -1,0 +1,76 @@
+//! What is on record of the accounts, where no service can be asked: the results that `fetch` or a service
+//! that has ended has left.
+
+use std::collections::BTreeMap;
+
+use super::output;
+use crate::config::Whereabouts;
+use crate::failure::{Class, Failure};
+use crate::message::Name;
+use crate::privilege;
+use crate::status::{AccountStatus, SCHEMA, State, Status};
+use crate::store::{AccountMemory, Reader, StoreError};
+
+/// The status of no service.  Root reads as the state's owner.  What cannot be read is complained about.
+pub(super) fn status(places: &Whereabouts) -> Status {
+    let accounts = match privilege::act_for(&places.state_dir) {
+        Ok(_) => remembered(places).unwrap_or_else(|error| complain(&error)),
+        Err(error) => complain(&error),
+    };
+    Status {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running: false,
+        config_file: places.file.display().to_string(),
+        state_dir: places.state_dir.display().to_string(),
+        config_error: places.broken().map(|broken| broken.text.clone()),
+        accounts,
+        ..Status::default()
+    }
+}
+
+fn complain<E: Failure + 'static>(error: &E) -> Vec<AccountStatus> {
+    output::complain_code(None, error);
+    Vec::new()
+}
+
+/// The accounts of the configuration; where it is broken, those that are on record.
+fn remembered(places: &Whereabouts) -> Result<Vec<AccountStatus>, StoreError> {
+    let midnight = jiff::ZonedDateTime::now().start_of_day().map_or(0, |start| start.timestamp().as_second());
+    let reader = Reader::open(&places.state_dir)?;
+    let mut memories: BTreeMap<Name, (AccountMemory, u64)> = reader.remembered(midnight)?;
+    let Ok(config) = &places.config else {
+        return Ok(memories.into_iter().map(|(name, memory)| of_one(&name, memory)).collect());
+    };
+    let mut accounts: Vec<&_> = config.accounts.iter().collect();
+    accounts.sort_by(|a, b| a.name.cmp(&b.name));
+    let one = |account: &&std::sync::Arc<crate::poll::Account>| {
+        let status = of_one(&account.name, memories.remove(&account.name).unwrap_or_default());
+        match account.enabled {
+            true => status,
+            false => AccountStatus { state: State::Disabled, ..status },
+        }
+    };
+    Ok(accounts.iter().map(one).collect())
+}
+
+fn of_one(name: &Name, (memory, waiting): (AccountMemory, u64)) -> AccountStatus {
+    let state = match (&memory.error, Class::of_exit_code(memory.exit_code)) {
+        (None, _) => State::Idle,
+        (Some(_), Some(Class::LoginRefused)) => State::LoginRefused,
+        (Some(_), _) => State::BackingOff,
+    };
+    AccountStatus {
+        account: name.to_string(),
+        state,
+        last_success: memory.last_success,
+        new_today: memory.delivered,
+        waiting,
+        quarantined: memory.quarantined,
+        failures: memory.failures,
+        error: memory.error,
+        advice: memory.advice,
+        exit_code: memory.exit_code,
+        ..AccountStatus::default()
+    }
+}

@@ -1,0 +1,86 @@
+//! Secrets of a dialogue, to be found again in what a server says, whatever it has made of them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// Octets in a row by which a secret is known, as it is or encoded: a server may repeat a part of it.
+pub(super) const ROW: usize = 8;
+
+/// A shorter one could not be told from common words.
+const SHORTEST: usize = 4;
+
+/// What separates the fields of a login: the last one is what proves it.
+const SEPARATORS: [u8; 4] = [0, 1, b' ', b','];
+
+/// Secrets in every encoding, in lower case: some servers shout.
+#[derive(Default)]
+pub struct Hidden {
+    /// Each with the length of the rows of it that betray it.
+    forms: Vec<(Zeroizing<Vec<u8>>, usize)>,
+}
+
+impl Hidden {
+    /// Hides a secret, and what base64, hexadecimal and the encodings of addresses make of it.  Where it stands as
+    /// it is, it is known by its parts of `row` octets.
+    pub fn add(&mut self, secret: &[u8], row: usize) {
+        if secret.len() < SHORTEST {
+            return;
+        }
+        self.form(secret, row);
+        self.form(&hexadecimal(secret), ROW);
+        self.form(&escaped(secret, u8::is_ascii_alphanumeric), ROW);
+        self.form(&escaped(secret, |octet| octet.is_ascii_alphanumeric() || b"-._~".contains(octet)), ROW);
+        self.form(&escaped(secret, |_| false), ROW);
+        for before in 0..3 {
+            self.form(&in_base64(secret, before), ROW);
+        }
+    }
+
+    /// Hides what was sent in a login: it is a secret, or holds one at its end in base64.
+    pub(super) fn add_sent(&mut self, sent: &[u8]) {
+        // A shorter one could be a word; what it holds is hidden by itself.
+        if sent.len() >= ROW {
+            self.form(sent, ROW);
+        }
+        let Ok(decoded) = STANDARD.decode(sent).map(Zeroizing::new) else { return };
+        let end = decoded.iter().rposition(|octet| *octet > 1).map_or(0, |at| at + 1);
+        let proof = decoded[..end].rsplit(|octet| SEPARATORS.contains(octet)).next().unwrap_or_default();
+        self.add(proof, ROW);
+    }
+
+    fn form(&mut self, form: &[u8], row: usize) {
+        if !form.is_empty() {
+            self.forms.push((Zeroizing::new(form.to_ascii_lowercase()), row.min(form.len())));
+        }
+    }
+
+    /// Whether a line holds a secret, or a telling part of one.
+    pub fn is_in(&self, line: &[u8]) -> bool {
+        let line = Zeroizing::new(line.to_ascii_lowercase());
+        let betrays = |(form, row): &(Zeroizing<Vec<u8>>, usize)| {
+            line.windows(*row).any(|part| memchr::memmem::find(form, part).is_some())
+        };
+        !self.forms.is_empty() && self.forms.iter().any(betrays)
+    }
+}
+
+fn hexadecimal(secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(secret.iter().flat_map(|octet| format!("{octet:02x}").into_bytes()).collect())
+}
+
+/// Percent signs before all octets but those that are `plain`.
+fn escaped(secret: &[u8], plain: impl Fn(&u8) -> bool) -> Zeroizing<Vec<u8>> {
+    let one = |octet: &u8| if plain(octet) { vec![*octet] } else { format!("%{octet:02x}").into_bytes() };
+    Zeroizing::new(secret.iter().flat_map(one).collect())
+}
+
+/// What is of the secret alone in base64, where so many octets stand before it, modulo 3.
+fn in_base64(secret: &[u8], before: usize) -> Zeroizing<Vec<u8>> {
+    let padded = Zeroizing::new([&vec![0; before][..], secret].concat());
+    let encoded = Zeroizing::new(STANDARD.encode(&*padded).into_bytes());
+    // A digit has six bits: the first and the last are shared with what is beside.
+    let first = (before * 8).div_ceil(6);
+    let last = padded.len() * 8 / 6;
+    Zeroizing::new(encoded.get(first..last).unwrap_or_default().to_vec())
+}
