@@ -4,6 +4,13 @@
 
 mod support;
 
+#[path = "destinations/file_systems.rs"]
+mod file_systems;
+#[path = "destinations/modes.rs"]
+mod modes;
+#[path = "destinations/stuck.rs"]
+mod stuck;
+
 use std::time::Duration;
 
 use support::*;

@@ -207,8 +207,8 @@ async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<
             let settings = settings.clone();
             // A state that cannot be read is complained about where it is needed.
             let known = Reader::open(state_dir).and_then(|reader| reader.knows(&settings.path)).unwrap_or(false);
-            threads::run(move || Maildir::open(&settings, known)?.probe()).await??;
-            Ok("can be written".to_owned())
+            let way = threads::run(move || Maildir::open(&settings, known)?.rehearse()).await??;
+            Ok(format!("can be written; messages are moved to new/ {way}"))
         }
         Kind::Smtp(settings) => {
             let client = Pool::new(settings.as_ref().clone()).connect().await?;

@@ -19,6 +19,7 @@ mod state;
 mod status;
 
 use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -93,16 +94,15 @@ pub type SetVariable<'a> = &'a dyn Fn(&str, Option<&OsStr>);
 
 /// Runs the program; gives its exit code.  `set` is called before there is any other thread than
 /// those that read the files of a configuration, and these do not look at the environment.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>) -> ExitCode {
+/// `has_output`: whether there is a standard output.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>, has_output: bool) -> ExitCode {
+    output::remember(!has_output);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
-        }
+        Err(error) => return ExitCode::from(output::settle(not_parsed(&error))),
     };
     if let Command::Completions { shell } = cli.command {
-        return ExitCode::from(completions(shell));
+        return ExitCode::from(output::settle(completions(shell)));
     }
     harden();
     let (config, acting) = match load(&cli).and_then(|config| act(&cli.command, config, set)) {
@@ -113,7 +113,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>)
     if let (Some(Acting { foreign, .. }), true) = (acting, code == IO_ERROR) {
         output::say(&note_of(&foreign));
     }
-    ExitCode::from(code)
+    ExitCode::from(output::settle(code))
+}
+
+/// Help, the version, or a complaint about the command line.
+fn not_parsed(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        let _ = error.print();
+        return USAGE;
+    }
+    let text = error.render();
+    let is_drawn = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = if is_drawn { text.ansi().to_string() } else { text.to_string() };
+    let _ = output::write(text.as_bytes());
+    0
 }
 
 fn run(command: Command, config: Config) -> u8 {
@@ -136,18 +149,10 @@ fn run(command: Command, config: Config) -> u8 {
 /// Writes a shell's completions.  They are made in memory first, because clap_complete panics when
 /// it cannot write.
 fn completions(shell: clap_complete::Shell) -> u8 {
-    use std::io::Write as _;
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut script);
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(&script).and_then(|()| stdout.flush()) {
-        Ok(()) => 0,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
-        Err(error) => {
-            output::say(&format!("postrider: the completions cannot be written: {error}"));
-            IO_ERROR
-        }
-    }
+    let _ = output::write(&script);
+    0
 }
 
 fn load(cli: &Cli) -> Result<Config, ExitCode> {
@@ -265,7 +270,7 @@ fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
             signal = signal => {
                 output::say(&format!("postrider: {}: not finished", signal.name()));
                 process::end_all();
-                std::process::exit(Class::TryLater.exit_code().into());
+                std::process::exit(output::settle(Class::TryLater.exit_code()).into());
             }
         }
     })

@@ -1,11 +1,16 @@
 //! How results and errors are written.
+//!
+//! What is written to standard output counts: where it cannot be written, the command has failed
+//! ([`settle`]).  A reader who has enough and goes is no failure.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::failure::{self, Failure, describe};
+use crate::failure::{self, Class, Failure, describe};
 use crate::message::{Name, UnixTime};
 
 /// Writes a line to standard error.
@@ -13,14 +18,60 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Writes a line to standard output; `false` if nobody reads it any more.
-pub(super) fn print(text: &str) -> bool {
-    writeln!(std::io::stdout().lock(), "{text}").is_ok()
+/// Whether this process was started without standard output.  The standard library puts `/dev/null` in
+/// its place, which takes everything.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// The first failure of standard output.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Remembers whether there was a standard output when the process began.
+pub(super) fn remember(was_closed: bool) {
+    CLOSED.store(was_closed, Ordering::Relaxed);
 }
 
-/// Empties the terminal for the next picture.
-pub(super) fn clear_screen() {
-    let _ = write!(std::io::stdout().lock(), "\x1b[2J\x1b[H");
+/// Writes a line to standard output; `false` if it cannot be written.
+pub(super) fn print(text: &str) -> bool {
+    write(format!("{text}\n").as_bytes()).is_ok()
+}
+
+/// Writes octets to standard output; [`settle`] tells of a failure.
+///
+/// # Errors
+/// They cannot be written.
+pub(super) fn write(octets: &[u8]) -> io::Result<()> {
+    put(octets).inspect_err(|error| {
+        let code = error.raw_os_error();
+        let error = code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+        FAILED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    })
+}
+
+/// The same for who tells of a failure himself.
+///
+/// # Errors
+/// They cannot be written.
+pub(super) fn put(octets: &[u8]) -> io::Result<()> {
+    if CLOSED.load(Ordering::Relaxed) {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(octets).and_then(|()| stdout.flush())
+}
+
+/// The exit code of a command that ends with `code`: output that was lost is a failure of its own, and is
+/// told.  A reader that has gone had what it wanted.
+pub(super) fn settle(code: u8) -> u8 {
+    match FAILED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => {
+            say(&format!("postrider: the output cannot be written: {error}"));
+            match Class::of_exit_code(code) {
+                Some(class) if class > Class::LocalIo => code,
+                _ => super::IO_ERROR,
+            }
+        }
+        _ => code,
+    }
 }
 
 /// An error as one paragraph: account, step, cause, what to do.

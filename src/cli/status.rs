@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             Err(code) => return code,
         };
         if arguments.watch && std::io::stdout().is_terminal() {
-            output::clear_screen();
+            let _ = output::write(b"\x1b[2J\x1b[H");
         }
         match arguments.json {
             true => output::print_json(&status),

@@ -16,6 +16,7 @@ mod lost;
 mod mailbox;
 mod memory;
 mod moving;
+mod owed;
 mod progress;
 mod proof;
 mod quiet;

@@ -78,7 +78,7 @@ fn make_directory(dir: &Path) -> std::io::Result<()> {
         Err(_) if !dir.is_dir() => return Err(std::io::ErrorKind::NotADirectory.into()),
         _ => {}
     }
-    parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    parent.map_or(Ok(()), filesystem::sync_folder)
 }
 
 fn refuse_network_file_system(dir: &Path) -> Result<(), StoreError> {

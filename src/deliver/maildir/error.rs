@@ -71,6 +71,10 @@ impl Failure for MaildirError {
                     "The folder above it must exist (is a disk not mounted?); postrider makes the Maildir itself.  The \
                      mail stays on the server."
                 }
+                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
+                    "Its file system lacks what a delivery needs: name a folder on another one, or leave out what it \
+                     does not know.  The mail stays on the server."
+                }
                 _ => "The mail stays on the server.  Check the disk and the kernel's log.",
             }
             .to_owned(),
@@ -91,7 +95,7 @@ fn advice_of_root(owner: Person, group: u32) -> String {
 
 pub(super) fn failure(path: &Path, step: &'static str, error: &io::Error) -> MaildirError {
     // Which of its folders is closed; the name stands for any file in it.
-    let closed = || ["tmp/x", "new/x", "cur"].iter().find_map(|part| owner::obstacle(&path.join(part)));
+    let closed = || ["tmp/x", "new/x", "cur", ""].iter().find_map(|part| owner::obstacle(&path.join(part)));
     let obstacle = (error.kind() == io::ErrorKind::PermissionDenied).then(closed).flatten();
     let cause = match obstacle {
         Some(obstacle) => format!("{error}; {}", obstacle.told(path)),
