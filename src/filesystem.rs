@@ -7,6 +7,7 @@ mod late;
 pub mod owner;
 mod people;
 pub mod private;
+pub mod sandbox;
 mod whole;
 
 use std::io;

@@ -1,5 +1,7 @@
 //! `postrider check`: says what the configuration means; `--connect` tries it out.
 
+mod local;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,8 +9,8 @@ use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
 use crate::config::Config;
-use crate::credential::{self, SecretSource};
-use crate::deliver::maildir::Maildir;
+use crate::credential::SecretSource;
+use crate::deliver::maildir::{FILE_MODE, Maildir};
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
 use crate::failure::{Class, Failure, describe, paragraph};
@@ -30,7 +32,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     output::print(&format!("{}: good", config.file.display()));
-    output::print(&format!("state in {}", config.state_dir.display()));
+    let mut worst = local::state(config, arguments.connect);
     for account in &config.accounts {
         output::print(&format!("account {}: {}", account.name, describe_account(account)));
     }
@@ -40,13 +42,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     for warning in &config.warnings {
         output::say(&format!("warning: {warning}"));
     }
-    for account in &config.accounts {
-        if let Some(SecretSource::File(path)) = account.credential.source()
-            && let Err(error) = credential::look_at(path)
-        {
-            output::say(&format!("note: account {}: {}", account.name, describe(&error)));
-        }
-    }
+    worst = worst.max(local::secrets(config)).max(local::sandbox(config, arguments.connect));
     for account in &config.accounts {
         if let Some(Err(error)) = account.credential.grant().map(Grant::check) {
             let text = paragraph(&describe(&error), error.advice().as_deref());
@@ -54,10 +50,10 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         }
     }
     if !arguments.connect {
-        return 0;
+        return worst.map_or(0, Class::exit_code);
     }
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    super::block_on_until_signal(connect_all(config)).map_or(0, Class::exit_code)
+    worst.max(super::block_on_until_signal(connect_all(config))).map_or(0, Class::exit_code)
 }
 
 fn tls(mode: TlsMode) -> &'static str {
@@ -112,7 +108,8 @@ fn describe_account(account: &Account) -> String {
 
 fn describe_destination(destination: &Destination) -> String {
     match &destination.kind {
-        Kind::Maildir(settings) => format!("Maildir {}", settings.path.display()),
+        Kind::Maildir(settings) if settings.file_mode == FILE_MODE => format!("Maildir {}", settings.path.display()),
+        Kind::Maildir(settings) => format!("Maildir {}, file-mode {:04o}", settings.path.display(), settings.file_mode),
         Kind::Smtp(settings) => {
             let endpoint = &settings.endpoint;
             let login = settings.login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Class, Failure, is_shortage, shortage};
-use crate::filesystem::Person;
 use crate::filesystem::owner::{self, Foreign};
+use crate::filesystem::{Person, sandbox};
 
 /// A Maildir that cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -51,6 +51,16 @@ impl Failure for MaildirError {
         }
         if self.is_shortage() {
             return Some(shortage());
+        }
+        let sandbox = match self.kind {
+            _ if self.matter == Matter::Gone => None,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => {
+                sandbox::advice()
+            }
+            _ => None,
+        };
+        if let Some(sandbox) = sandbox {
+            return Some(format!("{sandbox}  The mail stays on the server."));
         }
         Some(
             match self.kind {

@@ -63,7 +63,14 @@ pub(super) fn make(path: &Path, mode: u32) -> Result<(), MaildirError> {
 fn make_directory(path: &Path, mode: u32) -> Result<bool, (&'static str, io::Error)> {
     match std::fs::DirBuilder::new().mode(OWNERS).create(path) {
         Ok(()) if mode == OWNERS => Ok(true),
-        Ok(()) => open_up(path, mode).map(|()| true).map_err(|error| ("cannot be given its mode", error)),
+        Ok(()) => match open_up(path, mode) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                // Found there by the next poll, it would keep the mode that nobody wants.
+                let _ = std::fs::remove_dir(path);
+                Err(("cannot be given its mode", error))
+            }
+        },
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         // A read-only or foreign folder above says so before it says that all is there.
         Err(made) => match path.metadata() {
