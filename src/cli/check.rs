@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
+use super::progress::Bars;
 use crate::config::Config;
 use crate::credential::SecretSource;
 use crate::deliver::maildir::{FILE_MODE, Maildir};
@@ -15,6 +16,7 @@ use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
 use crate::failure::{Class, Failure, describe, paragraph};
 use crate::log;
+use crate::message::Name;
 use crate::net::TlsMode;
 use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
@@ -140,17 +142,21 @@ fn period(time: std::time::Duration) -> String {
 
 /// Tries everything side by side; gives the failure that asks for the most attention.
 async fn connect_all(config: &Config) -> Option<Class> {
+    let bars = Bars::new(true);
     let mut tries = JoinSet::new();
     for account in config.accounts.iter().filter(|account| account.enabled) {
-        let account = Arc::clone(account);
+        let (account, bars) = (Arc::clone(account), bars.clone());
+        let spinner = bars.spin(&format!("account {}", account.name));
         tries.spawn(async move {
-            match try_account(&account).await {
+            let tried = try_account(&account).await;
+            drop(spinner);
+            match tried {
                 Ok(text) => {
-                    output::print(&format!("account {}: {text}", account.name));
+                    bars.print(&format!("account {}: {text}", account.name));
                     None
                 }
                 Err(error) => {
-                    output::complain_code(Some(&account.name), &error);
+                    bars.say(&complaint(Some(&account.name), &error));
                     Some(error.class())
                 }
             }
@@ -158,11 +164,14 @@ async fn connect_all(config: &Config) -> Option<Class> {
     }
     for destination in &config.destinations {
         let destination = Arc::clone(destination);
-        let state_dir = config.state_dir.clone();
+        let (state_dir, bars) = (config.state_dir.clone(), bars.clone());
+        let spinner = bars.spin(&format!("destination {}", destination.name));
         tries.spawn(async move {
-            match try_destination(&destination, &state_dir).await {
+            let tried = try_destination(&destination, &state_dir).await;
+            drop(spinner);
+            match tried {
                 Ok(text) => {
-                    output::print(&format!("destination {}: {text}", destination.name));
+                    bars.print(&format!("destination {}: {text}", destination.name));
                     None
                 }
                 Err(source) => {
@@ -171,7 +180,7 @@ async fn connect_all(config: &Config) -> Option<Class> {
                         source: Arc::new(source),
                         others_work: false,
                     };
-                    output::complain_code(None, &error);
+                    bars.say(&complaint(None, &error));
                     Some(error.class())
                 }
             }
@@ -182,6 +191,10 @@ async fn connect_all(config: &Config) -> Option<Class> {
         worst = worst.max(ended.unwrap_or(Some(Class::TryLater)));
     }
     worst
+}
+
+fn complaint(account: Option<&Name>, error: &PollError) -> String {
+    output::paragraph(account, &describe(error), error.advice().as_deref())
 }
 
 async fn try_account(account: &Account) -> Result<String, PollError> {
@@ -195,7 +208,8 @@ async fn try_account(account: &Account) -> Result<String, PollError> {
     let (messages, octets) = session.stat().await?;
     session.quit().await;
     let messages = count(u64::from(messages), "message");
-    Ok(format!("logged in, {encryption}, {messages} ({}); capabilities: {capabilities}", size(octets)))
+    let octets = size(octets);
+    Ok(format!("logged in, {encryption}, {messages} ({octets} on the server); capabilities: {capabilities}"))
 }
 
 async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<String, DestinationError> {

@@ -266,13 +266,20 @@ impl fmt::Display for Absence {
 /// # Errors
 /// It is complained about, and the exit code given.
 pub(super) fn one(config: &Config, request: &Request) -> Result<Reply, u8> {
-    let reply = ask(config, request).and_then(|mut answers| match answers.next() {
+    answer(config, request).map_err(|silence| complain(&silence))
+}
+
+/// The same without a complaint.
+///
+/// # Errors
+/// There is no service, or it does not want to.
+pub(super) fn answer(config: &Config, request: &Request) -> Result<Reply, Silence> {
+    ask(config, request).and_then(|mut answers| match answers.next() {
         Ok(Some(Reply::Failed { error, exit_code })) => Err(Silence::Refused(error, exit_code)),
         Ok(Some(reply)) => Ok(reply),
         Ok(None) => Err(Silence::Broken("it closed the connection".into())),
         Err(error) => Err(Silence::Broken(error.to_string())),
-    });
-    reply.map_err(|silence| complain(&silence))
+    })
 }
 
 /// Complains; gives the exit code.

@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         Err(error) => output::complain_code(None, &error),
         Ok(events) => {
             match arguments.json {
-                true => output::print_json(&events),
+                true => drop(output::print_json(&events)),
                 false => print(&events),
             }
             0

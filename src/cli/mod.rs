@@ -17,6 +17,7 @@ mod run;
 mod service;
 mod state;
 mod status;
+mod terminal;
 
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
@@ -268,6 +269,7 @@ fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
             biased;
             result = work => result,
             signal = signal => {
+                progress::clear();
                 output::say(&format!("postrider: {}: not finished", signal.name()));
                 process::end_all();
                 std::process::exit(output::settle(Class::TryLater.exit_code()).into());

@@ -10,12 +10,13 @@ use std::sync::{Mutex, PoisonError};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+use super::terminal::{Size, fitted};
 use crate::failure::{self, Class, Failure, describe};
 use crate::message::{Name, UnixTime};
 
 /// Writes a line to standard error.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", fitted(text, &io::stderr()));
 }
 
 /// Whether this process was started without standard output.  The standard library puts `/dev/null` in
@@ -30,8 +31,13 @@ pub(super) fn remember(was_closed: bool) {
     CLOSED.store(was_closed, Ordering::Relaxed);
 }
 
-/// Writes a line to standard output; `false` if it cannot be written.
+/// Writes a line of prose to standard output; `false` if it cannot be written.
 pub(super) fn print(text: &str) -> bool {
+    print_as_it_is(&fitted(text, &io::stdout()))
+}
+
+/// The same for what a program reads, or what is laid out already.
+pub(super) fn print_as_it_is(text: &str) -> bool {
     write(format!("{text}\n").as_bytes()).is_ok()
 }
 
@@ -92,26 +98,37 @@ pub(super) fn complain_code<E: Failure + 'static>(account: Option<&Name>, error:
     error.class().exit_code()
 }
 
-/// Writes a value as JSON to standard output.
-pub(super) fn print_json(value: &impl serde::Serialize) {
+/// Writes a value as JSON to standard output; `false` if it cannot be written.
+pub(super) fn print_json(value: &impl serde::Serialize) -> bool {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => {
-            print(&text);
+        Ok(text) => print_as_it_is(&text),
+        Err(error) => {
+            say(&format!("postrider: cannot be written as JSON: {error}"));
+            false
         }
-        Err(error) => say(&format!("postrider: cannot be written as JSON: {error}")),
     }
 }
 
-/// Writes a table, one line for each row.
+/// Writes a table.
 pub(super) fn print_table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    print_as_it_is(&table(head, rows));
+}
+
+/// A table that fits the terminal; elsewhere one line for each row, so that it can be searched.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    // One line a row, also on a narrow terminal: it can be searched and pasted.
-    table.set_content_arrangement(ContentArrangement::Disabled).set_header(head).add_rows(rows);
+    table.load_style(presets::NOTHING).set_header(head).add_rows(rows);
+    match Size::of(&io::stdout()) {
+        Some(size) => {
+            let columns = u16::try_from(size.columns).unwrap_or(u16::MAX);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns)
+        }
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    print(&table.trim_fmt());
+    table.trim_fmt()
 }
 
 /// A time in the zone of this machine.

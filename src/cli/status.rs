@@ -1,9 +1,8 @@
 //! `postrider status`: what the running service is doing.
 
-use std::io::IsTerminal;
-use std::time::Duration;
+mod watch;
 
-use super::client;
+use super::client::{self, Silence};
 use super::output::{self, count, local_time};
 use crate::config::Config;
 use crate::control::{Reply, Request};
@@ -11,9 +10,6 @@ use crate::failure::paragraph;
 use crate::message::UnixTime;
 use crate::poll::{Phase, Snapshot, unix_now};
 use crate::status::{AccountStatus, State, Status};
-
-/// How often `--watch` looks.
-const REFRESH: Duration = Duration::from_secs(1);
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -27,34 +23,58 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
-    loop {
-        let status = match client::one(config, &Request::Status) {
-            Ok(Reply::Status(status)) => status,
-            Ok(_) => return client::broken("it sent a reply that does not match the request"),
-            Err(code) => return code,
-        };
-        if arguments.watch && std::io::stdout().is_terminal() {
-            let _ = output::write(b"\x1b[2J\x1b[H");
+    let look = || match client::answer(config, &Request::Status)? {
+        Reply::Status(status) => Ok(*status),
+        _ => Err(Silence::Broken("it sent a reply that does not match the request".into())),
+    };
+    if arguments.watch {
+        return watch::run(look, arguments.json);
+    }
+    match look() {
+        Ok(status) => {
+            show(&status, arguments.json);
+            status.exit_code()
         }
-        match arguments.json {
-            true => output::print_json(&status),
-            false => print(&status),
-        }
-        if !arguments.watch {
-            return status.exit_code();
-        }
-        std::thread::sleep(REFRESH);
+        Err(silence) => client::complain(&silence),
     }
 }
 
-fn print(status: &Status) {
-    output::print(&format!(
-        "postrider {}, process {}, since {}, {}",
-        status.version,
-        status.pid,
-        local_time(status.since),
-        status.config_file
-    ));
+/// Writes it; `false` if nobody reads it any more.
+fn show(status: &Status, json: bool) -> bool {
+    match json {
+        true => output::print_json(status),
+        false => Picture::of(status).print(),
+    }
+}
+
+/// What is shown of a status.
+struct Picture {
+    head: String,
+    table: String,
+    /// What is wrong, a paragraph each.
+    troubles: Vec<String>,
+}
+
+impl Picture {
+    fn of(status: &Status) -> Self {
+        let head = format!(
+            "postrider {}, process {}, since {}, {}",
+            status.version,
+            status.pid,
+            local_time(status.since),
+            status.config_file
+        );
+        Self { head, table: table(status), troubles: troubles(status) }
+    }
+
+    fn print(&self) -> bool {
+        let lines = [&self.head, &self.table].map(String::as_str);
+        let is_read = output::print(lines[0]) && output::print_as_it_is(lines[1]);
+        is_read && self.troubles.iter().all(|trouble| output::print(&format!("\n{trouble}")))
+    }
+}
+
+fn table(status: &Status) -> String {
     let cells = status.accounts.iter().map(|account| {
         [
             account.account.clone(),
@@ -66,21 +86,17 @@ fn print(status: &Status) {
             account.quarantined.to_string(),
         ]
     });
-    output::print_table(
-        ["Account", "State", "Last success", "Next poll", "New today", "Waiting", "Quarantined"],
-        cells,
-    );
-    for account in &status.accounts {
-        if let Some(error) = &account.error {
-            let text = paragraph(error, account.advice.as_deref());
-            output::print(&format!("\n{}: {text}", account.account));
-        }
-    }
-    if let Some(error) = &status.config_error {
-        output::print(&format!(
-            "\nThe configuration file is broken; the service runs with the one before it:\n{error}"
-        ));
-    }
+    output::table(["Account", "State", "Last success", "Next poll", "New today", "Waiting", "Quarantined"], cells)
+}
+
+fn troubles(status: &Status) -> Vec<String> {
+    let of_account = |account: &AccountStatus| {
+        let text = paragraph(account.error.as_ref()?, account.advice.as_deref());
+        Some(format!("{}: {text}", account.account))
+    };
+    let of_file =
+        |error: &String| format!("The configuration file is broken; the service runs with the one before it:\n{error}");
+    status.accounts.iter().filter_map(of_account).chain(status.config_error.as_ref().map(of_file)).collect()
 }
 
 fn state(account: &AccountStatus) -> String {

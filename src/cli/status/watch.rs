@@ -1,0 +1,124 @@
+//! `postrider status --watch`: the same again and again; on a terminal in a screen of its own, which is gone
+//! afterwards, with what is wrong in sight.
+
+use std::io;
+use std::time::Duration;
+
+use super::{Picture, Silence, client, output, show};
+use crate::cli::terminal::{Size, wrapped};
+use crate::daemon::Signals;
+use crate::status::Status;
+
+/// How often it is looked.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// Enters the terminal's other screen, and leaves it (xterm's private mode 1049).
+const ENTER: &[u8] = b"\x1b[?1049h";
+const LEAVE: &[u8] = b"\x1b[?1049l";
+/// To the top left; what is left over of a line, and below the last one, is wiped.
+const HOME: &str = "\x1b[H";
+const WIPE_LINE: &str = "\x1b[K";
+const WIPE_REST: &str = "\x1b[J";
+
+/// Shows it until a signal comes, nobody reads it any more, or the service does not answer.
+pub(super) fn run(look: impl Fn() -> Result<Status, Silence> + Sync, json: bool) -> u8 {
+    let is_drawn = !json && Size::of(&io::stdout()).is_some();
+    if is_drawn {
+        let _ = output::write(ENTER);
+    }
+    let ended = crate::cli::block_on(watch(&look, json));
+    if is_drawn {
+        let _ = output::write(LEAVE);
+    }
+    ended.unwrap_or_else(|silence| client::complain(&silence))
+}
+
+async fn watch(look: &(impl Fn() -> Result<Status, Silence> + Sync), json: bool) -> Result<u8, Silence> {
+    let mut signals = Signals::of_command().ok();
+    loop {
+        let status = tokio::task::block_in_place(look)?;
+        let is_read = match Size::of(&io::stdout()).filter(|_| !json) {
+            Some(size) => draw(status.clone(), size),
+            None => show(&status, json),
+        };
+        if !is_read {
+            return Ok(status.exit_code());
+        }
+        let signal = async {
+            match &mut signals {
+                Some(signals) => signals.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH) => {}
+            _ = signal => return Ok(status.exit_code()),
+        }
+    }
+}
+
+/// Draws over the picture before; those in trouble come first.
+fn draw(mut status: Status, size: Size) -> bool {
+    status.accounts.sort_by_key(|account| account.error.is_none());
+    let lines = lines(&Picture::of(&status), size);
+    let text = lines.iter().map(|line| format!("{line}{WIPE_LINE}")).collect::<Vec<_>>().join("\r\n");
+    output::write(format!("{HOME}{text}{WIPE_REST}").as_bytes()).is_ok()
+}
+
+/// What fits on the terminal: the head, as much of the table as leaves half of the rest to what is wrong.
+fn lines(picture: &Picture, size: Size) -> Vec<String> {
+    let Size { rows, columns } = size;
+    let cut = |line: &str| line.chars().take(columns).collect::<String>();
+    let of = |text: &str| wrapped(text, columns).lines().map(cut).collect::<Vec<_>>();
+    let mut lines = vec![cut(&picture.head)];
+    let table: Vec<String> = picture.table.lines().map(cut).collect();
+    let troubles: Vec<String> =
+        picture.troubles.iter().flat_map(|trouble| [vec![String::new()], of(trouble)].concat()).collect();
+    let room = rows.saturating_sub(lines.len());
+    let for_table = table.len().min(room.saturating_sub(troubles.len()).max(room / 2));
+    lines.extend(shortened(table, for_table));
+    let left = rows.saturating_sub(lines.len());
+    lines.extend(shortened(troubles, left));
+    lines
+}
+
+/// At most so many lines; the last one tells that there are more.
+fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    if lines.len() > most && most > 0 {
+        let more = lines.len() - (most - 1);
+        lines.truncate(most - 1);
+        lines.push(format!("... and {more} more lines (postrider status)"));
+    }
+    lines.truncate(most);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(accounts: usize, troubles: usize) -> Picture {
+        let row = |n: usize| format!("account{n}  idle  3 s ago");
+        let table = std::iter::once("Account  State".to_owned()).chain((0..accounts).map(row));
+        let trouble = |n: usize| format!("account{n}: {}", "the server is not there and does not answer ".repeat(5));
+        let troubles = (0..troubles).map(trouble).collect();
+        Picture { head: "postrider ".repeat(12), table: table.collect::<Vec<_>>().join("\n"), troubles }
+    }
+
+    #[test]
+    fn what_is_wrong_is_in_sight_on_every_terminal_and_nothing_is_wider_or_higher_than_it() {
+        for (rows, columns) in [(24, 80), (24, 40), (10, 40), (50, 200), (6, 20), (2, 20)] {
+            for (accounts, troubles) in [(1, 1), (100, 1), (3, 30), (100, 100), (5, 0), (0, 0)] {
+                let lines = lines(&picture(accounts, troubles), Size { rows, columns });
+                assert!(lines.len() <= rows, "{rows}x{columns} {accounts} {troubles}: {} lines", lines.len());
+                assert!(lines.iter().all(|line| line.chars().count() <= columns), "{lines:?}");
+                if rows >= 10 && troubles > 0 {
+                    assert!(lines.iter().any(|line| line.starts_with("account0: the server")), "{lines:?}");
+                }
+                if rows >= 10 && accounts > 0 {
+                    assert!(lines.iter().any(|line| line.starts_with("account0  idle")), "{lines:?}");
+                }
+            }
+        }
+    }
+}
