@@ -179,7 +179,7 @@ fn a_certificate_is_verified_by_default_and_says_what_is_wrong_with_it() {
     let keys = format!("tls-ca = \"{}\"", server.ca().display());
     let words = ["login as \"user\"", "Authentication failed", "Check `username`"];
     assert_fails(&account("localhost", server.tls_port, "implicit", &keys), 77, &words);
-    let words = ["greeting", "silent", "`port` and `tls`"];
+    let words = ["greeting", "waits for TLS", "tls = \"implicit\""];
     assert_fails(&account("localhost", server.tls_port, "none", ""), 69, &words);
 }
 
