@@ -21,7 +21,7 @@ fn main() {
 fn batch(bencher: Bencher<'_, '_>, messages: usize) {
     let disk = std::env::var_os("BENCH_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     let dir = tempfile::tempdir_in(disk).expect("a directory");
-    let maildir = Maildir::open(&Settings { path: dir.path().join("Maildir") }, false).expect("a Maildir");
+    let maildir = Maildir::open(&Settings::private(dir.path().join("Maildir")), false).expect("a Maildir");
     let account = Name::new("a").expect("a name");
     let key = MessageKey::new(b"uid", 0).expect("a unique-id");
     let text = [b'x'; OCTETS];

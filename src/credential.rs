@@ -5,6 +5,7 @@
 //! shown, since it may hold the secret.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -167,13 +168,16 @@ impl SecretSource {
     }
 }
 
-/// Whether a password file can be opened, and is to be trusted.
+/// Whether a password file can be opened, and is to be trusted; gives its permission bits if others may read it.
 ///
 /// # Errors
 /// As [`SecretSource::read`].
-pub fn look_at(path: &Path) -> Result<(), CredentialError> {
+pub fn look_at(path: &Path) -> Result<Option<u32>, CredentialError> {
     let failed = |source| CredentialError::File { path: path.to_owned(), source };
-    judge(path, &filesystem::read(path, 0, Accepts::File).map_err(failed)?.metadata)
+    let metadata = filesystem::read(path, 0, Accepts::File).map_err(failed)?.metadata;
+    judge(path, &metadata)?;
+    let mode = metadata.mode() & 0o7777;
+    Ok(owner::is_open_to_others(mode, metadata.uid()).then_some(mode))
 }
 
 fn judge(path: &Path, metadata: &std::fs::Metadata) -> Result<(), CredentialError> {

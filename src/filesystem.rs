@@ -1,11 +1,13 @@
 //! Files of this machine: whose they are, how those of ours and those that a person names are opened,
 //! names that nobody else has, and on what kind of file system they lie.
 
+mod durable;
 mod folder;
 mod late;
 pub mod owner;
 mod people;
 pub mod private;
+pub mod sandbox;
 mod whole;
 
 use std::io;
@@ -16,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// another container, or one that has crashed.
 const NAME_ATTEMPTS: usize = 100;
 
+pub use durable::{sync_content, sync_file, sync_folder, sync_names};
 pub use folder::Folder;
 pub use late::{Late, PATIENCE, in_time, in_time_async};
 pub use people::Person;

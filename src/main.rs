@@ -1,6 +1,7 @@
 //! The program: everything else is in the library.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn main() -> ExitCode {
     let (variable, value) = postrider::net::environment_for_openssl();
@@ -21,8 +22,25 @@ fn main() -> ExitCode {
             }
         }
     };
-    postrider::cli::main(std::env::args_os(), &set)
+    postrider::cli::main(std::env::args_os(), &set, HAS_OUTPUT.load(Ordering::Relaxed))
 }
+
+/// Whether the process was started with a standard output.
+static HAS_OUTPUT: AtomicBool = AtomicBool::new(true);
+
+/// The standard library puts `/dev/null` where a standard stream is closed, before `main`: only here can it be
+/// seen that output would go nowhere.
+#[expect(unsafe_code, reason = "nothing else runs before the standard library does")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_OUTPUT: extern "C" fn() = {
+    extern "C" fn look() {
+        // SAFETY: fcntl(2) only tells the flags of a descriptor, be it open or not.
+        let is_open = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } >= 0;
+        HAS_OUTPUT.store(is_open, Ordering::Relaxed);
+    }
+    look
+};
 
 /// Has a file that grows beyond RLIMIT_FSIZE fail to be written, instead of ending the process.  By a
 /// handler that does nothing: commands that are run get the signal's default effect again (execve(2)),

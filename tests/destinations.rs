@@ -1,8 +1,22 @@
 //! Destinations in trouble: they hold up no other, nothing is fetched for them, nothing is lost.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod support;
+
+#[path = "destinations/file_systems.rs"]
+mod file_systems;
+#[path = "destinations/modes.rs"]
+mod modes;
+#[path = "destinations/stuck.rs"]
+mod stuck;
 
 use std::time::Duration;
 

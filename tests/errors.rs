@@ -82,7 +82,7 @@ fn a_refused_login_is_told_from_one_that_passes() {
         ("-ERR", 77, &["login as \"user\"", "refused", "Check `username`", "app password"][..]),
         ("-ERR [AUTH] wrong.", 77, &["[AUTH] wrong.  Check"]),
         ("-ERR [IN-USE] locked", 75, &["[IN-USE] locked", "Another program"]),
-        ("-ERR [SYS/TEMP] busy", 75, &["busy", "tried again later"]),
+        ("-ERR [SYS/TEMP] busy", 75, &["busy", "the next poll tries again"]),
         ("-ERR [SYS/PERM] broken", 75, &["broken", "ask the provider"]),
         ("-ERR [LOGIN-DELAY] wait", 75, &["wait", "raise `interval`"]),
         ("what?", 76, &["PASS", "none of POP3", "Nothing was deleted"]),
@@ -116,7 +116,7 @@ fn a_server_that_cannot_be_reached_or_is_none_says_at_which_step() {
 fn a_listing_that_is_refused_says_for_how_long() {
     for (answer, code, words) in [
         ("-ERR unknown command", 76, &["no UIDL", "known by their content"][..]),
-        ("-ERR [SYS/TEMP] index", 75, &["UIDL", "[SYS/TEMP] index", "tried again later"]),
+        ("-ERR [SYS/TEMP] index", 75, &["UIDL", "[SYS/TEMP] index", "the next poll tries again"]),
         ("-ERR [IN-USE] locked", 75, &["UIDL", "Another program"]),
     ] {
         let server = MailboxServer::start(vec![Message::generated(1, 1, Mix::Tiny)]);
@@ -179,7 +179,7 @@ fn a_certificate_is_verified_by_default_and_says_what_is_wrong_with_it() {
     let keys = format!("tls-ca = \"{}\"", server.ca().display());
     let words = ["login as \"user\"", "Authentication failed", "Check `username`"];
     assert_fails(&account("localhost", server.tls_port, "implicit", &keys), 77, &words);
-    let words = ["greeting", "silent", "`port` and `tls`"];
+    let words = ["greeting", "waits for TLS", "tls = \"implicit\""];
     assert_fails(&account("localhost", server.tls_port, "none", ""), 69, &words);
 }
 

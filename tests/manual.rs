@@ -121,8 +121,9 @@ fn exit_codes() -> BTreeSet<String> {
     let mut codes: BTreeSet<String> = classes.into_iter().map(listed).collect();
     codes.extend(["0", "64", "66"].map(str::to_owned));
     // Codes that are written out where the process ends.
-    for entry in std::fs::read_dir("src/cli").expect("the sources") {
-        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a source");
+    let files = std::fs::read_dir("src/cli").expect("the sources").map(|entry| entry.expect("an entry").path());
+    for file in files.filter(|path| path.is_file()) {
+        let text = std::fs::read_to_string(file).expect("a source");
         for rest in text.split("process::exit(").skip(1) {
             let code: String = rest.chars().take_while(char::is_ascii_digit).collect();
             codes.extend((!code.is_empty()).then_some(code));

@@ -1,18 +1,22 @@
 //! `postrider check`: says what the configuration means; `--connect` tries it out.
 
+mod local;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
+use super::progress::Bars;
 use crate::config::Config;
-use crate::credential::{self, SecretSource};
-use crate::deliver::maildir::Maildir;
+use crate::credential::SecretSource;
+use crate::deliver::maildir::{FILE_MODE, Maildir};
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
 use crate::failure::{Class, Failure, describe, paragraph};
 use crate::log;
+use crate::message::Name;
 use crate::net::TlsMode;
 use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
@@ -31,7 +35,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     output::print(&format!("{}: good", config.file.display()));
-    output::print(&format!("state in {}", config.state_dir.display()));
+    let mut worst = local::state(config, arguments.connect);
     for account in &config.accounts {
         output::print(&format!("account {}: {}", account.name, describe_account(account)));
     }
@@ -41,13 +45,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     for warning in &config.warnings {
         output::say(&format!("warning: {warning}"));
     }
-    for account in &config.accounts {
-        if let Some(SecretSource::File(path)) = account.credential.source()
-            && let Err(error) = credential::look_at(path)
-        {
-            output::say(&format!("note: account {}: {}", account.name, describe(&error)));
-        }
-    }
+    worst = worst.max(local::secrets(config)).max(local::sandbox(config, arguments.connect));
     for account in &config.accounts {
         if let Some(Err(error)) = account.credential.grant().map(Grant::check) {
             let text = paragraph(&describe(&error), error.advice().as_deref());
@@ -55,10 +53,10 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         }
     }
     if !arguments.connect {
-        return 0;
+        return worst.map_or(0, Class::exit_code);
     }
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    super::block_on_until_signal(connect_all(config)).map_or(0, Class::exit_code)
+    worst.max(super::block_on_until_signal(connect_all(config))).map_or(0, Class::exit_code)
 }
 
 fn tls(mode: TlsMode) -> &'static str {
@@ -113,7 +111,8 @@ fn describe_account(account: &Account) -> String {
 
 fn describe_destination(destination: &Destination) -> String {
     match &destination.kind {
-        Kind::Maildir(settings) => format!("Maildir {}", settings.path.display()),
+        Kind::Maildir(settings) if settings.file_mode == FILE_MODE => format!("Maildir {}", settings.path.display()),
+        Kind::Maildir(settings) => format!("Maildir {}, file-mode {:04o}", settings.path.display(), settings.file_mode),
         Kind::Smtp(settings) => {
             let endpoint = &settings.endpoint;
             let login = settings.login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
@@ -144,17 +143,21 @@ fn period(time: std::time::Duration) -> String {
 
 /// Tries everything side by side; gives the failure that asks for the most attention.
 async fn connect_all(config: &Config) -> Option<Class> {
+    let bars = Bars::new(true);
     let mut tries = JoinSet::new();
     for account in config.accounts.iter().filter(|account| account.enabled) {
-        let account = Arc::clone(account);
+        let (account, bars) = (Arc::clone(account), bars.clone());
+        let spinner = bars.spin(&format!("account {}", account.name));
         tries.spawn(async move {
-            match transcript::of(account.name.as_str(), try_account(&account)).await {
+            let tried = transcript::of(account.name.as_str(), try_account(&account)).await;
+            drop(spinner);
+            match tried {
                 Ok(text) => {
-                    output::print(&format!("account {}: {text}", account.name));
+                    bars.print(&format!("account {}: {text}", account.name));
                     None
                 }
                 Err(error) => {
-                    output::complain_code(Some(&account.name), &error);
+                    bars.say(&complaint(Some(&account.name), &error));
                     Some(error.class())
                 }
             }
@@ -162,11 +165,14 @@ async fn connect_all(config: &Config) -> Option<Class> {
     }
     for destination in &config.destinations {
         let destination = Arc::clone(destination);
-        let state_dir = config.state_dir.clone();
+        let (state_dir, bars) = (config.state_dir.clone(), bars.clone());
+        let spinner = bars.spin(&format!("destination {}", destination.name));
         tries.spawn(async move {
-            match try_destination(&destination, &state_dir).await {
+            let tried = try_destination(&destination, &state_dir).await;
+            drop(spinner);
+            match tried {
                 Ok(text) => {
-                    output::print(&format!("destination {}: {text}", destination.name));
+                    bars.print(&format!("destination {}: {text}", destination.name));
                     None
                 }
                 Err(source) => {
@@ -175,7 +181,7 @@ async fn connect_all(config: &Config) -> Option<Class> {
                         source: Arc::new(source),
                         others_work: false,
                     };
-                    output::complain_code(None, &error);
+                    bars.say(&complaint(None, &error));
                     Some(error.class())
                 }
             }
@@ -186,6 +192,10 @@ async fn connect_all(config: &Config) -> Option<Class> {
         worst = worst.max(ended.unwrap_or(Some(Class::TryLater)));
     }
     worst
+}
+
+fn complaint(account: Option<&Name>, error: &PollError) -> String {
+    output::paragraph(account, &describe(error), error.advice().as_deref())
 }
 
 async fn try_account(account: &Account) -> Result<String, PollError> {
@@ -199,7 +209,8 @@ async fn try_account(account: &Account) -> Result<String, PollError> {
     let (messages, octets) = session.stat().await?;
     session.quit().await;
     let messages = count(u64::from(messages), "message");
-    Ok(format!("logged in, {encryption}, {messages} ({}); capabilities: {capabilities}", size(octets)))
+    let octets = size(octets);
+    Ok(format!("logged in, {encryption}, {messages} ({octets} on the server); capabilities: {capabilities}"))
 }
 
 async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<String, DestinationError> {
@@ -208,8 +219,8 @@ async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<
             let settings = settings.clone();
             // A state that cannot be read is complained about where it is needed.
             let known = Reader::open(state_dir).and_then(|reader| reader.knows(&settings.path)).unwrap_or(false);
-            threads::run(move || Maildir::open(&settings, known)?.probe()).await??;
-            Ok("can be written".to_owned())
+            let way = threads::run(move || Maildir::open(&settings, known)?.rehearse()).await??;
+            Ok(format!("can be written; messages are moved to new/ {way}"))
         }
         Kind::Smtp(settings) => {
             let client = Pool::new(settings.as_ref().clone()).connect().await?;

@@ -75,12 +75,12 @@ impl Exported for Files<'_> {
     fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         match &mut self.open {
             Some((file, ..)) => file.write_all(octets),
-            None => io::stdout().lock().write_all(octets),
+            None => output::put(octets),
         }
     }
 
     fn end(&mut self) -> io::Result<()> {
-        let Some((file, part, path)) = self.open.take() else { return io::stdout().lock().flush() };
+        let Some((file, part, path)) = self.open.take() else { return Ok(()) };
         file.sync_all()?;
         std::fs::rename(part, &path)?;
         output::print(&path.display().to_string());

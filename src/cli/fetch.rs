@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{self, Answers, Silence};
 use super::output::{self, count, paragraph, size};
-use super::progress::{Bar, Bars};
+use super::progress::{self, Bar, Bars};
 use crate::config::{Config, Whereabouts};
 use crate::control::{Reply, Request};
 use crate::daemon::{self, Signals};
@@ -189,6 +189,7 @@ async fn stop_on_signal(cancel: CancellationToken, bars: Bars) {
         () = limit => {}
     }
     process::end_all();
+    progress::clear();
     // Nothing is lost: what is not recorded is fetched again, what is staged is finished.
     std::process::exit(i32::from(Class::TryLater.exit_code()));
 }

@@ -1,9 +1,13 @@
 //! `postrider history`: what was fetched, where it went, when it was deleted.
 
 use super::output::{self, local_time, size};
+use super::terminal::Size;
 use crate::config::Whereabouts;
 use crate::message::Name;
 use crate::store::{Event, HistoryFilter, Reader, StoreError};
+
+/// Columns of a terminal from which on the files of messages, and the replies of servers, are shown.
+const WIDE: usize = 160;
 
 /// Arguments of `history`.
 #[derive(Debug, clap::Args)]
@@ -38,7 +42,7 @@ fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
     }
     let events = reader.history(&filter)?;
     match arguments.json {
-        true => output::print_json(&events),
+        true => drop(output::print_json(&events)),
         false => print(&events),
     }
     Ok(0)
@@ -49,12 +53,14 @@ fn print(events: &[Event]) {
         output::say("Nothing of that kind was fetched yet.");
         return;
     }
+    let is_narrow = Size::of(&std::io::stdout()).is_some_and(|size| size.columns < WIDE);
     let cells = events.iter().map(|event| {
         let what = match event.deleted_at {
             Some(_) => format!("{}, deleted", event.state),
             None => event.state.to_owned(),
         };
         let place = match &event.detail {
+            Some(_) if event.state == "delivered" && is_narrow => event.destination.clone(),
             // A Maildir's file, as it was moved there; a mail program may have moved it on.
             Some(name) if event.state == "delivered" && event.location.starts_with('/') => {
                 format!("{}: {}/new/{name}", event.destination, event.location)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::output;
+use super::progress::Bars;
 use crate::config::Config;
 use crate::log;
 use crate::plan::{Action, Listed, Place, Step};
@@ -40,13 +41,15 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     let Some(account) = accounts.first() else { return 0 };
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    let look = transcript::of(account.name.as_str(), look(account, config));
-    match super::block_on_until_signal(look) {
+    let spinner = Bars::new(true).spin(&format!("account {}: looking at the mailbox", account.name));
+    let looked = super::block_on_until_signal(transcript::of(account.name.as_str(), look(account, config)));
+    drop(spinner);
+    match looked {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(inventory) => {
             let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing()[step.index]));
             match arguments.json {
-                true => output::print_json(&rows.collect::<Vec<_>>()),
+                true => drop(output::print_json(&rows.collect::<Vec<_>>())),
                 false => print(rows.collect()),
             }
             0

@@ -18,8 +18,10 @@ mod run;
 mod service;
 mod state;
 mod status;
+mod terminal;
 
 use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -105,22 +107,19 @@ pub type SetVariable<'a> = &'a dyn Fn(&str, Option<&OsStr>);
 
 /// Runs the program; gives its exit code.  `set` is called before there is any other thread than
 /// those that read the files of a configuration, and these do not look at the environment.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>) -> ExitCode {
+/// `has_output`: whether there is a standard output.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>, has_output: bool) -> ExitCode {
+    output::remember(!has_output);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
-        }
+        Err(error) => return ExitCode::from(output::settle(not_parsed(&error))),
     };
     match &cli.command {
-        Command::Completions { shell } => return ExitCode::from(completions(*shell)),
-        Command::Help { command } => return ExitCode::from(help(command)),
+        Command::Completions { shell } => return ExitCode::from(output::settle(completions(*shell))),
+        Command::Help { command } => return ExitCode::from(output::settle(help(command))),
         Command::Version => {
-            return ExitCode::from(written(
-                format!("postrider {}\n", env!("CARGO_PKG_VERSION")).as_bytes(),
-                "the version",
-            ));
+            let _ = output::write(format!("postrider {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
+            return ExitCode::from(output::settle(0));
         }
         _ => {}
     }
@@ -129,7 +128,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>)
         Needs::Configuration => with_configuration(cli, set),
         needs => without_configuration(cli, needs, set),
     };
-    outcome.map_or_else(|code| code, ExitCode::from)
+    outcome.map_or_else(|code| code, |code| ExitCode::from(output::settle(code)))
 }
 
 /// What a command cannot do without.
@@ -188,6 +187,23 @@ fn without_configuration(cli: Cli, needs: Needs, set: SetVariable<'_>) -> Result
         _ => 0,
     };
     Ok(tell_of_broken(noted(code, acting.as_ref()), &places))
+}
+
+/// Help, the version, or a complaint about the command line.
+fn not_parsed(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        let _ = error.print();
+        return USAGE;
+    }
+    write_styled(&error.render());
+    0
+}
+
+/// Writes what clap has drawn, in plain text where nothing is drawn.
+fn write_styled(text: &clap::builder::StyledStr) {
+    let is_drawn = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = if is_drawn { text.ansi().to_string() } else { text.to_string() };
+    let _ = output::write(text.as_bytes());
 }
 
 fn run(command: Command, config: Config) -> u8 {
@@ -249,7 +265,8 @@ fn graver(one: u8, other: u8) -> u8 {
 fn completions(shell: clap_complete::Shell) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut script);
-    written(&script, "the completions")
+    let _ = output::write(&script);
+    0
 }
 
 /// What `-h` shows, of the program or of a command.
@@ -266,21 +283,8 @@ fn help(command: &[String]) -> u8 {
             }
         }
     }
-    written(found.render_help().to_string().as_bytes(), "the summary")
-}
-
-/// Writes to standard output; gives the exit code.
-fn written(octets: &[u8], what: &str) -> u8 {
-    use std::io::Write as _;
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(octets).and_then(|()| stdout.flush()) {
-        Ok(()) => 0,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
-        Err(error) => {
-            output::say(&format!("postrider: {what} cannot be written: {error}"));
-            IO_ERROR
-        }
-    }
+    write_styled(&found.render_help());
+    0
 }
 
 fn load(cli: &Cli) -> Result<Config, ExitCode> {
@@ -413,9 +417,10 @@ fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
             biased;
             result = work => result,
             signal = signal => {
+                progress::clear();
                 output::say(&format!("postrider: {}: not finished", signal.name()));
                 process::end_all();
-                std::process::exit(Class::TryLater.exit_code().into());
+                std::process::exit(output::settle(Class::TryLater.exit_code()).into());
             }
         }
     })

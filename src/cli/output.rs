@@ -1,27 +1,84 @@
 //! How results and errors are written.
+//!
+//! What is written to standard output counts: where it cannot be written, the command has failed
+//! ([`settle`]).  A reader who has enough and goes is no failure.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use crate::failure::{self, Failure, describe};
+use super::terminal::{Size, fitted};
+use crate::failure::{self, Class, Failure, describe};
 use crate::message::Name;
 pub(super) use crate::text::local_time;
 
 /// Writes a line to standard error.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", fitted(text, &io::stderr()));
 }
 
-/// Writes a line to standard output; `false` if nobody reads it any more.
+/// Whether this process was started without standard output.  The standard library puts `/dev/null` in
+/// its place, which takes everything.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// The first failure of standard output.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Remembers whether there was a standard output when the process began.
+pub(super) fn remember(was_closed: bool) {
+    CLOSED.store(was_closed, Ordering::Relaxed);
+}
+
+/// Writes a line of prose to standard output; `false` if it cannot be written.
 pub(super) fn print(text: &str) -> bool {
-    writeln!(std::io::stdout().lock(), "{text}").is_ok()
+    print_as_it_is(&fitted(text, &io::stdout()))
 }
 
-/// Empties the terminal for the next picture.
-pub(super) fn clear_screen() {
-    let _ = write!(std::io::stdout().lock(), "\x1b[2J\x1b[H");
+/// The same for what a program reads, or what is laid out already.
+pub(super) fn print_as_it_is(text: &str) -> bool {
+    write(format!("{text}\n").as_bytes()).is_ok()
+}
+
+/// Writes octets to standard output; [`settle`] tells of a failure.
+///
+/// # Errors
+/// They cannot be written.
+pub(super) fn write(octets: &[u8]) -> io::Result<()> {
+    put(octets).inspect_err(|error| {
+        let code = error.raw_os_error();
+        let error = code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+        FAILED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    })
+}
+
+/// The same for who tells of a failure himself.
+///
+/// # Errors
+/// They cannot be written.
+pub(super) fn put(octets: &[u8]) -> io::Result<()> {
+    if CLOSED.load(Ordering::Relaxed) {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(octets).and_then(|()| stdout.flush())
+}
+
+/// The exit code of a command that ends with `code`: output that was lost is a failure of its own, and is
+/// told.  A reader that has gone had what it wanted.
+pub(super) fn settle(code: u8) -> u8 {
+    match FAILED.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => {
+            say(&format!("postrider: the output cannot be written: {error}"));
+            match Class::of_exit_code(code) {
+                Some(class) if class > Class::LocalIo => code,
+                _ => super::IO_ERROR,
+            }
+        }
+        _ => code,
+    }
 }
 
 /// An error as one paragraph: account, step, cause, what to do.
@@ -42,26 +99,37 @@ pub(super) fn complain_code<E: Failure + 'static>(account: Option<&Name>, error:
     error.class().exit_code()
 }
 
-/// Writes a value as JSON to standard output.
-pub(super) fn print_json(value: &impl serde::Serialize) {
+/// Writes a value as JSON to standard output; `false` if it cannot be written.
+pub(super) fn print_json(value: &impl serde::Serialize) -> bool {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => {
-            print(&text);
+        Ok(text) => print_as_it_is(&text),
+        Err(error) => {
+            say(&format!("postrider: cannot be written as JSON: {error}"));
+            false
         }
-        Err(error) => say(&format!("postrider: cannot be written as JSON: {error}")),
     }
 }
 
-/// Writes a table, one line for each row.
+/// Writes a table.
 pub(super) fn print_table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    print_as_it_is(&table(head, rows));
+}
+
+/// A table that fits the terminal; elsewhere one line for each row, so that it can be searched.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    // One line a row, also on a narrow terminal: it can be searched and pasted.
-    table.set_content_arrangement(ContentArrangement::Disabled).set_header(head).add_rows(rows);
+    table.load_style(presets::NOTHING).set_header(head).add_rows(rows);
+    match Size::of(&io::stdout()) {
+        Some(size) => {
+            let columns = u16::try_from(size.columns).unwrap_or(u16::MAX);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns)
+        }
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    print(&table.trim_fmt());
+    table.trim_fmt()
 }
 
 /// Octets for people: `1.2 MB`.

@@ -140,7 +140,7 @@ async fn open(config: &Config) -> Result<Store, StoreError> {
 
 fn export(config: &Config) -> u8 {
     let each = |record: &_| match serde_json::to_string(record) {
-        Ok(line) => output::print(&line),
+        Ok(line) => output::print_as_it_is(&line),
         Err(_) => true,
     };
     match Reader::open(&config.state_dir).and_then(|reader| reader.export(each)) {

@@ -1,9 +1,8 @@
 //! `postrider status`: what the running service is doing; without one, what is on record.
 
-use std::io::IsTerminal;
-use std::time::Duration;
+mod watch;
 
-use super::client::{self, Silence};
+use super::client::{self, Absence, Silence};
 use super::output::{self, count, local_time};
 use super::recorded;
 use crate::config::Whereabouts;
@@ -11,9 +10,6 @@ use crate::failure::paragraph;
 use crate::message::UnixTime;
 use crate::poll::{Phase, Snapshot, unix_now};
 use crate::status::{AccountStatus, State, Status};
-
-/// How often `--watch` looks.
-const REFRESH: Duration = Duration::from_secs(1);
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]
@@ -27,61 +23,87 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, mut places: Whereabouts) -> u8 {
-    loop {
-        let (status, absence) = match client::status(&places) {
-            Ok((status, peer)) => (super::with_fault(status, peer, &places), None),
-            Err(Silence::Absent(absence)) => (recorded::status(&places), Some(absence)),
-            Err(silence) => return super::tell_of_broken(client::complain(&silence), &places),
-        };
-        if arguments.watch && std::io::stdout().is_terminal() {
-            output::clear_screen();
+    if arguments.watch {
+        return watch::run(&mut places, arguments.json);
+    }
+    match look(&places) {
+        Ok(seen) => {
+            show(&seen.status, arguments.json);
+            seen.conclude()
         }
-        match arguments.json {
-            true => output::print_json(&status),
-            false => print(&status),
-        }
-        if let Some(absence) = absence {
-            output::say(&format!("postrider: {absence}"));
-            return status.exit_code();
-        }
-        if !arguments.watch {
-            return status.exit_code();
-        }
-        std::thread::sleep(REFRESH);
-        if places.broken().is_some() {
-            places = places.again(&|name| std::env::var_os(name));
-        }
+        Err(silence) => super::tell_of_broken(client::complain(&silence), &places),
     }
 }
 
-fn print(status: &Status) {
+/// What a look has shown.
+struct Seen {
+    status: Status,
+    /// No service runs; this is on record.
+    absence: Option<Absence>,
+}
+
+impl Seen {
+    /// Says that there is no service, if so; gives the exit code.
+    fn conclude(&self) -> u8 {
+        if let Some(absence) = &self.absence {
+            output::say(&format!("postrider: {absence}"));
+        }
+        self.status.exit_code()
+    }
+}
+
+/// Asks the service, or reads what is on record where there is none.
+fn look(places: &Whereabouts) -> Result<Seen, Silence> {
+    match client::status(places) {
+        Ok((status, peer)) => Ok(Seen { status: super::with_fault(status, peer, places), absence: None }),
+        Err(Silence::Absent(absence)) => Ok(Seen { status: recorded::status(places), absence: Some(absence) }),
+        Err(silence) => Err(silence),
+    }
+}
+
+/// Writes it; `false` if nobody reads it any more.
+fn show(status: &Status, json: bool) -> bool {
+    match json {
+        true => output::print_json(status),
+        false => Picture::of(status).print(),
+    }
+}
+
+/// What is shown of a status.
+struct Picture {
+    head: Option<String>,
+    table: Option<String>,
+    /// What is wrong, a paragraph each.
+    troubles: Vec<String>,
+}
+
+impl Picture {
+    fn of(status: &Status) -> Self {
+        let has_accounts = !status.accounts.is_empty();
+        let table = (has_accounts || status.running).then(|| table(status));
+        Self { head: head(status), table, troubles: troubles(status) }
+    }
+
+    fn print(&self) -> bool {
+        self.head.as_ref().is_none_or(|head| output::print(head))
+            && self.table.as_ref().is_none_or(|table| output::print_as_it_is(table))
+            && self.troubles.iter().all(|trouble| output::print(&format!("\n{trouble}")))
+    }
+}
+
+fn head(status: &Status) -> Option<String> {
     match (status.pid, status.since) {
         (Some(pid), Some(since)) => {
             let (version, since) = (&status.version, local_time(since));
-            output::print(&format!("postrider {version}, process {pid}, since {since}, {}", status.config_file));
+            Some(format!("postrider {version}, process {pid}, since {since}, {}", status.config_file))
         }
-        _ if status.accounts.is_empty() => {}
-        _ => {
-            output::print(&format!("No service runs.  This is on record in {}:", status.state_dir));
-        }
-    }
-    if !status.accounts.is_empty() || status.running {
-        print_accounts(&status.accounts);
-    }
-    for account in &status.accounts {
-        if let Some(error) = &account.error {
-            let text = paragraph(error, account.advice.as_deref());
-            output::print(&format!("\n{}: {text}", account.account));
-        }
-    }
-    if let Some(error) = &status.config_error {
-        let instead = if status.running { "; the service runs with the one before it" } else { "" };
-        output::print(&format!("\nThe configuration file is broken{instead}:\n{error}"));
+        _ if status.accounts.is_empty() => None,
+        _ => Some(format!("No service runs.  This is on record in {}:", status.state_dir)),
     }
 }
 
-fn print_accounts(accounts: &[AccountStatus]) {
-    let cells = accounts.iter().map(|account| {
+fn table(status: &Status) -> String {
+    let cells = status.accounts.iter().map(|account| {
         [
             account.account.clone(),
             state(account),
@@ -92,10 +114,17 @@ fn print_accounts(accounts: &[AccountStatus]) {
             account.quarantined.to_string(),
         ]
     });
-    output::print_table(
-        ["Account", "State", "Last success", "Next poll", "New today", "Waiting", "Quarantined"],
-        cells,
-    );
+    output::table(["Account", "State", "Last success", "Next poll", "New today", "Waiting", "Quarantined"], cells)
+}
+
+fn troubles(status: &Status) -> Vec<String> {
+    let of_account = |account: &AccountStatus| {
+        let text = paragraph(account.error.as_ref()?, account.advice.as_deref());
+        Some(format!("{}: {text}", account.account))
+    };
+    let instead = if status.running { "; the service runs with the one before it" } else { "" };
+    let of_file = |error: &String| format!("The configuration file is broken{instead}:\n{error}");
+    status.accounts.iter().filter_map(of_account).chain(status.config_error.as_ref().map(of_file)).collect()
 }
 
 fn state(account: &AccountStatus) -> String {

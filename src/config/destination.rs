@@ -49,9 +49,28 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, sections: &[Sec
 
 fn maildir(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
     reader.require("path");
-    let path = reader.path("path")?;
+    let path = reader.path("path");
+    let file_mode = reader.parsed("file-mode", file_mode).unwrap_or(maildir::FILE_MODE);
+    let path = path?;
     // Without `.` and doubled or trailing slashes, so that equal folders are equal paths.
-    Some(Kind::Maildir(maildir::Settings { path: path.components().collect::<PathBuf>() }))
+    Some(Kind::Maildir(maildir::Settings { path: path.components().collect::<PathBuf>(), file_mode }))
+}
+
+/// The permission bits of a message, as chmod(1) takes them.
+fn file_mode(text: &str) -> Result<u32, String> {
+    const HOW: &str = "write three octal digits, as in \"0640\"";
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|octet| matches!(octet, b'0'..=b'7'));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal).ok_or(HOW)?;
+    let fault = match mode {
+        _ if mode & 0o7000 != 0 => "a message has no setuid, setgid or sticky bit",
+        _ if mode & 0o111 != 0 => {
+            "a message is not executable; folders get their x bits by themselves: write \"0640\", not \"0750\""
+        }
+        _ if mode & 0o002 != 0 => "a message must not be for everybody to write",
+        _ if mode & 0o600 != 0o600 => "its owner must be able to read and write a message: write \"0600\" or more",
+        _ => return Ok(mode),
+    };
+    Err(fault.into())
 }
 
 fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {

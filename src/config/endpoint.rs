@@ -17,6 +17,8 @@ const HOST_LIMIT: usize = 253;
 
 /// What a protocol has for the keys that are not there.
 pub(super) struct Protocol {
+    /// What it is called.
+    name: &'static str,
     /// The port with implicit TLS.
     pub(super) implicit_port: u16,
     /// The port without.
@@ -25,11 +27,41 @@ pub(super) struct Protocol {
     pub(super) tls: fn(bool) -> TlsMode,
 }
 
+/// Ports of mail on which something else answers.
+const OTHERS: [(u16, &str); 8] = [
+    (110, "POP3"),
+    (995, "POP3"),
+    (143, "IMAP"),
+    (993, "IMAP"),
+    (25, "SMTP"),
+    (465, "SMTP"),
+    (587, "SMTP"),
+    (4190, "ManageSieve"),
+];
+
+impl Protocol {
+    /// What does not go together, so that both ends wait for each other, or do not understand each other.
+    fn misfit(&self, tls: TlsMode, port: u16) -> Option<String> {
+        let Self { name, implicit_port, .. } = *self;
+        match OTHERS.iter().find(|(known, _)| *known == port)?.1 {
+            other if other != name => Some(format!("port {port} is one of {other}, not of {name}")),
+            _ if port == implicit_port && tls != TlsMode::Implicit => {
+                Some(format!("a server speaks TLS at once on port {port}: write tls = \"implicit\", or another port"))
+            }
+            _ if port != implicit_port && tls == TlsMode::Implicit => Some(format!(
+                "a server does not speak TLS at once on port {port}: write tls = \"starttls\", or port = {implicit_port}"
+            )),
+            _ => None,
+        }
+    }
+}
+
 /// POP3 (RFC 1939, RFC 8314): encrypted unless somebody asks for clear text.
-pub(super) const POP3: Protocol = Protocol { implicit_port: 995, port: 110, tls: |_| TlsMode::Implicit };
+pub(super) const POP3: Protocol = Protocol { name: "POP3", implicit_port: 995, port: 110, tls: |_| TlsMode::Implicit };
 
 /// SMTP (RFC 5321, RFC 8314): clear text only within this machine.
 pub(super) const SMTP: Protocol = Protocol {
+    name: "SMTP",
     implicit_port: 465,
     port: 25,
     tls: |is_private| if is_private { TlsMode::None } else { TlsMode::StartTls },
@@ -52,6 +84,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, protocol: &Protocol) -> Opti
     let port = port.unwrap_or(if tls == TlsMode::Implicit { protocol.implicit_port } else { protocol.port });
     if tls == TlsMode::None {
         warn_of_useless(reader);
+    }
+    if let (Some(fault), Some(entry)) = (protocol.misfit(tls, port), reader.entry("port")) {
+        reader.problems.warning(&entry.at(), format!("{}: {fault}", reader.what));
     }
     Some(Endpoint { host, port, tls, trust, route })
 }
@@ -153,6 +188,31 @@ mod tests {
         ] {
             let message = pin(&bad).expect_err(&bad);
             assert!(message.contains(words), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_port_on_which_both_ends_would_wait_for_each_other_is_told() {
+        use TlsMode::{Implicit, None as Clear, StartTls};
+        for (protocol, tls, port, want) in [
+            (&POP3, Implicit, 995, ""),
+            (&POP3, Implicit, 110, "write tls = \"starttls\", or port = 995"),
+            (&POP3, StartTls, 995, "write tls = \"implicit\""),
+            (&POP3, Clear, 995, "write tls = \"implicit\""),
+            (&POP3, StartTls, 110, ""),
+            (&POP3, Clear, 1110, ""),
+            (&POP3, Implicit, 993, "port 993 is one of IMAP, not of POP3"),
+            (&SMTP, Implicit, 465, ""),
+            (&SMTP, Implicit, 587, "write tls = \"starttls\", or port = 465"),
+            (&SMTP, Implicit, 25, "write tls = \"starttls\""),
+            (&SMTP, StartTls, 465, "write tls = \"implicit\""),
+            (&SMTP, Clear, 465, "write tls = \"implicit\""),
+            (&SMTP, StartTls, 587, ""),
+            (&SMTP, Clear, 25, ""),
+            (&SMTP, StartTls, 110, "port 110 is one of POP3, not of SMTP"),
+        ] {
+            let told = protocol.misfit(tls, port).unwrap_or_default();
+            assert!(told.contains(want) && want.is_empty() == told.is_empty(), "{tls:?} {port}: {told}");
         }
     }
 

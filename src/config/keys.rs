@@ -113,6 +113,7 @@ pub const KEYS: &[Key] = &[
     key(Account, "received-header", "true or false", Value("true")),
     key(Destination, "type", "\"maildir\" or \"smtp\"", Required),
     key(Maildir, "path", PATH, Required),
+    key(Maildir, "file-mode", "permission bits such as \"0640\"", Value("\"0600\"")),
     key(Smtp, "host", "a host name or an address", Required),
     key(Smtp, "port", "an integer from 1 to 65535", Text("465 with tls = \"implicit\", else 25")),
     key(Smtp, "tls", TLS, Text("\"none\" for this machine, else \"starttls\"")),

@@ -21,6 +21,7 @@ mod endpoint;
 mod files;
 mod find;
 mod hidden;
+mod hint;
 mod keys;
 mod load;
 mod named;

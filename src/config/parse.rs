@@ -25,7 +25,7 @@ use super::reader::Reader;
 use super::table::{At, MAIN, Table};
 use super::{Config, account, crosscheck, destination};
 use crate::deliver::Destination;
-use crate::filesystem::Folder;
+use crate::filesystem::{Folder, owner};
 use crate::message::Name;
 use crate::net::{NetError, Trust};
 use crate::poll::Account;
@@ -124,13 +124,10 @@ fn open<'t>(problems: &mut Problems<'t>, file: &File<'t>) -> Spanned<DeTable<'t>
     }
 }
 
-/// A password must not be for everybody.  The group may read a file of root's: that is how a
-/// service's configuration is kept from the service's own hands (root:postrider 0640).
+/// A password must not be for everybody.
 fn refuse_readable_by_others(problems: &mut Problems<'_>, file: usize, access: Access) {
     let Access { mode, owner } = access;
-    let open = mode & 0o077;
-    let service = open == 0o040 && owner == 0;
-    if let (Some(at), false) = (problems.first_password(file), open == 0 || service) {
+    if let (Some(at), true) = (problems.first_password(file), owner::is_open_to_others(mode, owner)) {
         let path = problems.path(file);
         let mut message =
             format!("the file holds a password, but is open to others (mode {:04o}): chmod 600 {path}", mode & 0o7777);

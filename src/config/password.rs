@@ -3,6 +3,7 @@
 use crate::credential::SecretSource;
 use crate::secret::Secret;
 
+use super::hint::BACKSLASH;
 use super::reader::Reader;
 
 /// The keys, of which one is used: of a command, a file, a credential, and the secret itself.
@@ -56,9 +57,11 @@ fn itself(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Secret> {
     } else if text.contains(['\0', '\r', '\n']) {
         "has a line end, which no login can send"
     } else {
+        reader.warn_of_escape(name, text, entry);
         return Some(Secret::new(text.as_bytes().to_vec()));
     };
-    reader.problems.error(&entry.key_at(), format!("`{name}` {fault}"));
+    let hint = if reader.problems.is_escaped(&entry.at()) { format!("; {BACKSLASH}") } else { String::new() };
+    reader.problems.error(&entry.key_at(), format!("`{name}` {fault}{hint}"));
     None
 }
 
@@ -69,7 +72,12 @@ pub(super) fn command(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Vec
         let fault = match n {
             0 if word.is_empty() => "has no program: its first string is empty",
             _ if word.contains('\0') => "has a NUL, which no program can be given",
-            _ => continue,
+            _ => {
+                if word.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+                    reader.problems.warning(at, format!("`{name}` has a control character: {BACKSLASH}"));
+                }
+                continue;
+            }
         };
         reader.problems.error(at, format!("`{name}` {fault}"));
         return None;

@@ -10,6 +10,9 @@ pub(super) const SYSTEM_STATE: &str = "/var/lib/postrider";
 /// Where it makes its socket (`RuntimeDirectory=`).
 const SYSTEM_RUNTIME: &str = "/run/postrider";
 
+/// What a shell and systemd have for the home directory.
+const IN_A_SHELL: [&str; 3] = ["$HOME", "${HOME}", "%h"];
+
 /// What paths are resolved against.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
@@ -27,6 +30,12 @@ impl Paths {
     /// An absolute path is itself, `~` is the home directory, and what is relative is so to the
     /// folder of the main configuration file.
     pub(super) fn resolve(&self, text: &str) -> Result<PathBuf, String> {
+        if IN_A_SHELL
+            .iter()
+            .any(|home| text == *home || text.strip_prefix(home).is_some_and(|rest| rest.starts_with('/')))
+        {
+            return Err("no variable is replaced in a path: write ~ for the home directory, as in \"~/Maildir\"".into());
+        }
         let Some(rest) = text.strip_prefix('~') else { return Ok(self.folder.join(text)) };
         if !rest.is_empty() && !rest.starts_with('/') {
             return Err("only ~ and ~/ are understood, not the home directory of another user".into());
@@ -35,6 +44,15 @@ impl Paths {
         let rest = rest.trim_start_matches('/');
         Ok(if rest.is_empty() { home.clone() } else { home.join(rest) })
     }
+}
+
+/// Whether a path has a part that looks like a variable, which is taken as it is.
+pub(super) fn has_variable(text: &str) -> bool {
+    let is_variable = |part: &str| {
+        let name = part.split_once('$').map(|(_, name)| name.strip_prefix('{').unwrap_or(name));
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_'))
+    };
+    text.split('/').any(is_variable)
 }
 
 /// Where the state is kept if nothing says so: `$STATE_DIRECTORY` (systemd), unless it is the configuration's own folder, else for the system's
@@ -106,6 +124,10 @@ mod tests {
             ("~//x", Some("/home/a/x")),
             ("pw/x", Some("/etc/postrider/pw/x")),
             ("~bob/x", None),
+            ("$HOME/Maildir", None),
+            ("${HOME}", None),
+            ("%h/Maildir", None),
+            ("$HOMES/x", Some("/etc/postrider/$HOMES/x")),
         ] {
             assert_eq!(paths.resolve(text).ok(), want.map(PathBuf::from), "{text}");
         }

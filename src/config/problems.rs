@@ -8,6 +8,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::hidden::Hidden;
+use super::hint;
 use super::problem::{Place, Problem, SHOWN, Weight};
 use super::source::Source;
 use super::table::{At, MAIN};
@@ -74,7 +75,14 @@ impl<'t> Problems<'t> {
         // Only `message()`, which has fixed words: the error's own Display shows the line.
         let file = self.files.len() - 1;
         let at = At { file, octets: error.span().unwrap_or(0..0) };
-        self.error(&at, error.message());
+        let judged = &self.files[file];
+        let line = judged.source.line_of(at.octets.start);
+        let column = at.octets.start.saturating_sub(judged.source.line_span(line).start);
+        let message = match hint::of_syntax(judged.source.line(line), column) {
+            Some(hint) => format!("{}; {hint}", error.message()),
+            None => error.message().to_owned(),
+        };
+        self.error(&at, message);
         let judged = &mut self.files[file];
         judged.broken_lines.insert(judged.source.line_of(at.octets.start));
         self.mark_broken(file);
@@ -83,6 +91,11 @@ impl<'t> Problems<'t> {
     fn mark_broken(&mut self, file: usize) {
         self.files[file].broken = true;
         self.any_broken = true;
+    }
+
+    /// Whether a value is written with an escape, by which a backslash may have been lost.
+    pub(super) fn is_escaped(&self, at: &At) -> bool {
+        hint::has_escape(self.files[at.file].source.text(&at.octets))
     }
 
     /// Something that makes the configuration unusable.

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::hint::BACKSLASH;
 use super::keys::{self, Section};
 use super::nearest::{did_you_mean, nearest};
-use super::paths::Paths;
+use super::paths::{self, Paths};
 use super::problems::Problems;
 use super::table::{At, Entry, MAIN, Table};
 use super::units::{self, Wrong};
@@ -156,10 +157,21 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         } else if text.chars().any(char::is_control) {
             "has a control character"
         } else {
+            self.warn_of_escape(name, text, entry);
             return Some((text, entry));
         };
-        self.problems.error(&entry.at(), format!("`{name}` {fault}"));
+        let hint = if self.problems.is_escaped(&entry.at()) { format!(": {BACKSLASH}") } else { String::new() };
+        self.problems.error(&entry.at(), format!("`{name}` {fault}{hint}"));
         None
+    }
+
+    /// A backslash in double quotes changes a text without a word: `CORP\x41` is `CORPA`.
+    pub(super) fn warn_of_escape(&mut self, name: &str, text: &str, entry: Entry<'_>) {
+        let is_strange = text.is_ascii() && self.problems.is_escaped(&entry.at());
+        if is_strange || text.chars().any(char::is_control) {
+            let what = if text.chars().any(char::is_control) { "has a control character" } else { "has an escape" };
+            self.problems.warning(&entry.key_at(), format!("`{name}` {what}: {BACKSLASH}"));
+        }
     }
 
     /// A string that parses.  `parse` says what is wrong, to follow "`key`: ".
@@ -298,7 +310,13 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
     pub(super) fn path(&mut self, name: &str) -> Option<PathBuf> {
         let (text, entry) = self.plain(name)?;
         match self.paths.resolve(text) {
-            Ok(path) => Some(path),
+            Ok(path) => {
+                if paths::has_variable(text) {
+                    let message = format!("`{name}`: no variable is replaced in a path, and `$` is taken as it is");
+                    self.problems.warning(&entry.at(), message);
+                }
+                Some(path)
+            }
             Err(fault) => {
                 self.problems.error(&entry.at(), format!("`{name}`: {fault}"));
                 None

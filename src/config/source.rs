@@ -39,6 +39,11 @@ impl<'t> Source<'t> {
         self.line_of(span.start)..self.line_of(last) + 1
     }
 
+    /// A part of the text.
+    pub(super) fn text(&self, span: &Range<usize>) -> &'t str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
     /// Where a line lies in the text, without its line end.
     pub(super) fn line_span(&self, line: usize) -> Range<usize> {
         let start = self.starts.get(line).copied().unwrap_or(self.text.len());

@@ -52,6 +52,7 @@ pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Conte
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
         warn!("{}", line.trim_start());
     }
+    // Each poll tries again what cannot be finished yet, and tells of it.
     poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
     let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));

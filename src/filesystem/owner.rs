@@ -181,7 +181,14 @@ pub fn fault(metadata: &Metadata) -> Option<Fault> {
     judge(Part::of(metadata), Person::me(), &people::may_be_hidden_root, &people::members)
 }
 
-/// The same for a folder in which others may make files of their own, which are judged by
+/// Whether others than its owner may read or change a file with a secret.  The group may read one of root's:
+/// that is how a secret is kept from the service's own hands (root:postrider 0640).
+pub fn is_open_to_others(mode: u32, owner: u32) -> bool {
+    let open = mode & 0o077;
+    open != 0 && !(open == 0o040 && owner == 0)
+}
+
+/// [`fault`] for a folder in which others may make files of their own, which are judged by
 /// themselves: `/tmp`.
 pub fn fault_of_shared(metadata: &Metadata) -> Option<Fault> {
     let part = Part::of(metadata);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::race::{ATTEMPT_DELAY, interleaved, race};
 use super::transport::Transport;
 use super::tunnel::Tunnel;
-use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode, socks};
+use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode, look, socks};
 use crate::threads;
 
 /// Connects to a server; encrypted and verified for [`TlsMode::Implicit`], in clear otherwise.
@@ -29,7 +29,12 @@ pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Stream, Net
     match endpoint.tls {
         TlsMode::Implicit => {
             let secured = timeout_at(until, stream.secure(endpoint)).await;
-            secured.map_err(|_| late(format!("TLS handshake with {}", server())))?
+            match secured.map_err(|_| late(format!("TLS handshake with {}", server())))? {
+                Err(error) if error.is_of_certificate() => {
+                    Err(look::explained(error, look::certificate_at_once(endpoint).await))
+                }
+                secured => secured,
+            }
         }
         TlsMode::StartTls | TlsMode::None => Ok(stream),
     }

@@ -146,6 +146,11 @@ fn told(failed: &[(SocketAddr, io::Error)]) -> String {
 }
 
 impl NetError {
+    /// Whether the certificate is refused.
+    pub fn is_of_certificate(&self) -> bool {
+        matches!(self, NetError::Handshake { fault: Some(_), .. })
+    }
+
     /// Whether every address says that nobody listens there.
     pub fn is_refused(&self) -> bool {
         let refused = |(_, source): &(SocketAddr, io::Error)| source.kind() == io::ErrorKind::ConnectionRefused;

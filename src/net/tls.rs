@@ -7,7 +7,7 @@ use native_tls::{Protocol, TlsConnectorBuilder};
 use openssl::x509::X509;
 use sha2::{Digest, Sha256};
 
-use super::stream::Tapped;
+use super::stream::{Stream, Tapped};
 use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, identity, pem, roots};
 use crate::threads;
 
@@ -53,6 +53,30 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
     // Whoever was verified now remains the one.
     stream.get_mut().establish();
     Ok(stream)
+}
+
+/// What is seen of a server by a handshake that believes everything.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// It speaks TLS.
+    pub(super) is_tls: bool,
+    /// Its certificate, in DER.
+    pub(super) certificate: Option<Vec<u8>>,
+}
+
+/// Looks at a server by a connection that is of no other use.
+pub(super) async fn look(endpoint: &Endpoint, stream: Stream) -> Seen {
+    let Stream::Clear(tapped) = stream else { return Seen::default() };
+    let mut builder = native_tls::TlsConnector::builder();
+    builder.disable_built_in_roots(true).danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
+    match TlsConnector::from(builder).connect(endpoint.server_name(), tapped).await {
+        Ok(stream) => {
+            let certificate = stream.peer_certificate().ok().flatten();
+            Seen { is_tls: true, certificate: certificate.and_then(|certificate| certificate.to_der().ok()) }
+        }
+        // An alert is said in TLS as well.
+        Err(error) => Seen { is_tls: crate::failure::describe(&error).contains("alert"), certificate: None },
+    }
 }
 
 fn is_address(name: &str) -> bool {

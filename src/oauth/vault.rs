@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::error::OAuthError;
 use super::tokens::Tokens;
-use crate::filesystem::{FileError, Person, private};
+use crate::filesystem::{FileError, Person, private, sync_file, sync_folder};
 use crate::message::Name;
 use crate::threads::{self, ThreadError};
 
@@ -73,7 +73,7 @@ impl Vault {
         made.map_err(FileError::of(&self.state_dir))?;
         for (folder, parent) in [(&folder, &self.state_dir), (&folder.join(STAMPS), &folder)] {
             if private::make_folder(folder).map_err(FileError::of(folder))? {
-                sync(parent).map_err(FileError::of(parent))?;
+                sync_folder(parent).map_err(FileError::of(parent))?;
             }
         }
         Ok(())
@@ -137,12 +137,12 @@ impl Vault {
         let place = || {
             let mut file = private::create(&made)?;
             file.write_all(text)?;
-            file.sync_all()?;
+            sync_file(&file)?;
             std::fs::rename(&made, path)
         };
         let placed = place().inspect_err(|_| drop(std::fs::remove_file(&made)));
         placed
-            .and_then(|()| sync(path.parent().unwrap_or(path)))
+            .and_then(|()| sync_folder(path.parent().unwrap_or(path)))
             .map_err(|source| OAuthError::File { path: path.to_owned(), source })
     }
 
@@ -168,10 +168,6 @@ fn fault(file: &File) -> io::Result<Option<String>> {
         mode if mode & 0o077 != 0 => Some(format!("is open to others (mode {mode:04o})")),
         _ => None,
     })
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -365,7 +365,7 @@ mod tests {
 
     fn sink(path: &std::path::Path) -> Sink {
         let name = Name::new("home").expect("a name");
-        let kind = Kind::Maildir(maildir::Settings { path: path.to_owned() });
+        let kind = Kind::Maildir(maildir::Settings::private(path.to_owned()));
         Sink::open(Arc::new(Outlet::new(Arc::new(Destination { name, kind }))), false)
     }
 

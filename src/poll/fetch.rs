@@ -10,6 +10,7 @@ use super::error::PollError;
 use super::listing::{Inventory, inventory};
 use super::lost;
 use super::memory::Memory;
+use super::owed;
 use super::progress::{Phase, Progress};
 use super::receive::Harvest;
 use super::recover::recover;
@@ -41,7 +42,8 @@ pub(super) async fn run(
     let sinks = open_sinks(account, context, deadline).await?;
     let beginning = timeout_at(deadline, mailbox::begin(account, context));
     let (_turn, bound) = or_stop(context, async { beginning.await.unwrap_or_else(|_| Err(late())) }).await?;
-    recover(&context.store, Some(&account.name), deadline).await?;
+    let stuck = owed::blame(&sinks, recover(&context.store, Some(&account.name), deadline).await?);
+    refuse_all_down(&sinks)?;
     let crashed = crashed(account, context, &sinks).await?;
 
     // 2. Connect and log in.
@@ -91,6 +93,7 @@ pub(super) async fn run(
             or_stop(context, async { Ok(sink.probe(deadline.into_std()).await?) }).await?;
         }
     }
+    or_stop(context, async { Ok(owed::try_waiting(&inventory, &sinks, deadline.into_std()).await?) }).await?;
     jobs.retain(|job| job.is_deliverable(&sinks));
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
@@ -141,7 +144,8 @@ pub(super) async fn run(
         changes.push(Change::Delete { account: account.name.clone(), keys: std::mem::take(&mut harvest.marked) });
     }
     let is_all = whole && result.is_ok() && delivered == inventory.fetches() as u64 && harvest.marked.is_empty();
-    if is_all && report.failures.is_empty() && report.deleted == 0 {
+    let is_well = report.failures.is_empty() && sinks.iter().all(Sink::is_up);
+    if is_all && is_well && report.deleted == 0 {
         // The next poll that finds the same need not look at it.
         let quiet = inventory.quiet(account, &places, began);
         changes.extend(quiet.map(|quiet| Change::Quiet { account: account.name.clone(), quiet }));
@@ -152,6 +156,7 @@ pub(super) async fn run(
     }
     sinks.iter().for_each(|sink| sink.tell(wanted > 0));
     result?;
+    stuck.into_iter().for_each(|(index, error)| sinks[index].fail(error));
     conclude(&sinks, &harvest, report, wanted)
 }
 
@@ -166,13 +171,17 @@ async fn open_sinks(account: &Account, context: &Context, deadline: Instant) -> 
     let open = move || outlets.into_iter().zip(known).map(|(outlet, known)| Sink::open(outlet, known)).collect();
     let sinks: Vec<_> = threads::run_until(deadline, open).await?;
     Sink::refuse_twins(&sinks);
-    match sinks.iter().any(Sink::is_up) {
-        true => Ok(sinks.into()),
-        false => {
-            sinks.iter().for_each(|sink| sink.tell(false));
-            Err(sinks.iter().find_map(|sink| sink.failure(false)).unwrap_or(PollError::Stopped))
-        }
+    refuse_all_down(&sinks)?;
+    Ok(sinks.into())
+}
+
+/// Ends a poll none of whose destinations works.
+fn refuse_all_down(sinks: &[Sink]) -> Result<(), PollError> {
+    if sinks.iter().any(Sink::is_up) {
+        return Ok(());
     }
+    sinks.iter().for_each(|sink| sink.tell(false));
+    Err(sinks.iter().find_map(|sink| sink.failure(false)).unwrap_or(PollError::Stopped))
 }
 
 /// Messages that an earlier process, or a poll of this one, has died of; they are recorded.

@@ -16,6 +16,7 @@ mod lost;
 mod mailbox;
 mod memory;
 mod moving;
+mod owed;
 mod progress;
 mod proof;
 mod quiet;
@@ -124,12 +125,27 @@ pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> 
 
 /// The same, where what the server offers may be known.
 async fn connect_to(account: &Account, known: Option<Capabilities>) -> Result<Client<Stream>, SessionError> {
-    let stream = net::connect(&account.endpoint, account.timeout).await?;
-    let client = Client::greet(stream, account.timeout, known).await?;
-    match account.endpoint.tls {
-        TlsMode::StartTls => client.stls(&account.endpoint).await,
+    let endpoint = &account.endpoint;
+    let stream = net::connect(endpoint, account.timeout).await?;
+    let greeting = Client::greet(stream, account.timeout, known);
+    let greeted = net::greeted(endpoint, account.timeout, greeting).await;
+    let client = greeted.unwrap_or_else(|| Err(SessionError::SpeaksTls { server: endpoint.shown() }))?;
+    match endpoint.tls {
+        TlsMode::StartTls => match client.stls(endpoint).await {
+            Err(SessionError::Net(error)) if error.is_of_certificate() => {
+                let seen = net::certificate(endpoint, ready_for_tls(account)).await;
+                Err(net::explained(error, seen).into())
+            }
+            secured => secured,
+        },
         TlsMode::Implicit | TlsMode::None => Ok(client),
     }
+}
+
+/// A connection on which the server waits for a handshake.
+async fn ready_for_tls(account: &Account) -> Option<Stream> {
+    let stream = net::connect(&account.endpoint, account.timeout).await.ok()?;
+    Client::greet(stream, account.timeout, None).await.ok()?.ask_for_tls().await.ok()
 }
 
 /// [`connect`] and [`log_in`] before a deadline, for a look at what is there.

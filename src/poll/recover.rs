@@ -24,25 +24,33 @@ use crate::threads;
 const TMP_LIFETIME: i64 = 36 * 60 * 60;
 
 /// Finishes what an earlier process or poll has staged, of one account or of all.  What cannot begin
-/// before the deadline stays staged.
+/// before the deadline stays staged.  Gives for the poll to tell why deliveries could not be finished, once for each Maildir and
+/// kind of error.
 ///
 /// # Errors
 /// The state cannot be read or written.
-pub async fn recover(store: &Store, account: Option<&Name>, deadline: Instant) -> Result<(), StoreError> {
+pub async fn recover(
+    store: &Store,
+    account: Option<&Name>,
+    deadline: Instant,
+) -> Result<Vec<MaildirError>, StoreError> {
     let staged = store.staged(account).await?;
     if staged.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let now = unix_now();
-    let looked = match threads::run_until(deadline, move || look(staged, now)).await {
+    let (looked, failed) = match threads::run_until(deadline, move || look(staged, now)).await {
         Ok(looked) => looked,
         Err(error) => {
             warn!("what an earlier run had begun is not finished yet: {error}");
-            return Ok(());
+            return Ok(Vec::new());
         }
     };
-    info!(messages = looked.len(), "finished deliveries that an earlier run had begun");
-    store.apply(vec![Change::Resolve(looked)], now).await.map(|_| ())
+    if !looked.is_empty() {
+        info!(messages = looked.len(), "finished deliveries that an earlier run had begun");
+        store.apply(vec![Change::Resolve(looked)], now).await?;
+    }
+    Ok(failed)
 }
 
 /// Removes drafts that no record knows, from every Maildir of the configuration, and spools.
@@ -79,12 +87,14 @@ pub async fn remove_strays(
     Ok(())
 }
 
-fn look(staged: Vec<StagedDelivery>, now: UnixTime) -> Vec<(StagedDelivery, Resolution)> {
+type Looked = (Vec<(StagedDelivery, Resolution)>, Vec<MaildirError>);
+
+fn look(staged: Vec<StagedDelivery>, now: UnixTime) -> Looked {
     let mut by_maildir: BTreeMap<PathBuf, Vec<StagedDelivery>> = BTreeMap::new();
     for delivery in staged {
         by_maildir.entry(delivery.maildir.clone()).or_default().push(delivery);
     }
-    let mut looked = Vec::new();
+    let (mut looked, mut failed) = (Vec::new(), Vec::new());
     for (path, deliveries) in by_maildir {
         let Some(maildir) = Maildir::open_existing(&path) else {
             warn!(maildir = %path.display(), "is not there; {} deliveries to it stay open", deliveries.len());
@@ -92,18 +102,25 @@ fn look(staged: Vec<StagedDelivery>, now: UnixTime) -> Vec<(StagedDelivery, Reso
         };
         let resolutions: Vec<_> = deliveries.iter().map(|delivery| look_for(&maildir, delivery, now)).collect();
         if let Err(error) = maildir.sync_new() {
-            warn!("{error}");
+            info!("{error}");
+            failed.push(error);
             continue;
         }
+        let first = failed.len();
         for (delivery, resolution) in deliveries.into_iter().zip(resolutions) {
             match resolution {
                 Ok(resolution) => looked.push((delivery, resolution)),
                 // It stays open, and holds up no other.
-                Err(error) => warn!(account = %delivery.account, file = delivery.name, "{error}"),
+                Err(error) => {
+                    info!(account = %delivery.account, file = delivery.name, "{error}");
+                    if failed[first..].iter().all(|known: &MaildirError| known.kind != error.kind) {
+                        failed.push(error);
+                    }
+                }
             }
         }
     }
-    looked
+    (looked, failed)
 }
 
 /// Finishes one delivery.
@@ -137,13 +154,13 @@ mod tests {
     fn a_move_that_was_half_made_is_finished_and_not_made_again() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("Maildir");
-        let maildir = Maildir::open(&Settings { path: path.clone() }, false).expect("made");
+        let maildir = Maildir::open(&Settings::private(path.clone()), false).expect("made");
         let deliveries = staged(&maildir, &["linked", "read", "plain"]);
         // The file system has no rename that never replaces, and the machine died after the link.
         std::fs::hard_link(path.join("tmp/linked"), path.join("new/linked")).expect("linked");
         std::fs::hard_link(path.join("tmp/read"), path.join("cur/read:2,S")).expect("linked");
-        let looked = look(deliveries, 2000);
-        assert!(looked.iter().all(|(_, resolution)| *resolution == Resolution::Delivered));
+        let (looked, failed) = look(deliveries, 2000);
+        assert!(failed.is_empty() && looked.iter().all(|(_, resolution)| *resolution == Resolution::Delivered));
         let names = |sub: &str| std::fs::read_dir(path.join(sub)).expect("a directory").count();
         assert_eq!((looked.len(), names("tmp"), names("new"), names("cur")), (3, 0, 2, 1));
     }
@@ -152,10 +169,11 @@ mod tests {
     fn one_file_that_cannot_be_moved_holds_up_no_other() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("Maildir");
-        let maildir = Maildir::open(&Settings { path: path.clone() }, false).expect("made");
+        let maildir = Maildir::open(&Settings::private(path.clone()), false).expect("made");
         let deliveries = staged(&maildir, &["taken", "free"]);
         std::fs::write(path.join("new/taken"), "another").expect("written");
-        let looked = look(deliveries, 2000);
+        let (looked, failed) = look(deliveries, 2000);
+        assert_eq!(failed.iter().map(|error| error.kind).collect::<Vec<_>>(), [std::io::ErrorKind::AlreadyExists]);
         assert_eq!(looked.iter().map(|(delivery, _)| delivery.name.as_str()).collect::<Vec<_>>(), ["free"]);
         assert!(path.join("new/free").exists() && path.join("tmp/taken").exists());
     }
@@ -164,7 +182,7 @@ mod tests {
     fn what_is_not_in_tmp_was_delivered_unless_a_cleaner_may_have_been_there() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("Maildir");
-        let maildir = Maildir::open(&Settings { path: path.clone() }, false).expect("made");
+        let maildir = Maildir::open(&Settings::private(path.clone()), false).expect("made");
         for (file, now, want) in [
             ("tmp", 1000 + TMP_LIFETIME, Resolution::Delivered),
             ("tmp", 1001 + TMP_LIFETIME, Resolution::Lost),
@@ -175,7 +193,7 @@ mod tests {
                 "tmp" => std::fs::remove_file(path.join("tmp/n")).expect("removed"),
                 _ => std::fs::rename(path.join("tmp/n"), path.join("cur/n:2,S")).expect("moved"),
             }
-            assert_eq!(look(deliveries, now)[0].1, want);
+            assert_eq!(look(deliveries, now).0[0].1, want);
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Small files beside the database, each there whole or not at all, also after a power loss.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::filesystem::{FileError, private};
+use crate::filesystem::{FileError, private, sync_file, sync_folder};
 
 /// Octets that a small file may have: a line.
 const SIZE_LIMIT: u64 = 4096;
@@ -15,11 +14,11 @@ pub(super) fn write(dir: &Path, name: &str, text: &str) -> Result<(), FileError>
     let place = || {
         let mut file = private::create(&made)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        sync_file(&file)?;
         std::fs::rename(&made, dir.join(name))
     };
     place().inspect_err(|_| drop(std::fs::remove_file(&made))).map_err(FileError::of(&made))?;
-    sync(dir).map_err(FileError::of(dir))
+    sync_folder(dir).map_err(FileError::of(dir))
 }
 
 /// Removes a file, if it is there, for good.
@@ -28,13 +27,8 @@ pub(super) fn remove(dir: &Path, name: &str) -> Result<(), FileError> {
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(FileError::of(&path)(error)),
-        Ok(()) => sync(dir).map_err(FileError::of(dir)),
+        Ok(()) => sync_folder(dir).map_err(FileError::of(dir)),
     }
-}
-
-/// Makes the names of a directory durable.
-pub(super) fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// Reads a file; what is no text counts as another text.

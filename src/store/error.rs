@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::failure::{Class, Failure};
-use crate::filesystem::{FileError, Person, owner};
+use crate::filesystem::{FileError, Person, owner, sandbox};
 
 /// The state cannot be used or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -78,6 +78,10 @@ impl Failure for StoreError {
             StoreError::Directory { full: true, .. }
             | StoreError::File { full: true, .. }
             | StoreError::Database { full: true, .. } => "Make room on the disk.  Nothing was lost or deleted.",
+            StoreError::Directory { .. } if sandbox::advice().is_some() => {
+                "The service may write only to the folders of its unit (StateDirectory=, ReadWritePaths=): leave \
+                 `state-dir` out, or open its folder in a drop-in."
+            }
             StoreError::Directory { .. } => {
                 "The user that runs postrider must be able to write there; `state-dir` names another place."
             }

@@ -78,10 +78,10 @@ fn make_directory(dir: &Path) -> std::io::Result<()> {
         Err(_) if !dir.is_dir() => return Err(std::io::ErrorKind::NotADirectory.into()),
         _ => {}
     }
-    parent.map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    parent.map_or(Ok(()), filesystem::sync_folder)
 }
 
-fn refuse_network_file_system(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_network_file_system(dir: &Path) -> Result<(), StoreError> {
     match filesystem::network_kind(dir).map_err(|error| StoreError::directory(dir, &error))? {
         Some(kind) => Err(StoreError::NetworkFileSystem { path: dir.to_owned(), kind }),
         None => Ok(()),

@@ -19,7 +19,7 @@ use super::open::{self, beside, database_error};
 use super::salvage::{self, Salvaged};
 use super::seal::Seal;
 use super::{Claim, StoreError, durable};
-use crate::filesystem::{FileError, private};
+use crate::filesystem::{FileError, private, sync_file, sync_folder};
 use crate::message::Name;
 
 /// The note's name.
@@ -172,9 +172,9 @@ impl Renewal {
             for suffix in ["-wal", "-shm"] {
                 let _ = std::fs::remove_file(beside(&self.path, suffix));
             }
-            private::open(&self.path, std::fs::OpenOptions::new().read(true))?.sync_all()?;
+            sync_file(private::open(&self.path, std::fs::OpenOptions::new().read(true))?)?;
             std::fs::rename(&self.path, open::path(&self.dir))?;
-            durable::sync(&self.dir)
+            sync_folder(&self.dir)
         };
         place().map_err(|error| StoreError::directory(&self.dir, &error))?;
         Ok(conclude(&self.dir)?)
@@ -204,7 +204,7 @@ fn set_aside(dir: &Path, aside: &Path) -> io::Result<()> {
             (true, true) => std::fs::remove_file(from)?,
             (false, _) => {}
         }
-        durable::sync(dir)?;
+        sync_folder(dir)?;
     }
     let _ = std::fs::remove_file(beside(&old, "-shm"));
     Ok(())

@@ -190,10 +190,16 @@ fn a_password_file_that_others_may_write_is_not_read() {
         let output = program.run(&["fetch"]).assert_code(78);
         assert_says(&output, &["password file", &format!("may be written by others (mode {mode:04o})")]);
         assert_eq!(server.logins(), 0);
-        assert_says(&program.run(&["check"]).assert_success(), &["note: account a: password file"]);
+        assert_says(
+            &program.run(&["check"]).assert_code(78),
+            &["account a: password file", "may be written by others"],
+        );
     }
     set_mode(&program.path("secret"), 0o644);
     program.run(&["fetch"]).assert_success();
+    assert_says(&program.run(&["check"]).assert_success(), &["may be read by others (mode 0644): chmod 600"]);
+    set_mode(&program.path("secret"), 0o600);
+    assert!(!program.run(&["check"]).assert_success().text().contains("others"));
 }
 
 #[test]

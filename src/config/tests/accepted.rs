@@ -257,6 +257,30 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
             with_account("connect-command = [\"x\"]\nsource-address = \"::1\""),
             "config.toml:3:1: `source-address` has no effect with `connect-command`",
         ),
+        (
+            with_account("port = 110"),
+            "config.toml:2:8: account `work`: a server does not speak TLS at once on port 110: write tls = \"starttls\", \
+             or port = 995",
+        ),
+        (
+            with_account("tls = \"starttls\"\nport = 995"),
+            "config.toml:3:8: account `work`: a server speaks TLS at once on port 995: write tls = \"implicit\", or \
+             another port",
+        ),
+        (
+            with_smtp("tls = \"implicit\"\nport = 587"),
+            "config.toml:14:8: destination `hub`: a server does not speak TLS at once on port 587: write tls = \
+             \"starttls\", or port = 465",
+        ),
+        (
+            with_account("tls-ca = \"/etc/$NAME/ca.pem\""),
+            "config.toml:2:10: `tls-ca`: no variable is replaced in a path, and `$` is taken as it is",
+        ),
+        (
+            with_account("password = \"se\\brit\""),
+            "config.toml:2:1: `password` has a control character: in double quotes a backslash begins an escape: write \
+             the value in single quotes, as in 'CORP\\user', or double each backslash",
+        ),
         (with_account("oversize = \"headers\""), "config.toml:2:1: `oversize` has no effect without `max-size`"),
         (
             with_account("deadline = \"30s\""),

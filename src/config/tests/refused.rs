@@ -22,7 +22,17 @@ fn a_bad_account_key_is_one_problem_that_says_what_is_wanted() {
         ("enabled = \"yes\"", "`enabled` takes true or false, not a string"),
         ("host = \"\"", "`host` is empty"),
         ("host = \"pop.example:995\"", "`host`: the port has its own key: port = 995"),
-        ("username = \"a\\nb\"", "`username` has a control character"),
+        (
+            "username = \"a\\nb\"",
+            "`username` has a control character: in double quotes a backslash begins an escape: write the value in \
+             single quotes, as in 'CORP\\user', or double each backslash",
+        ),
+        ("username = \"\"\"a\tb\nc\"\"\"", "`username` has a control character"),
+        (
+            "password = \"a\\nb\"",
+            "`password` has a line end, which no login can send; in double quotes a backslash begins an escape: write \
+             the value in single quotes, as in 'CORP\\user', or double each backslash",
+        ),
         ("tls = true", "`tls` takes \"implicit\", \"starttls\" or \"none\", not true or false"),
         (
             "tls = \"starttsl\"",

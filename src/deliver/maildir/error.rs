@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Class, Failure, is_shortage, shortage};
-use crate::filesystem::Person;
 use crate::filesystem::owner::{self, Foreign};
+use crate::filesystem::{Person, sandbox};
 
 /// A Maildir that cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -52,6 +52,16 @@ impl Failure for MaildirError {
         if self.is_shortage() {
             return Some(shortage());
         }
+        let sandbox = match self.kind {
+            _ if self.matter == Matter::Gone => None,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => {
+                sandbox::advice()
+            }
+            _ => None,
+        };
+        if let Some(sandbox) = sandbox {
+            return Some(format!("{sandbox}  The mail stays on the server."));
+        }
         Some(
             match self.kind {
                 _ if self.matter == Matter::Gone => {
@@ -70,6 +80,10 @@ impl Failure for MaildirError {
                 io::ErrorKind::NotFound => {
                     "The folder above it must exist (is a disk not mounted?); postrider makes the Maildir itself.  The \
                      mail stays on the server."
+                }
+                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
+                    "Its file system lacks what a delivery needs: name a folder on another one, or leave out what it \
+                     does not know.  The mail stays on the server."
                 }
                 _ => "The mail stays on the server.  Check the disk and the kernel's log.",
             }
@@ -91,7 +105,7 @@ fn advice_of_root(owner: Person, group: u32) -> String {
 
 pub(super) fn failure(path: &Path, step: &'static str, error: &io::Error) -> MaildirError {
     // Which of its folders is closed; the name stands for any file in it.
-    let closed = || ["tmp/x", "new/x", "cur"].iter().find_map(|part| owner::obstacle(&path.join(part)));
+    let closed = || ["tmp/x", "new/x", "cur", ""].iter().find_map(|part| owner::obstacle(&path.join(part)));
     let obstacle = (error.kind() == io::ErrorKind::PermissionDenied).then(closed).flatten();
     let cause = match obstacle {
         Some(obstacle) => format!("{error}; {}", obstacle.told(path)),

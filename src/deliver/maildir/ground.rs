@@ -1,12 +1,17 @@
 //! The ground that a Maildir stands on: whose it is, whether it is there, and how it is made.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
 use super::error::{MaildirError, Matter, failure};
-use crate::filesystem::owner;
+use crate::filesystem::{owner, sync_folder};
+
+/// The mode of a folder that is for its owner alone.
+const OWNERS: u32 = 0o700;
 
 /// What a Maildir consists of.
 const FOLDERS: [&str; 3] = ["tmp", "new", "cur"];
@@ -37,27 +42,35 @@ pub(super) fn refuse_gone(path: &Path) -> Result<(), MaildirError> {
     Ok(())
 }
 
-/// Makes what is missing of it, if the folder above it exists, and that durable.
-pub(super) fn make(path: &Path) -> Result<(), MaildirError> {
+/// Makes what is missing of it with this mode, if the folder above it exists, and that durable.
+pub(super) fn make(path: &Path, mode: u32) -> Result<(), MaildirError> {
     let failed = |step| move |error: io::Error| failure(path, step, &error);
-    let mut made = make_directory(path).map_err(|(step, error)| failed(step)(error))?;
+    let mut made = make_directory(path, mode).map_err(|(step, error)| failed(step)(error))?;
     for part in FOLDERS {
-        made |= make_directory(&path.join(part)).map_err(|(step, error)| failed(step)(error))?;
+        made |= make_directory(&path.join(part), mode).map_err(|(step, error)| failed(step)(error))?;
     }
     if made {
         // The names of new directories must outlive a crash as well.
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         for dir in [path, parent.unwrap_or(Path::new("."))] {
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("cannot be made durable"))?;
+            sync_folder(dir).map_err(failed("cannot be made durable"))?;
         }
     }
     Ok(())
 }
 
-/// Makes one directory, 0700; `false` if it was there.
-fn make_directory(path: &Path) -> Result<bool, (&'static str, io::Error)> {
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(true),
+/// Makes one directory; `false` if it was there: then its mode is somebody's wish, and stays.
+fn make_directory(path: &Path, mode: u32) -> Result<bool, (&'static str, io::Error)> {
+    match std::fs::DirBuilder::new().mode(OWNERS).create(path) {
+        Ok(()) if mode == OWNERS => Ok(true),
+        Ok(()) => match open_up(path, mode) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                // Found there by the next poll, it would keep the mode that nobody wants.
+                let _ = std::fs::remove_dir(path);
+                Err(("cannot be given its mode", error))
+            }
+        },
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         // A read-only or foreign folder above says so before it says that all is there.
         Err(made) => match path.metadata() {
@@ -65,5 +78,24 @@ fn make_directory(path: &Path) -> Result<bool, (&'static str, io::Error)> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(("cannot be looked into", error)),
             _ => Err(("cannot be made", made)),
         },
+    }
+}
+
+/// Gives a new folder its mode, whatever the umask is.  A group that it has by the folder above goes on
+/// being that of what is made in it.
+fn open_up(path: &Path, mode: u32) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty())?;
+    let own = Mode::from_raw_mode(rustix::fs::fstat(&folder)?.st_mode) & Mode::SGID;
+    rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode) | own).map_err(without_modes)
+}
+
+/// What a file system says that keeps no permission bits (FAT, some network disks).
+pub(super) fn without_modes(error: Errno) -> io::Error {
+    match error {
+        Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
+            io::Error::new(io::ErrorKind::Unsupported, "its file system does not keep permission bits")
+        }
+        error => error.into(),
     }
 }

@@ -11,7 +11,9 @@
 
 mod error;
 mod ground;
+mod moving;
 mod name;
+mod probe;
 mod scan;
 mod sync;
 
@@ -22,15 +24,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 pub use error::{MaildirError, Matter, draft_failure};
+pub use moving::Way;
 pub use name::{Telling, file_name, token};
 pub use scan::{Found, Held, hold, scan, scan_failure};
 
 use crate::descriptors::Permit;
-use crate::filesystem::make_unique;
+use crate::filesystem::{make_unique, sync_content, sync_names};
 use error::failure;
 
 /// How the unique part of a probe's name begins, as that of no message does.
@@ -41,6 +44,25 @@ const PROBE: &str = "postrider-probe";
 pub struct Settings {
     /// The folder that holds `tmp`, `new` and `cur`.
     pub path: PathBuf,
+    /// The permission bits of a message's file; the folders that are made get those that go with them.
+    pub file_mode: u32,
+}
+
+/// The permission bits of a message's file where nothing else is wished: for its owner alone.
+pub const FILE_MODE: u32 = 0o600;
+
+impl Settings {
+    /// A Maildir that is for its owner alone.
+    pub fn private(path: PathBuf) -> Self {
+        Self { path, file_mode: FILE_MODE }
+    }
+
+    /// The permission bits of a folder: whoever may read or write files may enter it.
+    pub fn folder_mode(&self) -> u32 {
+        let readers = (self.file_mode & 0o444) >> 2;
+        let writers = (self.file_mode & 0o222) >> 1;
+        self.file_mode | readers | writers
+    }
 }
 
 /// Where messages arrive, from the Maildir's root.
@@ -53,6 +75,7 @@ pub struct Maildir {
     root: OwnedFd,
     tmp: Arc<OwnedFd>,
     new: OwnedFd,
+    file_mode: Mode,
 }
 
 /// A message that is being written to `tmp/`.  Dropped before [`Draft::keep`], its file is removed.
@@ -82,7 +105,7 @@ impl Maildir {
         if was_there {
             ground::refuse_gone(path)?;
         }
-        ground::make(path)?;
+        ground::make(path, settings.folder_mode())?;
         let failed = |step| move |error: io::Error| failure(path, step, &error);
         let open = |sub| open_directory(&path.join(sub)).map_err(failed("cannot be opened"));
         Ok(Self {
@@ -90,6 +113,7 @@ impl Maildir {
             root: open_root(path).map_err(failed("cannot be opened"))?,
             tmp: Arc::new(open("tmp")?),
             new: open("new")?,
+            file_mode: Mode::from_raw_mode(settings.file_mode),
         })
     }
 
@@ -102,6 +126,7 @@ impl Maildir {
             root: open_root(path).ok()?,
             tmp: Arc::new(open("tmp")?),
             new: open("new")?,
+            file_mode: Mode::from_raw_mode(FILE_MODE),
         })
     }
 
@@ -119,17 +144,8 @@ impl Maildir {
         &self.path
     }
 
-    /// Whether a file can be made, without leaving one.
-    ///
-    /// # Errors
-    /// It cannot.
-    pub fn probe(&self) -> Result<(), MaildirError> {
-        let mut draft = self.create(|word| format!("{}.{PROBE}{word}", name::now().0))?;
-        draft.write(b"x").map_err(|error| failure(&self.path, "cannot be written", &error))
-    }
-
-    /// Makes `tmp/NAME`, readable for its owner alone.  `name` makes the name of a word that no other
-    /// has; where there is such a file already, of another word.
+    /// Makes `tmp/NAME`, with the mode of the settings whatever the umask is.  `name` makes the name of a
+    /// word that no other has; where there is such a file already, of another word.
     ///
     /// # Errors
     /// It cannot be made.
@@ -141,7 +157,15 @@ impl Maildir {
             let permit = Permit::take();
             Ok(Draft { tmp: Arc::clone(&self.tmp), file: Some(file.into()), name, kept: false, permit })
         };
-        make_unique(make).map_err(|error| failure(&self.path, "a message cannot be made in tmp/", &error))
+        let draft =
+            make_unique(make).map_err(|error| failure(&self.path, "a message cannot be made in tmp/", &error))?;
+        if self.file_mode != (Mode::RUSR | Mode::WUSR)
+            && let Some(file) = &draft.file
+        {
+            let set = rustix::fs::fchmod(file, self.file_mode).map_err(ground::without_modes);
+            set.map_err(|error| failure(&self.path, "a message cannot be given its file-mode", &error))?;
+        }
+        Ok(draft)
     }
 
     /// Makes all drafts and their names in `tmp/` durable at once, if that is better for so many
@@ -155,7 +179,7 @@ impl Maildir {
     /// # Errors
     /// The disk failed.
     pub fn sync_tmp(&self) -> Result<(), MaildirError> {
-        rustix::fs::fsync(&self.tmp).map_err(|error| failure(&self.path, "tmp/ cannot be synced", &error.into()))
+        sync_names(&self.tmp).map_err(|error| failure(&self.path, "tmp/ cannot be synced", &error))
     }
 
     /// Makes the names in `new/` durable.
@@ -164,11 +188,12 @@ impl Maildir {
     /// The disk failed, or somebody has put another folder in the place of the one that was opened: then
     /// the next look finds out where the messages are.
     pub fn sync_new(&self) -> Result<(), MaildirError> {
-        let failed = |error: Errno| failure(&self.path, "new/ cannot be synced", &error.into());
-        rustix::fs::fsync(&self.new).map_err(failed)?;
+        let failed = |error: io::Error| failure(&self.path, "new/ cannot be synced", &error);
+        sync_names(&self.new).map_err(failed)?;
         let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
-        let synced = rustix::fs::fstat(&self.new).map(identity).map_err(failed)?;
-        let there = rustix::fs::statat(&self.root, NEW, AtFlags::empty()).map(identity).map_err(failed)?;
+        let identity_of = |stat: Result<_, Errno>| stat.map(identity).map_err(|error| failed(error.into()));
+        let synced = identity_of(rustix::fs::fstat(&self.new))?;
+        let there = identity_of(rustix::fs::statat(&self.root, NEW, AtFlags::empty()))?;
         match synced == there {
             true => Ok(()),
             false => Err(failure(&self.path, "new/ cannot be synced", &io::Error::other("it is another folder now"))),
@@ -180,14 +205,13 @@ impl Maildir {
     /// # Errors
     /// The move failed; the file is still in `tmp/`, or its move is found out by the next look.
     pub fn publish(&self, name: &str) -> Result<(), MaildirError> {
-        let failed = |error: Errno| failure(&self.path, "a message cannot be moved to new/", &error.into());
+        self.move_to_new(name).map(|_| ())
+    }
+
+    fn move_to_new(&self, name: &str) -> Result<Way, MaildirError> {
         // By its name from the root: mail in a folder that was put aside would not be found by anybody.
-        let to = format!("{NEW}/{name}");
-        match rustix::fs::renameat_with(&self.tmp, name, &self.root, &to, RenameFlags::NOREPLACE) {
-            // Not every file system has it; a link never replaces either.
-            Err(Errno::INVAL | Errno::NOSYS) => self.link_and_unlink(name, &to).map_err(failed),
-            result => result.map_err(failed),
-        }
+        let moved = moving::rename(&self.tmp, name, &self.root, &format!("{NEW}/{name}"));
+        moved.map_err(|error| failure(&self.path, "a message cannot be moved to new/", &error.into()))
     }
 
     /// Finishes the move of `tmp/NAME` after a crash.  It may have come between the link and the
@@ -208,22 +232,6 @@ impl Maildir {
     /// Whether a file that was to be moved is nowhere: neither in `tmp/` nor where it should be.
     pub fn has_lost(&self, name: &str) -> bool {
         matches!((self.has_draft(name), self.has_message(name)), (Ok(false), Ok(false)))
-    }
-
-    fn link_and_unlink(&self, name: &str, to: &str) -> Result<(), Errno> {
-        match rustix::fs::linkat(&self.tmp, name, &self.root, to, AtFlags::empty()) {
-            // NFS may say so although this very link worked: the same file then.
-            Err(Errno::EXIST) if self.is_same(name, to)? => {}
-            result => result?,
-        }
-        rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty())
-    }
-
-    fn is_same(&self, name: &str, to: &str) -> Result<bool, Errno> {
-        let inode = |dir: &OwnedFd, name: &str| {
-            rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| (stat.st_dev, stat.st_ino))
-        };
-        Ok(inode(&self.tmp, name)? == inode(&self.root, to)?)
     }
 
     /// Whether `tmp/NAME` is there.
@@ -261,27 +269,33 @@ impl Maildir {
     }
 
     /// Removes drafts of this state directory that no record knows: a crash came between their
-    /// writing and their record.  `is_known` tells the others.  A probe is removed whoever made it:
-    /// nobody looks for it again.  Gives the number removed.
+    /// writing and their record.  `is_known` tells the others.  A probe is removed whoever made it, from
+    /// `new/` too: nobody looks for it again.  Gives the number removed.
     ///
     /// # Errors
-    /// `tmp/` cannot be read.
+    /// `tmp/` or `new/` cannot be read.
     pub fn remove_strays(&self, instance: &str, is_known: impl Fn(&str) -> bool) -> Result<usize, MaildirError> {
-        let failed = |error: io::Error| failure(&self.path, "tmp/ cannot be read", &error);
         let mark = format!("I{instance}T");
+        let is_ours = |name: &str| {
+            name.split('.').nth(1).is_some_and(|unique| unique.contains(&mark) || unique.starts_with(PROBE))
+        };
+        let drafts = self.remove_from("tmp", |name| is_ours(name) && !is_known(name))?;
+        Ok(drafts + self.remove_from("new", |name| name.starts_with(probe::HIDDEN))?)
+    }
+
+    fn remove_from(&self, sub: &'static str, is_stray: impl Fn(&str) -> bool) -> Result<usize, MaildirError> {
+        let step = if sub == "tmp" { "tmp/ cannot be read" } else { "new/ cannot be read" };
+        let failed = |error: io::Error| failure(&self.path, step, &error);
         let mut removed = 0;
-        for entry in std::fs::read_dir(self.path.join("tmp")).map_err(failed)? {
+        for entry in std::fs::read_dir(self.path.join(sub)).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let ours = name.split('.').nth(1).is_some_and(|unique| unique.contains(&mark) || unique.starts_with(PROBE));
-            if ours && !is_known(name) {
-                match rustix::fs::unlinkat(&self.tmp, name, AtFlags::empty()) {
-                    // Another process has done with its probe.
-                    Err(Errno::NOENT) => continue,
-                    result => result.map_err(|error| failed(error.into()))?,
-                }
-                removed += 1;
+            let Some(name) = name.to_str().filter(|name| is_stray(name)) else { continue };
+            match rustix::fs::unlinkat(&self.root, format!("{sub}/{name}"), AtFlags::empty()) {
+                // Another process has done with its probe.
+                Err(Errno::NOENT) => continue,
+                result => result.map_err(|error| failed(error.into()))?,
             }
+            removed += 1;
         }
         Ok(removed)
     }
@@ -322,7 +336,7 @@ impl Draft {
     /// # Errors
     /// The disk failed.
     pub fn sync(&self) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| rustix::fs::fdatasync(file.as_fd()).map_err(Into::into))
+        self.file.as_ref().map_or(Ok(()), |file| sync_content(file.as_fd()))
     }
 
     /// Leaves the file in `tmp/`, for [`Maildir::publish`].

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 fn maildir() -> (tempfile::TempDir, Maildir) {
     let dir = tempfile::tempdir().expect("a directory");
-    let maildir = Maildir::open(&Settings { path: dir.path().join("Maildir") }, false).expect("made");
+    let maildir = Maildir::open(&Settings::private(dir.path().join("Maildir")), false).expect("made");
     (dir, maildir)
 }
 
@@ -34,13 +34,15 @@ fn a_message_appears_in_new_with_mode_0600() {
 fn no_file_is_ever_replaced() {
     let (_dir, maildir) = maildir();
     std::fs::write(maildir.path().join("new/n"), "old").expect("written");
-    for publish in [Maildir::publish, |maildir: &Maildir, name: &str| {
-        maildir
-            .link_and_unlink(name, &format!("{NEW}/{name}"))
-            .map_err(|error| failure(maildir.path(), "x", &error.into()))
-    }] {
+    let to = format!("{NEW}/n");
+    let ways = [
+        |maildir: &Maildir, to: &str| moving::rename(&maildir.tmp, "n", &maildir.root, to).map(|_| ()),
+        |maildir: &Maildir, to: &str| moving::link_and_unlink(&maildir.tmp, "n", &maildir.root, to),
+        |maildir: &Maildir, to: &str| moving::look_and_rename(&maildir.tmp, "n", &maildir.root, to),
+    ];
+    for way in ways {
         maildir.create(|_| "n".into()).expect("made").keep();
-        publish(&maildir, "n").expect_err("refused");
+        assert_eq!(way(&maildir, &to).expect_err("refused"), rustix::io::Errno::EXIST);
         assert_eq!(std::fs::read(maildir.path().join("new/n")).expect("read"), b"old");
         std::fs::remove_file(maildir.path().join("tmp/n")).expect("still there");
     }
@@ -142,7 +144,7 @@ fn a_name_that_is_taken_for_good_is_a_failure() {
 #[test]
 fn a_maildir_is_not_made_where_its_parent_is_missing() {
     let dir = tempfile::tempdir().expect("a directory");
-    let settings = Settings { path: dir.path().join("not/there") };
+    let settings = Settings::private(dir.path().join("not/there"));
     let error = Maildir::open(&settings, false).expect_err("refused");
     assert_eq!((error.class(), error.kind), (Class::LocalIo, io::ErrorKind::NotFound));
 }
@@ -150,7 +152,7 @@ fn a_maildir_is_not_made_where_its_parent_is_missing() {
 #[test]
 fn a_maildir_that_was_there_is_not_made_again() {
     let (_dir, maildir) = maildir();
-    let settings = Settings { path: maildir.path().to_owned() };
+    let settings = Settings::private(maildir.path().to_owned());
     Maildir::open(&settings, true).expect("there");
     std::fs::remove_dir(maildir.path().join("tmp")).expect("empty");
     assert!(Maildir::open(&settings, true).expect_err("refused").matter == Matter::Gone);

@@ -36,6 +36,8 @@ pub enum SmtpError {
     Broken { place: Place, source: io::Error },
     #[error("{place}: the server has closed the connection")]
     Closed { place: Place },
+    #[error("{server}: greeting: the server waits for TLS: it speaks TLS at once")]
+    SpeaksTls { server: String },
     #[error("{place}: this is not SMTP: {what}")]
     Protocol { place: Place, what: String },
     #[error("{place}: {reply}")]
@@ -82,7 +84,10 @@ impl Failure for SmtpError {
     fn class(&self) -> Class {
         match self {
             SmtpError::Net(error) => error.class(),
-            SmtpError::Timeout { .. } | SmtpError::Broken { .. } | SmtpError::Closed { .. } => Class::Unreachable,
+            SmtpError::Timeout { .. }
+            | SmtpError::Broken { .. }
+            | SmtpError::Closed { .. }
+            | SmtpError::SpeaksTls { .. } => Class::Unreachable,
             SmtpError::Protocol { .. } => Class::Protocol,
             SmtpError::Refused { reply, .. } if reply.is_transient() => Class::TryLater,
             SmtpError::Refused { .. } => Class::Unreachable,
@@ -103,6 +108,9 @@ impl Failure for SmtpError {
             SmtpError::Net(error) => return error.advice(),
             SmtpError::Timeout { .. } | SmtpError::Broken { .. } | SmtpError::Closed { .. } => {
                 "It is tried again.  If it stays so, check the server's log and the network."
+            }
+            SmtpError::SpeaksTls { .. } => {
+                "Nothing was sent.  Write tls = \"implicit\", or name a port on which the server speaks in clear (25, 587)."
             }
             SmtpError::Protocol { .. } => {
                 "Check that `port` is one for SMTP and that `tls` fits it (implicit is port 465, starttls is 587 or 25)."

@@ -39,13 +39,21 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
     let hello = hello(settings, &stream)?;
 
     let mut wire = Wire::new(stream, &endpoint.shown(), settings.timeout);
-    say(&mut wire, endpoint, "greeting", "").await?;
+    let greeting = say(&mut wire, endpoint, "greeting", "");
+    let greeted = net::greeted(endpoint, settings.timeout, greeting).await;
+    greeted.unwrap_or_else(|| Err(SmtpError::SpeaksTls { server: endpoint.shown() }))?;
     let mut extensions = greet(&mut wire, endpoint, &hello).await?;
     if endpoint.tls == TlsMode::StartTls {
         if !extensions.start_tls {
             return Err(SmtpError::NoStartTls { server: endpoint.shown() });
         }
-        wire = encrypt(wire, settings).await?;
+        wire = match encrypt(wire, settings).await {
+            Err(SmtpError::Net(error)) if error.is_of_certificate() => {
+                let seen = net::certificate(endpoint, ready_for_tls(settings)).await;
+                return Err(net::explained(error, seen).into());
+            }
+            encrypted => encrypted?,
+        };
         // What was learnt in clear is forgotten (RFC 3207 §4.2).
         extensions = greet(&mut wire, endpoint, &hello).await?;
     }
@@ -150,15 +158,31 @@ async fn greet(wire: &mut Wire, endpoint: &Endpoint, hello: &ClientId) -> Result
 }
 
 /// STARTTLS (RFC 3207).
-async fn encrypt(mut wire: Wire, settings: &Settings) -> Result<Wire, SmtpError> {
+async fn encrypt(wire: Wire, settings: &Settings) -> Result<Wire, SmtpError> {
     let endpoint = &settings.endpoint;
-    say(&mut wire, endpoint, "STARTTLS", "STARTTLS\r\n").await?;
-    let place = Place { server: endpoint.shown(), step: "STARTTLS" };
-    let injected = || SmtpError::Protocol { place, what: "more than a reply in clear after STARTTLS".into() };
-    let stream = wire.into_quiet_stream().ok_or_else(injected)?;
+    let stream = ask_for_tls(wire, endpoint).await?;
     let step = format!("{}: TLS", endpoint.shown());
     let stream = net::within(settings.timeout, &step, stream.secure(endpoint)).await??;
     Ok(Wire::new(stream, &endpoint.shown(), settings.timeout))
+}
+
+/// Says STARTTLS; gives the connection, on which the server waits for the handshake.
+async fn ask_for_tls(mut wire: Wire, endpoint: &Endpoint) -> Result<Stream, SmtpError> {
+    say(&mut wire, endpoint, "STARTTLS", "STARTTLS\r\n").await?;
+    let place = Place { server: endpoint.shown(), step: "STARTTLS" };
+    let injected = || SmtpError::Protocol { place, what: "more than a reply in clear after STARTTLS".into() };
+    wire.into_quiet_stream().ok_or_else(injected)
+}
+
+/// The same on a connection of its own.
+async fn ready_for_tls(settings: &Settings) -> Option<Stream> {
+    let endpoint = &settings.endpoint;
+    let stream = net::connect(endpoint, settings.timeout).await.ok()?;
+    let hello = hello(settings, &stream).ok()?;
+    let mut wire = Wire::new(stream, &endpoint.shown(), settings.timeout);
+    say(&mut wire, endpoint, "greeting", "").await.ok()?;
+    greet(&mut wire, endpoint, &hello).await.ok()?;
+    ask_for_tls(wire, endpoint).await.ok()
 }
 
 /// The name that we give: the one of the settings, this host's if it is a full one, else our

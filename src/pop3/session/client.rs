@@ -52,16 +52,9 @@ impl Client<Stream> {
     /// # Errors
     /// The server does not offer STLS or refuses it, octets came behind its answer, or the
     /// handshake failed.  No credential was sent.
-    pub async fn stls(mut self, endpoint: &Endpoint) -> Result<Self, SessionError> {
-        if self.capabilities.announced && !self.capabilities.stls {
-            return Err(SessionError::NoStls);
-        }
-        let status = self.command(Command::Stls).await?;
-        if !status.ok {
-            return Err(SessionError::StlsRefused { status });
-        }
+    pub async fn stls(self, endpoint: &Endpoint) -> Result<Self, SessionError> {
         let silence = self.wire.silence();
-        let stream = self.wire.into_stream().ok_or(SessionError::StlsInjection)?;
+        let stream = self.ask_for_tls().await?;
         let step = format!("TLS handshake with {}", endpoint.shown());
         let stream = within(silence, &step, stream.secure(endpoint)).await??;
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
@@ -73,6 +66,21 @@ impl Client<Stream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Says STLS; gives the connection, on which the server waits for the handshake.
+    ///
+    /// # Errors
+    /// The server does not offer STLS or refuses it, or octets came behind its answer.
+    pub async fn ask_for_tls(mut self) -> Result<S, SessionError> {
+        if self.capabilities.announced && !self.capabilities.stls {
+            return Err(SessionError::NoStls);
+        }
+        let status = self.command(Command::Stls).await?;
+        if !status.ok {
+            return Err(SessionError::StlsRefused { status });
+        }
+        self.wire.into_stream().ok_or(SessionError::StlsInjection)
+    }
+
     /// Reads the greeting and asks for the capabilities, unless they are `known`.  `silence` is how
     /// long the server may take for its next octets, from now to the end of the session.
     ///

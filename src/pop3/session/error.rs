@@ -19,6 +19,8 @@ pub enum SessionError {
     Closed { step: String },
     #[error("{step}: the server was silent for {} s", limit.as_secs_f32())]
     Silence { step: String, limit: Duration },
+    #[error("greeting: the server waits for TLS: {server} speaks TLS at once")]
+    SpeaksTls { server: String },
     #[error("{step}: the answer is none of POP3: {line:?}")]
     OutOfStep { step: String, line: String },
     #[error("{step}: the server's replies are out of place: {line:?}")]
@@ -97,7 +99,10 @@ impl Failure for SessionError {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
         match self {
             SessionError::Net(error) => error.class(),
-            SessionError::Io { .. } | SessionError::Closed { .. } | SessionError::Silence { .. } => Class::Unreachable,
+            SessionError::Io { .. }
+            | SessionError::Closed { .. }
+            | SessionError::Silence { .. }
+            | SessionError::SpeaksTls { .. } => Class::Unreachable,
             SessionError::OutOfStep { .. }
             | SessionError::Displaced { .. }
             | SessionError::LongLine { .. }
@@ -126,7 +131,7 @@ impl Failure for SessionError {
             (SessionError::Net(error), _) => return error.advice(),
             (_, Some(InUse)) => "Another program is reading this mailbox; it is tried again in a few minutes.",
             (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",
-            (_, Some(SysTemp)) => "The server has a problem that passes; it is tried again later.",
+            (_, Some(SysTemp)) => "The server has a problem that passes; the next poll tries again.",
             (_, Some(SysPerm)) => "The server has a problem that its operator has to mend; ask the provider.",
             (SessionError::LoginRefused { mechanism: Mechanism::OAuthBearer | Mechanism::XOAuth2, .. }, _) => {
                 "Run `token-command` by hand as the user that runs postrider: the token must be fresh, belong to \
@@ -138,6 +143,10 @@ impl Failure for SessionError {
             (SessionError::LoginRefused { .. }, _) => {
                 "Check `username` and the password, and whether the provider wants POP3 switched on in its web mail or \
                  an app password.  Repeated attempts may lock the account."
+            }
+            (SessionError::SpeaksTls { .. }, _) => {
+                "No password was sent.  Write tls = \"implicit\", or name the port on which the server speaks in clear \
+                 (110)."
             }
             (SessionError::NoMechanism { .. }, _) => {
                 "Set `auth` to one that it offers; a server may offer more over TLS (`tls`)."
@@ -151,25 +160,25 @@ impl Failure for SessionError {
                 _,
             ) => {
                 "Nothing was deleted.  If the mailbox is as large as that, remove old mail from it by another program, or \
-                 let fewer be polled at a time (`max-concurrent-polls`); it is tried again later."
+                 let fewer be polled at a time (`max-concurrent-polls`); the next poll tries again."
             }
             (SessionError::OutOfStep { .. } | SessionError::LongLine { .. }, _) => {
-                "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; it is tried again later."
+                "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; the next poll tries again."
             }
             (SessionError::Displaced { .. }, _) => {
                 "What came since the last answer that was right is not believed, and nothing of it was delivered or \
-                 deleted; it is tried again later.  If it stays so, the server mixes up its replies, or does not mark \
+                 deleted; the next poll tries again.  If it stays so, the server mixes up its replies, or does not mark \
                  where a message ends: tell its operator."
             }
             (SessionError::NoListing, _) => "Check that `host` and `port` name a POP3 server.",
             (SessionError::Closed { .. } | SessionError::Io { .. }, _) => {
-                "Nothing was deleted or lost; it is tried again later.  If it never works, check `port` and `tls`."
+                "Nothing was deleted or lost; the next poll tries again.  If it never works, check `port` and `tls`."
             }
             (SessionError::Silence { .. }, _) => {
-                "Nothing was deleted or lost; it is tried again later.  `timeout` sets how long silence may last; check \
+                "Nothing was deleted or lost; the next poll tries again.  `timeout` sets how long silence may last; check \
                  that `port` and `tls` go together."
             }
-            (SessionError::Refused { .. }, _) => "Nothing was deleted or lost; it is tried again later.",
+            (SessionError::Refused { .. }, _) => "Nothing was deleted or lost; the next poll tries again.",
             (SessionError::ClearText { .. }, _) => {
                 "No password was sent.  Use `tls`, or name the mechanism in `auth` if the connection is safe."
             }
@@ -189,7 +198,7 @@ impl Failure for SessionError {
             (SessionError::Exchange(ExchangeError::NotText(_)), _) => {
                 "Choose another password, or name a mechanism in `auth` that sends any octets: `plain` or `user`."
             }
-            (SessionError::Computation(_), _) => "It is tried again later.",
+            (SessionError::Computation(_), _) => "The next poll tries again.",
             (SessionError::Command(_) | SessionError::Exchange(ExchangeError::Unsendable(_)), _) => {
                 "Check `username` and the password or token for stray characters."
             }

@@ -1,0 +1,122 @@
+//! What `check` looks at on this machine, and judges as a poll will: the state directory, the files that hold
+//! secrets, and the sandbox of the system's unit.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::output;
+use crate::config::Config;
+use crate::credential::{self, CredentialError, SecretSource};
+use crate::deliver::Kind;
+use crate::failure::{Class, Failure, describe, paragraph};
+use crate::filesystem::Person;
+use crate::filesystem::sandbox::{self, Sandbox};
+use crate::net::{Endpoint, Route};
+use crate::store::{self, Ground};
+
+/// Where systemd is at work.
+const SYSTEMD: &str = "/run/systemd/system";
+
+/// Says where the state is, and looks whether it can be kept there.  Its failure is one of `fetch`; a look alone
+/// ends well, since another user may run the service.
+pub(super) fn state(config: &Config, connect: bool) -> Option<Class> {
+    let dir = config.state_dir.display();
+    let looked = store::look_at(&config.state_dir);
+    let whose = match &looked {
+        Ok(Ground::There(owner)) if *owner != Person::me() => format!(", which belongs to {owner}"),
+        Ok(Ground::Missing) => ", which is made when it is needed".to_owned(),
+        _ => String::new(),
+    };
+    output::print(&format!("state in {dir}{whose}"));
+    let error = looked.err()?;
+    if connect {
+        output::complain_code(None, &error);
+        return Some(error.class());
+    }
+    output::say(&format!("note: {}", paragraph(&describe(&error), error.advice().as_deref())));
+    None
+}
+
+/// Looks at every file that holds a secret.  One that others may write ends a poll, so it ends the check.
+pub(super) fn secrets(config: &Config) -> Option<Class> {
+    let mut worst = None;
+    let mut seen = BTreeSet::new();
+    for (whose, path) in files(config) {
+        match credential::look_at(&path) {
+            Err(error @ CredentialError::Unsafe { .. }) => {
+                let text = paragraph(&describe(&error), error.advice().as_deref());
+                output::say(&format!("postrider: {whose}: {text}"));
+                worst = worst.max(Some(error.class()));
+            }
+            Err(error) => output::say(&format!("note: {whose}: {}", describe(&error))),
+            Ok(Some(mode)) if seen.insert(path.clone()) => output::say(&format!(
+                "warning: {whose}: password file {path} may be read by others (mode {mode:04o}): chmod 600 {path}",
+                path = path.display()
+            )),
+            Ok(_) => {}
+        }
+    }
+    worst
+}
+
+/// The files that hold secrets, and whose they are.
+fn files(config: &Config) -> Vec<(String, PathBuf)> {
+    let mut files = Vec::new();
+    let mut add = |whose: String, secret: Option<&SecretSource>, endpoint: &Endpoint| {
+        if let Some(SecretSource::File(path)) = secret {
+            files.push((whose.clone(), path.clone()));
+        }
+        if let Route::Proxy { proxy, .. } = &endpoint.route {
+            files.extend(proxy.login.iter().map(|(_, file)| (whose.clone(), file.clone())));
+        }
+    };
+    for account in &config.accounts {
+        let whose = format!("account {}", account.name);
+        let client = account.credential.grant().and_then(|grant| grant.provider.client_secret.as_ref());
+        add(whose, account.credential.source().or(client), &account.endpoint);
+    }
+    for destination in &config.destinations {
+        if let Kind::Smtp(settings) = &destination.kind {
+            let whose = format!("destination {}", destination.name);
+            add(whose, settings.login.as_ref().map(|(_, secret)| secret), &settings.endpoint);
+        }
+    }
+    files
+}
+
+/// Says which Maildirs the system's service may not write, if this is its configuration.
+pub(super) fn sandbox(config: &Config, connect: bool) -> Option<Class> {
+    let sandbox = Path::new(SYSTEMD).is_dir().then(|| unit_of(config)).flatten()?;
+    let mut worst = None;
+    for destination in &config.destinations {
+        let Kind::Maildir(settings) = &destination.kind else { continue };
+        let Some(setting) = sandbox.forbids(&settings.path) else { continue };
+        let weight = if connect { "postrider" } else { "warning" };
+        output::say(&format!(
+            "{weight}: destination {}: {} (user {}) may not write {}: {setting}.  {}",
+            destination.name,
+            sandbox::UNIT,
+            sandbox.user,
+            settings.path.display(),
+            sandbox::ADVICE
+        ));
+        worst = connect.then_some(Class::LocalIo);
+    }
+    worst
+}
+
+/// The sandbox of the unit, if it runs with this configuration.
+fn unit_of(config: &Config) -> Option<Sandbox> {
+    let file = config.files.first()?.display().to_string();
+    let shown = show(&format!("{},ExecStart", sandbox::PROPERTIES))?;
+    let is_ours = shown.lines().any(|line| line.starts_with("ExecStart=") && line.contains(&file));
+    is_ours.then(|| Sandbox::parse(&shown)).flatten()
+}
+
+fn show(properties: &str) -> Option<String> {
+    let mut command = Command::new("systemctl");
+    command.args(["show", sandbox::UNIT, "--property", properties]).stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}

@@ -1,0 +1,50 @@
+//! What Maildirs owe: messages that are on their way into one and do not get there.
+//!
+//! As long as a message waits for a Maildir that cannot be delivered to, each poll says so and fails, whether or
+//! not there is anything to fetch.
+
+use std::io::ErrorKind;
+use std::time::Instant;
+
+use super::listing::Inventory;
+use super::sink::Sink;
+use crate::deliver::maildir::MaildirError;
+use crate::plan::{Progress, Reason, Standing};
+use crate::threads::ThreadError;
+
+/// Puts what could not be finished down to its destination.  Gives the indexes of those at which only a single
+/// file is stuck, because something has its name: others can be delivered there.
+pub(super) fn blame(sinks: &[Sink], failed: Vec<MaildirError>) -> Vec<(usize, MaildirError)> {
+    let mut stuck = Vec::new();
+    for error in failed {
+        let Some(index) = sinks.iter().position(|sink| sink.is_maildir() && sink.place.location == error.path) else {
+            continue;
+        };
+        match error.kind {
+            ErrorKind::AlreadyExists => stuck.push((index, error)),
+            _ => sinks[index].fail(error),
+        }
+    }
+    stuck
+}
+
+/// Tries the Maildirs for which messages wait that are not due yet.
+///
+/// # Errors
+/// Nobody can tell.
+pub(super) async fn try_waiting(inventory: &Inventory, sinks: &[Sink], deadline: Instant) -> Result<(), ThreadError> {
+    for sink in sinks.iter().filter(|sink| sink.maildir.is_some() && sink.is_up() && is_waited_for(inventory, sink)) {
+        sink.probe(deadline).await?;
+    }
+    Ok(())
+}
+
+fn is_waited_for(inventory: &Inventory, sink: &Sink) -> bool {
+    let deferred = inventory.steps.iter().filter(|step| matches!(step.reason, Reason::Deferred(_)));
+    deferred.into_iter().any(|step| match &inventory.listing()[step.index].standing {
+        Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries
+            .iter()
+            .any(|delivery| delivery.place == sink.place && matches!(delivery.progress, Progress::Deferred(_))),
+        _ => false,
+    })
+}
