@@ -17,7 +17,7 @@ pub type Moment = Duration;
 const FIRST_DELAY: Duration = Duration::from_secs(30);
 /// Longest delay after failures, if the interval is not longer.
 const LAST_DELAY: Duration = Duration::from_secs(60 * 60);
-/// The maildrop is in use by another session.
+/// The maildrop is in use by another session, or a login may have been refused for such a reason.
 const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
 /// The server wants more time between logins and does not say how much.
 const LOGIN_DELAY: Duration = Duration::from_secs(15 * 60);
@@ -272,7 +272,7 @@ impl Schedule {
                 // A bare refusal may mean anything once; twice it means the password.
                 let step = if certain { entry.refusals } else { entry.refusals - 1 };
                 match step.checked_sub(1) {
-                    None => backoff(entry, random),
+                    None => between(IN_USE.0, IN_USE.1, random),
                     Some(step) => around(LATCH[(step as usize).min(LATCH.len() - 1)], random),
                 }
             }

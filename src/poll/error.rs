@@ -10,6 +10,7 @@ use crate::deliver::smtp::UnavailableError;
 use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::message::Name;
 use crate::oauth::OAuthError;
+use crate::pop3::reply::ResponseCode;
 use crate::pop3::session::SessionError;
 use crate::store::StoreError;
 use crate::threads::ThreadError;
@@ -26,6 +27,8 @@ pub enum PollError {
     OAuth(#[from] OAuthError),
     #[error("{source}")]
     TokenRefused { account: Name, source: Box<SessionError> },
+    #[error("{source}; the same password has worked before")]
+    Doubted { source: Box<SessionError> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
@@ -121,15 +124,18 @@ impl Failure for PollError {
             PollError::Credential(error) => error.class(),
             PollError::Session(error) => error.class(),
             PollError::TokenRefused { source, .. } => source.class(),
+            PollError::Doubted { source } if source.meaning() == Some(ResponseCode::Auth) => Class::LoginRefused,
             PollError::OAuth(error) => error.class(),
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
             PollError::Thread(error) => error.class(),
             PollError::NoUniqueIds => Class::Protocol,
             PollError::Export(_) | PollError::Lost { .. } => Class::LocalIo,
-            PollError::Deadline { .. } | PollError::Undelivered { .. } | PollError::Stopped | PollError::Panic(_) => {
-                Class::TryLater
-            }
+            PollError::Doubted { .. }
+            | PollError::Deadline { .. }
+            | PollError::Undelivered { .. }
+            | PollError::Stopped
+            | PollError::Panic(_) => Class::TryLater,
         }
     }
 
@@ -159,6 +165,10 @@ impl Failure for PollError {
                      state rebuild --seen {account}`; to fetch them, even if they come a second time: `postrider state \
                      rebuild --fetch-again {account}`."
                 ));
+            }
+            PollError::Doubted { .. } => {
+                "Perhaps another session holds the mailbox, or the server has a problem that passes: it is tried again in \
+                 a few minutes, three times.  If it stays so, somebody has changed the password there."
             }
             PollError::Deadline { .. } => "What was received is delivered; the rest comes with the next poll.",
             PollError::Undelivered { .. } => {

@@ -7,13 +7,15 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::error::PollError;
-use super::login::log_in;
+use super::doubt;
+use super::login::log_in_with;
 use super::{Account, Context, connect_to, unix_now};
 use crate::message::UnixTime;
 use crate::net::{Endpoint, Stream, TlsMode};
 use crate::pop3::reply::Capabilities;
 use crate::pop3::session::{Session, SessionError};
-use crate::store::{Change, Host, HostMemory};
+use crate::secret::Secret;
+use crate::store::{Change, Host, HostMemory, StoreError};
 
 /// So long what a server announces is taken for true.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
@@ -44,16 +46,21 @@ pub(super) async fn open(
     let mut memory = context.store.host(host.clone()).await?;
     let known = known(&account.endpoint, &memory, now);
     let is_known = known.is_some();
+    let mut offered = None;
     let work = async {
         let client = connect_to(account, known).await?;
         let lines = client.capabilities().announced.then(|| client.capabilities().lines.clone());
-        Ok((log_in(account, client).await?, lines))
+        Ok((log_in_with(account, client, &mut offered).await?, lines))
     };
     let opened = timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }));
+    let opened = judged(account, context, offered, opened).await?;
     let (mut session, lines) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            if is_known && matches!(error, PollError::Session(_) | PollError::TokenRefused { .. }) {
+            if is_known && matches!(
+                    error,
+                    PollError::Session(_) | PollError::TokenRefused { .. } | PollError::Doubted { .. }
+                ) {
                 // Perhaps it announces something else by now.
                 memory.capabilities = None;
                 context.store.apply(vec![Change::Host { host, memory }], now).await?;
@@ -69,6 +76,20 @@ pub(super) async fn open(
         memory.capabilities = lines.map(|lines| (lines, now));
     }
     Ok((session, Server { host, memory, is_new }))
+}
+
+/// The outcome of a login, in which a password that has worked before may be in doubt.
+async fn judged<T>(
+    account: &Account,
+    context: &Context,
+    offered: Option<Secret>,
+    opened: Result<T, PollError>,
+) -> Result<Result<T, PollError>, StoreError> {
+    let Some(password) = offered else { return Ok(opened) };
+    match opened {
+        Ok(opened) => doubt::worked(account, context, &password).await.map(|()| Ok(opened)),
+        Err(error) => doubt::refused(account, context, &password, error).await.map(Err),
+    }
 }
 
 impl Server {

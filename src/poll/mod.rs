@@ -4,6 +4,7 @@
 //! loses nothing: the next poll goes on where this one ended.
 
 mod commit;
+mod doubt;
 mod error;
 mod examine;
 mod export;

@@ -4,6 +4,8 @@
 //! would guess: a line that begins with neither `+OK` nor `-ERR` is no status line, and the
 //! session that reads one is out of step.
 
+mod words;
+
 use std::time::Duration;
 
 use crate::message::{MessageNumber, UNIQUE_ID_LIMIT};
@@ -54,6 +56,36 @@ impl Status {
         }
         let rest = rest.trim_ascii();
         Some(Status { ok, code: response_code(rest), text: text::shown(rest) })
+    }
+
+    /// Reads the answer to a login, of which nothing but a refusal can be in doubt: servers write `-ERR,` and
+    /// `-ERR[AUTH]` too, and no mail text comes there that could look like it.
+    pub fn parse_login(line: &[u8]) -> Option<Self> {
+        let odd = || {
+            let rest = strip(line, b"-ERR")?;
+            let rest = strip(rest, b"OR").unwrap_or(rest);
+            if rest.first().is_some_and(u8::is_ascii_alphanumeric) {
+                return None;
+            }
+            let is_mark = |octet: &u8| matches!(octet, b',' | b':' | b';' | b'.' | b'!' | b'-') || octet.is_ascii_whitespace();
+            let start = rest.iter().position(|octet| !is_mark(octet)).unwrap_or(rest.len());
+            let rest = rest[start..].trim_ascii();
+            Some(Status { ok: false, code: response_code(rest), text: text::shown(rest) })
+        };
+        Self::parse(line).or_else(odd)
+    }
+
+    /// What a refusal means: by its response code, or else by its words.
+    pub fn meaning(&self) -> Option<ResponseCode> {
+        match &self.code {
+            Some(ResponseCode::Other(_)) | None if !self.ok => words::meaning(&self.text).or_else(|| self.code.clone()),
+            code => code.clone(),
+        }
+    }
+
+    /// Whether it refuses the form of a command, and not what the command says.
+    pub fn is_about_syntax(&self) -> bool {
+        !self.ok && matches!(self.code, None | Some(ResponseCode::Other(_))) && words::is_about_syntax(&self.text)
     }
 }
 
@@ -211,6 +243,26 @@ mod tests {
         assert_eq!(status("-ERR no").expect("status").text, "no");
         for other in ["", "+OKAY", "OK", "From: x", "-ER", "+ ", "."] {
             assert_eq!(status(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_refused_by_whatever_begins_with_err() {
+        for (line, text) in [
+            ("-ERR no", "no"),
+            ("-ERR, wrong password", "wrong password"),
+            ("-ERR: no", "no"),
+            ("-ERR[AUTH] no", "[AUTH] no"),
+            ("-err.", ""),
+            ("-ERROR: no", "no"),
+            ("-ERR(5) no", "(5) no"),
+        ] {
+            let status = Status::parse_login(line.as_bytes()).expect("a refusal");
+            assert!(!status.ok && status.text == text, "{line}: {status:?}");
+        }
+        assert_eq!(Status::parse_login(b"-ERR[AUTH] no").and_then(|status| status.code), Some(ResponseCode::Auth));
+        for other in ["-ERRATUM", "+OKAY", "+OK[X]", "-ER", "-ERRORS"] {
+            assert_eq!(Status::parse_login(other.as_bytes()), None, "{other}");
         }
     }
 

@@ -104,6 +104,7 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
             Verdict::Good { login_delay }
         }
         Some(PollError::OAuth(error)) if error.is_refusal() => Verdict::LoginRefused { certain: true },
+        Some(PollError::Doubted { .. }) => Verdict::InUse,
         Some(PollError::Session(session)) => of_session(session, login_delay),
         Some(PollError::TokenRefused { source, .. }) => of_session(source, login_delay),
         Some(_) => Verdict::Failed,
@@ -111,7 +112,7 @@ pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
 }
 
 fn of_session(session: &SessionError, login_delay: Option<Duration>) -> Verdict {
-    match session.response_code() {
+    match session.meaning() {
         Some(ResponseCode::InUse) => Verdict::InUse,
         Some(ResponseCode::LoginDelay) => Verdict::TooSoon(login_delay),
         Some(ResponseCode::SysPerm) => Verdict::ServerFault,

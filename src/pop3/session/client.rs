@@ -166,19 +166,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn user_pass(&mut self, username: &str, password: &Secret) -> Result<Status, SessionError> {
-        let status = self.command(Command::User(username)).await?;
+        Command::User(username).encode(self.wire.output())?;
+        let status = self.login_step("USER").await?;
         if !status.ok {
             return Ok(status);
         }
         command::encode_pass(password.expose(), self.wire.output())?;
-        self.round_trip("PASS").await
+        self.login_step("PASS").await
     }
 
     /// APOP (RFC 1939 §7), only where nobody can meddle with the challenge.
     async fn apop(&mut self, login: &Login<'_>, password: &Secret) -> Result<Status, SessionError> {
         let digest = sasl::apop_digest(self.apop_challenge(login)?, password);
         command::encode_apop(login.identity.username, &digest, self.wire.output())?;
-        self.round_trip("APOP").await
+        self.login_step("APOP").await
     }
 
     fn apop_challenge(&self, login: &Login<'_>) -> Result<&str, SessionError> {
@@ -225,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             let heard = self.wire.line(&step, |line| match line {
                 [b'+'] => Ok(Vec::new()),
                 [b'+', b' ', text @ ..] => Ok(text.to_vec()),
-                _ => Err(Status::parse(line).ok_or_else(|| crate::text::shown(line))),
+                _ => Err(Status::parse_login(line).ok_or_else(|| crate::text::shown(line))),
             });
             let challenge = match heard.await? {
                 Ok(challenge) => challenge,
@@ -284,6 +285,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn command(&mut self, command: Command<'_>) -> Result<Status, SessionError> {
         command.encode(self.wire.output())?;
         self.round_trip(&command.to_string()).await
+    }
+
+    /// The same for a command of a login.
+    async fn login_step(&mut self, step: &str) -> Result<Status, SessionError> {
+        let step = || step.to_owned();
+        self.check_in_step(&step)?;
+        self.wire.flush(&step).await?;
+        let read = |line: &[u8]| Status::parse_login(line).ok_or_else(|| crate::text::shown(line));
+        self.wire.line(&step, read).await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
     /// Sends what is in the output and reads the status line that answers it.

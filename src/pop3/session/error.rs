@@ -63,12 +63,12 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// The response code of the reply that ended it, if it was one.
-    pub fn response_code(&self) -> Option<&ResponseCode> {
+    /// What the refusal that ended it means, by its response code or its words; `None`: it was none, or nobody
+    /// knows.
+    pub fn meaning(&self) -> Option<ResponseCode> {
         match self {
-            SessionError::Refused { status, .. }
-            | SessionError::LoginRefused { status, .. }
-            | SessionError::StlsRefused { status } => status.code.as_ref(),
+            SessionError::Refused { status, .. } | SessionError::LoginRefused { status, .. } => status.meaning(),
+            SessionError::StlsRefused { status } => status.code.clone(),
             _ => None,
         }
     }
@@ -84,7 +84,7 @@ impl SessionError {
     pub fn is_token_refused(&self) -> bool {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
         matches!(self, SessionError::LoginRefused { mechanism: Mechanism::OAuthBearer | Mechanism::XOAuth2, .. })
-            && !matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm))
+            && !matches!(self.meaning(), Some(InUse | LoginDelay | SysTemp | SysPerm))
     }
 }
 
@@ -104,7 +104,7 @@ impl Failure for SessionError {
             | SessionError::LongListing { .. }
             | SessionError::LargeListing { .. }
             | SessionError::Rationed { .. } => Class::Protocol,
-            _ if matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
+            _ if matches!(self.meaning(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
             SessionError::LoginRefused { .. }
             | SessionError::NoMechanism { .. }
             | SessionError::ClearText { .. }
@@ -122,7 +122,7 @@ impl Failure for SessionError {
 
     fn advice(&self) -> Option<String> {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
-        let text = match (self, self.response_code()) {
+        let text = match (self, self.meaning()) {
             (SessionError::Net(error), _) => return error.advice(),
             (_, Some(InUse)) => "Another program is reading this mailbox; it is tried again in a few minutes.",
             (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",

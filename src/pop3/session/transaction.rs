@@ -280,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if !status.ok {
             // A code that says "not now" tells nothing about what the server can do.
             let announced = matches!(command, Command::Uidl) && self.capabilities.uidl;
-            return match status.code {
+            return match status.meaning() {
                 None | Some(ResponseCode::Other(_)) if !announced => Ok(false),
                 _ => Err(SessionError::Refused { step: step(), status }),
             };
