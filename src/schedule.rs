@@ -31,7 +31,7 @@ const LATCH: [Duration; 3] = [Duration::from_secs(3600), Duration::from_secs(4 *
 const SPACING: Duration = Duration::from_millis(100);
 
 /// Longest wait that a server, or a memory from before a restart, can ask for.
-const LONGEST: Duration = Duration::from_secs(27 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(27 * 3600);
 
 /// What the schedule must know of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use postrider::message::MessageNumber;
 use postrider::pop3::command::Command;
 use postrider::pop3::multiline::Decoder;
-use postrider::pop3::session::{Client, Login, Session, SessionError};
+use postrider::pop3::session::{Client, Login, Session, SessionError, Skips};
 use postrider::sasl::{Identity, Mechanism, Proof};
 use postrider::secret::Secret;
 
@@ -77,7 +77,7 @@ fn answers_login(error: &SessionError) -> bool {
 }
 
 async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<String>) -> Result<(), SessionError> {
-    let client = Client::greet(stream, Duration::from_secs(60), None).await?;
+    let client = Client::greet(stream, Duration::from_secs(60), None, Skips::default()).await?;
     steps.push(format!("{:?}", client.capabilities()));
     let proof = Proof::Password(Secret::new(PASSWORD.into()));
     let login = Login {

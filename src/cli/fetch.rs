@@ -1,6 +1,7 @@
 //! `postrider fetch`: polls once, now; through the service, if it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{self, Answers, Silence};
-use super::output::{self, count, paragraph, size};
+use super::output::{self, count, local_time, paragraph, size};
 use super::progress::{Bar, Bars};
 use crate::config::Config;
 use crate::control::{Reply, Request};
@@ -18,9 +19,9 @@ use crate::descriptors;
 use crate::failure::Class;
 use crate::log;
 use crate::message::Name;
-use crate::poll::{Account, Context, Outcome, Progress, Report, Summary};
+use crate::poll::{Account, Context, Progress, Summary, unix_now};
 use crate::process;
-use crate::store::StoreError;
+use crate::store::{AccountMemory, StoreError};
 
 /// Arguments of `fetch`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +57,8 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     let bars = Bars::new(!arguments.quiet && !arguments.json);
     let level = if arguments.verbose { tracing::Level::INFO } else { tracing::Level::WARN };
     log::start_command(level, log::wants_colours(bars.is_drawn()), bars.clone());
-    let request = Request::Fetch { accounts: arguments.accounts.clone() };
+    let insists = somebody_looks_on();
+    let request = Request::Fetch { accounts: arguments.accounts.clone(), insists };
     let results = match client::ask(config, &request) {
         Ok(answers) => fetch_by_service(answers, arguments, &bars),
         Err(Silence::Absent(absence)) => {
@@ -106,16 +108,20 @@ async fn fetch_all(
     let cancel = CancellationToken::new();
     let context = daemon::prepare(config, cancel.clone()).await?;
     let room = Arc::new(Semaphore::new(daemon::polls_at_a_time(config)));
+    let mut remembered: HashMap<Name, AccountMemory> =
+        context.store.remembered(unix_now()).await?.into_iter().collect();
+    let insists = somebody_looks_on();
     let mut polls = JoinSet::new();
     for (index, account) in accounts.iter().enumerate() {
-        let work = fetch_one(Arc::clone(account), context.clone(), bars.clone(), Arc::clone(&room));
+        let before = remembered.remove(&account.name).unwrap_or_default();
+        let work = Work { account: Arc::clone(account), context: context.clone(), before, insists };
+        let work = fetch_one(work, bars.clone(), Arc::clone(&room));
         polls.spawn(async move { (index, work.await) });
     }
     let stopping = tokio::spawn(stop_on_signal(cancel, bars.clone()));
     let mut ended: Vec<(usize, Summary)> = Vec::new();
     while let Some(poll) = polls.join_next().await {
-        let Ok((index, outcome)) = poll else { continue };
-        let summary = Summary::of(&accounts[index].name, &outcome);
+        let Ok((index, summary)) = poll else { continue };
         tell(&summary, arguments, bars);
         ended.push((index, summary));
     }
@@ -126,20 +132,36 @@ async fn fetch_all(
     Ok(ended.into_iter().map(|(_, summary)| summary).collect())
 }
 
-async fn fetch_one(account: Arc<Account>, context: Context, bars: Bars, room: Arc<Semaphore>) -> Outcome {
+/// An account to fetch from.
+struct Work {
+    account: Arc<Account>,
+    context: Context,
+    before: AccountMemory,
+    insists: bool,
+}
+
+async fn fetch_one(work: Work, bars: Bars, room: Arc<Semaphore>) -> Summary {
+    let Work { account, context, before, insists } = work;
     let progress = Arc::new(Progress::default());
     let bar = bars.add(&account.name, Arc::clone(&progress));
     let _permit = room.acquire().await;
-    let poll = daemon::poll_guarded(account, context, progress);
-    let outcome = match bars.is_drawn() {
+    let name = account.name.to_string();
+    let poll = daemon::poll_once(account, context, progress, before, insists);
+    let summary = match bars.is_drawn() {
         false => poll.await,
         true => tokio::select! {
-            outcome = poll => outcome,
-            () = bar.follow() => Outcome { report: Report::default(), error: None },
+            summary = poll => summary,
+            () = bar.follow() => Summary { account: name, ..Summary::default() },
         },
     };
     bar.finish();
-    outcome
+    summary
+}
+
+/// Whether a person reads along.  Without one a refused login is not tried again before its time: whatever
+/// calls us may do so without end.
+fn somebody_looks_on() -> bool {
+    std::io::stderr().is_terminal() || std::io::stdout().is_terminal()
 }
 
 /// The first signal ends polls gently, the second one the process.
@@ -196,12 +218,32 @@ fn fetch_by_service(mut answers: Answers, arguments: &Arguments, bars: &Bars) ->
 
 /// One line for an account, and a paragraph if something is wrong.
 fn tell(summary: &Summary, arguments: &Arguments, bars: &Bars) {
+    // It was told when the login was tried.
+    if summary.skipped && arguments.quiet {
+        return;
+    }
     if !arguments.json && !arguments.quiet && (summary.error.is_none() || summary.delivered > 0) {
         bars.print(&line(summary));
     }
     if let Some(cause) = &summary.error {
-        bars.say(&paragraph(Name::new(&summary.account).as_ref(), cause, summary.advice.as_deref()));
+        let advice = advice(summary);
+        bars.say(&paragraph(Name::new(&summary.account).as_ref(), cause, advice.as_deref()));
     }
+}
+
+/// What to do about it, and when a refused login is tried again.
+fn advice(summary: &Summary) -> Option<String> {
+    let Some(next) = summary.next_try else { return summary.advice.clone() };
+    let told = match (summary.skipped, &summary.advice) {
+        (true, _) => "The login was not tried again.  ".to_owned(),
+        (false, Some(advice)) => format!("{advice}  "),
+        (false, None) => String::new(),
+    };
+    Some(format!(
+        "{told}It is tried after {}, or as soon as the account's settings or its password change; `postrider fetch` on a \
+         terminal tries it at once.",
+        local_time(next)
+    ))
 }
 
 fn line(summary: &Summary) -> String {

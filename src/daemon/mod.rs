@@ -5,8 +5,10 @@
 //! with the configuration that it began with; one that panics is a failed poll of that account.
 
 mod latch;
+mod once;
 mod service;
 mod signals;
+mod verdict;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use once::poll_once;
 pub use service::{Options, ServiceError, run};
 pub use signals::{Signal, Signals};
 

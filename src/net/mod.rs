@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use crowd::{Crowd, Place};
 pub use dial::{connect, within};
-pub use error::{CertificateFault, NetError};
+pub use error::{CertificateFault, NetError, TlsFault};
 pub use route::{Proxy, Route};
 pub use socks::{ProxyFault, ask as ask_proxy};
 pub use stream::Stream;

@@ -35,6 +35,8 @@ pub enum PollError {
     Destination { name: Name, source: Arc<DestinationError>, others_work: bool },
     #[error("the server has no UIDL, by which mail that stays there is known again")]
     NoUniqueIds,
+    #[error("the server has no TOP, by which the dates of the mail that is there are seen, and `initial` is a time")]
+    NoTop,
     #[error(
         "its state was lost, and of the {total} messages on the server only {found} are known or were found in a Maildir"
     )]
@@ -130,6 +132,7 @@ impl Failure for PollError {
             PollError::Destination { source, .. } => source.class(),
             PollError::Thread(error) => error.class(),
             PollError::NoUniqueIds => Class::Protocol,
+            PollError::NoTop => Class::Configuration,
             PollError::Export(_) | PollError::Lost { .. } => Class::LocalIo,
             PollError::Doubted { .. }
             | PollError::Deadline { .. }
@@ -158,6 +161,10 @@ impl Failure for PollError {
                 "Without unique-ids new mail cannot be told from mail that was left there.  With `retention = \
                  \"delete\"` and without `initial` messages are known by their content: each is retrieved, \
                  delivered and deleted."
+            }
+            PollError::NoTop => {
+                "Nothing was fetched.  Set initial = \"none\" to leave alone all mail that is there now, or \
+                 initial = \"all\" to fetch all of it."
             }
             PollError::Lost { account, .. } => {
                 return Some(format!(

@@ -9,7 +9,6 @@ use super::proof::{Groups, Landmark, Question};
 use crate::header::{Head, SCAN_LIMIT};
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
-use crate::pop3::multiline::Decoder;
 use crate::pop3::session::{Session, SessionError};
 
 /// Headers that were read in a session.
@@ -32,6 +31,11 @@ impl Heads {
 
     pub(super) fn is_asked(&self, number: MessageNumber) -> bool {
         self.heads.contains_key(&number)
+    }
+
+    /// Whether not one of the headers that were asked for has come, and that is not the fault of a single message.
+    pub(super) fn are_refused(&self) -> bool {
+        self.without_top || (self.heads.len() > 1 && self.heads.values().all(Option::is_none))
     }
 
     /// Whether the server has TOP, as far as anybody has seen.
@@ -90,7 +94,7 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
                     known.heads.insert(message.number, None);
                     continue;
                 }
-                let (mut decoder, mut header, mut piece) = (Decoder::new(), Vec::new(), Vec::new());
+                let (mut decoder, mut header, mut piece) = (session.decoder(), Vec::new(), Vec::new());
                 while !decoder.is_done() {
                     piece.clear();
                     session.body_piece(&mut decoder, &mut piece).await?;

@@ -54,7 +54,7 @@ use crate::message::{Name, UnixTime};
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::plan::Policy;
 use crate::pop3::reply::Capabilities;
-use crate::pop3::session::{Client, Session, SessionError};
+use crate::pop3::session::{Client, Session, SessionError, Skips};
 use crate::sasl::Mechanism;
 use crate::store::Store;
 
@@ -110,23 +110,39 @@ pub struct Context {
 /// Polls an account once: fetches what is new, delivers it, deletes what the policy wants deleted.
 pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> Outcome {
     let mut report = Report::default();
-    let result = fetch::run(account, context, progress, &mut report).await;
+    let deadline = Instant::now() + account.deadline;
+    let mut result = fetch::run(account, context, progress, &mut report, deadline).await;
+    // A server that announces PIPELINING and breaks under it gets one command at a time, at once and later on.
+    if result.is_err() && std::mem::take(&mut report.slower) && !context.cancel.is_cancelled() {
+        result = fetch::run(account, context, progress, &mut report, deadline).await;
+    }
     progress.enter(Phase::Ended);
     Outcome { report, error: result.err() }
 }
 
-/// Connects, secures the connection as the account wants it, and reads what the server offers.
+/// Connects, secures the connection as the account wants it, and reads what the server offers.  One that does not
+/// stand to be asked is connected to once more, and not asked.
 ///
 /// # Errors
 /// No connection, no TLS where it is wanted, no POP3.
 pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> {
-    connect_to(account, None).await
+    let mut skips = Skips::default();
+    loop {
+        match connect_to(account, None, skips).await {
+            Err(SessionError::Capabilities { stage, .. }) if skips != skips.with(stage) => skips = skips.with(stage),
+            connected => return connected,
+        }
+    }
 }
 
-/// The same, where what the server offers may be known.
-async fn connect_to(account: &Account, known: Option<Capabilities>) -> Result<Client<Stream>, SessionError> {
+/// The same in one connection, where what the server offers may be known, or it does not stand to be asked.
+async fn connect_to(
+    account: &Account,
+    known: Option<Capabilities>,
+    skips: Skips,
+) -> Result<Client<Stream>, SessionError> {
     let stream = net::connect(&account.endpoint, account.timeout).await?;
-    let client = Client::greet(stream, account.timeout, known).await?;
+    let client = Client::greet(stream, account.timeout, known, skips).await?;
     match account.endpoint.tls {
         TlsMode::StartTls => client.stls(&account.endpoint).await,
         TlsMode::Implicit | TlsMode::None => Ok(client),

@@ -47,9 +47,11 @@ pub(super) fn last_login(connection: &Connection, account: &Name) -> rusqlite::R
 
 pub(super) fn worked(connection: &Connection, account: &Name, login: LastLogin) -> rusqlite::Result<usize> {
     let id = account_id(connection, account)?;
-    connection
-        .prepare_cached("UPDATE account SET worked = ?2, doubts = ?3 WHERE id = ?1")?
-        .execute(params![id, login.mark, login.doubts])
+    connection.prepare_cached("UPDATE account SET worked = ?2, doubts = ?3 WHERE id = ?1")?.execute(params![
+        id,
+        login.mark,
+        login.doubts
+    ])
 }
 
 /// What was told once of mail that stays on the server for good.

@@ -22,13 +22,13 @@ pub struct HostMemory {
     pub capabilities: Option<(Vec<String>, UnixTime)>,
     /// Until when it gets one command at a time.
     pub lock_step_until: UnixTime,
-    /// What else it was found not to stand, bits that mean something to who sets them, and when.
+    /// What else it was found not to stand, bits that mean something to who sets them, and until when that is believed.
     pub lessons: (u32, UnixTime),
 }
 
 pub(super) fn find(connection: &Connection, host: &Host) -> rusqlite::Result<HostMemory> {
     let mut find = connection.prepare_cached(
-        "SELECT capabilities, asked, lock_step_until, lessons, learnt FROM host WHERE name = ?1 AND port = ?2 AND encrypted = ?3",
+        "SELECT capabilities, asked, lock_step_until, lessons, lessons_until FROM host WHERE name = ?1 AND port = ?2 AND encrypted = ?3",
     )?;
     let found = find.query_row(params![host.name, host.port, host.is_encrypted], |row| {
         let (lines, asked): (Option<String>, UnixTime) = (row.get(0)?, row.get(1)?);
@@ -44,11 +44,11 @@ pub(super) fn remember(connection: &Connection, host: &Host, memory: &HostMemory
     let asked = memory.capabilities.as_ref().map_or(0, |&(_, asked)| asked);
     connection
         .prepare_cached(
-            "INSERT INTO host (name, port, encrypted, capabilities, asked, lock_step_until, lessons, learnt)
+            "INSERT INTO host (name, port, encrypted, capabilities, asked, lock_step_until, lessons, lessons_until)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT DO UPDATE SET capabilities = excluded.capabilities, asked = excluded.asked,
                  lock_step_until = max(lock_step_until, excluded.lock_step_until), 
-                 lessons = excluded.lessons, learnt = excluded.learnt",
+                 lessons = excluded.lessons, lessons_until = excluded.lessons_until",
         )?
         .execute(params![
             host.name,

@@ -314,7 +314,7 @@ mod tests {
              ALTER TABLE account DROP COLUMN by_size;",
             "ALTER TABLE account DROP COLUMN worked; ALTER TABLE account DROP COLUMN doubts;
              ALTER TABLE account DROP COLUMN told; ALTER TABLE host DROP COLUMN lessons;
-             ALTER TABLE host DROP COLUMN learnt;",
+             ALTER TABLE host DROP COLUMN lessons_until;",
         ];
         let steps: Vec<(i64, &str)> = (1..).zip(without).collect();
         for (_, without) in steps.into_iter().rev().take_while(|(older, _)| *older >= format) {

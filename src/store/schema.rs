@@ -70,7 +70,7 @@ ALTER TABLE account ADD COLUMN worked INTEGER;
 ALTER TABLE account ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN told TEXT;
 ALTER TABLE host ADD COLUMN lessons INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE host ADD COLUMN learnt INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE host ADD COLUMN lessons_until INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 
@@ -160,7 +160,7 @@ CREATE TABLE host (
     asked           INTEGER NOT NULL, -- when that was
     lock_step_until INTEGER NOT NULL, -- so long it gets one command at a time
     lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found not to stand (poll/host.rs)
-    learnt          INTEGER NOT NULL DEFAULT 0, -- when
+    lessons_until   INTEGER NOT NULL DEFAULT 0, -- and so long that is believed
     PRIMARY KEY (name, port, encrypted)
 ) WITHOUT ROWID;
 

@@ -66,9 +66,31 @@ const LOCK: &[&str] = &["lock", "locked", "locking", "locks", "lockfile"];
 
 /// What is locked, and what stands beside a lock that somebody else has, as whole words.
 const MAILDROP: &[&str] = &[
-    "mail", "maildrop", "mailbox", "mailboxes", "inbox", "spool", "folder", "session", "pop", "pop3", "file", "box",
-    "drop", "unable", "can't", "cannot", "couldn't", "could", "failed", "already", "busy", "another", "exclusive",
-    "obtain", "acquire",
+    "mail",
+    "maildrop",
+    "mailbox",
+    "mailboxes",
+    "inbox",
+    "spool",
+    "folder",
+    "session",
+    "pop",
+    "pop3",
+    "file",
+    "box",
+    "drop",
+    "unable",
+    "can't",
+    "cannot",
+    "couldn't",
+    "could",
+    "failed",
+    "already",
+    "busy",
+    "another",
+    "exclusive",
+    "obtain",
+    "acquire",
 ];
 
 /// Another session has the maildrop.

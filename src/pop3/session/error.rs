@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::client::Stage;
 use crate::failure::{Class, Failure};
 use crate::net::NetError;
 use crate::pop3::command::CommandError;
@@ -37,6 +38,10 @@ pub enum SessionError {
     LoginRefused { username: String, mechanism: Mechanism, status: Status, reason: Option<String> },
     #[error("the server offers none of the ways to log in with {proof} that are allowed (it offers: {offered})")]
     NoMechanism { proof: &'static str, offered: String },
+    #[error("{source}")]
+    Capabilities { stage: Stage, source: Box<SessionError> },
+    #[error("AUTH {}: the server does not understand the command: {}", mechanism.sasl_name(), status.text)]
+    NotUnderstood { mechanism: Mechanism, status: Status },
     #[error("the server has neither UIDL nor LIST")]
     NoListing,
     #[error(
@@ -97,6 +102,8 @@ impl Failure for SessionError {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
         match self {
             SessionError::Net(error) => error.class(),
+            SessionError::Capabilities { source, .. } => source.class(),
+            SessionError::NotUnderstood { .. } => Class::Protocol,
             SessionError::Io { .. } | SessionError::Closed { .. } | SessionError::Silence { .. } => Class::Unreachable,
             SessionError::OutOfStep { .. }
             | SessionError::Displaced { .. }
@@ -124,6 +131,10 @@ impl Failure for SessionError {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
         let text = match (self, self.meaning()) {
             (SessionError::Net(error), _) => return error.advice(),
+            (SessionError::Capabilities { source, .. }, _) => return source.advice(),
+            (SessionError::NotUnderstood { .. }, _) => {
+                "The password or token is not to blame.  Name another mechanism in `auth`, as \"user\"."
+            }
             (_, Some(InUse)) => "Another program is reading this mailbox; it is tried again in a few minutes.",
             (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",
             (_, Some(SysTemp)) => "The server has a problem that passes; it is tried again later.",

@@ -35,12 +35,14 @@ pub(super) struct Wire<S> {
     /// The output goes out before anything is read.
     sends_first: bool,
     silence: Duration,
+    /// The last line has ended in a bare LF.
+    bare: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, silence: Duration) -> Self {
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
-        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), sends_first: false, silence }
+        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), sends_first: false, silence, bare: false }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -147,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             {
                 let line = &unread[..newline];
                 let value = read(line.strip_suffix(b"\r").unwrap_or(line));
+                self.bare = !line.ends_with(b"\r");
                 self.start += newline + 1;
                 return Ok(value);
             }
@@ -203,6 +206,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
         }
         Err(SessionError::LongListing { step: step(), limit })
+    }
+
+    /// A decoder for the body behind the status line that was just read.
+    pub(super) fn decoder(&self) -> Decoder {
+        Decoder::behind(self.bare)
     }
 
     /// Decodes what has come of a body, waiting for more only if nothing has; whether it is

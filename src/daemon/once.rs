@@ -1,0 +1,72 @@
+//! One poll of an account without a service.  A refused login is left alone as long as a service would leave it
+//! alone, whoever has tried it: cron repeats a command without end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::latch::{Ending, fingerprint, remembered, skipped};
+use super::poll_guarded;
+use super::verdict::verdict;
+use crate::failure::describe;
+use crate::poll::{Account, Context, Progress, Summary, unix_now};
+use crate::schedule::{Event, LONGEST, Limits, Memory, Schedule, Timing, Verdict};
+use crate::store::{AccountMemory, Change};
+
+/// Polls an account once and remembers how it went.  With `insists` a login is tried even if it was refused.
+pub async fn poll_once(
+    account: Arc<Account>,
+    context: Context,
+    progress: Arc<Progress>,
+    before: AccountMemory,
+    insists: bool,
+) -> Summary {
+    let salt = context.store.instance().to_owned();
+    if !insists && waits(&before) && is_as_refused(&account, &before, &salt).await {
+        return skipped(&account.name, &before);
+    }
+    let outcome = poll_guarded(Arc::clone(&account), context.clone(), progress).await;
+    let mut summary = Summary::of(&account.name, &outcome);
+    let verdict = verdict(outcome.error.as_ref(), outcome.report.login_delay);
+    let is_refused = matches!(verdict, Verdict::LoginRefused { .. });
+    if !is_refused && before.refusals == 0 {
+        return summary;
+    }
+    let refused = if is_refused { fingerprint(&account, &salt).await } else { None };
+    let schedule = after(&account, &before, verdict);
+    let must_wait = schedule.failures + schedule.refusals > 0;
+    let memory = remembered(&before, schedule, &Ending { summary: &summary, must_wait, refused });
+    if is_refused {
+        summary.next_try = Some(memory.not_before);
+    }
+    let change = Change::Remember { account: account.name.clone(), memory };
+    if let Err(error) = context.store.apply(vec![change], unix_now()).await {
+        warn!(account = %account.name, "{}", describe(&error));
+    }
+    summary
+}
+
+/// Whether a refused login is not yet to be tried again.
+fn waits(before: &AccountMemory) -> bool {
+    let wait = before.not_before.saturating_sub(unix_now());
+    // Farther ahead nothing was ever put off: the clock was set back.
+    before.refusals > 0 && wait > 0 && u64::try_from(wait).is_ok_and(|wait| wait <= LONGEST.as_secs())
+}
+
+/// Whether settings and secret are those that were refused.
+async fn is_as_refused(account: &Account, before: &AccountMemory, salt: &str) -> bool {
+    before.refused.is_some() && fingerprint(account, salt).await == before.refused
+}
+
+/// What the service's schedule would make of it.
+fn after(account: &Account, before: &AccountMemory, verdict: Verdict) -> Memory {
+    let mut schedule = Schedule::new(Limits { polls: 1, polls_per_host: 1 }, fastrand::u64(..));
+    let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
+    let memory = Memory { failures: before.failures, refusals: before.refusals, wait: Duration::ZERO };
+    let accounts = BTreeMap::from([(account.name.clone(), (timing, memory))]);
+    schedule.handle(Event::Configured(accounts), Duration::ZERO);
+    schedule.handle(Event::Ended(account.name.clone(), verdict), Duration::ZERO);
+    schedule.memory(&account.name, Duration::ZERO).unwrap_or_default()
+}
