@@ -146,8 +146,9 @@ async fn connect_all(config: &Config) -> Option<Class> {
     let mut tries = JoinSet::new();
     for account in config.accounts.iter().filter(|account| account.enabled) {
         let account = Arc::clone(account);
+        let state_dir = config.state_dir.clone();
         tries.spawn(async move {
-            match try_account(&account).await {
+            match try_account(&account, &state_dir).await {
                 Ok(text) => {
                     output::print(&format!("account {}: {text}", account.name));
                     None
@@ -187,7 +188,7 @@ async fn connect_all(config: &Config) -> Option<Class> {
     worst
 }
 
-async fn try_account(account: &Account) -> Result<String, PollError> {
+async fn try_account(account: &Account, state_dir: &Path) -> Result<String, PollError> {
     let client = poll::connect(account).await?;
     let encryption = client.stream().tls_version().unwrap_or("in clear");
     let capabilities = match client.capabilities().announced {
@@ -196,9 +197,20 @@ async fn try_account(account: &Account) -> Result<String, PollError> {
     };
     let mut session = poll::log_in(account, client).await?;
     let (messages, octets) = session.stat().await?;
+    let dates_matter = matches!(account.policy.initial, Initial::Since(_)) && !was_polled(account, state_dir);
+    let lacks_top = dates_matter && messages > 0 && poll::lacks_top(&mut session).await?;
     session.quit().await;
+    if lacks_top {
+        return Err(PollError::NoTop);
+    }
     let messages = count(u64::from(messages), "message");
     Ok(format!("logged in, {encryption}, {messages} ({}); capabilities: {capabilities}", size(octets)))
+}
+
+/// Whether `initial` was applied before; a state that cannot be read is complained about where it is needed.
+fn was_polled(account: &Account, state_dir: &Path) -> bool {
+    let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[]));
+    known.is_ok_and(|known| known.begun.is_some())
 }
 
 async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<String, DestinationError> {

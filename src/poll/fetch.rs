@@ -17,7 +17,7 @@ use super::report::{Report, Tally};
 use super::sink::Sink;
 use super::stage::{Claim, Job};
 use super::transfer::{Transfer, Transferred};
-use super::{Account, Context, host, mailbox, unix_now};
+use super::{Account, Context, host, mailbox, told, unix_now};
 use crate::attempt;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
@@ -83,6 +83,9 @@ pub(super) async fn run(
         warn!(account = %account.name, "the server has no TOP: before a deletion only the unique-id and the size can be compared");
     }
     count(&inventory, report);
+    if let Some(told) = told::tell(account, context, &inventory).await? {
+        context.store.apply(vec![told], unix_now()).await?;
+    }
     let mut jobs = jobs(account, &inventory, &sinks);
     // What was died of comes last.
     jobs.iter_mut().for_each(|job| job.suspect = crashed.contains(&job.key));

@@ -50,6 +50,17 @@ enum Asked {
     Proof(Question),
 }
 
+/// Whether the server has no TOP, as far as can be seen by a message that is there.
+///
+/// # Errors
+/// The connection broke, or the server's replies are out of place.
+pub async fn lacks_top<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) -> Result<bool, SessionError> {
+    let mut known = Heads::default();
+    let first = MessageNumber::new(1).map(|number| Landmark { number, key: None, octets: None });
+    heads(session, first.into_iter().collect(), &mut known).await?;
+    Ok(!known.has_top())
+}
+
 /// Asks for headers, one TOP after the other in a window, and adds them to those that are known.
 ///
 /// # Errors

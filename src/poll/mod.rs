@@ -27,6 +27,7 @@ mod rematch;
 mod report;
 mod sink;
 mod stage;
+mod told;
 mod transfer;
 mod turns;
 
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::{DestinationError, PollError};
 pub use export::{Exported, export};
+pub use heads::lacks_top;
 pub use listing::{Inventory, inventory};
 pub use login::{Credential, log_in};
 pub use mailbox::{mailbox, tell_of_new_destinations};

@@ -47,7 +47,7 @@ pub fn set_deferrals_due(program: &Postrider) -> usize {
 /// As if so many seconds had passed since everything that the state tells of.
 pub fn let_pass(program: &Postrider, seconds: i64) {
     let statements = [
-        "UPDATE account SET first_poll = first_poll - ?1",
+        "UPDATE account SET first_poll = first_poll - ?1, not_before = max(not_before - ?1, 0)",
         "UPDATE message SET seen = seen - ?1, done = done - ?1, deleted = deleted - ?1",
         "UPDATE message SET absent = absent - ?1 WHERE absent > 0",
         "UPDATE delivery SET at = at - ?1, until = until - ?1",
