@@ -50,7 +50,10 @@ fn tell(input: &[u8], mechanisms: &[Mechanism], piece: usize) -> Told {
     let mut steps = Vec::new();
     let mut stream = Turns::new(input, SEPARATOR, piece);
     let ended = block_on(talk(&mut stream, mechanisms, &mut steps));
-    let out_of_step = matches!(ended, Err(SessionError::OutOfStep { .. }));
+    let out_of_step = match &ended {
+        Err(SessionError::Capabilities { source, .. }) => matches!(**source, SessionError::OutOfStep { .. }),
+        ended => matches!(ended, Err(SessionError::OutOfStep { .. })),
+    };
     let lost_step = out_of_step || steps.last().is_some_and(|step| step == "Silence");
     if let Err(error) = ended {
         let text = error.to_string();

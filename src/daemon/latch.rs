@@ -28,9 +28,11 @@ pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
     let mut settings = String::new();
     let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
     let stretch = move || {
+        // Settings may be long: they are hashed once, and not in every round.
+        let settings = Sha256::digest(settings.as_bytes());
         let mut digest = secret;
         for _ in 0..ROUNDS {
-            digest = Sha256::new().chain_update(settings.as_bytes()).chain_update(digest).finalize().into();
+            digest = Sha256::new().chain_update(settings).chain_update(digest).finalize().into();
         }
         digest
     };
@@ -84,7 +86,6 @@ async fn granted(grant: &Grant) -> Option<[u8; 32]> {
         Some(source) => source.read().await.ok()?.fingerprint(),
         None => [0; 32],
     };
-    // Here, and not among the settings, which are hashed in every round.
     let provider = Sha256::digest(format!("{:?}", grant.provider));
     let digest = Sha256::new().chain_update(grant.vault.fingerprint()?).chain_update(client).chain_update(provider);
     Some(digest.finalize().into())

@@ -194,7 +194,7 @@ impl CertificateFault {
 }
 
 impl TlsFault {
-    fn advice(self) -> &'static str {
+    pub(super) fn advice(self) -> &'static str {
         match self {
             TlsFault::Renegotiation => {
                 "The server's TLS is very old: it cannot renegotiate safely (RFC 5746), and OpenSSL refuses that.  No key \

@@ -202,6 +202,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_two_lack_is_told_apart_from_a_wrong_port() {
+        for (text, want) in [
+            (
+                "error:0A000152:SSL routines:f:unsafe legacy renegotiation disabled:f.c:1:",
+                Some(TlsFault::Renegotiation),
+            ),
+            ("error:0A00018A:SSL routines:f:dh key too small:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A00018E:SSL routines:f:ca md too weak:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A00018F:SSL routines:f:ee key too small:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A000172:SSL routines:f:wrong signature type:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A000102:SSL routines:f:unsupported protocol:f.c:1:", Some(TlsFault::Version)),
+            ("error:0A00042E:SSL routines:f:tlsv1 alert protocol version:f.c:1:", Some(TlsFault::Version)),
+            ("error:0A0000C1:SSL routines:f:no shared cipher:f.c:1:", Some(TlsFault::Agreement)),
+            ("error:0A000410:SSL routines:f:sslv3 alert handshake failure:f.c:1:", Some(TlsFault::Agreement)),
+            ("error:0A00010B:SSL routines:f:wrong version number:f.c:1:", None),
+            ("unexpected EOF", None),
+            ("Connection reset by peer (os error 104)", None),
+        ] {
+            assert_eq!(lack(&reason(text).0), want, "{text}");
+            if let Some(fault) = want {
+                assert!(!fault.advice().contains("`port`"), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn the_version_is_read_from_the_servers_hello() {
         let mut hello = vec![22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3];
         hello.extend([7; 32]);
