@@ -116,7 +116,12 @@ pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> 
     let mut result = fetch::run(account, context, progress, &mut report, deadline).await;
     // A server that announces PIPELINING and breaks under it gets one command at a time, at once and later on.
     if result.is_err() && std::mem::take(&mut report.slower) && !context.cancel.is_cancelled() {
-        result = fetch::run(account, context, progress, &mut report, deadline).await;
+        let again = fetch::run(account, context, progress, &mut report, deadline).await;
+        // Where it is no better then, the first fault is told: it says more.
+        let is_no_better = matches!(&again, Err(PollError::Session(error)) if error.is_of_the_line());
+        if !is_no_better {
+            result = again;
+        }
     }
     progress.enter(Phase::Ended);
     Outcome { report, error: result.err() }

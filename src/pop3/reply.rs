@@ -58,6 +58,12 @@ impl Status {
         Some(Self::with(ok, rest))
     }
 
+    /// Reads a greeting, which tells whether it is a POP3 server at all: nothing odd is taken for one.
+    pub fn parse_greeting(line: &[u8]) -> Option<Self> {
+        let rest = strip(line, b"+OK").or_else(|| strip(line, b"-ERR"))?;
+        rest.first().is_none_or(u8::is_ascii_whitespace).then(|| Self::parse(line)).flatten()
+    }
+
     /// Reads the answer to a login, where `-ERROR` too is no mail text but a refusal.
     pub fn parse_login(line: &[u8]) -> Option<Self> {
         let odd = |rest: &[u8]| rest.first().is_none_or(|octet| !octet.is_ascii_alphanumeric());

@@ -98,7 +98,7 @@ const IN_USE: &[&str] = &[
     "in use",
     "in-use",
     "already open",
-    "already logged",
+    " already logged",
     "already connected",
     "already active",
     "already accessed",

@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let mut client = Self { wire, capabilities, greeting: None, skips };
         let step = || "greeting".to_owned();
         // The text of a status is cut, and a challenge often stands at its end.
-        let read = |line: &[u8]| (Status::parse(line).ok_or_else(|| crate::text::shown(line)), lossy(line));
+        let read = |line: &[u8]| (Status::parse_greeting(line).ok_or_else(|| crate::text::shown(line)), lossy(line));
         let (status, greeting) = client.wire.line(&step, read).await?;
         let status = status.map_err(|line| SessionError::OutOfStep { step: step(), line })?;
         if !status.ok {

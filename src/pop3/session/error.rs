@@ -72,10 +72,29 @@ impl SessionError {
     /// knows.
     pub fn meaning(&self) -> Option<ResponseCode> {
         match self {
-            SessionError::Refused { status, .. } | SessionError::LoginRefused { status, .. } => status.meaning(),
-            SessionError::StlsRefused { status } => status.code.clone(),
+            SessionError::LoginRefused { status, .. } => status.meaning(),
+            // Behind a login words decide, since the password is in question; elsewhere a lock alone is sure.
+            SessionError::Refused { status, .. } => match status.meaning() {
+                Some(ResponseCode::InUse) => Some(ResponseCode::InUse),
+                _ => status.code.clone(),
+            },
+            // Nothing of the password was said yet.
+            SessionError::StlsRefused { status } => status.code.clone().filter(|code| *code != ResponseCode::Auth),
             _ => None,
         }
+    }
+
+    /// Whether the connection broke, or its two ends are out of step.
+    pub fn is_of_the_line(&self) -> bool {
+        matches!(
+            self,
+            SessionError::Io { .. }
+                | SessionError::Closed { .. }
+                | SessionError::Silence { .. }
+                | SessionError::OutOfStep { .. }
+                | SessionError::Displaced { .. }
+                | SessionError::LongLine { .. }
+        )
     }
 
     /// Whether a login was tried and failed, so that trying again may lock the account.

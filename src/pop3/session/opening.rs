@@ -56,8 +56,10 @@ impl Opening {
     /// The message, if a challenge asks for it.
     pub(super) fn answer(&mut self, challenge: &[u8]) -> Option<Secret> {
         let is_first = !std::mem::replace(&mut self.is_heard, true);
-        // One that was sent in the command's line is asked for again by a server that has not read it.
-        let is_asked = is_first && (self.form == Form::Alone || challenge.is_empty());
+        // One that was sent in the command's line is asked for again by a server that has not read it; SCRAM has an
+        // answer of the server's next, and it is not nothing.
+        let is_scram = matches!(self.mechanism, Mechanism::ScramSha1 | Mechanism::ScramSha256);
+        let is_asked = is_first && (self.form == Form::Alone || (challenge.is_empty() && !is_scram));
         self.message.take_if(|_| is_asked)
     }
 
