@@ -18,7 +18,7 @@ const FIRST_DELAY: Duration = Duration::from_secs(30);
 /// Longest delay after failures, if the interval is not longer.
 const LAST_DELAY: Duration = Duration::from_secs(60 * 60);
 /// The maildrop is in use by another session, or a login may have been refused for such a reason.
-const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
+pub const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
 /// The server wants more time between logins and does not say how much.
 const LOGIN_DELAY: Duration = Duration::from_secs(15 * 60);
 /// The server has a fault that somebody must mend.

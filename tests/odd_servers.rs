@@ -272,7 +272,7 @@ fn a_refusal_of_the_syntax_is_answered_by_the_other_form_and_is_not_the_password
     program(server.port(), "auth = \"plain\"").run(&["fetch"]).assert_success();
     server.assert_followed();
     let begin = ["S: +OK", "C: CAPA", "S: -ERR"];
-    let refused = [&ask, "S: -ERR too many arguments", "C: AUTH PLAIN", "S: -ERR unknown command", "eof"];
+    let refused = [&ask, "S: -ERR too many arguments", "C: AUTH PLAIN", "S: -ERR syntax error", "eof"];
     let server = Scripted::dialogue(&[&begin[..], &refused[..]].concat());
     let output = program(server.port(), "auth = \"plain\"").run(&["fetch"]).assert_code(76);
     assert!(output.stderr.contains("password or token is not to blame"), "{}", output.stderr);

@@ -12,7 +12,7 @@ use super::poll_guarded;
 use super::verdict::verdict;
 use crate::failure::describe;
 use crate::poll::{Account, Context, Progress, Summary, unix_now};
-use crate::schedule::{Event, LONGEST, Limits, Memory, Schedule, Timing, Verdict};
+use crate::schedule::{Event, IN_USE, LONGEST, Limits, Memory, Schedule, Timing, Verdict};
 use crate::store::{AccountMemory, Change};
 
 /// Polls an account once and remembers how it went.  With `insists` a login is tried even if it was refused.
@@ -51,8 +51,10 @@ pub async fn poll_once(
 /// Whether a refused login is not yet to be tried again.
 fn waits(before: &AccountMemory) -> bool {
     let wait = before.not_before.saturating_sub(unix_now());
+    // A refusal that says nothing of the password counts only from the second on: that one waits for minutes.
+    let least = if before.refusals > 1 { 0 } else { IN_USE.1.as_secs() };
     // Farther ahead nothing was ever put off: the clock was set back.
-    before.refusals > 0 && wait > 0 && u64::try_from(wait).is_ok_and(|wait| wait <= LONGEST.as_secs())
+    before.refusals > 0 && u64::try_from(wait).is_ok_and(|wait| wait > least && wait <= LONGEST.as_secs())
 }
 
 /// Whether settings and secret are those that were refused.

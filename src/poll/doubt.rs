@@ -51,7 +51,7 @@ pub(super) async fn refused(
 /// Whether it was for the password, as far as the server tells.
 fn is_of_the_password(error: &SessionError) -> bool {
     use crate::pop3::reply::ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
-    matches!(error, SessionError::LoginRefused { .. })
+    matches!(error, SessionError::LoginRefused { status, .. } if !status.is_about_the_command())
         && !matches!(error.meaning(), Some(InUse | LoginDelay | SysTemp | SysPerm))
 }
 

@@ -153,8 +153,7 @@ impl Server {
     /// announces something else by now, or cannot take so many.
     /// Gives that, and whether the poll may go better one command at a time.
     pub(super) fn broke(&self, account: &Account, error: &PollError, flight: usize) -> (Option<Change>, bool) {
-        let is_session = matches!(error, PollError::Session(_) | PollError::NoUniqueIds);
-        if !is_session {
+        if !matches!(error, PollError::Session(_)) {
             return (None, false);
         }
         let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
@@ -177,8 +176,6 @@ fn lock_step(error: &PollError, flight: usize) -> Option<Duration> {
     let error = match error {
         _ if flight < 2 => return None,
         PollError::Session(error) => error,
-        // It may be the answer to another command that said so.
-        PollError::NoUniqueIds => return Some(BROKEN),
         _ => return None,
     };
     match error {
@@ -186,8 +183,6 @@ fn lock_step(error: &PollError, flight: usize) -> Option<Duration> {
             Some(OUT_OF_STEP)
         }
         SessionError::Io { .. } | SessionError::Closed { .. } | SessionError::Silence { .. } => Some(BROKEN),
-        SessionError::NoListing => Some(BROKEN),
-        SessionError::Refused { status, .. } if status.meaning().is_none() => Some(BROKEN),
         _ => None,
     }
 }
@@ -248,8 +243,7 @@ mod tests {
         assert_eq!(lock_step(&displaced, 2), Some(OUT_OF_STEP));
         assert_eq!(lock_step(&closed(), 2), Some(BROKEN));
         assert_eq!(lock_step(&closed(), 1), None);
-        assert_eq!(lock_step(&PollError::NoUniqueIds, 3), Some(BROKEN));
-        assert_eq!(lock_step(&PollError::NoUniqueIds, 1), None);
+        assert_eq!(lock_step(&PollError::NoUniqueIds, 3), None);
         assert_eq!(lock_step(&SessionError::LongListing { step: String::new(), limit: 1 }.into(), 9), None);
     }
 }

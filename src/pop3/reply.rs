@@ -86,6 +86,11 @@ impl Status {
         }
     }
 
+    /// Whether it refuses a command that the server does not have.
+    pub fn is_about_the_command(&self) -> bool {
+        !self.ok && matches!(self.code, None | Some(ResponseCode::Other(_))) && words::is_about_the_command(&self.text)
+    }
+
     /// Whether it refuses the form of a command, and not what the command says.
     pub fn is_about_syntax(&self) -> bool {
         !self.ok && matches!(self.code, None | Some(ResponseCode::Other(_))) && words::is_about_syntax(&self.text)

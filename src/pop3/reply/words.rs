@@ -175,24 +175,22 @@ const PASSING: &[&str] = &[
     "connection refused",
 ];
 
-/// The server does not know the command, or not in this form.
-const SYNTAX: &[&str] = &[
-    "syntax",
-    "argument",
-    "parameter",
-    "usage:",
-    "unrecognized",
-    "unrecognised",
+/// The server does not take the command in this form.
+const SYNTAX: &[&str] =
+    &["syntax", "argument", "parameter", "usage:", "malformed", "line too long", "initial response"];
+
+/// The server does not know the command at all.
+const UNKNOWN: &[&str] = &[
     "unknown command",
+    "command unknown",
+    "unrecognized command",
+    "unrecognised command",
     "invalid command",
     "bad command",
-    "illegal command",
-    "command unknown",
     "command not",
-    "not understood",
     "not implemented",
-    "line too long",
-    "initial response",
+    "not supported",
+    "unsupported",
 ];
 
 /// What the text of a refusal means, if it is plain.
@@ -212,6 +210,11 @@ pub(super) fn meaning(text: &str) -> Option<ResponseCode> {
 /// Whether the text of a refusal is about the form of the command, and not about what the command says.
 pub(super) fn is_about_syntax(text: &str) -> bool {
     has(&text.to_ascii_lowercase(), SYNTAX)
+}
+
+/// Whether the text of a refusal says that the command or the mechanism is none that the server has.
+pub(super) fn is_about_the_command(text: &str) -> bool {
+    has(&text.to_ascii_lowercase(), UNKNOWN)
 }
 
 fn has(text: &str, phrases: &[&str]) -> bool {
