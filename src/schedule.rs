@@ -17,8 +17,8 @@ pub type Moment = Duration;
 const FIRST_DELAY: Duration = Duration::from_secs(30);
 /// Longest delay after failures, if the interval is not longer.
 const LAST_DELAY: Duration = Duration::from_secs(60 * 60);
-/// The maildrop is in use by another session.
-const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
+/// The maildrop is in use by another session, or a login may have been refused for such a reason.
+pub const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
 /// The server wants more time between logins and does not say how much.
 const LOGIN_DELAY: Duration = Duration::from_secs(15 * 60);
 /// The server has a fault that somebody must mend.
@@ -31,7 +31,7 @@ const LATCH: [Duration; 3] = [Duration::from_secs(3600), Duration::from_secs(4 *
 const SPACING: Duration = Duration::from_millis(100);
 
 /// Longest wait that a server, or a memory from before a restart, can ask for.
-const LONGEST: Duration = Duration::from_secs(27 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(27 * 3600);
 
 /// What the schedule must know of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -272,7 +272,7 @@ impl Schedule {
                 // A bare refusal may mean anything once; twice it means the password.
                 let step = if certain { entry.refusals } else { entry.refusals - 1 };
                 match step.checked_sub(1) {
-                    None => backoff(entry, random),
+                    None => between(IN_USE.0, IN_USE.1, random),
                     Some(step) => around(LATCH[(step as usize).min(LATCH.len() - 1)], random),
                 }
             }

@@ -57,7 +57,7 @@ fn start() -> Service {
 /// What a note says; it is answered as the service would.
 fn obeyed(note: Note) -> String {
     match note {
-        Note::Poll { accounts, results } => {
+        Note::Poll { accounts, results, .. } => {
             for account in accounts.iter().take(3) {
                 let summary = Summary { account: account.to_string(), ..Summary::default() };
                 results.iter().for_each(|results| drop(results.send(summary.clone())));
@@ -122,7 +122,7 @@ fn expected(request: Option<&Request>) -> (Option<String>, &'static str) {
         None => (None, "none"),
         Some(Request::Status) => (None, "status"),
         Some(Request::Poll { accounts }) => poll("poll", accounts),
-        Some(Request::Fetch { accounts }) => poll("fetch", accounts),
+        Some(Request::Fetch { accounts, .. }) => poll("fetch", accounts),
         Some(Request::Reload) => (Some("reload".to_owned()), "wrong"),
         Some(Request::Stop) => (Some("stop".to_owned()), "done"),
     }

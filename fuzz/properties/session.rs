@@ -10,7 +10,7 @@ use std::time::Duration;
 use postrider::message::MessageNumber;
 use postrider::pop3::command::Command;
 use postrider::pop3::multiline::Decoder;
-use postrider::pop3::session::{Client, Login, Session, SessionError};
+use postrider::pop3::session::{Client, Login, Session, SessionError, Skips};
 use postrider::sasl::{Identity, Mechanism, Proof};
 use postrider::secret::Secret;
 
@@ -50,7 +50,10 @@ fn tell(input: &[u8], mechanisms: &[Mechanism], piece: usize) -> Told {
     let mut steps = Vec::new();
     let mut stream = Turns::new(input, SEPARATOR, piece);
     let ended = block_on(talk(&mut stream, mechanisms, &mut steps));
-    let out_of_step = matches!(ended, Err(SessionError::OutOfStep { .. }));
+    let out_of_step = match &ended {
+        Err(SessionError::Capabilities { source, .. }) => matches!(**source, SessionError::OutOfStep { .. }),
+        ended => matches!(ended, Err(SessionError::OutOfStep { .. })),
+    };
     let lost_step = out_of_step || steps.last().is_some_and(|step| step == "Silence");
     if let Err(error) = ended {
         let text = error.to_string();
@@ -77,7 +80,7 @@ fn answers_login(error: &SessionError) -> bool {
 }
 
 async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<String>) -> Result<(), SessionError> {
-    let client = Client::greet(stream, Duration::from_secs(60), None).await?;
+    let client = Client::greet(stream, Duration::from_secs(60), None, Skips::default()).await?;
     steps.push(format!("{:?}", client.capabilities()));
     let proof = Proof::Password(Secret::new(PASSWORD.into()));
     let login = Login {

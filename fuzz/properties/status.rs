@@ -22,14 +22,19 @@ pub(super) fn holds(line: &[u8]) {
     challenged(&String::from_utf8_lossy(line));
 }
 
-/// Whether the first word is one of the two.
+/// Whether the first word is one of the two, and no letter follows.
 fn naive(line: &[u8]) -> Option<bool> {
-    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-    match line[..end].to_ascii_uppercase().as_slice() {
-        b"+OK" => Some(true),
-        b"-ERR" => Some(false),
-        _ => None,
-    }
+    let line = line.to_ascii_uppercase();
+    let ends = |rest: &[u8]| match rest.first() {
+        None => true,
+        Some(octet) => {
+            octet.is_ascii()
+                && !octet.is_ascii_alphabetic()
+                && (!octet.is_ascii_control() || octet.is_ascii_whitespace())
+        }
+    };
+    let begins = |word: &[u8]| line.strip_prefix(word).is_some_and(ends);
+    begins(b"+OK").then_some(true).or_else(|| begins(b"-ERR").then_some(false))
 }
 
 /// What is shown is safe, short, and says the same when it is said again.

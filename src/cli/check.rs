@@ -148,8 +148,9 @@ async fn connect_all(config: &Config) -> Option<Class> {
     for account in config.accounts.iter().filter(|account| account.enabled) {
         let (account, bars) = (Arc::clone(account), bars.clone());
         let spinner = bars.spin(&format!("account {}", account.name));
+        let state_dir = config.state_dir.clone();
         tries.spawn(async move {
-            let tried = transcript::of(account.name.as_str(), try_account(&account)).await;
+            let tried = transcript::of(account.name.as_str(), try_account(&account, &state_dir)).await;
             drop(spinner);
             match tried {
                 Ok(text) => {
@@ -198,7 +199,7 @@ fn complaint(account: Option<&Name>, error: &PollError) -> String {
     output::paragraph(account, &describe(error), error.advice().as_deref())
 }
 
-async fn try_account(account: &Account) -> Result<String, PollError> {
+async fn try_account(account: &Account, state_dir: &Path) -> Result<String, PollError> {
     let client = poll::connect(account).await?;
     let encryption = client.stream().tls_version().unwrap_or("in clear");
     let capabilities = match client.capabilities().announced {
@@ -207,10 +208,21 @@ async fn try_account(account: &Account) -> Result<String, PollError> {
     };
     let mut session = poll::log_in(account, client).await?;
     let (messages, octets) = session.stat().await?;
+    let dates_matter = matches!(account.policy.initial, Initial::Since(_)) && !was_polled(account, state_dir);
+    let lacks_top = dates_matter && messages > 0 && poll::lacks_top(&mut session).await?;
     session.quit().await;
+    if lacks_top {
+        return Err(PollError::NoTop);
+    }
     let messages = count(u64::from(messages), "message");
     let octets = size(octets);
     Ok(format!("logged in, {encryption}, {messages} ({octets} on the server); capabilities: {capabilities}"))
+}
+
+/// Whether `initial` was applied before; a state that cannot be read is complained about where it is needed.
+fn was_polled(account: &Account, state_dir: &Path) -> bool {
+    let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[]));
+    known.is_ok_and(|known| known.begun.is_some())
 }
 
 async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<String, DestinationError> {

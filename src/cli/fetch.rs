@@ -1,6 +1,7 @@
 //! `postrider fetch`: polls once, now; through the service, if it runs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,18 +10,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{self, Answers, Silence};
-use super::output::{self, count, paragraph, size};
+use super::output::{self, count, local_time, paragraph, size};
 use super::progress::{self, Bar, Bars};
 use crate::config::{Config, Whereabouts};
 use crate::control::{Reply, Request};
-use crate::daemon::{self, Signals};
+use crate::daemon::{self, Polled, Signals};
 use crate::descriptors;
 use crate::failure::Class;
 use crate::log;
-use crate::message::{Name, UnixTime};
-use crate::poll::{Account, Context, Outcome, PollError, Progress, Report, Summary, unix_now};
+use crate::message::Name;
+use crate::poll::{Account, Context, Progress, Summary, unix_now};
 use crate::process;
-use crate::store::{AccountMemory, Change, Store, StoreError};
+use crate::store::{AccountMemory, Change, StoreError};
 use crate::transcript::Transcript;
 
 /// Arguments of `fetch`.
@@ -65,7 +66,8 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         _ => tracing::Level::TRACE,
     };
     log::start_command(level, log::wants_colours(bars.is_drawn()), bars.clone());
-    let request = Request::Fetch { accounts: arguments.accounts.clone() };
+    let insists = somebody_looks_on();
+    let request = Request::Fetch { accounts: arguments.accounts.clone(), insists };
     let results = match client::ask(&Whereabouts::from(config.clone()), &request) {
         Ok(answers) => {
             if Transcript::start(None).is_wanted() {
@@ -107,74 +109,67 @@ async fn fetch_all(
     let cancel = CancellationToken::new();
     let context = daemon::prepare(config, cancel.clone()).await?;
     let room = Arc::new(Semaphore::new(daemon::polls_at_a_time(config)));
+    let mut remembered: HashMap<Name, AccountMemory> =
+        context.store.remembered(unix_now()).await?.into_iter().collect();
+    let insists = somebody_looks_on();
     let mut polls = JoinSet::new();
     for (index, account) in accounts.iter().enumerate() {
-        let work = fetch_one(Arc::clone(account), context.clone(), bars.clone(), Arc::clone(&room));
+        let before = remembered.remove(&account.name).unwrap_or_default();
+        let work = Work { account: Arc::clone(account), context: context.clone(), before, insists };
+        let work = fetch_one(work, bars.clone(), Arc::clone(&room));
         polls.spawn(async move { (index, work.await) });
     }
     let stopping = tokio::spawn(stop_on_signal(cancel, bars.clone()));
     let mut ended: Vec<(usize, Summary)> = Vec::new();
-    let mut ended_by_themselves = HashSet::new();
+    let mut changes = Vec::new();
     while let Some(poll) = polls.join_next().await {
-        let Ok((index, outcome)) = poll else { continue };
-        let summary = Summary::of(&accounts[index].name, &outcome);
+        let Ok((index, Polled { summary, memory })) = poll else { continue };
         tell(&summary, arguments, bars);
-        if !matches!(outcome.error, Some(PollError::Stopped)) {
-            ended_by_themselves.insert(index);
-        }
+        let account = || accounts[index].name.clone();
+        changes.extend(memory.map(|memory| Change::Remember { account: account(), memory }));
         ended.push((index, summary));
     }
     stopping.abort();
-    let results = ended.iter().filter(|(index, _)| ended_by_themselves.contains(index));
-    remember(&context.store, results.map(|(index, summary)| (&accounts[*index].name, summary))).await;
+    // For `status`; in one transaction.
+    if let Err(error) = context.store.apply(changes, unix_now()).await {
+        tracing::warn!("the results are not on record: {error}");
+    }
     daemon::close(&context).await;
     daemon::leave(&context).await;
     ended.sort_by_key(|(index, _)| *index);
     Ok(ended.into_iter().map(|(_, summary)| summary).collect())
 }
 
-/// Writes the results down, for `status`; in one transaction.  How long the service waits is the service's to say.
-async fn remember(store: &Store, results: impl Iterator<Item = (&Name, &Summary)>) {
-    let now = unix_now();
-    let before = store.remembered(now).await.unwrap_or_default();
-    let mut before: HashMap<Name, AccountMemory> = before.into_iter().collect();
-    let changes = results.map(|(account, summary)| {
-        let memory = after(before.remove(account).unwrap_or_default(), summary, now);
-        Change::Remember { account: account.clone(), memory }
-    });
-    if let Err(error) = store.apply(changes.collect(), now).await {
-        tracing::warn!("the results are not on record: {error}");
-    }
+/// An account to fetch from.
+struct Work {
+    account: Arc<Account>,
+    context: Context,
+    before: AccountMemory,
+    insists: bool,
 }
 
-/// What is remembered after a poll of which the service knows nothing.
-fn after(before: AccountMemory, summary: &Summary, now: UnixTime) -> AccountMemory {
-    let Summary { error, advice, exit_code, .. } = summary.clone();
-    match error {
-        Some(_) => AccountMemory { error, advice, exit_code, ..before },
-        None => {
-            let was_failing = before.failures + before.refusals > 0;
-            // What the server has asked for still holds.
-            let not_before = if was_failing { 0 } else { before.not_before };
-            AccountMemory { not_before, last_success: Some(now), ..AccountMemory::default() }
-        }
-    }
-}
-
-async fn fetch_one(account: Arc<Account>, context: Context, bars: Bars, room: Arc<Semaphore>) -> Outcome {
+async fn fetch_one(work: Work, bars: Bars, room: Arc<Semaphore>) -> Polled {
+    let Work { account, context, before, insists } = work;
     let progress = Arc::new(Progress::default());
     let bar = bars.add(&account.name, Arc::clone(&progress));
     let _permit = room.acquire().await;
-    let poll = daemon::poll_guarded(account, context, progress);
-    let outcome = match bars.is_drawn() {
+    let name = account.name.to_string();
+    let poll = daemon::poll_once(account, context, progress, before, insists);
+    let polled = match bars.is_drawn() {
         false => poll.await,
         true => tokio::select! {
-            outcome = poll => outcome,
-            () = bar.follow() => Outcome { report: Report::default(), error: None },
+            polled = poll => polled,
+            () = bar.follow() => Polled { summary: Summary { account: name, ..Summary::default() }, memory: None },
         },
     };
     bar.finish();
-    outcome
+    polled
+}
+
+/// Whether a person reads along.  Without one a refused login is not tried again before its time: whatever
+/// calls us may do so without end.
+fn somebody_looks_on() -> bool {
+    std::io::stderr().is_terminal() || std::io::stdout().is_terminal()
 }
 
 /// The first signal ends polls gently, the second one the process.
@@ -232,12 +227,32 @@ fn fetch_by_service(mut answers: Answers, arguments: &Arguments, bars: &Bars) ->
 
 /// One line for an account, and a paragraph if something is wrong.
 fn tell(summary: &Summary, arguments: &Arguments, bars: &Bars) {
+    // It was told when the login was tried.
+    if summary.skipped && arguments.quiet {
+        return;
+    }
     if !arguments.json && !arguments.quiet && (summary.error.is_none() || summary.delivered > 0) {
         bars.print(&line(summary));
     }
     if let Some(cause) = &summary.error {
-        bars.say(&paragraph(Name::new(&summary.account).as_ref(), cause, summary.advice.as_deref()));
+        let advice = advice(summary);
+        bars.say(&paragraph(Name::new(&summary.account).as_ref(), cause, advice.as_deref()));
     }
+}
+
+/// What to do about it, and when a refused login is tried again.
+fn advice(summary: &Summary) -> Option<String> {
+    let Some(next) = summary.next_try else { return summary.advice.clone() };
+    let told = match (summary.skipped, &summary.advice) {
+        (true, _) => "The login was not tried again.  ".to_owned(),
+        (false, Some(advice)) => format!("{advice}  "),
+        (false, None) => String::new(),
+    };
+    Some(format!(
+        "{told}It is tried after {}, or as soon as the account's settings or its password change; `postrider fetch` on a \
+         terminal tries it at once.",
+        local_time(next)
+    ))
 }
 
 fn line(summary: &Summary) -> String {

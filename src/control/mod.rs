@@ -39,6 +39,9 @@ pub enum Request {
         /// Names.
         #[serde(default)]
         accounts: Vec<String>,
+        /// Somebody looks on: also those whose login was refused.
+        #[serde(default)]
+        insists: bool,
     },
     /// Read the configuration again.
     Reload,
@@ -81,6 +84,8 @@ pub enum Note {
         accounts: Vec<Name>,
         /// Where results go.
         results: Option<mpsc::UnboundedSender<Summary>>,
+        /// Also those whose login was refused.
+        insists: bool,
     },
     /// Read the configuration again, and say what is wrong with it.
     Reload(oneshot::Sender<Result<(), String>>),

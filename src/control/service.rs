@@ -88,11 +88,15 @@ impl Service {
             Request::Status => Reply::Status(Box::new(self.look().status())),
             Request::Poll { accounts } => match self.names(&accounts) {
                 Err(reply) => reply,
-                Ok(accounts) => self.order(Note::Poll { accounts, results: None }, place).await,
+                Ok(accounts) => {
+                    // Who names an account means it.
+                    let insists = !accounts.is_empty();
+                    self.order(Note::Poll { accounts, results: None, insists }, place).await
+                }
             },
-            Request::Fetch { accounts } => match self.names(&accounts) {
+            Request::Fetch { accounts, insists } => match self.names(&accounts) {
                 Err(reply) => reply,
-                Ok(accounts) => return self.fetch(accounts, write, place).await,
+                Ok(accounts) => return self.fetch(accounts, insists, write, place).await,
             },
             Request::Reload => self.reload(place).await,
             Request::Stop => self.order(Note::Stop, place).await,
@@ -133,11 +137,17 @@ impl Service {
     }
 
     /// Tells progress until every poll has ended.
-    async fn fetch(&self, accounts: Vec<Name>, write: &mut OwnedWriteHalf, place: &Place) -> io::Result<()> {
+    async fn fetch(
+        &self,
+        accounts: Vec<Name>,
+        insists: bool,
+        write: &mut OwnedWriteHalf,
+        place: &Place,
+    ) -> io::Result<()> {
         let Some(_waiting) = wait_in(&self.fetches, place) else { return say(write, &too_many()).await };
         let (results, mut ended) = mpsc::unbounded_channel();
         let mut watched = Watched::new(&accounts);
-        if let Err(reply) = self.leave(Note::Poll { accounts, results: Some(results) }).await {
+        if let Err(reply) = self.leave(Note::Poll { accounts, results: Some(results), insists }).await {
             return say(write, &reply).await;
         }
         let mut frames = interval(FRAME);

@@ -7,8 +7,11 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::message::Name;
 use crate::oauth::Grant;
-use crate::poll::Account;
+use crate::poll::{Account, Summary, unix_now};
+use crate::schedule::Memory;
+use crate::store::AccountMemory;
 use crate::threads;
 
 /// Rounds of hashing: some hundredths of a second for us, and for every guess of somebody else.
@@ -25,13 +28,57 @@ pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
     let mut settings = String::new();
     let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
     let stretch = move || {
+        // Settings may be long: they are hashed once, and not in every round.
+        let settings = Sha256::digest(settings.as_bytes());
         let mut digest = secret;
         for _ in 0..ROUNDS {
-            digest = Sha256::new().chain_update(settings.as_bytes()).chain_update(digest).finalize().into();
+            digest = Sha256::new().chain_update(settings).chain_update(digest).finalize().into();
         }
         digest
     };
     threads::run(stretch).await.ok()
+}
+
+/// How a poll ended, as far as the next one must know.
+pub(super) struct Ending<'a> {
+    pub(super) summary: &'a Summary,
+    /// The account waits for more than its interval.
+    pub(super) must_wait: bool,
+    /// What the server has refused, if it has refused the login.
+    pub(super) refused: Option<[u8; 32]>,
+}
+
+/// What is remembered of an account after a poll.
+pub(super) fn remembered(before: &AccountMemory, schedule: Memory, ending: &Ending<'_>) -> AccountMemory {
+    let Memory { failures, refusals, wait } = schedule;
+    let Ending { summary, must_wait, refused } = ending;
+    let well = summary.error.is_none();
+    let seconds = i64::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(i64::MAX);
+    AccountMemory {
+        failures,
+        refusals,
+        not_before: if *must_wait { unix_now().saturating_add(seconds) } else { 0 },
+        last_success: if well { Some(unix_now()) } else { before.last_success },
+        error: summary.error.clone(),
+        advice: summary.advice.clone(),
+        exit_code: summary.exit_code,
+        // A failure of another kind says nothing about what was refused before.
+        refused: if well { None } else { refused.or(before.refused) },
+        ..AccountMemory::default()
+    }
+}
+
+/// The answer of an account that is left alone since its login was refused: what is known of it.
+pub(super) fn skipped(account: &Name, memory: &AccountMemory) -> Summary {
+    Summary {
+        account: account.to_string(),
+        error: memory.error.clone(),
+        advice: memory.advice.clone(),
+        exit_code: memory.exit_code,
+        skipped: true,
+        next_try: Some(memory.not_before),
+        ..Summary::default()
+    }
 }
 
 /// The same of what a login by OAuth 2.0 depends on: who has signed in, and the client's secret.  The
@@ -41,7 +88,6 @@ async fn granted(grant: &Grant) -> Option<[u8; 32]> {
         Some(source) => source.read().await.ok()?.fingerprint(),
         None => [0; 32],
     };
-    // Here, and not among the settings, which are hashed in every round.
     let provider = Sha256::digest(format!("{:?}", grant.provider));
     let digest = Sha256::new().chain_update(grant.vault.fingerprint()?).chain_update(client).chain_update(provider);
     Some(digest.finalize().into())

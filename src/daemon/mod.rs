@@ -5,8 +5,10 @@
 //! with the configuration that it began with; one that panics is a failed poll of that account.
 
 mod latch;
+mod once;
 mod service;
 mod signals;
+mod verdict;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use once::{Polled, poll_once};
 pub use service::{Options, ServiceError, run};
 pub use signals::{Signal, Signals};
 

@@ -23,6 +23,19 @@ pub enum CertificateFault {
     Other,
 }
 
+/// Why a handshake cannot succeed, although the server does speak TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The server cannot renegotiate safely (RFC 5746).
+    Renegotiation,
+    /// Its keys, signatures or parameters are weaker than OpenSSL allows.
+    Weak,
+    /// It knows no version of TLS that is allowed.
+    Version,
+    /// It takes none of the ciphers, or wants something else that it does not name.
+    Agreement,
+}
+
 /// A failed connection.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -99,6 +112,8 @@ pub enum NetError {
         cause: String,
         /// What the certificate's fault is, if that is the reason.
         fault: Option<CertificateFault>,
+        /// Why the two cannot agree, if that is the reason.
+        lack: Option<TlsFault>,
     },
     /// The certificate is not the pinned one.
     #[error("TLS handshake with {host}: the certificate's SHA-256 is {found}, not the one of tls-pin")]
@@ -183,6 +198,31 @@ impl CertificateFault {
     }
 }
 
+impl TlsFault {
+    pub(super) fn advice(self) -> &'static str {
+        match self {
+            TlsFault::Renegotiation => {
+                "The server's TLS is very old: it cannot renegotiate safely (RFC 5746), and OpenSSL refuses that.  No key \
+                 of the configuration mends it: its operator has to.  Until then another program can make the connection \
+                 (`connect-command`), or the file that OPENSSL_CONF names can allow it (UnsafeLegacyServerConnect)."
+            }
+            TlsFault::Weak => {
+                "The server's keys or signatures are weaker than OpenSSL allows on this machine.  Its operator has to \
+                 renew them.  Until then another program can make the connection (`connect-command`), or the file that \
+                 OPENSSL_CONF names can lower the level (CipherString = DEFAULT@SECLEVEL=1)."
+            }
+            TlsFault::Version => {
+                "`tls-min` sets the oldest version that is allowed; \"1.2\" is the oldest that it takes.  If that is too new \
+                 for the server, its operator has to mend it."
+            }
+            TlsFault::Agreement => {
+                "Either the server takes none of the ciphers that OpenSSL offers on this machine, which its operator has \
+                 to mend, or it wants a certificate of yours (`tls-client-cert`) or another name (`tls-server-name`)."
+            }
+        }
+    }
+}
+
 impl Failure for NetError {
     fn class(&self) -> Class {
         match self {
@@ -225,6 +265,7 @@ impl Failure for NetError {
                     .into()
             }
             NetError::Handshake { fault: Some(fault), .. } => format!("No password was sent.  {}", fault.advice()),
+            NetError::Handshake { lack: Some(lack), .. } => format!("No password was sent.  {}", lack.advice()),
             NetError::Handshake { .. } => {
                 "No password was sent.  Check that `port` and `tls` go together (implicit speaks TLS at once), and \
                  that the server knows a version of TLS that `tls-min` allows."

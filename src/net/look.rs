@@ -77,8 +77,8 @@ pub(super) async fn certificate_at_once(endpoint: &Endpoint) -> Option<String> {
 /// An error about a certificate, with what that says.
 pub fn explained(error: NetError, seen: Option<String>) -> NetError {
     match (error, seen) {
-        (NetError::Handshake { host, cause, fault: Some(fault) }, Some(seen)) => {
-            NetError::Handshake { host, cause: format!("{cause} ({seen})"), fault: Some(fault) }
+        (NetError::Handshake { host, cause, fault: Some(fault), lack }, Some(seen)) => {
+            NetError::Handshake { host, cause: format!("{cause} ({seen})"), fault: Some(fault), lack }
         }
         (error, _) => error,
     }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use crowd::{Crowd, Place};
 pub use dial::{connect, within};
-pub use error::{CertificateFault, NetError};
+pub use error::{CertificateFault, NetError, TlsFault};
 pub use look::{certificate, explained, greeted};
 pub use route::{Proxy, Route};
 pub use socks::{ProxyFault, ask as ask_proxy};

@@ -8,7 +8,7 @@ use openssl::x509::X509;
 use sha2::{Digest, Sha256};
 
 use super::stream::{Stream, Tapped};
-use super::{CertificateFault, Endpoint, NetError, TlsVersion, Trust, identity, pem, roots};
+use super::{CertificateFault, Endpoint, NetError, TlsFault, TlsVersion, Trust, identity, pem, roots};
 use crate::threads;
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
@@ -42,7 +42,7 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
     // OpenSSL takes the common name where no DNS name is, and the TLS library cannot be told not to.
     if endpoint.trust.verifies_name() && !is_address(endpoint.server_name()) && !has_dns_name(&der) {
         let (cause, fault) = ("the certificate is refused: it has no DNS name".to_owned(), CertificateFault::NoName);
-        return Err(NetError::Handshake { host, cause, fault: Some(fault) });
+        return Err(NetError::Handshake { host, cause, fault: Some(fault), lack: None });
     }
     if let Some(pin) = &endpoint.trust.pin {
         let found: [u8; 32] = Sha256::digest(&der).into();
@@ -121,7 +121,24 @@ fn builder(trust: &Trust) -> Result<TlsConnectorBuilder, NetError> {
 
 fn refused(host: &str, error: &native_tls::Error) -> NetError {
     let (cause, fault) = reason(&crate::failure::describe(error));
-    NetError::Handshake { host: host.to_owned(), cause, fault }
+    let lack = lack(&cause).filter(|_| fault.is_none());
+    NetError::Handshake { host: host.to_owned(), cause, fault, lack }
+}
+
+/// Why the two cannot agree; OpenSSL has words alone for it here.
+fn lack(cause: &str) -> Option<TlsFault> {
+    let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    if has(&["unsafe legacy renegotiation"]) {
+        return Some(TlsFault::Renegotiation);
+    }
+    if has(&["too small", "too weak", "md too", "signature type", "signature algorithm", "legacy sigalg", "bad dh"]) {
+        return Some(TlsFault::Weak);
+    }
+    if has(&["version of TLS in common", "no protocols available", "version too low"]) {
+        return Some(TlsFault::Version);
+    }
+    let refusals = ["shared cipher", "handshake failure", "insufficient security", "cipher", "certificate required"];
+    has(&refusals).then_some(TlsFault::Agreement)
 }
 
 /// What OpenSSL means.  Its text is all that the TLS library lets through:
@@ -207,6 +224,32 @@ fn server_version(octets: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_two_lack_is_told_apart_from_a_wrong_port() {
+        for (text, want) in [
+            (
+                "error:0A000152:SSL routines:f:unsafe legacy renegotiation disabled:f.c:1:",
+                Some(TlsFault::Renegotiation),
+            ),
+            ("error:0A00018A:SSL routines:f:dh key too small:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A00018E:SSL routines:f:ca md too weak:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A00018F:SSL routines:f:ee key too small:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A000172:SSL routines:f:wrong signature type:f.c:1:", Some(TlsFault::Weak)),
+            ("error:0A000102:SSL routines:f:unsupported protocol:f.c:1:", Some(TlsFault::Version)),
+            ("error:0A00042E:SSL routines:f:tlsv1 alert protocol version:f.c:1:", Some(TlsFault::Version)),
+            ("error:0A0000C1:SSL routines:f:no shared cipher:f.c:1:", Some(TlsFault::Agreement)),
+            ("error:0A000410:SSL routines:f:sslv3 alert handshake failure:f.c:1:", Some(TlsFault::Agreement)),
+            ("error:0A00010B:SSL routines:f:wrong version number:f.c:1:", None),
+            ("unexpected EOF", None),
+            ("Connection reset by peer (os error 104)", None),
+        ] {
+            assert_eq!(lack(&reason(text).0), want, "{text}");
+            if let Some(fault) = want {
+                assert!(!fault.advice().contains("`port`"), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn the_version_is_read_from_the_servers_hello() {

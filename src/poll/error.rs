@@ -10,6 +10,7 @@ use crate::deliver::smtp::UnavailableError;
 use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::message::Name;
 use crate::oauth::OAuthError;
+use crate::pop3::reply::ResponseCode;
 use crate::pop3::session::SessionError;
 use crate::store::StoreError;
 use crate::threads::ThreadError;
@@ -26,12 +27,16 @@ pub enum PollError {
     OAuth(#[from] OAuthError),
     #[error("{source}")]
     TokenRefused { account: Name, source: Box<SessionError> },
+    #[error("{source}; the same password has worked before")]
+    Doubted { source: Box<SessionError> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
     Destination { name: Name, source: Arc<DestinationError>, others_work: bool },
     #[error("the server has no UIDL, by which mail that stays there is known again")]
     NoUniqueIds,
+    #[error("the server has no TOP, by which the dates of the mail that is there are seen, and `initial` is a time")]
+    NoTop,
     #[error(
         "its state was lost, and of the {total} messages on the server only {found} are known or were found in a Maildir"
     )]
@@ -121,15 +126,19 @@ impl Failure for PollError {
             PollError::Credential(error) => error.class(),
             PollError::Session(error) => error.class(),
             PollError::TokenRefused { source, .. } => source.class(),
+            PollError::Doubted { source } if source.meaning() == Some(ResponseCode::Auth) => Class::LoginRefused,
             PollError::OAuth(error) => error.class(),
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
             PollError::Thread(error) => error.class(),
             PollError::NoUniqueIds => Class::Protocol,
+            PollError::NoTop => Class::Configuration,
             PollError::Export(_) | PollError::Lost { .. } => Class::LocalIo,
-            PollError::Deadline { .. } | PollError::Undelivered { .. } | PollError::Stopped | PollError::Panic(_) => {
-                Class::TryLater
-            }
+            PollError::Doubted { .. }
+            | PollError::Deadline { .. }
+            | PollError::Undelivered { .. }
+            | PollError::Stopped
+            | PollError::Panic(_) => Class::TryLater,
         }
     }
 
@@ -153,12 +162,20 @@ impl Failure for PollError {
                  \"delete\"` and without `initial` messages are known by their content: each is retrieved, \
                  delivered and deleted."
             }
+            PollError::NoTop => {
+                "Nothing was fetched.  Set initial = \"none\" to leave alone all mail that is there now, or \
+                 initial = \"all\" to fetch all of it."
+            }
             PollError::Lost { account, .. } => {
                 return Some(format!(
                     "Nothing was fetched or deleted.  If the others were delivered before, or are not wanted: `postrider \
                      state rebuild --seen {account}`; to fetch them, even if they come a second time: `postrider state \
                      rebuild --fetch-again {account}`."
                 ));
+            }
+            PollError::Doubted { .. } => {
+                "Perhaps another session holds the mailbox, or the server has a problem that passes: it is tried again in \
+                 a few minutes, three times.  If it stays so, somebody has changed the password there."
             }
             PollError::Deadline { .. } => "What was received is delivered; the rest comes with the next poll.",
             PollError::Undelivered { .. } => {

@@ -10,7 +10,6 @@ use super::error::PollError;
 use super::{Account, listing, open};
 use crate::message::MessageKey;
 use crate::pop3::command::Command;
-use crate::pop3::multiline::Decoder;
 use crate::pop3::session::{Session, SessionError};
 
 /// What takes messages that are exported.
@@ -57,7 +56,11 @@ async fn retrieve<S: AsyncRead + AsyncWrite + Unpin>(
     wanted: &HashSet<MessageKey>,
     to: &mut impl Exported,
 ) -> Result<HashSet<MessageKey>, PollError> {
-    let mut entries = session.uidl(false).await?.ok_or(PollError::NoUniqueIds)?.entries();
+    let mut entries = match session.uidl(false).await? {
+        Some(listing) => listing.entries(),
+        None if session.is_empty() => Vec::new(),
+        None => return Err(PollError::NoUniqueIds),
+    };
     let keys = listing::keys(&mut entries);
     let mut exported = HashSet::new();
     for (entry, key) in entries.iter().zip(keys) {
@@ -68,7 +71,7 @@ async fn retrieve<S: AsyncRead + AsyncWrite + Unpin>(
             return Err(SessionError::Refused { step, status }.into());
         }
         to.begin(&key).map_err(PollError::Export)?;
-        let (mut decoder, mut piece) = (Decoder::new(), Vec::new());
+        let (mut decoder, mut piece) = (session.decoder(), Vec::new());
         while !decoder.is_done() {
             piece.clear();
             session.body_piece(&mut decoder, &mut piece).await?;

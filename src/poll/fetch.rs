@@ -18,7 +18,7 @@ use super::report::{Report, Tally};
 use super::sink::Sink;
 use super::stage::{Claim, Job};
 use super::transfer::{Transfer, Transferred};
-use super::{Account, Context, host, mailbox, unix_now};
+use super::{Account, Context, host, mailbox, told, unix_now};
 use crate::attempt;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
@@ -34,8 +34,9 @@ pub(super) async fn run(
     context: &Context,
     progress: &Progress,
     report: &mut Report,
+    deadline: Instant,
 ) -> Result<(), PollError> {
-    let (began, deadline) = (unix_now(), Instant::now() + account.deadline);
+    let began = unix_now();
     let late = || PollError::Deadline { limit: account.deadline };
 
     // 1. Nothing is fetched that cannot be delivered.
@@ -61,7 +62,9 @@ pub(super) async fn run(
     let mut inventory = match listed {
         Ok(inventory) => inventory,
         Err(error) => {
-            if let Some(lesson) = server.broke(account, &error, session.flight()) {
+            let (lesson, slower) = server.broke(account, &error, session.flight());
+            report.slower = slower;
+            if let Some(lesson) = lesson {
                 context.store.apply(vec![lesson], unix_now()).await?;
             }
             return Err(error);
@@ -82,6 +85,9 @@ pub(super) async fn run(
         warn!(account = %account.name, "the server has no TOP: before a deletion only the unique-id and the size can be compared");
     }
     count(&inventory, report);
+    if let Some(told) = told::tell(account, context, &inventory).await? {
+        context.store.apply(vec![told], unix_now()).await?;
+    }
     let mut jobs = jobs(account, &inventory, &sinks);
     // What was died of comes last.
     jobs.iter_mut().for_each(|job| job.suspect = crashed.contains(&job.key));
@@ -111,7 +117,9 @@ pub(super) async fn run(
             work.run(&mut session, jobs, &mut harvest, deletable, &mut deletions, elsewhere).await?
         }
     };
-    let lesson = received.as_ref().err().and_then(|error| server.broke(account, error, session.flight()));
+    let (lesson, slower) =
+        received.as_ref().err().map(|error| server.broke(account, error, session.flight())).unwrap_or_default();
+    report.slower = slower;
     let whole = received.is_ok() && committed.is_ok() && !harvest.stopped && harvest.not_retrieved.is_empty();
     // "Popped" servers delete at QUIT what was retrieved: has it all come to its end?
     let is_settled = tally.delivered + tally.reappeared + tally.recognised == harvest.retrieved;

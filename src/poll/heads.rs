@@ -9,7 +9,6 @@ use super::proof::{Groups, Landmark, Question};
 use crate::header::{Head, SCAN_LIMIT};
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
-use crate::pop3::multiline::Decoder;
 use crate::pop3::session::{Session, SessionError};
 
 /// Headers that were read in a session.
@@ -34,6 +33,11 @@ impl Heads {
         self.heads.contains_key(&number)
     }
 
+    /// Whether not one of the headers that were asked for has come, and that is not the fault of a single message.
+    pub(super) fn are_refused(&self) -> bool {
+        self.without_top || (self.heads.len() > 1 && self.heads.values().all(Option::is_none))
+    }
+
     /// Whether the server has TOP, as far as anybody has seen.
     pub(super) fn has_top(&self) -> bool {
         !self.without_top
@@ -44,6 +48,17 @@ impl Heads {
 enum Asked {
     Head(Landmark),
     Proof(Question),
+}
+
+/// Whether the server has no TOP, as far as can be seen by a message that is there.
+///
+/// # Errors
+/// The connection broke, or the server's replies are out of place.
+pub async fn lacks_top<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) -> Result<bool, SessionError> {
+    let mut known = Heads::default();
+    let first = MessageNumber::new(1).map(|number| Landmark { number, key: None, octets: None });
+    heads(session, first.into_iter().collect(), &mut known).await?;
+    Ok(!known.has_top())
 }
 
 /// Asks for headers, one TOP after the other in a window, and adds them to those that are known.
@@ -90,7 +105,7 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
                     known.heads.insert(message.number, None);
                     continue;
                 }
-                let (mut decoder, mut header, mut piece) = (Decoder::new(), Vec::new(), Vec::new());
+                let (mut decoder, mut header, mut piece) = (session.decoder(), Vec::new(), Vec::new());
                 while !decoder.is_done() {
                     piece.clear();
                     session.body_piece(&mut decoder, &mut piece).await?;

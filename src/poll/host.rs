@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use super::doubt;
 use super::error::PollError;
-use super::login::log_in;
+use super::login::log_in_with;
 use super::{Account, Context, connect_to, unix_now};
 use crate::message::UnixTime;
 use crate::net::{Endpoint, Stream, TlsMode};
 use crate::pop3::reply::Capabilities;
-use crate::pop3::session::{Session, SessionError};
-use crate::store::{Change, Host, HostMemory};
+use crate::pop3::session::{Session, SessionError, Skips, Stage};
+use crate::secret::Secret;
+use crate::store::{Change, Host, HostMemory, StoreError};
 
 /// So long what a server announces is taken for true.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
@@ -42,20 +44,27 @@ pub(super) async fn open(
     let now = unix_now();
     let host = host(&account.endpoint);
     let mut memory = context.store.host(host.clone()).await?;
-    let known = known(&account.endpoint, &memory, now);
+    let mut skips = skips(&memory, now);
+    let known = known(&account.endpoint, &memory, now).filter(|_| skips.is_empty());
     let is_known = known.is_some();
-    let work = async {
-        let client = connect_to(account, known).await?;
-        let lines = client.capabilities().announced.then(|| client.capabilities().lines.clone());
-        Ok((log_in(account, client).await?, lines))
-    };
-    let opened = timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }));
-    let (mut session, lines) = match opened {
+    let limit = account.deadline;
+    let mut offered = None;
+    let mut opened = timeout_at(deadline, attempt(account, known, skips, &mut offered))
+        .await
+        .unwrap_or(Err(PollError::Deadline { limit }));
+    if !skips.is_empty() && opened.as_ref().is_err_and(wants_capabilities) {
+        // It was perhaps the line that broke, and not the server that hung up.
+        skips = Skips::default();
+        opened = timeout_at(deadline, attempt(account, None, skips, &mut offered))
+            .await
+            .unwrap_or(Err(PollError::Deadline { limit }));
+    }
+    let (mut session, lines) = match judged(account, context, offered, opened).await? {
         Ok(opened) => opened,
         Err(error) => {
-            if is_known && matches!(error, PollError::Session(_) | PollError::TokenRefused { .. }) {
-                // Perhaps it announces something else by now.
-                memory.capabilities = None;
+            let before = memory.clone();
+            learn(&mut memory, &error, now);
+            if memory != before {
                 context.store.apply(vec![Change::Host { host, memory }], now).await?;
             }
             return Err(error);
@@ -64,11 +73,74 @@ pub(super) async fn open(
     if memory.lock_step_until > now {
         session.go_lock_step();
     }
-    let is_new = !is_known && account.endpoint.tls != TlsMode::StartTls && lines.is_some();
+    let mut is_new = !is_known && account.endpoint.tls != TlsMode::StartTls && lines.is_some();
     if is_new {
         memory.capabilities = lines.map(|lines| (lines, now));
     }
+    // What works without being asked goes on so.
+    let until = now.saturating_add(seconds(OUT_OF_STEP));
+    if memory.lessons.0 != skips.bits() || (!skips.is_empty() && until - memory.lessons.1 > seconds(BELIEVED)) {
+        memory.lessons = (skips.bits(), if skips.is_empty() { 0 } else { until });
+        is_new = true;
+    }
     Ok((session, Server { host, memory, is_new }))
+}
+
+/// Connects and logs in.  Gives what the server announced.
+async fn attempt(
+    account: &Account,
+    known: Option<Capabilities>,
+    skips: Skips,
+    offered: &mut Option<Secret>,
+) -> Result<(Session<Stream>, Option<Vec<String>>), PollError> {
+    let client = connect_to(account, known, skips).await?;
+    let lines = client.capabilities().announced.then(|| client.capabilities().lines.clone());
+    Ok((log_in_with(account, client, offered).await?, lines))
+}
+
+/// Whether a login failed for want of knowing what the server offers.
+fn wants_capabilities(error: &PollError) -> bool {
+    matches!(error, PollError::Session(SessionError::NoMechanism { .. } | SessionError::ClearText { .. }))
+}
+
+/// What is learnt by a session that did not come about.
+fn learn(memory: &mut HostMemory, error: &PollError, now: UnixTime) {
+    let is_of_the_server =
+        matches!(error, PollError::Session(_) | PollError::TokenRefused { .. } | PollError::Doubted { .. });
+    if !is_of_the_server {
+        return;
+    }
+    // Perhaps it announces something else by now.  One that has answered CAPA before gets another chance.
+    let has_answered = memory.capabilities.take().is_some();
+    if let PollError::Session(SessionError::Capabilities { stage, .. }) = error
+        && (!has_answered || *stage == Stage::Login)
+    {
+        memory.lessons = (skips(memory, now).with(*stage).bits(), now.saturating_add(seconds(BROKEN)));
+    }
+}
+
+/// When the server is not asked what it offers.
+fn skips(memory: &HostMemory, now: UnixTime) -> Skips {
+    let (bits, until) = memory.lessons;
+    Skips::of_bits(if until > now { bits } else { 0 })
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The outcome of a login, in which a password that has worked before may be in doubt.
+async fn judged<T>(
+    account: &Account,
+    context: &Context,
+    offered: Option<Secret>,
+    opened: Result<T, PollError>,
+) -> Result<Result<T, PollError>, StoreError> {
+    let Some(password) = offered else { return Ok(opened) };
+    match opened {
+        Ok(opened) => doubt::worked(account, context, &password).await.map(|()| Ok(opened)),
+        Err(error) => doubt::refused(account, context, &password, error).await.map(Err),
+    }
 }
 
 impl Server {
@@ -79,25 +151,34 @@ impl Server {
 
     /// What is to be remembered after an error with so many commands in flight: perhaps the server
     /// announces something else by now, or cannot take so many.
-    pub(super) fn broke(&self, account: &Account, error: &PollError, flight: usize) -> Option<Change> {
-        let PollError::Session(error) = error else { return None };
+    /// Gives that, and whether the poll may go better one command at a time.
+    pub(super) fn broke(&self, account: &Account, error: &PollError, flight: usize) -> (Option<Change>, bool) {
+        if !matches!(error, PollError::Session(_)) {
+            return (None, false);
+        }
         let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
-        if let Some(time) = lock_step(error, flight) {
+        let time = lock_step(error, flight);
+        if let Some(time) = time {
             if time == OUT_OF_STEP {
                 warn!(account = %account.name, "the server mixes up its answers to several commands: it gets one at a time");
             } else {
                 info!(account = %account.name, "several commands were unanswered: the server gets one at a time for a day");
             }
-            memory.lock_step_until = unix_now().saturating_add(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+            memory.lock_step_until = unix_now().saturating_add(seconds(time));
         }
-        (memory != self.memory).then(|| Change::Host { host: self.host.clone(), memory })
+        let change = (memory != self.memory).then(|| Change::Host { host: self.host.clone(), memory });
+        (change, time.is_some())
     }
 }
 
 /// So long a server is to get one command at a time after an error with so many in flight.
-fn lock_step(error: &SessionError, flight: usize) -> Option<Duration> {
+fn lock_step(error: &PollError, flight: usize) -> Option<Duration> {
+    let error = match error {
+        _ if flight < 2 => return None,
+        PollError::Session(error) => error,
+        _ => return None,
+    };
     match error {
-        _ if flight < 2 => None,
         SessionError::OutOfStep { .. } | SessionError::Displaced { .. } | SessionError::LongLine { .. } => {
             Some(OUT_OF_STEP)
         }
@@ -157,11 +238,12 @@ mod tests {
 
     #[test]
     fn only_what_pipelining_may_have_broken_ends_it() {
-        let closed = || SessionError::Closed { step: String::new() };
-        let displaced = SessionError::Displaced { step: String::new(), line: String::new() };
+        let closed = || PollError::from(SessionError::Closed { step: String::new() });
+        let displaced = PollError::from(SessionError::Displaced { step: String::new(), line: String::new() });
         assert_eq!(lock_step(&displaced, 2), Some(OUT_OF_STEP));
         assert_eq!(lock_step(&closed(), 2), Some(BROKEN));
         assert_eq!(lock_step(&closed(), 1), None);
-        assert_eq!(lock_step(&SessionError::NoListing, 9), None);
+        assert_eq!(lock_step(&PollError::NoUniqueIds, 3), None);
+        assert_eq!(lock_step(&SessionError::LongListing { step: String::new(), limit: 1 }.into(), 9), None);
     }
 }

@@ -101,6 +101,12 @@ where
         None if account.policy.retention == Retention::Delete && account.policy.initial == Initial::All => {
             (session.list().await?, None)
         }
+        None if session.is_empty() => {
+            if session.outstanding() > 0 {
+                session.sizes(&mut []).await?;
+            }
+            (Vec::new(), Some(None))
+        }
         None => return Err(PollError::NoUniqueIds),
     };
     let nameless = digest.is_none();
@@ -110,7 +116,7 @@ where
     let keys = Arc::new(keys(&mut entries));
     let mut known = memory.known(&keys).await?;
     let keys = Arc::unwrap_or_clone(keys);
-    if !nameless {
+    if !nameless && !session.is_empty() {
         session.sizes(&mut entries).await?;
     }
     let shared = shared(&keys);

@@ -84,7 +84,19 @@ struct Offered {
 /// # Errors
 /// The password or the token cannot be had, or the server refuses.
 pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
+    log_in_with(account, client, &mut None).await
+}
+
+/// The same; puts the password that it offers into `offered`.
+pub(super) async fn log_in_with(
+    account: &Account,
+    client: Client<Stream>,
+    offered: &mut Option<Secret>,
+) -> Result<Session<Stream>, PollError> {
     let Offered { proof, is_final } = account.credential.proof().await?;
+    if let Proof::Password(password) = &proof {
+        *offered = Some(password.clone());
+    }
     let refusal = match try_once(account, client, &proof).await {
         Err(error) if error.is_token_refused() => error,
         result => return Ok(result?),

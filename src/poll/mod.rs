@@ -4,6 +4,7 @@
 //! loses nothing: the next poll goes on where this one ended.
 
 mod commit;
+mod doubt;
 mod error;
 mod examine;
 mod export;
@@ -27,6 +28,7 @@ mod rematch;
 mod report;
 mod sink;
 mod stage;
+mod told;
 mod transfer;
 mod turns;
 
@@ -39,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::{DestinationError, PollError};
 pub use export::{Exported, export};
+pub use heads::lacks_top;
 pub use listing::{Inventory, inventory};
 pub use login::{Credential, log_in};
 pub use mailbox::{mailbox, tell_of_new_destinations};
@@ -54,7 +57,7 @@ use crate::message::{Name, UnixTime};
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::plan::Policy;
 use crate::pop3::reply::Capabilities;
-use crate::pop3::session::{Client, Session, SessionError};
+use crate::pop3::session::{Client, Session, SessionError, Skips};
 use crate::sasl::Mechanism;
 use crate::store::Store;
 
@@ -110,30 +113,51 @@ pub struct Context {
 /// Polls an account once: fetches what is new, delivers it, deletes what the policy wants deleted.
 pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> Outcome {
     let mut report = Report::default();
-    let result = fetch::run(account, context, progress, &mut report).await;
+    let deadline = Instant::now() + account.deadline;
+    let mut result = fetch::run(account, context, progress, &mut report, deadline).await;
+    // A server that announces PIPELINING and breaks under it gets one command at a time, at once and later on.
+    if result.is_err() && std::mem::take(&mut report.slower) && !context.cancel.is_cancelled() {
+        let again = fetch::run(account, context, progress, &mut report, deadline).await;
+        // Where it is no better then, the first fault is told: it says more.
+        let is_no_better = matches!(&again, Err(PollError::Session(error)) if error.is_of_the_line());
+        if !is_no_better {
+            result = again;
+        }
+    }
     progress.enter(Phase::Ended);
     Outcome { report, error: result.err() }
 }
 
-/// Connects, secures the connection as the account wants it, and reads what the server offers.
+/// Connects, secures the connection as the account wants it, and reads what the server offers.  One that does not
+/// stand to be asked is connected to once more, and not asked.
 ///
 /// # Errors
 /// No connection, no TLS where it is wanted, no POP3.
 pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> {
-    connect_to(account, None).await
+    let mut skips = Skips::default();
+    loop {
+        match connect_to(account, None, skips).await {
+            Err(SessionError::Capabilities { stage, .. }) if skips != skips.with(stage) => skips = skips.with(stage),
+            connected => return connected,
+        }
+    }
 }
 
-/// The same, where what the server offers may be known.
-async fn connect_to(account: &Account, known: Option<Capabilities>) -> Result<Client<Stream>, SessionError> {
+/// The same in one connection, where what the server offers may be known, or it does not stand to be asked.
+async fn connect_to(
+    account: &Account,
+    known: Option<Capabilities>,
+    skips: Skips,
+) -> Result<Client<Stream>, SessionError> {
     let endpoint = &account.endpoint;
     let stream = net::connect(endpoint, account.timeout).await?;
-    let greeting = Client::greet(stream, account.timeout, known);
+    let greeting = Client::greet(stream, account.timeout, known, skips);
     let greeted = net::greeted(endpoint, account.timeout, greeting).await;
     let client = greeted.unwrap_or_else(|| Err(SessionError::SpeaksTls { server: endpoint.shown() }))?;
     match endpoint.tls {
         TlsMode::StartTls => match client.stls(endpoint).await {
             Err(SessionError::Net(error)) if error.is_of_certificate() => {
-                let seen = net::certificate(endpoint, ready_for_tls(account)).await;
+                let seen = net::certificate(endpoint, ready_for_tls(account, skips)).await;
                 Err(net::explained(error, seen).into())
             }
             secured => secured,
@@ -143,9 +167,9 @@ async fn connect_to(account: &Account, known: Option<Capabilities>) -> Result<Cl
 }
 
 /// A connection on which the server waits for a handshake.
-async fn ready_for_tls(account: &Account) -> Option<Stream> {
+async fn ready_for_tls(account: &Account, skips: Skips) -> Option<Stream> {
     let stream = net::connect(&account.endpoint, account.timeout).await.ok()?;
-    Client::greet(stream, account.timeout, None).await.ok()?.ask_for_tls().await.ok()
+    Client::greet(stream, account.timeout, None, skips).await.ok()?.ask_for_tls().await.ok()
 }
 
 /// [`connect`] and [`log_in`] before a deadline, for a look at what is there.

@@ -20,7 +20,6 @@ use super::stage::{Claim, Job, Piece};
 use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
-use crate::pop3::multiline::Decoder;
 use crate::pop3::session::{Session, SessionError};
 use crate::trace::Trace;
 
@@ -229,12 +228,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         let mut data = Vec::with_capacity(expected.min(PIECE_OCTETS) + 1024);
         self.put_trace(&job, &mut data);
         let prefix = data.len();
-        let (mut decoder, mut received) = (Decoder::new(), 0);
+        let (mut decoder, mut received) = (self.session.decoder(), 0);
         let (mut excess, mut begins_as_a_reply) = (None, false);
         let mut opening = Some(job.clone());
+        let mut header = Header::default();
         loop {
             let before = data.len();
             self.session.body_piece(&mut decoder, &mut data).await?;
+            if job.header_only {
+                header.cut(&mut data, before);
+            }
             let octets = (data.len() - before) as u64;
             received += octets;
             self.progress.add_octets(octets);
@@ -291,6 +294,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             let octets = job.octets.unwrap_or(0);
             let note = format!("X-Postrider-Oversize: {octets} octets; only the header was fetched\n");
             data.extend_from_slice(note.as_bytes());
+        }
+    }
+}
+
+/// The header of a message of which no more is wanted: some servers answer TOP with the whole of it.
+#[derive(Default)]
+struct Header {
+    /// The octet before ended a line, or there was none.
+    inside: bool,
+    is_over: bool,
+}
+
+impl Header {
+    /// Cuts off what stands behind the blank line that ends it; `data` is decoded, and new from `start` on.
+    fn cut(&mut self, data: &mut Vec<u8>, start: usize) {
+        if self.is_over {
+            data.truncate(start);
+            return;
+        }
+        for at in start..data.len() {
+            let is_end = data[at] == b'\n';
+            if is_end && !self.inside {
+                self.is_over = true;
+                data.truncate(at + 1);
+                return;
+            }
+            self.inside = !is_end;
         }
     }
 }

@@ -172,7 +172,12 @@ impl Recognition<'_> {
         }
         let initial = self.account.policy.initial;
         if matches!(initial, Initial::Since(_)) {
-            self.read_heads(session, self.unknown()).await?;
+            let unknown = self.unknown();
+            let is_any = !unknown.is_empty();
+            self.read_heads(session, unknown).await?;
+            if is_any && self.heads.are_refused() {
+                return Err(PollError::NoTop);
+            }
         }
         let dates = self.heads.iter().filter_map(|(number, head)| Some((number, head.date?))).collect();
         let ignored = plan::initially_ignored(&self.result.listing, initial, &dates, unix_now());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::PollError;
 use crate::failure::{Failure, describe};
-use crate::message::{MessageKey, Name};
+use crate::message::{MessageKey, Name, UnixTime};
 
 /// Counts of one poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Report {
     pub login_delay: Option<Duration>,
     /// Messages of this poll that were not delivered, each with the first cause.
     pub failures: BTreeMap<MessageKey, String>,
+    /// It failed at several commands at once, and may go better with one at a time.
+    pub(super) slower: bool,
 }
 
 /// A poll's counts, and why it ended early.
@@ -81,6 +83,10 @@ pub struct Summary {
     pub advice: Option<String>,
     /// As sysexits(3) has it; 0: all is well.
     pub exit_code: u8,
+    /// It was left alone: its login was refused before, and it is not time to try it again.
+    pub skipped: bool,
+    /// When a refused login is tried again.
+    pub next_try: Option<UnixTime>,
 }
 
 impl Summary {
@@ -105,6 +111,8 @@ impl Summary {
             error: error.map(|error| describe(error)),
             advice: error.and_then(Failure::advice),
             exit_code: error.map_or(0, |error| error.class().exit_code()),
+            skipped: false,
+            next_try: None,
         }
     }
 }

@@ -4,6 +4,9 @@
 //! CRLF.CRLF and nowhere else.  NUL, 8-bit octets, bare CR and bare LF pass as they are; only a
 //! line that began after CRLF can be stuffed or final.  The result is the same however the input
 //! is cut into pieces.
+//!
+//! Some servers end every line in a bare LF, and the response too.  Where the status line was such a one, LF ends
+//! lines until the first CRLF comes.
 
 use memchr::memchr;
 
@@ -29,11 +32,13 @@ enum State {
 pub struct Decoder {
     state: State,
     line_ends: u64,
+    /// A bare LF ends a line, as it has ended all of them so far.
+    bare: bool,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { state: State::LineStart, line_ends: 0 }
+        Self { state: State::LineStart, line_ends: 0, bare: false }
     }
 }
 
@@ -41,6 +46,11 @@ impl Decoder {
     /// A decoder at the beginning of a response, behind its status line.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same; `bare` if the status line has ended in a bare LF.
+    pub fn behind(bare: bool) -> Self {
+        Self { bare, ..Self::default() }
     }
 
     /// Whether the final dot has been read.
@@ -67,6 +77,7 @@ impl Decoder {
                 (State::LineStart, b'.') => State::Dot,
                 (State::Dot, b'\r') => State::DotCr,
                 (State::DotCr, b'\n') => State::Done,
+                (State::Dot, b'\n') if self.bare => State::Done,
                 // The octet is looked at again as part of the line.
                 (State::LineStart, _) => {
                     self.state = State::Middle;
@@ -84,6 +95,7 @@ impl Decoder {
                 (State::Cr, b'\n') => {
                     out.push(b'\n');
                     self.line_ends += 1;
+                    self.bare = false;
                     State::LineStart
                 }
                 (State::Cr, b'\r') => {
@@ -122,10 +134,15 @@ impl Decoder {
             };
             at += newline + 1;
             if newline == 0 || rest[newline - 1] != b'\r' {
-                // A bare LF is content and ends no line.
                 out.extend_from_slice(&rest[..=newline]);
+                // Elsewhere a bare LF is content and ends no line.
+                if self.bare && matches!(input.get(at), Some(b'.') | None) {
+                    self.state = State::LineStart;
+                    return at;
+                }
                 continue;
             }
+            self.bare = false;
             out.extend_from_slice(&rest[..newline - 1]);
             out.push(b'\n');
             self.line_ends += 1;
@@ -190,6 +207,30 @@ mod tests {
             let (out, used, done) = in_pieces(input.as_bytes(), &[]);
             assert_eq!(done.then(|| String::from_utf8(out).expect("ASCII")), want.map(str::to_owned), "{input:?}");
             assert_eq!(used, input.len());
+        }
+    }
+
+    #[test]
+    fn behind_a_status_line_with_a_bare_lf_it_ends_lines_until_a_crlf_comes() {
+        for (input, want) in [
+            (".\n", Some("")),
+            ("a\n.\n", Some("a\n")),
+            ("..\n...a\n.b\n\n.\n", Some(".\n..a\nb\n\n")),
+            ("a\n.\r\n", Some("a\n")),
+            ("a\r\n.\nb\n.\n\r\n.\r\n", Some("a\n\nb\n.\n\n")),
+            ("a\r\nb\n.\nc\r\n.\r\n", Some("a\nb\n.\nc\n")),
+            ("a\rb\n.\n", Some("a\rb\n")),
+            ("a\n.", None),
+            ("a\n", None),
+        ] {
+            for cut in 0..=input.len() {
+                let (mut decoder, mut out) = (Decoder::behind(true), Vec::new());
+                for piece in [&input[..cut], &input[cut..]] {
+                    decoder.decode(piece.as_bytes(), &mut out);
+                }
+                let out = String::from_utf8(out).expect("ASCII");
+                assert_eq!(decoder.is_done().then_some(out), want.map(str::to_owned), "{input:?} cut at {cut}");
+            }
         }
     }
 

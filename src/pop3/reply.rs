@@ -4,6 +4,8 @@
 //! would guess: a line that begins with neither `+OK` nor `-ERR` is no status line, and the
 //! session that reads one is out of step.
 
+mod words;
+
 use std::time::Duration;
 
 use crate::message::{MessageNumber, UNIQUE_ID_LIMIT};
@@ -48,19 +50,57 @@ impl Status {
             (None, Some(rest)) => (false, rest),
             (None, None) => return None,
         };
-        // A word must end here: "+OKAY" is somebody's mail text.
-        if rest.first().is_some_and(|octet| !octet.is_ascii_whitespace()) {
+        // A word must end here: "+OKAY" is somebody's mail text.  `+OK3 messages` and `-ERR, no` are odd and clear.
+        let ends = |octet: &u8| octet.is_ascii_whitespace() || octet.is_ascii_digit() || octet.is_ascii_punctuation();
+        if !rest.first().is_none_or(ends) {
             return None;
         }
-        let rest = rest.trim_ascii();
-        Some(Status { ok, code: response_code(rest), text: text::shown(rest) })
+        Some(Self::with(ok, rest))
+    }
+
+    /// Reads a greeting, which tells whether it is a POP3 server at all: nothing odd is taken for one.
+    pub fn parse_greeting(line: &[u8]) -> Option<Self> {
+        let rest = strip(line, b"+OK").or_else(|| strip(line, b"-ERR"))?;
+        rest.first().is_none_or(u8::is_ascii_whitespace).then(|| Self::parse(line)).flatten()
+    }
+
+    /// Reads the answer to a login, where `-ERROR` too is no mail text but a refusal.
+    pub fn parse_login(line: &[u8]) -> Option<Self> {
+        let odd = |rest: &[u8]| rest.first().is_none_or(|octet| !octet.is_ascii_alphanumeric());
+        let error = || strip(line, b"-ERROR").filter(|rest| odd(rest)).map(|rest| Self::with(false, rest));
+        Self::parse(line).or_else(error)
+    }
+
+    fn with(ok: bool, rest: &[u8]) -> Self {
+        // A mark that stands where the space should be is none of the text.
+        let is_text = |octet: &u8| !matches!(octet, b',' | b':' | b';' | b'.' | b'!' | b'-');
+        let rest = rest[rest.iter().position(is_text).unwrap_or(rest.len())..].trim_ascii();
+        Status { ok, code: response_code(rest), text: text::shown(rest) }
+    }
+
+    /// What a refusal means: by its response code, or else by its words.
+    pub fn meaning(&self) -> Option<ResponseCode> {
+        match &self.code {
+            Some(ResponseCode::Other(_)) | None if !self.ok => words::meaning(&self.text).or_else(|| self.code.clone()),
+            code => code.clone(),
+        }
+    }
+
+    /// Whether it refuses a command that the server does not have.
+    pub fn is_about_the_command(&self) -> bool {
+        !self.ok && matches!(self.code, None | Some(ResponseCode::Other(_))) && words::is_about_the_command(&self.text)
+    }
+
+    /// Whether it refuses the form of a command, and not what the command says.
+    pub fn is_about_syntax(&self) -> bool {
+        !self.ok && matches!(self.code, None | Some(ResponseCode::Other(_))) && words::is_about_syntax(&self.text)
     }
 }
 
 /// The octets of a status line behind its first word.
 pub fn behind_status(line: &[u8]) -> &[u8] {
-    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-    line[end..].trim_ascii()
+    let rest = strip(line, b"+OK").or_else(|| strip(line, b"-ERR"));
+    rest.unwrap_or_default().trim_ascii()
 }
 
 fn strip<'a>(line: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
@@ -209,8 +249,33 @@ mod tests {
         assert!(status("+OK").expect("status").ok);
         assert!(status("+ok  ready").expect("status").ok);
         assert_eq!(status("-ERR no").expect("status").text, "no");
-        for other in ["", "+OKAY", "OK", "From: x", "-ER", "+ ", "."] {
+        for other in ["", "+OKAY", "OK", "From: x", "-ER", "+ ", ".", "-ERRATUM", "+OK\0", "+OK\u{e9}"] {
             assert_eq!(status(other), None, "{other:?}");
+        }
+        let odd = status("+OK3 messages").expect("status");
+        assert!(odd.ok && odd.text == "3 messages");
+        assert_eq!(behind_status(b"+OK1 u1"), b"1 u1");
+        assert_eq!(behind_status(b"-ERR"), b"");
+    }
+
+    #[test]
+    fn a_login_is_refused_by_whatever_begins_with_err() {
+        for (line, text) in [
+            ("-ERR no", "no"),
+            ("-ERR, wrong password", "wrong password"),
+            ("-ERR: no", "no"),
+            ("-ERR[AUTH] no", "[AUTH] no"),
+            ("-err.", ""),
+            ("-ERROR: no", "no"),
+            ("-ERR(5) no", "(5) no"),
+        ] {
+            let status = Status::parse_login(line.as_bytes()).expect("a refusal");
+            assert!(!status.ok && status.text == text, "{line}: {status:?}");
+        }
+        assert_eq!(Status::parse_login(b"-ERR[AUTH] no").and_then(|status| status.code), Some(ResponseCode::Auth));
+        assert!(Status::parse_login(b"+OK[X]").is_some_and(|status| status.ok));
+        for other in ["-ERRATUM", "+OKAY", "-ER", "-ERRORS"] {
+            assert_eq!(Status::parse_login(other.as_bytes()), None, "{other}");
         }
     }
 

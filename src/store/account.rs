@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 use super::read::Reader;
@@ -45,6 +45,42 @@ fn stored(memory: &AccountMemory) -> Option<String> {
         Some(advice) => format!("{error}{BREAK}{advice}"),
         None => error,
     })
+}
+
+/// What is known of the password that an account logged in with last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastLogin {
+    /// Tells it from most others; `None`: none has worked yet, or the one that did is refused for good.
+    pub mark: Option<u8>,
+    /// So often in a row that very password was refused since.
+    pub doubts: u32,
+}
+
+/// What is known of the account's last login.
+pub(super) fn last_login(connection: &Connection, account: &Name) -> rusqlite::Result<LastLogin> {
+    let mut find = connection.prepare_cached("SELECT worked, doubts FROM account WHERE name = ?1")?;
+    let login = |row: &rusqlite::Row<'_>| Ok(LastLogin { mark: row.get(0)?, doubts: row.get(1)? });
+    Ok(find.query_row([account.as_str()], login).optional()?.unwrap_or_default())
+}
+
+pub(super) fn worked(connection: &Connection, account: &Name, login: LastLogin) -> rusqlite::Result<usize> {
+    let id = account_id(connection, account)?;
+    connection.prepare_cached("UPDATE account SET worked = ?2, doubts = ?3 WHERE id = ?1")?.execute(params![
+        id,
+        login.mark,
+        login.doubts
+    ])
+}
+
+/// What was told once of mail that stays on the server for good.
+pub(super) fn told(connection: &Connection, account: &Name) -> rusqlite::Result<Option<String>> {
+    let mut find = connection.prepare_cached("SELECT told FROM account WHERE name = ?1")?;
+    Ok(find.query_row([account.as_str()], |row| row.get(0)).optional()?.flatten())
+}
+
+pub(super) fn tell(connection: &Connection, account: &Name, told: &str) -> rusqlite::Result<usize> {
+    let id = account_id(connection, account)?;
+    connection.prepare_cached("UPDATE account SET told = ?2 WHERE id = ?1")?.execute(params![id, told])
 }
 
 pub(super) fn remember(connection: &Connection, account: &Name, memory: &AccountMemory) -> rusqlite::Result<usize> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::account::AccountMemory;
+use super::account::{AccountMemory, LastLogin};
 use super::host::{Host, HostMemory};
 use super::lost::LostChange;
 use super::quiet::Quiet;
@@ -163,6 +163,20 @@ pub enum Change {
         /// What to remember.
         memory: AccountMemory,
     },
+    /// What is known of the password that the account logged in with last.
+    Worked {
+        /// The account.
+        account: Name,
+        /// What is known.
+        login: LastLogin,
+    },
+    /// What was told once of mail that stays on the server for good.
+    Tell {
+        /// The account.
+        account: Name,
+        /// What.
+        told: String,
+    },
     /// What was learnt of a server.
     Host {
         /// The server.
@@ -216,6 +230,8 @@ impl Change {
             | Self::Remember { .. }
             | Self::Quiet { .. }
             | Self::Host { .. }
+            | Self::Worked { .. }
+            | Self::Tell { .. }
             | Self::TellBySize { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }

@@ -22,16 +22,18 @@ pub struct HostMemory {
     pub capabilities: Option<(Vec<String>, UnixTime)>,
     /// Until when it gets one command at a time.
     pub lock_step_until: UnixTime,
+    /// What else it was found not to stand, bits that mean something to who sets them, and until when that is believed.
+    pub lessons: (u32, UnixTime),
 }
 
 pub(super) fn find(connection: &Connection, host: &Host) -> rusqlite::Result<HostMemory> {
     let mut find = connection.prepare_cached(
-        "SELECT capabilities, asked, lock_step_until FROM host WHERE name = ?1 AND port = ?2 AND encrypted = ?3",
+        "SELECT capabilities, asked, lock_step_until, lessons, lessons_until FROM host WHERE name = ?1 AND port = ?2 AND encrypted = ?3",
     )?;
     let found = find.query_row(params![host.name, host.port, host.is_encrypted], |row| {
         let (lines, asked): (Option<String>, UnixTime) = (row.get(0)?, row.get(1)?);
         let capabilities = lines.map(|lines| (lines.lines().map(str::to_owned).collect(), asked));
-        Ok(HostMemory { capabilities, lock_step_until: row.get(2)? })
+        Ok(HostMemory { capabilities, lock_step_until: row.get(2)?, lessons: (row.get(3)?, row.get(4)?) })
     });
     Ok(found.optional()?.unwrap_or_default())
 }
@@ -42,12 +44,22 @@ pub(super) fn remember(connection: &Connection, host: &Host, memory: &HostMemory
     let asked = memory.capabilities.as_ref().map_or(0, |&(_, asked)| asked);
     connection
         .prepare_cached(
-            "INSERT INTO host (name, port, encrypted, capabilities, asked, lock_step_until)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO host (name, port, encrypted, capabilities, asked, lock_step_until, lessons, lessons_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT DO UPDATE SET capabilities = excluded.capabilities, asked = excluded.asked,
-                 lock_step_until = max(lock_step_until, excluded.lock_step_until)",
+                 lock_step_until = max(lock_step_until, excluded.lock_step_until), 
+                 lessons = excluded.lessons, lessons_until = excluded.lessons_until",
         )?
-        .execute(params![host.name, host.port, host.is_encrypted, lines, asked, memory.lock_step_until])
+        .execute(params![
+            host.name,
+            host.port,
+            host.is_encrypted,
+            lines,
+            asked,
+            memory.lock_step_until,
+            memory.lessons.0,
+            memory.lessons.1
+        ])
 }
 
 #[cfg(test)]
@@ -63,20 +75,22 @@ mod tests {
         let memory = |lines: &[&str], lock_step_until| HostMemory {
             capabilities: Some((lines.iter().map(|&line| line.to_owned()).collect(), 7)),
             lock_step_until,
+            lessons: (0, 0),
         };
         let first = [memory(&["SASL PLAIN", "UIDL"], 0), memory(&[], 5)];
         for (port, memory) in (1..).zip(&first) {
             let change = Change::Host { host: host(port), memory: memory.clone() };
             store.apply(vec![change], 1).await.expect("written");
         }
-        let forgotten = HostMemory { capabilities: None, lock_step_until: 9 };
+        let forgotten = HostMemory { capabilities: None, lock_step_until: 9, lessons: (2, 7) };
         store.apply(vec![Change::Host { host: host(2), memory: forgotten.clone() }], 1).await.expect("written");
         for (port, want) in [(1, first[0].clone()), (2, forgotten), (3, HostMemory::default())] {
             assert_eq!(store.host(host(port)).await.expect("read"), want, "{port}");
         }
         let slower = HostMemory { lock_step_until: 3, ..first[0].clone() };
         store.apply(vec![Change::Host { host: host(2), memory: slower }], 1).await.expect("written");
-        assert_eq!(store.host(host(2)).await.expect("read").lock_step_until, 9);
+        let learnt = store.host(host(2)).await.expect("read");
+        assert_eq!((learnt.lock_step_until, learnt.lessons), (9, (0, 0)));
         let clear = Host { is_encrypted: false, ..host(1) };
         assert_eq!(store.host(clear).await.expect("read"), HostMemory::default());
     }

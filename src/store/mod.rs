@@ -43,7 +43,7 @@ mod write;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use account::AccountMemory;
+pub use account::{AccountMemory, LastLogin};
 pub use change::{Change, Ending, Outcome, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState};
 pub use claim::Claim;
 pub use error::StoreError;

@@ -307,13 +307,17 @@ mod tests {
             "ALTER TABLE account DROP COLUMN migrating; ALTER TABLE account DROP COLUMN lost;
              ALTER TABLE message DROP COLUMN head; ALTER TABLE message DROP COLUMN proof;
              ALTER TABLE message DROP COLUMN crashes; ALTER TABLE message DROP COLUMN absent; DROP TABLE salvaged;",
-            "DROP INDEX message_content; DROP TABLE quiet; DROP TABLE host; ALTER TABLE place DROP COLUMN used;
+            "DROP INDEX IF EXISTS message_content; DROP TABLE quiet; DROP TABLE host; ALTER TABLE place DROP COLUMN used;
              ALTER TABLE message DROP COLUMN digest; ALTER TABLE message ADD COLUMN sha256 BLOB;",
             "DROP TABLE former; DROP INDEX IF EXISTS message_content; DROP INDEX account_mailbox; ALTER TABLE message DROP COLUMN listed;
              ALTER TABLE account DROP COLUMN mailbox; ALTER TABLE account DROP COLUMN deliver;
              ALTER TABLE account DROP COLUMN by_size;",
+            "ALTER TABLE account DROP COLUMN worked; ALTER TABLE account DROP COLUMN doubts;
+             ALTER TABLE account DROP COLUMN told; ALTER TABLE host DROP COLUMN lessons;
+             ALTER TABLE host DROP COLUMN lessons_until;",
         ];
-        for (_, without) in (1..).zip(without).skip_while(|(older, _)| *older < format) {
+        let steps: Vec<(i64, &str)> = (1..).zip(without).collect();
+        for (_, without) in steps.into_iter().rev().take_while(|(older, _)| *older >= format) {
             connection.execute_batch(without).expect("changed");
         }
         connection.pragma_update(None, "user_version", format).expect("changed");

@@ -8,10 +8,10 @@
 pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
 
 /// `PRAGMA user_version` of this format.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 /// What makes each older format the next one, from format 1 on.
-pub(super) const UPGRADES: [&str; 3] = [
+pub(super) const UPGRADES: [&str; 4] = [
     "
 ALTER TABLE account ADD COLUMN migrating INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
@@ -65,6 +65,13 @@ CREATE TABLE former (
     PRIMARY KEY (message, uid, occurrence)
 ) WITHOUT ROWID;
 ",
+    "
+ALTER TABLE account ADD COLUMN worked INTEGER;
+ALTER TABLE account ADD COLUMN doubts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN told TEXT;
+ALTER TABLE host ADD COLUMN lessons INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE host ADD COLUMN lessons_until INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The format, for a new database.
@@ -89,7 +96,10 @@ CREATE TABLE account (
     lost         INTEGER NOT NULL DEFAULT 0, -- not 0: its state is made out by its next listing (lost.rs)
     mailbox      TEXT,              -- the mailbox that it was polled at last (mailbox.rs); NULL: before format 4
     deliver      TEXT,              -- the destinations that its mail was decided for then, a line each
-    by_size      INTEGER NOT NULL DEFAULT 0 -- it was told that its server has no TOP
+    by_size      INTEGER NOT NULL DEFAULT 0, -- it was told that its server has no TOP
+    worked       INTEGER,           -- tells the password of the last login from most others (login.rs)
+    doubts       INTEGER NOT NULL DEFAULT 0, -- so often in a row that one was refused
+    told         TEXT               -- what was told once of mail that stays on the server for good
 );
 
 -- A destination as it was at the time: a later change of its path must not confuse what is open.
@@ -149,6 +159,8 @@ CREATE TABLE host (
     capabilities    TEXT,             -- what it announces before the login, a line each; NULL: not known
     asked           INTEGER NOT NULL, -- when that was
     lock_step_until INTEGER NOT NULL, -- so long it gets one command at a time
+    lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found not to stand (poll/host.rs)
+    lessons_until   INTEGER NOT NULL DEFAULT 0, -- and so long that is believed
     PRIMARY KEY (name, port, encrypted)
 ) WITHOUT ROWID;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::account::{self, AccountMemory};
+use super::account::{self, AccountMemory, LastLogin};
 use super::change::{Change, StagedDelivery};
 use super::host::{self, Host, HostMemory};
 use super::lookup::{self, Known};
@@ -221,6 +221,24 @@ impl Store {
     /// The database cannot be read.
     pub async fn remembered(&self, since: UnixTime) -> Result<Vec<(Name, AccountMemory)>, StoreError> {
         self.read(move |connection| account::remembered(connection, since)).await
+    }
+
+    /// What is known of the account's last login.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn last_login(&self, account: &Name) -> Result<LastLogin, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| account::last_login(connection, &account)).await
+    }
+
+    /// What was told once of mail that stays on the server for good.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn told(&self, account: &Name) -> Result<Option<String>, StoreError> {
+        let account = account.clone();
+        self.read(move |connection| account::told(connection, &account)).await
     }
 
     /// Whether a message has ever come to this location.

@@ -31,6 +31,8 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
+        Change::Worked { account, login } => account::worked(connection, account, *login),
+        Change::Tell { account, told } => account::tell(connection, account, told),
         Change::Prune { account, prune, listed } => prune::prune(connection, account, *prune, listed),
         Change::Quiet { account, quiet } => quiet::record(connection, account, quiet, now),
         Change::Host { host, memory } => host::remember(connection, host, memory),

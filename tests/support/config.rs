@@ -35,19 +35,20 @@ pub fn smtp(name: &str, port: u16) -> String {
     )
 }
 
-/// As if the time to try deferred deliveries again had come; the shortest wait is five minutes.
+/// As if the time to try deferred deliveries and refused logins again had come; the shortest wait is five minutes.
 /// Gives the number of deliveries.
 pub fn set_deferrals_due(program: &Postrider) -> usize {
     let next = "SELECT coalesce(min(until) - unixepoch(), 0) FROM delivery WHERE until > unixepoch()";
     let wait: i64 = state(program).query_row(next, [], |row| row.get(0)).expect("read");
     let_pass(program, wait);
+    state(program).execute("UPDATE account SET not_before = 0", []).expect("changed");
     state(program).execute("UPDATE delivery SET until = 0 WHERE until IS NOT NULL", []).expect("changed")
 }
 
 /// As if so many seconds had passed since everything that the state tells of.
 pub fn let_pass(program: &Postrider, seconds: i64) {
     let statements = [
-        "UPDATE account SET first_poll = first_poll - ?1",
+        "UPDATE account SET first_poll = first_poll - ?1, not_before = max(not_before - ?1, 0)",
         "UPDATE message SET seen = seen - ?1, done = done - ?1, deleted = deleted - ?1",
         "UPDATE message SET absent = absent - ?1 WHERE absent > 0",
         "UPDATE delivery SET at = at - ?1, until = until - ?1",

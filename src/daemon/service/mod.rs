@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use configuration::{Reload, limits, watched};
-use outcome::verdict;
 
 use super::latch::fingerprint;
 use super::signals::{Signal, Signals};
+use super::verdict::verdict;
 use super::{close, leave, poll_guarded, prepare};
 use crate::config::Config;
 use crate::control::{Front, Note};
@@ -174,7 +174,7 @@ impl Service {
                         self.reload("SIGHUP", None);
                         Event::Tick
                     }
-                    Signal::User1 => self.poll_for(Vec::new(), None),
+                    Signal::User1 => self.poll_for(Vec::new(), None, false),
                 },
                 Some(ended) = self.polls.join_next() => self.ended(ended),
                 Some(Ok((name, secret))) = self.checks.join_next() => self.checked(name, secret),
@@ -188,7 +188,7 @@ impl Service {
                         self.reload("asked to", Some(answer));
                         Event::Tick
                     }
-                    Note::Poll { accounts, results } => self.poll_for(accounts, results),
+                    Note::Poll { accounts, results, insists } => self.poll_for(accounts, results, insists),
                 },
                 Some(()) = changes.recv() => {
                     self.reload("a file has changed", None);
@@ -259,21 +259,29 @@ impl Service {
         }
     }
 
-    /// Polls now, for a client of the control socket.
-    fn poll_for(&mut self, accounts: Vec<Name>, results: Option<mpsc::UnboundedSender<Summary>>) -> Event {
+    /// Polls now, for a client of the control socket.  A login that was refused is tried only if it insists.
+    fn poll_for(
+        &mut self,
+        accounts: Vec<Name>,
+        results: Option<mpsc::UnboundedSender<Summary>>,
+        insists: bool,
+    ) -> Event {
         // Whoever asks has perhaps mended what was wrong.
         self.context.outlets.values().for_each(|outlet| outlet.health.recovered());
         let all = accounts.is_empty();
         let wanted = if all { self.accounts.keys().cloned().collect() } else { accounts };
         for name in wanted {
-            if !self.accounts.contains_key(&name) || (all && self.schedule.is_latched(&name)) {
+            if !self.accounts.contains_key(&name) || (!insists && self.schedule.is_latched(&name)) {
                 // It is not going to be polled: what is known of it is the answer.
                 if let (Some(results), Some(status)) = (&results, self.board().accounts.get(&name)) {
+                    let skipped = self.schedule.is_latched(&name);
                     let _ = results.send(Summary {
                         account: status.account.clone(),
                         error: status.error.clone().or_else(|| Some("the account is disabled".into())),
                         advice: status.advice.clone(),
                         exit_code: status.exit_code,
+                        skipped,
+                        next_try: status.next_poll.filter(|_| skipped),
                         ..Summary::default()
                     });
                 }
@@ -285,7 +293,7 @@ impl Service {
                 waiters.retain(|waiter| !waiter.is_closed());
                 waiters.push(results.clone());
             }
-            if !all {
+            if !all || insists {
                 self.step(Event::Poll(name));
             }
         }

@@ -1,17 +1,15 @@
 //! How a poll ended: told in the log, on the board and to those who wait, and remembered.
 
-use std::time::Duration;
-
 use tracing::{debug, error, info, warn};
 
+use super::super::latch::{Ending, remembered};
+use super::super::verdict::verdict;
 use super::{Ended, Service, seconds, today, write_down};
 use crate::failure::{Class, Failure, paragraph};
 use crate::message::Name;
 use crate::poll::{PollError, Summary, unix_now};
-use crate::pop3::reply::ResponseCode;
-use crate::pop3::session::SessionError;
-use crate::schedule::{Event, Memory, Verdict};
-use crate::store::{AccountMemory, Change, StoreError};
+use crate::schedule::Event;
+use crate::store::{Change, StoreError};
 
 impl Service {
     pub(super) fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Event {
@@ -24,7 +22,7 @@ impl Service {
         };
         self.cancels.remove(&name);
         let login_delay = outcome.report.login_delay;
-        let summary = Summary::of(&name, &outcome);
+        let mut summary = Summary::of(&name, &outcome);
         tell(&name, &summary, outcome.error.as_ref());
         if let Some(PollError::Store(error @ StoreError::Damaged { .. })) = &outcome.error {
             self.damaged = Some(error.clone());
@@ -32,11 +30,15 @@ impl Service {
         let verdict = verdict(outcome.error.as_ref(), login_delay);
         let today = today();
         self.board().ended(&name, &summary, unix_now(), today);
-        for waiter in self.waiters.remove(&name).unwrap_or_default() {
+        let waiters = self.waiters.remove(&name).unwrap_or_default();
+        // The schedule decides about the next time; what it decides is remembered, and told to those who wait.
+        self.step(Event::Ended(name.clone(), verdict));
+        if self.schedule.is_latched(&name) {
+            summary.next_try = self.schedule.due(&name).map(|due| unix_now() + seconds(due.saturating_sub(self.now())));
+        }
+        for waiter in waiters {
             let _ = waiter.send(summary.clone());
         }
-        // The schedule decides about the next time; what it decides is remembered.
-        self.step(Event::Ended(name.clone(), verdict));
         self.remember(&name, &summary, login_delay.is_some(), refused);
         // It was switched off and on again before its poll had ended.
         let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
@@ -45,23 +47,12 @@ impl Service {
 
     /// Writes down what a restart must know; not for every quiet poll.
     pub(super) fn remember(&mut self, name: &Name, summary: &Summary, is_delayed: bool, refused: Option<[u8; 32]>) {
-        let Some(Memory { failures, refusals, wait }) = self.schedule.memory(name, self.now()) else { return };
+        let Some(schedule) = self.schedule.memory(name, self.now()) else { return };
         let before = self.remembered.get(name).cloned().unwrap_or_default();
-        let well = summary.error.is_none();
         // An ordinary interval is no reason to wait after a restart; what a server demands is.
-        let must_wait = is_delayed || failures + refusals > 0;
-        let memory = AccountMemory {
-            failures,
-            refusals,
-            not_before: if must_wait { unix_now() + seconds(wait) } else { 0 },
-            last_success: if well { Some(unix_now()) } else { before.last_success },
-            error: summary.error.clone(),
-            advice: summary.advice.clone(),
-            exit_code: summary.exit_code,
-            // A failure of another kind says nothing about what was refused before.
-            refused: if well { None } else { refused.or(before.refused) },
-            ..AccountMemory::default()
-        };
+        let must_wait = is_delayed || schedule.failures + schedule.refusals > 0;
+        let well = summary.error.is_none();
+        let memory = remembered(&before, schedule, &Ending { summary, must_wait, refused });
         let quiet = well && !must_wait && summary.delivered == 0 && before.error.is_none();
         self.remembered.insert(name.clone(), memory.clone());
         if !quiet {
@@ -88,59 +79,5 @@ fn tell(name: &Name, summary: &Summary, error: Option<&PollError>) {
                 _ => warn!(account = %name, "failed: {text}"),
             }
         }
-    }
-}
-
-/// What an outcome means for the next poll.
-pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) -> Verdict {
-    match error {
-        None
-        | Some(
-            PollError::Undelivered { .. }
-            | PollError::Stopped
-            | PollError::Deadline { .. }
-            // It has a back-off of its own.
-            | PollError::Destination { others_work: true, .. },
-        ) => {
-            Verdict::Good { login_delay }
-        }
-        Some(PollError::OAuth(error)) if error.is_refusal() => Verdict::LoginRefused { certain: true },
-        Some(PollError::Session(session)) => of_session(session, login_delay),
-        Some(PollError::TokenRefused { source, .. }) => of_session(source, login_delay),
-        Some(_) => Verdict::Failed,
-    }
-}
-
-fn of_session(session: &SessionError, login_delay: Option<Duration>) -> Verdict {
-    match session.response_code() {
-        Some(ResponseCode::InUse) => Verdict::InUse,
-        Some(ResponseCode::LoginDelay) => Verdict::TooSoon(login_delay),
-        Some(ResponseCode::SysPerm) => Verdict::ServerFault,
-        Some(ResponseCode::SysTemp) => Verdict::Failed,
-        Some(ResponseCode::Auth) => Verdict::LoginRefused { certain: true },
-        _ if session.is_login_refused() => Verdict::LoginRefused { certain: false },
-        _ => Verdict::Failed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::{NetError, ProxyFault};
-    use crate::sasl::ExchangeError;
-
-    #[test]
-    fn a_server_that_proves_nothing_is_left_alone_as_one_that_refuses() {
-        let of = |error: ExchangeError| verdict(Some(&PollError::Session(SessionError::Exchange(error))), None);
-        assert_eq!(of(ExchangeError::Unproven("SCRAM-SHA-256")), Verdict::LoginRefused { certain: false });
-        let mechanism = "CRAM-MD5";
-        assert_eq!(of(ExchangeError::Challenge { mechanism, fault: String::new() }), Verdict::Failed);
-    }
-
-    #[test]
-    fn a_proxy_that_refuses_its_login_is_no_server_that_refuses_the_mailboxs() {
-        let fault = ProxyFault::LoginRefused;
-        let error = NetError::Proxy { proxy: "gw:1080".into(), server: "pop.example:995".into(), fault };
-        assert_eq!(verdict(Some(&PollError::Session(error.into())), None), Verdict::Failed);
     }
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::opening::Opening;
 use super::wire::Wire;
 use super::{Session, SessionError};
 use crate::net::{Endpoint, Stream, within};
@@ -22,12 +23,55 @@ const CAPABILITY_LIMIT: usize = 200;
 /// The first octets of a message by which it is known in a server's text.
 const ECHO_OCTETS: usize = 24;
 
+/// When a session asks for the capabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Behind the greeting.
+    Greeting,
+    /// Again behind STLS.
+    Tls,
+    /// Again behind the login.
+    Login,
+}
+
+/// When a session does not ask for the capabilities, since the server hangs up on CAPA or falls silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skips(u32);
+
+impl Skips {
+    /// As [`Skips::bits`] gave it.
+    pub fn of_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// For keeping.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether it always asks.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Not then either.
+    #[must_use]
+    pub fn with(self, stage: Stage) -> Self {
+        Self(self.0 | 1 << stage as u32)
+    }
+
+    fn has(self, stage: Stage) -> bool {
+        self.0 & (1 << stage as u32) != 0
+    }
+}
+
 /// A connection before the login.
 pub struct Client<S> {
     wire: Wire<S>,
     capabilities: Capabilities,
     /// The text of the greeting; APOP finds its challenge there.  Forgotten with STLS.
     greeting: Option<String>,
+    skips: Skips,
 }
 
 /// Who logs in, and how.
@@ -53,14 +97,14 @@ impl Client<Stream> {
     /// The server does not offer STLS or refuses it, octets came behind its answer, or the
     /// handshake failed.  No credential was sent.
     pub async fn stls(self, endpoint: &Endpoint) -> Result<Self, SessionError> {
-        let silence = self.wire.silence();
+        let (silence, skips) = (self.wire.silence(), self.skips);
         let stream = self.ask_for_tls().await?;
         let step = format!("TLS handshake with {}", endpoint.shown());
         let stream = within(silence, &step, stream.secure(endpoint)).await??;
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
         // What was said in clear is forgotten, the greeting too.
-        let mut client = Client { wire, capabilities, greeting: None };
-        client.ask_capabilities().await?;
+        let mut client = Client { wire, capabilities, greeting: None, skips };
+        client.ask_capabilities(Stage::Tls).await?;
         Ok(client)
     }
 }
@@ -81,17 +125,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.wire.into_stream().ok_or(SessionError::StlsInjection)
     }
 
-    /// Reads the greeting and asks for the capabilities, unless they are `known`.  `silence` is how
+    /// Reads the greeting and asks for the capabilities, unless they are `known` or in `skips`.  `silence` is how
     /// long the server may take for its next octets, from now to the end of the session.
     ///
     /// # Errors
     /// No greeting, a refusing one, or one that claims to be logged in already.
-    pub async fn greet(stream: S, silence: Duration, known: Option<Capabilities>) -> Result<Self, SessionError> {
+    pub async fn greet(
+        stream: S,
+        silence: Duration,
+        known: Option<Capabilities>,
+        skips: Skips,
+    ) -> Result<Self, SessionError> {
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
-        let mut client = Self { wire, capabilities, greeting: None };
+        let mut client = Self { wire, capabilities, greeting: None, skips };
         let step = || "greeting".to_owned();
         // The text of a status is cut, and a challenge often stands at its end.
-        let read = |line: &[u8]| (Status::parse(line).ok_or_else(|| crate::text::shown(line)), lossy(line));
+        let read = |line: &[u8]| (Status::parse_greeting(line).ok_or_else(|| crate::text::shown(line)), lossy(line));
         let (status, greeting) = client.wire.line(&step, read).await?;
         let status = status.map_err(|line| SessionError::OutOfStep { step: step(), line })?;
         if !status.ok {
@@ -100,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         client.greeting = Some(greeting);
         match known {
             Some(known) => client.capabilities = known,
-            None => client.ask_capabilities().await?,
+            None => client.ask_capabilities(Stage::Greeting).await?,
         }
         Ok(client)
     }
@@ -163,9 +212,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
         // RFC 2449 §5: a server may announce more, or other times, once it knows the user.
         let Capabilities { announced, per_user, uidl, top, .. } = self.capabilities;
-        if announced && (per_user || !uidl || !top) {
+        if announced && (per_user || !uidl || !top) && !self.skips.has(Stage::Login) {
             let before = std::mem::take(&mut self.capabilities);
-            self.ask_capabilities().await?;
+            self.ask_capabilities(Stage::Login).await?;
             self.capabilities.merge(&before);
         }
         Ok(Session::new(self.wire, self.capabilities))
@@ -178,19 +227,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn user_pass(&mut self, username: &str, password: &Secret) -> Result<Status, SessionError> {
-        let status = self.command(Command::User(username)).await?;
+        Command::User(username).encode(self.wire.output())?;
+        let status = self.login_step("USER").await?;
         if !status.ok {
             return Ok(status);
         }
         command::encode_pass(password.expose(), self.wire.output())?;
-        self.round_trip("PASS").await
+        self.login_step("PASS").await
     }
 
     /// APOP (RFC 1939 §7), only where nobody can meddle with the challenge.
     async fn apop(&mut self, login: &Login<'_>, password: &Secret) -> Result<Status, SessionError> {
         let digest = sasl::apop_digest(self.apop_challenge(login)?, password);
         command::encode_apop(login.identity.username, &digest, self.wire.output())?;
-        self.round_trip("APOP").await
+        self.login_step("APOP").await
     }
 
     fn apop_challenge(&self, login: &Login<'_>) -> Result<&str, SessionError> {
@@ -216,31 +266,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let name = mechanism.sasl_name();
         let step = || format!("AUTH {name}");
         let mut exchange = Exchange::new(mechanism, &login.identity, login.proof, nonce())?;
-        let mut initial = exchange.initial()?.map(|message| encoded(&message));
+        let initial = exchange.initial()?.map(|message| encoded(&message));
         said.extend(initial.clone());
         self.check_in_step(&step)?;
-        let output = self.wire.output();
-        output.extend_from_slice(step().as_bytes());
-        // Microsoft takes the token on a line of its own only.
-        let inline = |message: &Secret| {
-            mechanism != Mechanism::XOAuth2 && output.len() + 1 + message.expose().len() + 2 <= command::LINE_LIMIT
-        };
-        if let Some(message) = initial.take_if(|message| inline(message)) {
-            output.push(b' ');
-            // An empty message would be none (RFC 5034 §4).
-            output.extend_from_slice(if message.expose().is_empty() { b"=" } else { message.expose() });
-        }
-        output.extend_from_slice(b"\r\n");
+        let mut opening = Opening::new(mechanism, initial);
+        opening.write(&step(), self.wire.output());
         loop {
             self.wire.flush(&step).await?;
             // A challenge is a plus sign, with or without a space and a text.
             let heard = self.wire.line(&step, |line| match line {
                 [b'+'] => Ok(Vec::new()),
                 [b'+', b' ', text @ ..] => Ok(text.to_vec()),
-                _ => Err(Status::parse(line).ok_or_else(|| crate::text::shown(line))),
+                _ => Err(Status::parse_login(line).ok_or_else(|| crate::text::shown(line))),
             });
             let challenge = match heard.await? {
                 Ok(challenge) => challenge,
+                Err(Ok(status)) if opening.turns(&status) => {
+                    self.check_in_step(&step)?;
+                    opening.write(&step(), self.wire.output());
+                    continue;
+                }
+                Err(Ok(status)) if opening.is_misunderstood(&status) => {
+                    return Err(SessionError::NotUnderstood { mechanism, status });
+                }
                 Err(Ok(status)) => {
                     let reason = exchange.refusal().map(str::to_owned);
                     if status.ok {
@@ -251,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Err(Err(line)) => return Err(SessionError::OutOfStep { step: step(), line }),
             };
             self.check_in_step(&step)?;
-            let answer = match initial.take() {
+            let answer = match opening.answer(&challenge) {
                 // Its first line only says that it listens.
                 Some(message) => Ok(message),
                 None => {
@@ -278,8 +326,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// CAPA (RFC 2449 §5); a server that refuses it is an old one, and is probed by use.
-    async fn ask_capabilities(&mut self) -> Result<(), SessionError> {
+    async fn ask_capabilities(&mut self, stage: Stage) -> Result<(), SessionError> {
         self.capabilities = Capabilities::default();
+        if self.skips.has(stage) {
+            return Ok(());
+        }
+        self.hear_capabilities().await.map_err(|error| match error {
+            SessionError::Closed { .. }
+            | SessionError::Io { .. }
+            | SessionError::Silence { .. }
+            | SessionError::OutOfStep { .. } => SessionError::Capabilities { stage, source: Box::new(error) },
+            error => error,
+        })
+    }
+
+    async fn hear_capabilities(&mut self) -> Result<(), SessionError> {
         if self.command(Command::Capa).await?.ok {
             self.capabilities.announced = true;
             let capabilities = &mut self.capabilities;
@@ -296,6 +357,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     async fn command(&mut self, command: Command<'_>) -> Result<Status, SessionError> {
         command.encode(self.wire.output())?;
         self.round_trip(&command.to_string()).await
+    }
+
+    /// The same for a command of a login.
+    async fn login_step(&mut self, step: &str) -> Result<Status, SessionError> {
+        let step = || step.to_owned();
+        self.check_in_step(&step)?;
+        self.wire.flush(&step).await?;
+        let read = |line: &[u8]| Status::parse_login(line).ok_or_else(|| crate::text::shown(line));
+        self.wire.line(&step, read).await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
     /// Sends what is in the output and reads the status line that answers it.

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::client::Stage;
 use crate::failure::{Class, Failure};
 use crate::net::NetError;
 use crate::pop3::command::CommandError;
@@ -39,6 +40,10 @@ pub enum SessionError {
     LoginRefused { username: String, mechanism: Mechanism, status: Status, reason: Option<String> },
     #[error("the server offers none of the ways to log in with {proof} that are allowed (it offers: {offered})")]
     NoMechanism { proof: &'static str, offered: String },
+    #[error("{source}")]
+    Capabilities { stage: Stage, source: Box<SessionError> },
+    #[error("AUTH {}: the server does not understand the command: {}", mechanism.sasl_name(), status.text)]
+    NotUnderstood { mechanism: Mechanism, status: Status },
     #[error("the server has neither UIDL nor LIST")]
     NoListing,
     #[error(
@@ -65,14 +70,33 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// The response code of the reply that ended it, if it was one.
-    pub fn response_code(&self) -> Option<&ResponseCode> {
+    /// What the refusal that ended it means, by its response code or its words; `None`: it was none, or nobody
+    /// knows.
+    pub fn meaning(&self) -> Option<ResponseCode> {
         match self {
-            SessionError::Refused { status, .. }
-            | SessionError::LoginRefused { status, .. }
-            | SessionError::StlsRefused { status } => status.code.as_ref(),
+            SessionError::LoginRefused { status, .. } => status.meaning(),
+            // Behind a login words decide, since the password is in question; elsewhere a lock alone is sure.
+            SessionError::Refused { status, .. } => match status.meaning() {
+                Some(ResponseCode::InUse) => Some(ResponseCode::InUse),
+                _ => status.code.clone(),
+            },
+            // Nothing of the password was said yet.
+            SessionError::StlsRefused { status } => status.code.clone().filter(|code| *code != ResponseCode::Auth),
             _ => None,
         }
+    }
+
+    /// Whether the connection broke, or its two ends are out of step.
+    pub fn is_of_the_line(&self) -> bool {
+        matches!(
+            self,
+            SessionError::Io { .. }
+                | SessionError::Closed { .. }
+                | SessionError::Silence { .. }
+                | SessionError::OutOfStep { .. }
+                | SessionError::Displaced { .. }
+                | SessionError::LongLine { .. }
+        )
     }
 
     /// Whether a login was tried and failed, so that trying again may lock the account.
@@ -86,7 +110,7 @@ impl SessionError {
     pub fn is_token_refused(&self) -> bool {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
         matches!(self, SessionError::LoginRefused { mechanism: Mechanism::OAuthBearer | Mechanism::XOAuth2, .. })
-            && !matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm))
+            && !matches!(self.meaning(), Some(InUse | LoginDelay | SysTemp | SysPerm))
     }
 }
 
@@ -99,6 +123,8 @@ impl Failure for SessionError {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
         match self {
             SessionError::Net(error) => error.class(),
+            SessionError::Capabilities { source, .. } => source.class(),
+            SessionError::NotUnderstood { .. } => Class::Protocol,
             SessionError::Io { .. }
             | SessionError::Closed { .. }
             | SessionError::Silence { .. }
@@ -109,7 +135,7 @@ impl Failure for SessionError {
             | SessionError::LongListing { .. }
             | SessionError::LargeListing { .. }
             | SessionError::Rationed { .. } => Class::Protocol,
-            _ if matches!(self.response_code(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
+            _ if matches!(self.meaning(), Some(InUse | LoginDelay | SysTemp | SysPerm)) => Class::TryLater,
             SessionError::LoginRefused { .. }
             | SessionError::NoMechanism { .. }
             | SessionError::ClearText { .. }
@@ -127,8 +153,12 @@ impl Failure for SessionError {
 
     fn advice(&self) -> Option<String> {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
-        let text = match (self, self.response_code()) {
+        let text = match (self, self.meaning()) {
             (SessionError::Net(error), _) => return error.advice(),
+            (SessionError::Capabilities { source, .. }, _) => return source.advice(),
+            (SessionError::NotUnderstood { .. }, _) => {
+                "The password or token is not to blame.  Name another mechanism in `auth`, as \"user\"."
+            }
             (_, Some(InUse)) => "Another program is reading this mailbox; it is tried again in a few minutes.",
             (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",
             (_, Some(SysTemp)) => "The server has a problem that passes; the next poll tries again.",

@@ -11,11 +11,12 @@
 mod client;
 mod error;
 mod listing;
+mod opening;
 mod ration;
 mod transaction;
 mod wire;
 
-pub use client::{Client, Login};
+pub use client::{Client, Login, Skips, Stage};
 pub use error::SessionError;
 pub use listing::Listing;
 pub use transaction::{Entry, Quit, Session};

@@ -82,12 +82,22 @@ pub struct Session<S> {
     /// The most that were unanswered at once since none was.
     flight: usize,
     answered: Step,
+    /// STAT has said that there is no message.
+    is_empty: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(super) fn new(wire: Wire<S>, capabilities: Capabilities) -> Self {
         let answered = Step::Named("login");
-        Self { wire, capabilities, outstanding: VecDeque::new(), outstanding_octets: 0, flight: 0, answered }
+        Self {
+            wire,
+            capabilities,
+            outstanding: VecDeque::new(),
+            outstanding_octets: 0,
+            flight: 0,
+            answered,
+            is_empty: false,
+        }
     }
 
     /// What the server announced before the login.
@@ -165,6 +175,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(reply)
     }
 
+    /// A decoder for the body behind the `+OK` that was just read.
+    pub fn decoder(&self) -> Decoder {
+        self.wire.decoder()
+    }
+
     /// Decodes the next piece of the body that follows a `+OK` to RETR or TOP, waiting for more
     /// only if nothing has come.  The decoder knows when the body is complete.
     ///
@@ -199,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// UIDL: every message with its unique-id, in the server's order, and STAT before it.  `None` if
-    /// the server has no UIDL.  With `sizes_follow` LIST goes out behind it if it may; then
+    /// the server has no UIDL, or refuses it while there is no message ([`Session::is_empty`]).  With `sizes_follow` LIST goes out behind it if it may; then
     /// [`Session::sizes`] or [`Session::list`] must come next.
     ///
     /// # Errors
@@ -216,6 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         // A hint: whatever a server makes of it, the listing is what counts.
         let status = self.reply().await?;
         let totals = status.ok.then(|| reply::stat(&status.text)).flatten();
+        self.is_empty = totals.is_some_and(|(messages, _)| messages == 0);
         let (share, mut listing) = (Share::begin(), Listing::of_totals(totals));
         let reading = self.listing(Command::Uidl, |line| {
             let parsed = reply::uidl_line(line);
@@ -223,6 +239,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             parsed.map(|(number, uid)| listing.push(&share, number, uid.unwrap_or_default())).is_some()
         });
         Ok(rationed(&share, "UIDL", reading).await?.then_some(listing))
+    }
+
+    /// Whether STAT has said before UIDL that there is no message: some servers refuse to list none.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
     }
 
     /// LIST: every message with its size, for a server without unique-ids.
@@ -236,6 +257,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             parsed.map(|(number, octets)| packed.push(&share, number, &octets.to_le_bytes())).is_some()
         });
         if !rationed(&share, "LIST", reading).await? {
+            if self.is_empty {
+                return Ok(Vec::new());
+            }
             return Err(SessionError::NoListing);
         }
         let octets = |octets: &[u8]| octets.try_into().ok().map(u64::from_le_bytes);
@@ -279,8 +303,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let status = self.reply().await?;
         if !status.ok {
             // A code that says "not now" tells nothing about what the server can do.
-            let announced = matches!(command, Command::Uidl) && self.capabilities.uidl;
-            return match status.code {
+            let announced = matches!(command, Command::Uidl) && self.capabilities.uidl && !self.is_empty;
+            return match status.meaning() {
                 None | Some(ResponseCode::Other(_)) if !announced => Ok(false),
                 _ => Err(SessionError::Refused { step: step(), status }),
             };

@@ -37,13 +37,16 @@ pub(super) struct Wire<S> {
     sends_first: bool,
     silence: Duration,
     transcript: Transcript,
+    /// The last line has ended in a bare LF.
+    bare: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S, silence: Duration) -> Self {
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
         let transcript = Transcript::start(None);
-        Self { stream, buffer, start: 0, end: 0, output: Vec::new(), sends_first: false, silence, transcript }
+        let (start, end, output) = (0, 0, Vec::new());
+        Self { stream, buffer, start, end, output, sends_first: false, silence, transcript, bare: false }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -155,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 && newline <= LINE_LIMIT
             {
                 let line = &self.buffer[self.start..self.start + newline];
+                self.bare = !line.ends_with(b"\r");
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 self.transcript.heard_line(line);
                 let value = read(line);
@@ -214,6 +218,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
         }
         Err(SessionError::LongListing { step: step(), limit })
+    }
+
+    /// A decoder for the body behind the status line that was just read.
+    pub(super) fn decoder(&self) -> Decoder {
+        Decoder::behind(self.bare)
     }
 
     /// Decodes what has come of a body, waiting for more only if nothing has; whether it is

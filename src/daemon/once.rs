@@ -1,0 +1,96 @@
+//! One poll of an account without a service.  A refused login is left alone as long as a service would leave it
+//! alone, whoever has tried it: cron repeats a command without end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::latch::{Ending, fingerprint, remembered, skipped};
+use super::poll_guarded;
+use super::verdict::verdict;
+use crate::failure::describe;
+use crate::poll::{Account, Context, PollError, Progress, Summary, unix_now};
+use crate::schedule::{Event, IN_USE, LONGEST, Limits, Memory, Schedule, Timing, Verdict};
+use crate::store::{AccountMemory, Change};
+
+/// How a poll went, and what is to be remembered of it unless that is on record already.
+#[derive(Debug)]
+pub struct Polled {
+    /// How it went.
+    pub summary: Summary,
+    /// What is to be remembered.
+    pub memory: Option<AccountMemory>,
+}
+
+/// Polls an account once; a refused login is on record when it returns.  With `insists` a login is tried even if it was refused.
+pub async fn poll_once(
+    account: Arc<Account>,
+    context: Context,
+    progress: Arc<Progress>,
+    before: AccountMemory,
+    insists: bool,
+) -> Polled {
+    let salt = context.store.instance().to_owned();
+    if !insists && waits(&before) && is_as_refused(&account, &before, &salt).await {
+        return Polled { summary: skipped(&account.name, &before), memory: None };
+    }
+    let outcome = poll_guarded(Arc::clone(&account), context.clone(), progress).await;
+    let mut summary = Summary::of(&account.name, &outcome);
+    let verdict = verdict(outcome.error.as_ref(), outcome.report.login_delay);
+    let is_refused = matches!(verdict, Verdict::LoginRefused { .. });
+    if !is_refused && before.refusals == 0 {
+        let has_ended = !matches!(outcome.error, Some(PollError::Stopped));
+        let memory = has_ended.then(|| after_no_refusal(before, &summary));
+        return Polled { summary, memory };
+    }
+    let refused = if is_refused { fingerprint(&account, &salt).await } else { None };
+    let schedule = after(&account, &before, verdict);
+    let must_wait = schedule.failures + schedule.refusals > 0;
+    let memory = remembered(&before, schedule, &Ending { summary: &summary, must_wait, refused });
+    if is_refused {
+        summary.next_try = Some(memory.not_before);
+    }
+    let change = Change::Remember { account: account.name.clone(), memory };
+    if let Err(error) = context.store.apply(vec![change], unix_now()).await {
+        warn!(account = %account.name, "{}", describe(&error));
+    }
+    Polled { summary, memory: None }
+}
+
+/// What is remembered after a poll of which the service knows nothing: how long it waits is its own to say.
+fn after_no_refusal(before: AccountMemory, summary: &Summary) -> AccountMemory {
+    let Summary { error, advice, exit_code, .. } = summary.clone();
+    if error.is_some() {
+        return AccountMemory { error, advice, exit_code, ..before };
+    }
+    // What the server has asked for still holds.
+    let not_before = if before.failures > 0 { 0 } else { before.not_before };
+    AccountMemory { not_before, last_success: Some(unix_now()), ..AccountMemory::default() }
+}
+
+/// Whether a refused login is not yet to be tried again.
+fn waits(before: &AccountMemory) -> bool {
+    let wait = before.not_before.saturating_sub(unix_now());
+    // A refusal that says nothing of the password counts only from the second on: that one waits for minutes.
+    let least = if before.refusals > 1 { 0 } else { IN_USE.1.as_secs() };
+    // Farther ahead nothing was ever put off: the clock was set back.
+    before.refusals > 0 && u64::try_from(wait).is_ok_and(|wait| wait > least && wait <= LONGEST.as_secs())
+}
+
+/// Whether settings and secret are those that were refused.
+async fn is_as_refused(account: &Account, before: &AccountMemory, salt: &str) -> bool {
+    before.refused.is_some() && fingerprint(account, salt).await == before.refused
+}
+
+/// What the service's schedule would make of it.
+fn after(account: &Account, before: &AccountMemory, verdict: Verdict) -> Memory {
+    let mut schedule = Schedule::new(Limits { polls: 1, polls_per_host: 1 }, fastrand::u64(..));
+    let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
+    let memory = Memory { failures: before.failures, refusals: before.refusals, wait: Duration::ZERO };
+    let accounts = BTreeMap::from([(account.name.clone(), (timing, memory))]);
+    schedule.handle(Event::Configured(accounts), Duration::ZERO);
+    schedule.handle(Event::Ended(account.name.clone(), verdict), Duration::ZERO);
+    schedule.memory(&account.name, Duration::ZERO).unwrap_or_default()
+}

@@ -1,0 +1,70 @@
+//! A refusal of a password that has worked before.
+//!
+//! Many servers say nothing but "no" while another session, often one's own broken one, holds the mailbox, or while
+//! what they ask for passwords is out of order.  So a password that has worked is not given up at once: it is tried
+//! again in minutes, three times; after that it counts as refused, since somebody may have changed it there.
+//!
+//! What is kept of a password is one octet of a digest: it tells it from most others, and is far too little to find
+//! it by.
+
+use super::error::PollError;
+use super::{Account, Context, mailbox, unix_now};
+use crate::pop3::session::SessionError;
+use crate::secret::Secret;
+use crate::store::{Change, LastLogin, StoreError};
+
+/// So often in a row a password that has worked may be refused.
+const PATIENCE: u32 = 3;
+
+/// Keeps in mind that the password has worked.
+pub(super) async fn worked(account: &Account, context: &Context, password: &Secret) -> Result<(), StoreError> {
+    let login = LastLogin { mark: Some(mark(account, context, password)), doubts: 0 };
+    match context.store.last_login(&account.name).await? == login {
+        true => Ok(()),
+        false => write_down(account, context, login).await,
+    }
+}
+
+/// What a refusal of the password means: perhaps it is in doubt.
+pub(super) async fn refused(
+    account: &Account,
+    context: &Context,
+    password: &Secret,
+    error: PollError,
+) -> Result<PollError, StoreError> {
+    let source = match error {
+        PollError::Session(source) if is_of_the_password(&source) => source,
+        error => return Ok(error),
+    };
+    let last = context.store.last_login(&account.name).await?;
+    if last.mark != Some(mark(account, context, password)) {
+        return Ok(source.into());
+    }
+    if last.doubts >= PATIENCE {
+        write_down(account, context, LastLogin::default()).await?;
+        return Ok(source.into());
+    }
+    write_down(account, context, LastLogin { doubts: last.doubts + 1, ..last }).await?;
+    Ok(PollError::Doubted { source: Box::new(source) })
+}
+
+/// Whether it was for the password, as far as the server tells.
+fn is_of_the_password(error: &SessionError) -> bool {
+    use crate::pop3::reply::ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
+    matches!(error, SessionError::LoginRefused { status, .. } if !status.is_about_the_command())
+        && !matches!(error.meaning(), Some(InUse | LoginDelay | SysTemp | SysPerm))
+}
+
+async fn write_down(account: &Account, context: &Context, login: LastLogin) -> Result<(), StoreError> {
+    let change = Change::Worked { account: account.name.clone(), login };
+    context.store.apply(vec![change], unix_now()).await.map(drop)
+}
+
+fn mark(account: &Account, context: &Context, password: &Secret) -> u8 {
+    let mut digest = blake3::Hasher::new();
+    for part in [context.store.instance().as_bytes(), mailbox(account).as_bytes(), &password.fingerprint()] {
+        digest.update(&(part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.finalize().as_bytes()[0]
+}

@@ -1,0 +1,92 @@
+//! Mail that will never come is told of once, when it is seen first: in the log, which a quiet `fetch` shows too.
+//!
+//! A message that goes into quarantine is not among it: the poll that it happens in fails.
+
+use std::collections::HashSet;
+
+use tracing::warn;
+
+use super::error::PollError;
+use super::listing::Inventory;
+use super::{Account, Context};
+use crate::plan::{Action, Listed, Reason, Step};
+use crate::store::Change;
+
+/// Messages that are named.
+const NAMED: usize = 3;
+
+/// Messages that are remembered to have been told of.
+const REMEMBERED: usize = 10_000;
+
+/// Why a message does not come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    TooLarge,
+    Nameless,
+}
+
+/// Tells of what was not told of yet; gives what is to be remembered.
+pub(super) async fn tell(
+    account: &Account,
+    context: &Context,
+    inventory: &Inventory,
+) -> Result<Option<Change>, PollError> {
+    let left: Vec<(Why, &Listed)> =
+        inventory.steps.iter().filter_map(|step| Some((why(step)?, &inventory.listing()[step.index]))).collect();
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let before = context.store.told(&account.name).await?.unwrap_or_default();
+    let known: HashSet<&str> = before.lines().collect();
+    let marks: Vec<String> = left.iter().map(|&(why, listed)| mark(why, listed)).collect();
+    for why in [Why::TooLarge, Why::Nameless] {
+        let news = left.iter().zip(&marks).filter(|((of, _), mark)| *of == why && !known.contains(mark.as_str()));
+        let names: Vec<String> = news.map(|((_, listed), _)| name(listed)).collect();
+        if !names.is_empty() {
+            say(account, why, &names);
+        }
+    }
+    let told = marks.into_iter().take(REMEMBERED).collect::<Vec<_>>().join("\n");
+    Ok((told != before).then(|| Change::Tell { account: account.name.clone(), told }))
+}
+
+fn why(step: &Step) -> Option<Why> {
+    match (&step.reason, &step.action) {
+        (Reason::TooLarge { .. }, Action::Leave) => Some(Why::TooLarge),
+        (Reason::NoUniqueId, _) => Some(Why::Nameless),
+        _ => None,
+    }
+}
+
+/// Tells a message from others, shortly.
+fn mark(why: Why, listed: &Listed) -> String {
+    let octets = listed.octets.unwrap_or(0).to_le_bytes();
+    let mut digest = blake3::Hasher::new();
+    digest.update(&[why as u8]);
+    match &listed.key {
+        Some(key) => digest.update(key.uid()).update(&key.occurrence().to_le_bytes()),
+        None => digest.update(&octets),
+    };
+    digest.finalize().to_hex()[..16].to_owned()
+}
+
+fn name(listed: &Listed) -> String {
+    let octets = listed.octets.map_or(String::new(), |octets| format!(" ({octets} octets)"));
+    match &listed.key {
+        Some(key) => format!("{key}{octets}"),
+        None => format!("number {}{octets}", listed.number),
+    }
+}
+
+fn say(account: &Account, why: Why, names: &[String]) {
+    let messages = names.len();
+    let mut named = names[..messages.min(NAMED)].join(", ");
+    if messages > NAMED {
+        named.push_str(", ...");
+    }
+    let because = match why {
+        Why::TooLarge => "larger than `max-size`: left on the server, and not fetched",
+        Why::Nameless => "without a usable unique-id: left on the server, and not fetched",
+    };
+    warn!(account = %account.name, messages, "{because} ({named})");
+}
