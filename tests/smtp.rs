@@ -17,7 +17,7 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use postrider::deliver::smtp::{Accepted, Client, SendError, Settings};
+use postrider::deliver::smtp::{Accepted, Client, DeliveredTo, SendError, Settings};
 use postrider::failure::{Class, Failure as _};
 use postrider::header::Head;
 use postrider::net::{Endpoint, Route, TlsMode, Trust};
@@ -39,6 +39,7 @@ fn settings(port: u16) -> Settings {
         login: None,
         recipients: vec!["user1@example.net".into()],
         sender: None,
+        delivered_to: DeliveredTo::Rename,
         hello: Some("client.example.org".into()),
         timeout: Duration::from_secs(20),
     }

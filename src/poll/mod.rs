@@ -16,6 +16,7 @@ mod lost;
 mod mailbox;
 mod memory;
 mod moving;
+mod pieces;
 mod progress;
 mod proof;
 mod quiet;
