@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::deliver::smtp::DeliveredTo;
 use crate::deliver::{Destination, Kind, maildir, smtp};
+use crate::header;
 use crate::message::Name;
 use crate::net::TlsMode;
 
@@ -137,7 +138,7 @@ fn wrong_address(reader: &mut Reader<'_, '_, '_>, name: &str, text: &str, at: &A
 }
 
 fn address(text: &str) -> bool {
-    text.parse::<lettre::Address>().is_ok()
+    header::envelope_address(text).is_some()
 }
 
 /// A host name, or an address literal in brackets (RFC 5321 §4.1.3).

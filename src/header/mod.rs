@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use crate::message::{Fingerprint, UnixTime};
 use crate::trace;
 
-pub use address::envelope_address;
+pub use address::{Address, envelope_address};
 pub use mbox::envelope_lines;
 pub use rename::Renamer;
 
@@ -131,8 +131,12 @@ pub fn ends_within(octets: &[u8], looked_at: usize) -> bool {
 
 fn return_path(value: &str) -> ReturnPath {
     let value = value.trim();
-    match value.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
-        Some(inner) if inner.trim().is_empty() => ReturnPath::Null,
+    let bracketed = value.strip_prefix('<').and_then(|rest| Some(rest.split_once('>')?.0));
+    match bracketed.unwrap_or(value).trim() {
+        "" if bracketed.is_some() => ReturnPath::Null,
+        // How the null path is called in mbox files and by some servers; the second is qmail's.
+        "#@[]" => ReturnPath::Null,
+        name if name.eq_ignore_ascii_case("MAILER-DAEMON") => ReturnPath::Null,
         _ => address::first(value).map_or(ReturnPath::Absent, ReturnPath::Address),
     }
 }
@@ -239,6 +243,12 @@ mod tests {
             ("Return-Path: alice@example.org\n", &alice),
             ("Return-Path: <>\nReturn-Path: <alice@example.org>\n", &ReturnPath::Null),
             ("Return-Path: < >\n", &ReturnPath::Null),
+            ("Return-Path: <> (a report)\n", &ReturnPath::Null),
+            ("Return-Path: <MAILER-DAEMON>\n", &ReturnPath::Null),
+            ("Return-Path: mailer-daemon\n", &ReturnPath::Null),
+            ("Return-Path: <#@[]>\n", &ReturnPath::Null),
+            ("Return-Path:\n", &absent),
+            ("Return-Path: <MAILER-DAEMON@example.org>\n", &ReturnPath::Address("MAILER-DAEMON@example.org".into())),
             ("From: b@c.org\nReturn-Path: <alice@example.org>\n", &absent),
             ("Subject: x\nReturn-Path: <>\n", &absent),
             ("Return-Path: <alice>\n", &absent),

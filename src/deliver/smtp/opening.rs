@@ -2,7 +2,7 @@
 //!
 //! Greeting and EHLO are spoken here and not by lettre, which tells neither what the server
 //! offers beyond its own list nor why it was refused; and STARTTLS has to be under our own TLS.
-//! Before encryption is up where it is wanted, nothing but EHLO and STARTTLS is sent.
+//! Before encryption is up where it is wanted, nothing but EHLO (HELO where it is not known) and STARTTLS is sent.
 
 use std::net::IpAddr;
 
@@ -27,23 +27,56 @@ pub(super) struct Opened {
     pub(super) tls_version: Option<&'static str>,
 }
 
+/// How a server is greeted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Greeting {
+    /// EHLO, and HELO if the server does not know it.
+    Extended,
+    /// HELO.
+    Plain,
+}
+
 /// Connects, encrypts and logs in as the settings want it.
 pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result<Opened, SmtpError> {
     let credentials = credentials(settings, secret)?;
+    let first = open_by(Greeting::Extended, settings, credentials.as_ref()).await;
+    // Encryption and logins are offered to nobody who says HELO.
+    let needs_extensions = settings.endpoint.tls == TlsMode::StartTls || credentials.is_some();
+    match first {
+        Err(error) if !needs_extensions && hangs_up_at_hello(&error) => {
+            open_by(Greeting::Plain, settings, None).await.map_err(|_| error)
+        }
+        opened => opened,
+    }
+}
+
+/// Filters and appliances of before 1995 end the connection at a command that they do not know.
+fn hangs_up_at_hello(error: &SmtpError) -> bool {
+    match error {
+        SmtpError::Closed { place } | SmtpError::Broken { place, .. } => matches!(place.step, "EHLO" | "HELO"),
+        _ => false,
+    }
+}
+
+async fn open_by(
+    greeting: Greeting,
+    settings: &Settings,
+    credentials: Option<&Credentials>,
+) -> Result<Opened, SmtpError> {
     let endpoint = &settings.endpoint;
     let stream = net::connect(endpoint, settings.timeout).await?;
     let hello = hello(settings, &stream)?;
 
     let mut wire = Wire::new(stream, settings.timeout);
     say(&mut wire, endpoint, "greeting", "").await?;
-    let mut extensions = greet(&mut wire, endpoint, &hello).await?;
+    let mut extensions = greet(&mut wire, endpoint, greeting, &hello).await?;
     if endpoint.tls == TlsMode::StartTls {
         if !extensions.start_tls {
             return Err(SmtpError::NoStartTls { server: endpoint.shown() });
         }
         wire = encrypt(wire, settings).await?;
         // What was learnt in clear is forgotten (RFC 3207 §4.2).
-        extensions = greet(&mut wire, endpoint, &hello).await?;
+        extensions = greet(&mut wire, endpoint, greeting, &hello).await?;
     }
 
     let tls_version = wire.stream().tls_version();
@@ -59,7 +92,7 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
         if !is_private {
             return Err(SmtpError::ClearLogin { server: endpoint.shown() });
         }
-        opened.log_in(endpoint, &credentials).await?;
+        opened.log_in(endpoint, credentials).await?;
     }
     Ok(opened)
 }
@@ -122,9 +155,26 @@ async fn say(
     }
 }
 
-async fn greet(wire: &mut Wire, endpoint: &Endpoint, hello: &ClientId) -> Result<Extensions, SmtpError> {
-    let lines = say(wire, endpoint, "EHLO", &format!("EHLO {hello}\r\n")).await?;
-    Ok(Extensions::parse(&lines))
+/// Gives what the server offers: nothing, if it only knows HELO.
+async fn greet(
+    wire: &mut Wire,
+    endpoint: &Endpoint,
+    greeting: Greeting,
+    hello: &ClientId,
+) -> Result<Extensions, SmtpError> {
+    if greeting == Greeting::Extended {
+        match say(wire, endpoint, "EHLO", &format!("EHLO {hello}\r\n")).await {
+            Err(SmtpError::Refused { reply, .. }) if is_of_unknown_command(&reply) => {}
+            answer => return answer.map(|lines| Extensions::parse(&lines)),
+        }
+    }
+    say(wire, endpoint, "HELO", &format!("HELO {hello}\r\n")).await.map(|_| Extensions::default())
+}
+
+/// The replies of a server that does not know EHLO, or not our argument of it (RFC 5321 §3.2 and §4.1.4).  421 and
+/// 554 are of one that does not serve us.
+fn is_of_unknown_command(reply: &Reply) -> bool {
+    matches!(reply.code, 500..=504 | 550 | 555)
 }
 
 /// STARTTLS (RFC 3207).
