@@ -30,6 +30,12 @@ impl Trace {
     }
 }
 
+/// Whether the value of a `Received:` field is one of [`Trace::received`], however it was folded since.
+pub fn is_ours(value: &[u8]) -> bool {
+    let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words.any(|word| matches!(word, b"POP3" | b"POP3S")) && words.any(|word| word == b"(postrider);")
+}
+
 /// A name as it is, an address in brackets (RFC 5321 §4.1.3).
 fn domain(host: &str) -> String {
     host.parse().map_or_else(|_| host.to_owned(), literal)
@@ -60,6 +66,13 @@ mod tests {
             "Received: from pop.example.org ([192.0.2.1])\n\tby home.example.net with POP3S (TLS 1.3) (postrider);\n\
              \tTue, 24 Nov 2026 22:05:38 +0000\n"
         );
+        assert!(is_ours(trace.received(&date).as_bytes()));
+        assert!(is_ours(b" from a by b\r\n\twith POP3\r\n (postrider);\r\n\tTue, 24 Nov 2026 22:05:38 +0000"));
+        for other in
+            ["from a by b with SMTP (postrider); now", "from a by b with POP3; now", "by (postrider); POP3", ""]
+        {
+            assert!(!is_ours(other.as_bytes()), "{other:?}");
+        }
         trace.host = "::1".into();
         trace.tls_version = None;
         trace.address = None;
@@ -83,7 +96,7 @@ mod tests {
             proptest::prop_assert!(field.lines().skip(1).all(|line| line.starts_with('\t')));
             proptest::prop_assert!(field.lines().all(|line| line.len() <= 998));
             let head = crate::header::Head::scan(format!("{field}Subject: x\n\n").as_bytes());
-            proptest::prop_assert_eq!(head.date, Some(second));
+            proptest::prop_assert_eq!((head.date, head.passages), (Some(second), 1));
         }
     }
 }

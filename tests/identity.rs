@@ -5,8 +5,12 @@
 
 #[path = "identity/edits.rs"]
 mod edits;
+#[path = "identity/headers.rs"]
+mod headers;
 #[path = "identity/mailboxes.rs"]
 mod mailboxes;
+#[path = "identity/mbox.rs"]
+mod mbox;
 #[path = "identity/places.rs"]
 mod places;
 mod support;

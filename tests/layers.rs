@@ -49,6 +49,7 @@ const BESIDE: &[(&str, &str)] = &[
     ("deliver", "filesystem"),  // whose a Maildir is, and names that nobody else has
     ("deliver", "net"),
     ("deliver", "spool"),  // a message on its way to a mail server
+    ("header", "trace"),   // which of the Received fields are ours
     ("message", "text"),   // a unique-id is shown escaped
     ("net", "credential"), // the login of a proxy
     ("net", "filesystem"), // a certificate's file may be anything, and anybody's

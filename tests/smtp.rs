@@ -17,7 +17,7 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use postrider::deliver::smtp::{Accepted, Client, SendError, Settings};
+use postrider::deliver::smtp::{Accepted, Client, DeliveredTo, SendError, Settings};
 use postrider::failure::{Class, Failure as _};
 use postrider::header::Head;
 use postrider::net::{Endpoint, Route, TlsMode, Trust};
@@ -39,6 +39,7 @@ fn settings(port: u16) -> Settings {
         login: None,
         recipients: vec!["user1@example.net".into()],
         sender: None,
+        delivered_to: DeliveredTo::Rename,
         hello: Some("client.example.org".into()),
         timeout: Duration::from_secs(20),
     }
@@ -264,6 +265,69 @@ async fn the_envelope_follows_the_message_and_the_settings() {
         let mail = server.received().pop().expect("a message").mail;
         assert_eq!(mail.split(' ').next(), Some(want));
     }
+}
+
+#[tokio::test]
+async fn a_sender_is_told_as_it_was_recorded_however_odd_it_is() {
+    let long = format!("{}@example.org", "v".repeat(200));
+    let exchange = "IMCEAEX-_O=EXAMPLE_OU=EXCHANGE+20ADMINISTRATIVE+20GROUP+20+28FYDIBOHF23SPDLT+29_CN=RECIPIENTS_CN=\
+                    BOB+2EJONES@example.org";
+    let server = ScriptedSmtp::start_with(behaviour(|behaviour| behaviour.extensions = vec!["SMTPUTF8".into()]));
+    for sender in ["a..b@example.org", ".a@example.org", "a.@example.org", &long, exchange, "ü@example.org"] {
+        for field in ["Return-Path", "From"] {
+            let message = format!("{field}: <{sender}>\r\nMessage-ID: <1@x>\r\n\r\nx\r\n");
+            let mut client = connect(&settings(server.port())).await;
+            send(&mut client, message.as_bytes()).await.expect("accepted");
+            let mail = server.received().pop().expect("a message").mail;
+            assert_eq!(mail.split(' ').next(), Some(format!("FROM:<{sender}>").as_str()), "{field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_message_is_refused_for_its_senders_sake() {
+    let message =
+        "Return-Path: <a..b@example.org>\r\nFrom: Alice <alice@example.org>\r\nMessage-ID: <1@x>\r\n\r\nx\r\n";
+    let senders = ["a..b@example.org", "\"a..b\"@example.org", "alice@example.org", ""];
+    for (stage, reply) in [
+        (Stage::Mail, "501 5.1.7 bad sender address syntax"),
+        (Stage::Mail, "553 malformed"),
+        (Stage::Mail, "550 5.1.8 domain not found"),
+        (Stage::Rcpt, "550 5.1.8 <x>: Sender address rejected: Domain not found"),
+    ] {
+        for pipelining in [true, false] {
+            for (refused, taken) in senders.iter().enumerate().skip(1) {
+                let server = ScriptedSmtp::start_with(behaviour(|behaviour| {
+                    behaviour.extensions.retain(|name| pipelining || name != "PIPELINING");
+                    behaviour.replies = (1..=refused).map(|number| (stage, Some(number), reply.into())).collect();
+                }));
+                let mut client = connect(&settings(server.port())).await;
+                send(&mut client, message.as_bytes()).await.expect("accepted");
+                send(&mut client, HELLO).await.expect("the next");
+                let mails = server.received().into_iter().map(|message| message.mail.replace("FROM:", ""));
+                let mails: Vec<String> = mails.map(|mail| mail.split(' ').next().unwrap_or("").to_owned()).collect();
+                assert_eq!(mails, [format!("<{taken}>"), "<alice@example.org>".into()], "{stage:?} {reply}");
+                assert_eq!(server.connections(), 1);
+            }
+        }
+    }
+    // Where even the null sender is refused, the first refusal is told.
+    let server = ScriptedSmtp::start_with(behaviour(|behaviour| {
+        behaviour.replies = (1..=4).map(|number| (Stage::Mail, Some(number), format!("553 no {number}"))).collect();
+    }));
+    let mut client = connect(&settings(server.port())).await;
+    let error = send(&mut client, message.as_bytes()).await.expect_err("refused");
+    assert!(matches!(&error, SendError::Refused { reason } if reason.contains("553 no 1")), "{error:?}");
+    send(&mut client, HELLO).await.expect("the next");
+}
+
+#[tokio::test]
+async fn a_sender_of_the_settings_is_told_alone() {
+    let server = ScriptedSmtp::start_with(replying(Stage::Mail, None, "553 no"));
+    let sender = Some("s@example.org".into());
+    let mut client = connect(&Settings { sender, ..settings(server.port()) }).await;
+    assert!(matches!(send(&mut client, HELLO).await, Err(SendError::Refused { .. })));
+    assert_eq!(server.commands().iter().filter(|line| line.starts_with("MAIL")).count(), 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `postrider fetch` from a real Dovecot to SMTP servers: each message once, and what becomes of
-//! those that a server does not take.  `smtp_fetch/` holds lost replies and servers that are down.
+//! those that a server does not take.  `smtp_fetch/` holds lost replies, servers that are down,
+//! and mail that goes in a circle.
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,
@@ -7,6 +8,8 @@
     reason = "a failure here is a failure of the test"
 )]
 
+#[path = "smtp_fetch/loops.rs"]
+mod loops;
 #[path = "smtp_fetch/lost.rs"]
 mod lost;
 mod support;

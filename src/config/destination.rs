@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::deliver::smtp::DeliveredTo;
 use crate::deliver::{Destination, Kind, maildir, smtp};
+use crate::header;
 use crate::message::Name;
 use crate::net::TlsMode;
 
@@ -20,6 +22,9 @@ pub(super) const OF_SMTP: &[Section] = &[Section::Destination, Section::Smtp];
 
 /// The values of `type`.
 const TYPES: [(&str, &[Section]); 2] = [("maildir", MAILDIR), ("smtp", OF_SMTP)];
+
+/// The values of `delivered-to`.
+const DELIVERED_TO: [(&str, DeliveredTo); 2] = [("rename", DeliveredTo::Rename), ("keep", DeliveredTo::Keep)];
 
 /// Types that are thought of but not there yet.
 const LATER: [&str; 3] = ["lmtp", "command", "mbox"];
@@ -79,6 +84,7 @@ fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
     reader.require("recipient");
     let recipients = recipients(reader);
     let sender = sender(reader);
+    let delivered_to = reader.word("delivered-to", &DELIVERED_TO).unwrap_or_default();
     let hello = reader.parsed("hello", hello);
     let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1).unwrap_or(TIMEOUT_DEFAULT);
     let endpoint = endpoint?;
@@ -95,7 +101,9 @@ fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
             }
         }
     }
-    Some(Kind::Smtp(Box::new(smtp::Settings { endpoint, login, recipients: recipients?, sender, hello, timeout })))
+    let recipients = recipients?;
+    let settings = smtp::Settings { endpoint, login, recipients, sender, delivered_to, hello, timeout };
+    Some(Kind::Smtp(Box::new(settings)))
 }
 
 /// User name and password: both or neither.
@@ -149,7 +157,7 @@ fn wrong_address(reader: &mut Reader<'_, '_, '_>, name: &str, text: &str, at: &A
 }
 
 fn address(text: &str) -> bool {
-    text.parse::<lettre::Address>().is_ok()
+    header::envelope_address(text).is_some()
 }
 
 /// A host name, or an address literal in brackets (RFC 5321 §4.1.3).

@@ -135,6 +135,7 @@ pub const KEYS: &[Key] = &[
     key(Smtp, "password-credential", "the name of a credential", Text("no login")),
     key(Smtp, "recipient", "an address, or an array of addresses", Required),
     key(Smtp, "sender", "an address, or \"\" for the null sender", Text("the message's own")),
+    key(Smtp, "delivered-to", "\"rename\" or \"keep\"", Value("\"rename\"")),
     key(Smtp, "hello", "a host name", Text("this machine's name")),
     key(Smtp, "timeout", DURATION, Value("\"60s\"")),
     key(OAuth, "client-id", TEXT, Required),

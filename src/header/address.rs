@@ -1,36 +1,91 @@
 //! The first address of an address list (RFC 5322 §3.4), and what is fit for an envelope.
 
+use std::fmt;
 use std::iter::Peekable;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::CharIndices;
 
-use lettre::Address;
+/// Octets of an address.  RFC 5321 §4.5.3.1 says 64 for the local part and 255 for the domain; the addresses of
+/// bounces and of Exchange have longer local parts.  The command line stays within its 512 octets.
+const ADDRESS_LIMIT: usize = 450;
 
-/// Octets of an address: 64 for the local part, `@`, 255 for the domain (RFC 5321 §4.5.3.1).
-const ADDRESS_LIMIT: usize = 320;
+/// Octets of a domain, and of a label of it (RFC 1035 §2.3.4).
+const DOMAIN_LIMIT: usize = 255;
+const LABEL_LIMIT: usize = 63;
+
+/// An address as it may stand in an SMTP command: it is one argument, however it is read.
+///
+/// Of a local part no more is asked: addresses as `a..b@example.org` and `a.@example.org`, which RFC 5321 §4.1.2
+/// allows only in quotes, were given out by the million.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(Box<str>);
+
+impl Address {
+    /// Whether it needs nothing but ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.0.is_ascii()
+    }
+
+    /// The same address with its local part in quotes, if RFC 5321 wants it to stand in quotes and it does not.
+    pub fn quoted(&self) -> Option<Self> {
+        let (local, domain) = self.0.rsplit_once('@')?;
+        let is_dot_string = local.starts_with('"') || local.split('.').all(|atom| !atom.is_empty());
+        (!is_dot_string).then(|| Self(format!("\"{local}\"@{domain}").into()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// An address as it may stand in an SMTP command; `None` if it is none, or could be taken for
 /// more than one argument.
 pub fn envelope_address(text: &str) -> Option<Address> {
-    if text.len() > ADDRESS_LIMIT {
-        return None;
-    }
-    let (mut quoted, mut escaped) = (false, false);
-    for c in text.chars() {
-        let bare_breaks = !quoted && (c.is_whitespace() || matches!(c, '<' | '>' | ',' | ';' | '(' | ')' | '\\'));
-        if c.is_control() || c == '\u{fffd}' || bare_breaks {
-            return None;
+    let (local, domain) = text.rsplit_once('@')?;
+    let is_one = text.len() <= ADDRESS_LIMIT && is_local_part(local) && is_domain(domain);
+    is_one.then(|| Address(text.into()))
+}
+
+/// Characters that are not ASCII, and may be parts of an address (RFC 6531 §3.3).
+fn is_international(c: char) -> bool {
+    !c.is_ascii() && !c.is_control() && !c.is_whitespace() && c != '\u{fffd}'
+}
+
+fn is_local_part(local: &str) -> bool {
+    let Some(quoted) = local.strip_prefix('"') else {
+        let fits = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c) || is_international(c);
+        return !local.is_empty() && local.chars().all(fits);
+    };
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        let c = match c {
+            '"' => return chars.next().is_none() && quoted.len() > 1,
+            '\\' => chars.next().unwrap_or('\0'),
+            c => c,
+        };
+        if c.is_control() || !(c.is_ascii() || is_international(c)) {
+            return false;
         }
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
-        }
     }
-    if quoted {
-        return None;
+    false
+}
+
+/// A name, or the literal of an address.
+fn is_domain(domain: &str) -> bool {
+    if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let six = literal.strip_prefix("IPv6:").map(|six| six.parse::<Ipv6Addr>().is_ok());
+        return six.unwrap_or_else(|| literal.parse::<Ipv4Addr>().is_ok());
     }
-    text.parse().ok()
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c) || is_international(c);
+    let is_label = |label: &str| {
+        (1..=LABEL_LIMIT).contains(&label.len())
+            && label.chars().all(fits)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    domain.len() <= DOMAIN_LIMIT && domain.split('.').all(is_label)
 }
 
 /// The first address of a list that is one.  Display names, comments, quoted strings, encoded
@@ -38,9 +93,9 @@ pub fn envelope_address(text: &str) -> Option<Address> {
 pub(super) fn first(list: &str) -> Option<String> {
     let mut scanner = Scanner { text: list, chars: list.char_indices().peekable() };
     while let Some(candidate) = scanner.element() {
-        // `<@relay:user@host>`: the route is obsolete, the address follows it.
+        // `<@relay:user@host>`: the route is obsolete, the address follows it.  Exchange writes `<SMTP:user@host>`.
         let address = match candidate.split_once(':') {
-            Some((route, address)) if route.starts_with('@') => address,
+            Some((route, address)) if route.starts_with('@') || route.eq_ignore_ascii_case("smtp") => address,
             _ => candidate.as_str(),
         };
         if let Some(address) = envelope_address(address) {
@@ -71,14 +126,7 @@ impl Scanner<'_> {
                 ':' => words.clear(),
                 '=' if self.skip_encoded_word(at) => words.push('='),
                 _ if c.is_whitespace() => space = true,
-                _ => {
-                    // Space is obsolete but harmless around a dot or an at sign.
-                    let joined = matches!(c, '.' | '@') || words.ends_with(['.', '@']) || words.is_empty();
-                    if std::mem::take(&mut space) && !joined {
-                        words.push(' ');
-                    }
-                    self.push(c, &mut words);
-                }
+                _ => self.append(c, std::mem::take(&mut space), &mut words),
             }
         }
         Some(angle.unwrap_or(words))
@@ -86,16 +134,27 @@ impl Scanner<'_> {
 
     /// What stands up to the closing angle bracket.
     fn angle(&mut self) -> String {
-        let mut address = String::new();
+        let (mut address, mut space) = (String::new(), false);
         while let Some((_, c)) = self.chars.next() {
             match c {
                 '>' => break,
+                '<' if address.is_empty() => {}
                 '(' => self.skip_comment(),
-                _ if c.is_whitespace() => {}
-                _ => self.push(c, &mut address),
+                _ if c.is_whitespace() => space = true,
+                _ => self.append(c, std::mem::take(&mut space), &mut address),
             }
         }
         address
+    }
+
+    /// Appends a character, after `space` if there was some.
+    fn append(&mut self, c: char, space: bool, out: &mut String) {
+        // It is obsolete but harmless around a dot or an at sign; elsewhere it makes no address.
+        let joined = matches!(c, '.' | '@') || out.ends_with(['.', '@']) || out.is_empty();
+        if space && !joined {
+            out.push(' ');
+        }
+        self.push(c, out);
     }
 
     /// Appends a character, and what belongs to it: the rest of a quoted string or of a literal.
@@ -178,8 +237,39 @@ mod tests {
             ("<>", None),
             ("", None),
             ("a@b@example.org, <alice@example.org", Some("alice@example.org")),
+            ("<a..b@example.org>", Some("a..b@example.org")),
+            ("<.a@example.org>", Some(".a@example.org")),
+            ("A. B. <a.@example.org>", Some("a.@example.org")),
+            ("<\"a..b\"@example.org>", Some("\"a..b\"@example.org")),
+            ("<SMTP:bob@example.org>", Some("bob@example.org")),
+            ("<<bob@example.org>>", Some("bob@example.org")),
+            ("<bob@mail_01.example.org>", Some("bob@mail_01.example.org")),
+            ("<bob@[IPv6:::1]>", Some("bob@[IPv6:::1]")),
+            (
+                "<IMCEAEX-_O=A_OU=B+20+28C+29_cn=bob@example.org>",
+                Some("IMCEAEX-_O=A_OU=B+20+28C+29_cn=bob@example.org"),
+            ),
+            ("<\"/O=My Org/CN=Bob, B.\"@example.org>", Some("\"/O=My Org/CN=Bob, B.\"@example.org")),
+            ("</O=My Org/OU=Some Group/cn=bob@example.org>", None),
+            ("</O=ORG/OU=GROUP/CN=RECIPIENTS/CN=BOB>", None),
+            ("EX:/O=ORG/OU=GROUP/CN=RECIPIENTS/CN=BOB", None),
         ] {
             assert_eq!(first(list).as_deref(), want, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn the_local_part_may_be_longer_and_have_other_dots_than_the_standard_wants() {
+        for (local, quoted) in [
+            ("a..b", Some("\"a..b\"@example.org")),
+            (".a", Some("\".a\"@example.org")),
+            ("a.", Some("\"a.\"@example.org")),
+            ("a.b", None),
+            ("\"a..b\"", None),
+            (&"v".repeat(300), None),
+        ] {
+            let address = envelope_address(&format!("{local}@example.org")).expect("an address");
+            assert_eq!(address.quoted().map(|address| address.to_string()).as_deref(), quoted, "{local}");
         }
     }
 
@@ -196,7 +286,16 @@ mod tests {
             "a\u{fffd}@example.org",
             "\"a@example.org",
             "\"a\\\"@example.org",
-            &format!("{}@example.org", "a".repeat(400)),
+            &format!("{}@example.org", "a".repeat(ADDRESS_LIMIT)),
+            &format!("a@{}.example.org", "b".repeat(64)),
+            &format!("a@{}example.org", "b.".repeat(125)),
+            "a@-b.example.org",
+            "a@b..example.org",
+            "a@[192.0.2.1",
+            "a@[] SIZE=1",
+            "\"a\tb\"@example.org",
+            "\"\"@example.org",
+            "@example.org",
         ] {
             assert!(envelope_address(bad).is_none(), "{bad:?}");
         }

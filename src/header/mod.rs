@@ -9,12 +9,17 @@
 mod address;
 mod date;
 mod fingerprint;
+mod mbox;
+mod rename;
 
 use std::borrow::Cow;
 
 use crate::message::{Fingerprint, UnixTime};
+use crate::trace;
 
-pub use address::envelope_address;
+pub use address::{Address, envelope_address};
+pub use mbox::envelope_lines;
+pub use rename::Renamer;
 
 /// Octets of a message that are looked at; a header that is longer is judged by its beginning.
 pub const SCAN_LIMIT: usize = 64 * 1024;
@@ -45,6 +50,8 @@ pub struct Head {
     pub message_id: Option<String>,
     /// When it arrived: the date of the topmost Received, else the Date.
     pub date: Option<UnixTime>,
+    /// How often it has passed through here, by the `Received` fields that are left of that.
+    pub passages: usize,
     /// Tells it from any other message; `None` if its header has nothing that could.
     pub fingerprint: Option<Fingerprint>,
 }
@@ -71,6 +78,7 @@ struct Found<'a> {
     message_id: Option<Cow<'a, str>>,
     /// A field of the author has been passed: no trace field is believed below it.
     authored: bool,
+    passages: usize,
     fingerprint: fingerprint::Hash,
 }
 
@@ -81,6 +89,7 @@ impl<'a> Found<'a> {
         let slot = if is("return-path") && !self.authored {
             &mut self.return_path
         } else if is("received") {
+            self.passages += usize::from(trace::is_ours(value));
             &mut self.received
         } else if is("from") {
             &mut self.from
@@ -105,15 +114,29 @@ impl<'a> Found<'a> {
             from: self.from.as_deref().and_then(address::first),
             message_id: self.message_id.as_deref().and_then(message_id),
             date: arrival.or_else(|| self.date.as_deref().and_then(date::parse)),
+            passages: self.passages,
             fingerprint: self.fingerprint.finish(),
         }
     }
 }
 
+/// Whether the header at the beginning of a message ends within these octets of it; `looked_at` of them were
+/// looked at before, and it did not.
+pub fn ends_within(octets: &[u8], looked_at: usize) -> bool {
+    // The end may begin in what was there before.
+    let start = looked_at.saturating_sub(2);
+    let is_blank = |at: usize| octets[at..].starts_with(b"\n") || octets[at..].starts_with(b"\r\n");
+    (start == 0 && is_blank(0)) || memchr::memchr_iter(b'\n', &octets[start..]).any(|at| is_blank(start + at + 1))
+}
+
 fn return_path(value: &str) -> ReturnPath {
     let value = value.trim();
-    match value.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
-        Some(inner) if inner.trim().is_empty() => ReturnPath::Null,
+    let bracketed = value.strip_prefix('<').and_then(|rest| Some(rest.split_once('>')?.0));
+    match bracketed.unwrap_or(value).trim() {
+        "" if bracketed.is_some() => ReturnPath::Null,
+        // How the null path is called in mbox files and by some servers; the second is qmail's.
+        "#@[]" => ReturnPath::Null,
+        name if name.eq_ignore_ascii_case("MAILER-DAEMON") => ReturnPath::Null,
         _ => address::first(value).map_or(ReturnPath::Absent, ReturnPath::Address),
     }
 }
@@ -220,6 +243,12 @@ mod tests {
             ("Return-Path: alice@example.org\n", &alice),
             ("Return-Path: <>\nReturn-Path: <alice@example.org>\n", &ReturnPath::Null),
             ("Return-Path: < >\n", &ReturnPath::Null),
+            ("Return-Path: <> (a report)\n", &ReturnPath::Null),
+            ("Return-Path: <MAILER-DAEMON>\n", &ReturnPath::Null),
+            ("Return-Path: mailer-daemon\n", &ReturnPath::Null),
+            ("Return-Path: <#@[]>\n", &ReturnPath::Null),
+            ("Return-Path:\n", &absent),
+            ("Return-Path: <MAILER-DAEMON@example.org>\n", &ReturnPath::Address("MAILER-DAEMON@example.org".into())),
             ("From: b@c.org\nReturn-Path: <alice@example.org>\n", &absent),
             ("Subject: x\nReturn-Path: <>\n", &absent),
             ("Return-Path: <alice>\n", &absent),

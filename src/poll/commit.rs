@@ -40,6 +40,8 @@ pub(super) struct Committer<'a> {
     pub(super) store: &'a Store,
     pub(super) sinks: &'a Arc<[Sink]>,
     pub(super) attempts: &'a Attempts,
+    /// The account puts a `Received` field before its mail, by which mail that goes in a circle is known.
+    pub(super) traced: bool,
     /// Messages that are delivered everywhere and may be deleted.
     pub(super) deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     pub(super) tally: Tally,
@@ -386,7 +388,8 @@ mod tests {
         let mut draft = sink.maildir.as_ref().expect("open").create(|_| name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");
         let copies = vec![(0, Copy::Draft(draft))];
-        Received { job, octets: 5, digest: [0; 32], head: Head::default(), prefix: Vec::new(), copies }
+        let (head, prefix) = (Head::default(), Vec::new());
+        Received { job, octets: 5, digest: [0; 32], as_sent: None, head, prefix, copies }
     }
 
     fn committer<'a>(
@@ -399,7 +402,20 @@ mod tests {
         let (tally, contents, moved) = (Tally::default(), Contents::default(), Vec::new());
         let deadline = Instant::now();
         let policy = Box::leak(Box::new(Policy::default()));
-        Committer { account, host: "host", policy, store, sinks, attempts, deletable, tally, contents, moved, deadline }
+        Committer {
+            account,
+            host: "host",
+            policy,
+            store,
+            sinks,
+            attempts,
+            traced: true,
+            deletable,
+            tally,
+            contents,
+            moved,
+            deadline,
+        }
     }
 
     #[tokio::test]

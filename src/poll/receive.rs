@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::error::PollError;
+use super::pieces::Pieces;
 use super::progress::Progress;
 use super::proof::{Groups, Landmark, Question};
 use super::sink::Sink;
@@ -22,12 +23,6 @@ use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError};
 use crate::trace::Trace;
-
-/// Octets of a piece: a smaller message is one write into its file.
-const PIECE_OCTETS: usize = 64 * 1024;
-
-/// A decoder may be given this much at once.
-const READ_OCTETS: usize = 32 * 1024;
 
 /// Pieces of a load, ...
 const LOAD_PIECES: usize = 32;
@@ -225,20 +220,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
     /// Reads a body and hands it over in pieces.
     async fn message(&mut self, job: Box<Job>, groups: &mut Groups, harvest: &mut Harvest) -> Result<(), SessionError> {
         let expected = job.octets.and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
-        let mut data = Vec::with_capacity(expected.min(PIECE_OCTETS) + 1024);
-        self.put_trace(&job, &mut data);
-        let prefix = data.len();
+        let before = self.before(&job);
+        let prefix = before.len();
+        let mut pieces = Pieces::new(&before, expected);
         let (mut decoder, mut received) = (self.session.decoder(), 0);
         let (mut excess, mut begins_as_a_reply) = (None, false);
         let mut opening = Some(job.clone());
         let mut header = Header::default();
         loop {
-            let before = data.len();
-            self.session.body_piece(&mut decoder, &mut data).await?;
+            let waiting = pieces.tail().len();
+            self.session.body_piece(&mut decoder, pieces.tail()).await?;
             if job.header_only {
-                header.cut(&mut data, before);
+                header.cut(pieces.tail(), waiting);
             }
-            let octets = (data.len() - before) as u64;
+            let octets = (pieces.tail().len() - waiting) as u64;
             received += octets;
             self.progress.add_octets(octets);
             let complete = decoder.is_done();
@@ -249,18 +244,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 excess = Some(limit);
                 self.dock.put(Piece::Abandon).await;
             }
+            begins_as_a_reply |= pieces.beginning().starts_with(b"+OK");
             if excess.is_some() {
-                data.clear();
-            } else if complete || data.len() + READ_OCTETS > PIECE_OCTETS + READ_OCTETS / 2 {
-                let data = match complete {
-                    true => std::mem::take(&mut data),
-                    false => std::mem::replace(&mut data, Vec::with_capacity(PIECE_OCTETS + READ_OCTETS)),
-                };
+                pieces.discard();
+            } else if let Some(data) = pieces.cut(complete) {
                 let piece = match opening.take() {
-                    Some(job) => {
-                        begins_as_a_reply = data[prefix..].starts_with(b"+OK");
-                        Piece::Start { job, prefix, data, complete }
-                    }
+                    Some(job) => Piece::Start { job, prefix, data, complete },
                     None => Piece::More { data, complete },
                 };
                 self.dock.put(piece).await;
@@ -286,15 +275,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         Ok(())
     }
 
-    fn put_trace(&self, job: &Job, data: &mut Vec<u8>) {
-        if let Some(trace) = self.trace {
-            data.extend_from_slice(trace.received(&jiff::ZonedDateTime::now()).as_bytes());
-        }
+    /// What goes before a message.
+    fn before(&self, job: &Job) -> Vec<u8> {
+        let trace = self.trace.map(|trace| trace.received(&jiff::ZonedDateTime::now()));
+        let mut before = trace.unwrap_or_default().into_bytes();
         if job.header_only {
             let octets = job.octets.unwrap_or(0);
             let note = format!("X-Postrider-Oversize: {octets} octets; only the header was fetched\n");
-            data.extend_from_slice(note.as_bytes());
+            before.extend_from_slice(note.as_bytes());
         }
+        before
     }
 }
 

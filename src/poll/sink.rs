@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::error::{DestinationError, PollError};
 use super::stage::Copy;
 use crate::deliver::maildir::{self, Maildir, MaildirError};
+use crate::deliver::smtp::DeliveredTo;
 use crate::deliver::{Kind, Outlet};
 use crate::failure::{Failure, is_shortage};
 use crate::plan::Place;
@@ -54,6 +55,11 @@ impl Sink {
     /// Whether it is a Maildir, open or not.
     pub(super) fn is_maildir(&self) -> bool {
         matches!(self.outlet.destination.kind, Kind::Maildir(_))
+    }
+
+    /// Whether `Delivered-To` fields get another name on the way there.
+    pub(super) fn renames(&self) -> bool {
+        matches!(&self.outlet.destination.kind, Kind::Smtp(settings) if settings.delivered_to == DeliveredTo::Rename)
     }
 
     /// Whether it can still be used in this poll.

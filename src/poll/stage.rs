@@ -18,7 +18,7 @@ use super::sink::Sink;
 use super::turn;
 use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft};
-use crate::header::Head;
+use crate::header::{self, Head, Renamer};
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::spool::Spool;
 use crate::threads::{self, ThreadError};
@@ -95,10 +95,25 @@ pub(super) struct Received {
     pub(super) job: Job,
     pub(super) octets: u64,
     pub(super) digest: [u8; 32],
+    /// Octets and digest with the mbox lines that the server had before it, if there were any: so it was known
+    /// while they were not dropped.
+    pub(super) as_sent: Option<(u64, [u8; 32])>,
     pub(super) head: Head,
     pub(super) prefix: Vec<u8>,
     /// One for each target, in that order.
     pub(super) copies: Vec<(usize, Copy)>,
+}
+
+impl Received {
+    /// Octets and digests that it may be known by.
+    pub(super) fn contents(&self) -> impl Iterator<Item = (u64, [u8; 32])> {
+        std::iter::once((self.octets, self.digest)).chain(self.as_sent)
+    }
+
+    /// Whether this is the digest of its content.
+    pub(super) fn has_digest(&self, wanted: &[u8; 32]) -> bool {
+        self.contents().any(|(_, digest)| digest == *wanted)
+    }
 }
 
 /// A message at one destination, not yet delivered.
@@ -153,6 +168,9 @@ const SLOT: usize = 1;
 struct Open {
     received: Received,
     hash: Hasher,
+    /// The same with the mbox lines that were dropped, and their octets.
+    as_sent: Option<(u64, Hasher)>,
+    renamer: Renamer,
 }
 
 /// Messages that are made durable together: as many as have come while the disk was busy, ...
@@ -289,7 +307,7 @@ impl Stager {
                     Claim::Nameless => self.attempts.leave(SLOT),
                     _ => self.attempts.enter(SLOT, &job.key, job.suspect),
                 }
-                *open = Some(self.begin(*job, prefix, &data));
+                *open = Some(self.begin(*job, prefix, data));
                 complete
             }
             Piece::More { data, complete } => {
@@ -299,25 +317,43 @@ impl Stager {
                 complete
             }
         };
-        if complete && let Some(mut open) = open.take() {
-            for (target, copy) in &mut open.received.copies {
-                if let Copy::Draft(draft) = copy
-                    && let Err(error) = draft.complete()
-                {
-                    *copy = self.sinks[*target].fault(error);
-                }
-            }
-            whole.push(open.finish());
+        if complete && let Some(open) = open.take() {
+            whole.push(self.end(open));
         }
     }
 
-    fn begin(&self, job: Job, prefix: usize, data: &[u8]) -> Open {
+    fn begin(&self, job: Job, prefix: usize, mut data: Vec<u8>) -> Open {
         let copies = job.targets.iter().map(|&target| (target, self.copy(&job, target))).collect();
         let head = Head::scan(&data[prefix..]);
-        let received = Received { job, octets: 0, digest: [0; 32], head, prefix: data[..prefix].to_vec(), copies };
-        let mut open = Open { received, hash: Hasher::new() };
-        self.append(&mut open, data, prefix);
+        let lines = header::envelope_lines(&data[prefix..]);
+        let as_sent = (lines > 0).then(|| {
+            let mut hash = Hasher::new();
+            hash.update(&data[prefix..prefix + lines]);
+            data.drain(prefix..prefix + lines);
+            (lines as u64, hash)
+        });
+        let prefixed = data[..prefix].to_vec();
+        let received = Received { job, octets: 0, digest: [0; 32], as_sent: None, head, prefix: prefixed, copies };
+        let mut open = Open { received, hash: Hasher::new(), as_sent, renamer: Renamer::default() };
+        self.append(&mut open, &data, prefix);
         open
+    }
+
+    /// The message is whole.
+    fn end(&self, mut open: Open) -> Received {
+        let rest = open.renamer.finish();
+        for (target, copy) in &mut open.received.copies {
+            let sink = &self.sinks[*target];
+            let completed = match copy {
+                Copy::Draft(draft) => draft.complete(),
+                Copy::Spool(spool) if sink.renames() && !rest.is_empty() => write_spool(spool, rest),
+                _ => continue,
+            };
+            if let Err(error) = completed {
+                *copy = sink.fault(error);
+            }
+        }
+        open.finish()
     }
 
     fn copy(&self, job: &Job, target: usize) -> Copy {
@@ -336,23 +372,32 @@ impl Stager {
 
     /// Appends data, of which `prefix` octets are trace headers: part of a file, not of the message.
     fn append(&self, open: &mut Open, data: &[u8], prefix: usize) {
+        let Open { received, hash, as_sent, renamer } = open;
         let message = &data[prefix..];
-        open.hash.update(message);
-        open.received.octets += message.len() as u64;
-        for (target, copy) in &mut open.received.copies {
+        hash.update(message);
+        if let Some((_, hash)) = as_sent {
+            hash.update(message);
+        }
+        received.octets += message.len() as u64;
+        let renamed = renamer.pass(message);
+        for (target, copy) in &mut received.copies {
             let sink = &self.sinks[*target];
             let written = match copy {
                 Copy::Draft(draft) => draft.write(data),
-                Copy::Spool(spool) => match Arc::get_mut(spool) {
-                    Some(spool) => spool.write(message),
-                    None => Err(std::io::ErrorKind::ResourceBusy.into()),
-                },
+                Copy::Spool(spool) => write_spool(spool, if sink.renames() { renamed } else { message }),
                 Copy::Failed(_) | Copy::Unfit(_) => continue,
             };
             if let Err(error) = written {
                 *copy = sink.fault(error);
             }
         }
+    }
+}
+
+fn write_spool(spool: &mut Arc<Spool>, octets: &[u8]) -> std::io::Result<()> {
+    match Arc::get_mut(spool) {
+        Some(spool) => spool.write(octets),
+        None => Err(std::io::ErrorKind::ResourceBusy.into()),
     }
 }
 
@@ -364,7 +409,9 @@ impl Staging {
 
 impl Open {
     fn finish(mut self) -> Received {
+        let octets = self.received.octets;
         self.received.digest = self.hash.finalize().into();
+        self.received.as_sent = self.as_sent.map(|(lines, hash)| (lines + octets, hash.finalize().into()));
         self.received
     }
 }
@@ -388,7 +435,7 @@ mod tests {
             due: false,
         };
         let (head, prefix, copies) = (Head::default(), Vec::new(), Vec::new());
-        Received { job, octets: 1, digest: [0; 32], head, prefix, copies }
+        Received { job, octets: 1, digest: [0; 32], as_sent: None, head, prefix, copies }
     }
 
     #[tokio::test]

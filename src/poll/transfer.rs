@@ -108,6 +108,7 @@ impl Transfer<'_> {
             store: &context.store,
             sinks,
             attempts: &attempts,
+            traced: account.received_header,
             deletable,
             tally: Tally::default(),
             contents: Contents { elsewhere, ..Contents::default() },

@@ -192,6 +192,8 @@ pub struct Behaviour {
     pub cut_after_octets: Option<u64>,
     /// Closes after so many octets of the answer to RETR of a message.
     pub cut_in_retr: Option<(usize, u64)>,
+    /// Sends what RETR asks for in parts of so many octets, which the client reads one by one.
+    pub retr_part: Option<usize>,
     /// QUIT deletes what was retrieved.
     pub pops: bool,
     /// Says nothing more after so many octets of the answer to RETR of a message.
@@ -220,6 +222,7 @@ impl Default for Behaviour {
             inject_after: None,
             cut_after_octets: None,
             cut_in_retr: None,
+            retr_part: None,
             pops: false,
             hang_in_retr: None,
             faulty_connections: usize::MAX,

@@ -161,6 +161,9 @@ fn listen(port: u16, state: &Arc<Mutex<State>>) -> Listener {
     })
 }
 
+/// Between parts of a message.
+const PART_INTERVAL: Duration = Duration::from_millis(1);
+
 /// A session ends when its client is gone.
 const SESSIONS_END: Duration = Duration::from_secs(20);
 
@@ -438,7 +441,13 @@ impl Session {
         self.line(&format!("+OK {} octets", listed(message)))?;
         let mut end = Vec::new();
         for piece in message.pieces(!self.behaviour.unstuffed) {
-            self.send(&piece)?;
+            for part in piece.chunks(self.behaviour.retr_part.unwrap_or(usize::MAX)) {
+                self.send(part)?;
+                if self.behaviour.retr_part.is_some() {
+                    // Not to wait for anything, but so that the kernel does not join them.
+                    std::thread::sleep(PART_INTERVAL);
+                }
+            }
             end = piece[piece.len().saturating_sub(2)..].to_vec();
         }
         if end != b"\r\n" {

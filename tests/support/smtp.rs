@@ -13,8 +13,10 @@ use std::time::Duration;
 pub enum Stage {
     /// The greeting.
     Connect,
-    /// EHLO or HELO.
+    /// EHLO.
     Ehlo,
+    /// HELO.
+    Helo,
     /// AUTH; without a reply of the test any login succeeds.
     Auth,
     /// MAIL.
@@ -189,7 +191,7 @@ impl Session {
             let (verb, argument) = line.split_once(' ').unwrap_or((&line, ""));
             let next = match verb.to_ascii_uppercase().as_str() {
                 "EHLO" => self.stage(Stage::Ehlo, &self.ehlo())?,
-                "HELO" => self.stage(Stage::Ehlo, "250 test")?,
+                "HELO" => self.stage(Stage::Helo, "250 test")?,
                 "AUTH" => self.auth(argument)?,
                 "MAIL" => self.mail(argument)?,
                 "RCPT" => self.rcpt(argument)?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::credential::SecretSource;
+use crate::deliver::smtp::DeliveredTo;
 use crate::deliver::{Kind, smtp};
 use crate::net::{Proxy, Route, TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
@@ -47,6 +48,7 @@ fn the_defaults_are_those_of_the_manual() {
     let smtp = smtp("");
     assert_eq!((smtp.endpoint.tls, smtp.endpoint.port, smtp.timeout), (TlsMode::None, 25, secs(60)));
     assert_eq!((smtp.sender, smtp.hello, smtp.login), (None, None, None));
+    assert_eq!(smtp.delivered_to, DeliveredTo::Rename);
 }
 
 #[test]
@@ -152,6 +154,9 @@ fn every_smtp_key_has_its_effect() {
         ("sender = \"a@b.example\"", |s| s.sender.as_deref() == Some("a@b.example")),
         ("sender = \"\"", |s| s.sender.as_deref() == Some("")),
         ("sender = \"<>\"", |s| s.sender.as_deref() == Some("")),
+        ("recipient = \"a..b@example.org\"", |s| s.recipients == ["a..b@example.org"]),
+        ("delivered-to = \"rename\"", |s| s.delivered_to == DeliveredTo::Rename),
+        ("delivered-to = \"keep\"", |s| s.delivered_to == DeliveredTo::Keep),
         ("hello = \"x.example\"", |s| s.hello.as_deref() == Some("x.example")),
         ("timeout = \"5m\"", |s| s.timeout == secs(300)),
     ];

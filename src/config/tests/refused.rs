@@ -116,6 +116,7 @@ fn a_bad_destination_key_is_one_problem_that_says_what_is_wanted() {
         ("recipient = \"alice\"", "`recipient`: `alice` is not an address such as alice@example.org"),
         ("recipient = []", "`recipient` is empty"),
         ("sender = \"x\"", "`sender`: `x` is not an address such as alice@example.org"),
+        ("delivered-to = \"drop\"", "`delivered-to` takes \"rename\" or \"keep\", not `drop`"),
         ("hello = \"a b\"", "`hello`: not a host name"),
         (
             "host = \"mx.example\"\ntls = \"none\"\nusername = \"a\"\npassword-file = \"/p\"",

@@ -10,7 +10,7 @@ use blake3::Hasher;
 use super::error::{MaildirError, failure};
 use super::name::Telling;
 use crate::filesystem::{owner, private};
-use crate::header::{Head, SCAN_LIMIT};
+use crate::header::{self, Head, SCAN_LIMIT};
 use crate::message::UnixTime;
 
 /// Folders within folders that are looked into: nobody sorts mail deeper.
@@ -84,7 +84,8 @@ pub fn scan_failure(maildir: &Path, error: &io::Error) -> MaildirError {
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Octets without the trace header that was put before the message.
+    /// Octets without the trace header that was put before the message, and without mbox lines, which were not
+    /// always dropped.
     pub octets: u64,
     /// BLAKE3 of the same.
     pub digest: [u8; 32],
@@ -101,6 +102,8 @@ pub struct Held {
 pub fn hold(path: &Path) -> io::Result<Held> {
     let mut file = BufReader::with_capacity(1 << 16, private::open(path, File::options().read(true))?);
     skip_trace(&mut file)?;
+    let lines = header::envelope_lines(file.fill_buf()?);
+    file.consume(lines);
     let (mut hash, mut octets, mut end) = (Hasher::new(), 0_u64, End::default());
     let (mut piece, mut beginning) = (vec![0; 1 << 16], Vec::new());
     loop {

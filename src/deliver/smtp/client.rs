@@ -6,6 +6,7 @@ use std::time::Duration;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::Rset;
 use tokio::io::AsyncWriteExt as _;
+use tracing::debug;
 
 use super::body::Converter;
 use super::envelope::{Addresses, Command, Dialogue, refusal};
@@ -66,6 +67,7 @@ impl Client {
     pub async fn connect(settings: &Settings, secret: Option<&Secret>) -> Result<Client, SmtpError> {
         let addresses = Addresses::of(settings)?;
         let Opened { connection, wire, extensions, tls_version } = opening::open(settings, secret).await?;
+        addresses.fit(&extensions)?;
         let asked = wire.lock().replies();
         Ok(Client {
             connection,
@@ -113,11 +115,24 @@ impl Client {
         let lone = memchr::memchr_iter(b'\n', &top).filter(|&at| at == 0 || top[at - 1] != b'\r').count();
         let octets = top.len() as u64 + lone as u64 + spool.wire_octets();
         let eight_bit = spool.has_eight_bit() || !top.is_ascii();
-        let groups = self.addresses.commands(head, octets, eight_bit, &self.extensions)?;
-        if !std::mem::take(&mut self.usable) {
-            return Err(self.lost("MAIL", |place| SmtpError::Closed { place }));
+        let mut senders = self.addresses.senders(head, &self.extensions).into_iter().peekable();
+        let mut first_refusal = None;
+        while let Some(sender) = senders.next() {
+            let groups = self.addresses.commands(sender.as_ref(), octets, eight_bit, &self.extensions)?;
+            if !std::mem::take(&mut self.usable) {
+                return Err(self.lost("MAIL", |place| SmtpError::Closed { place }));
+            }
+            match self.envelope(groups).await {
+                Ok(()) => break,
+                // A message is not refused for its sender's sake.
+                Err(Unsent { error, of_sender: true }) if self.usable && senders.peek().is_some() => {
+                    debug!(server = self.server, "another sender is tried: {error}");
+                    first_refusal.get_or_insert(error);
+                }
+                Err(Unsent { error, of_sender: true }) => return Err(first_refusal.unwrap_or(error)),
+                Err(Unsent { error, .. }) => return Err(error),
+            }
         }
-        self.envelope(groups).await?;
         let reply = self.message(&top, spool).await?;
         self.usable = self.wire.lock().replies() == self.asked;
         Ok(Accepted { reply: reply.text })
@@ -132,7 +147,7 @@ impl Client {
     }
 
     /// Everything up to the server's "go on".
-    async fn envelope(&mut self, groups: Vec<Vec<Command>>) -> Result<(), SendError> {
+    async fn envelope(&mut self, groups: Vec<Vec<Command>>) -> Result<(), Unsent> {
         let mut dialogue = Dialogue::default();
         for group in groups {
             if !dialogue.allows(&group) {
@@ -141,24 +156,24 @@ impl Client {
             let broken = self.exchange(group, &mut dialogue).await.err();
             if let Some(reply) = dialogue.misplaced() {
                 let what = format!("a reply that fits no command: {reply}");
-                return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }));
+                return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }).into());
             }
             if let Some(source) = broken {
                 // Why the server has broken off is worth more than that it has.
                 let lost = SendError::Lost { outcome_unknown: false, source };
-                return Err(dialogue.refusal().unwrap_or(lost));
+                return Err(dialogue.refusal().unwrap_or(lost).into());
             }
         }
         if self.wire.lock().replies() != self.asked {
             let what = "more replies than commands".to_owned();
-            return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }));
+            return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }).into());
         }
         let Some(refusal) = dialogue.refusal() else { return Ok(()) };
         // After a 354 there is no way back: only without the final dot nothing is delivered.
         if !dialogue.is_begun() {
             self.reset().await;
         }
-        Err(refusal)
+        Err(Unsent { error: refusal, of_sender: dialogue.refuses_sender() })
     }
 
     /// Writes a group of commands at once and reads their replies.
@@ -295,6 +310,19 @@ fn top(head: &Head, prefix: &[u8], message_id: &str) -> Vec<u8> {
         top.extend_from_slice(format!("Message-ID: <{id}>\r\n").as_bytes());
     }
     top
+}
+
+/// An envelope after which no message can be sent.
+struct Unsent {
+    error: SendError,
+    /// Its sender was refused, and nothing else.
+    of_sender: bool,
+}
+
+impl From<SendError> for Unsent {
+    fn from(error: SendError) -> Self {
+        Self { error, of_sender: false }
+    }
 }
 
 /// A message was not written to its end.

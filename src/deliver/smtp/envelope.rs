@@ -3,13 +3,11 @@
 //! A message goes to every recipient or to none: one that is refused has been delivered to
 //! nobody, and can be tried again without doubling it.  Pure.
 
-use lettre::Address;
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
+use std::fmt::Write as _;
 
 use super::extensions::Extensions;
 use super::{Reply, SendError, Settings, SmtpError};
-use crate::header::{Head, ReturnPath, envelope_address};
+use crate::header::{Address, Head, ReturnPath, envelope_address};
 
 /// RCPT commands in one write: their replies fit into any window, so that neither side waits for
 /// the other to read (RFC 2920 §3.1).
@@ -46,51 +44,70 @@ impl Addresses {
         Ok(Self { recipients, sender })
     }
 
-    /// The sender of a message.
-    fn sender(&self, head: &Head) -> Option<Address> {
-        if let Some(sender) = &self.sender {
-            return sender.clone();
-        }
-        match &head.return_path {
-            ReturnPath::Null => None,
-            ReturnPath::Address(address) => envelope_address(address),
-            ReturnPath::Absent => head.from.as_deref().and_then(envelope_address),
+    /// Where a server has to offer SMTPUTF8 (RFC 6531), since an address of the settings is not ASCII.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(super) fn fit(&self, offers: &Extensions) -> Result<(), SmtpError> {
+        let own = self.recipients.iter().chain(self.sender.iter().flatten());
+        match own.into_iter().find(|address| !offers.smtp_utf8 && !address.is_ascii()) {
+            None => Ok(()),
+            Some(address) => {
+                let what = "the server takes no address that is not ASCII (it does not offer SMTPUTF8)";
+                Err(SmtpError::Settings { what, value: address.to_string() })
+            }
         }
     }
 
-    /// The commands for a message, in groups that go out in one write each.
+    /// The senders of a message that may be told to the server: each is the next one's better.  `None` is the null
+    /// sender, which every server has to take.
+    pub(super) fn senders(&self, head: &Head, offers: &Extensions) -> Vec<Option<Address>> {
+        if let Some(sender) = &self.sender {
+            return vec![sender.clone()];
+        }
+        let recorded = match &head.return_path {
+            ReturnPath::Null => return vec![None],
+            ReturnPath::Address(address) => Some(address),
+            ReturnPath::Absent => None,
+        };
+        let mut senders = Vec::new();
+        let own = recorded.into_iter().chain(&head.from).filter_map(|text| envelope_address(text));
+        for address in own.filter(|address| offers.smtp_utf8 || address.is_ascii()) {
+            let quoted = address.quoted();
+            senders.extend([Some(address), quoted].into_iter().flatten().map(Some));
+        }
+        senders.dedup();
+        senders.push(None);
+        senders
+    }
+
+    /// The commands for a message from this sender, in groups that go out in one write each.
     ///
     /// # Errors
     /// [`SendError::Refused`]: the server does not offer what the message needs.
     pub(super) fn commands(
         &self,
-        head: &Head,
+        sender: Option<&Address>,
         octets: u64,
         eight_bit: bool,
         offers: &Extensions,
     ) -> Result<Vec<Vec<Command>>, SendError> {
-        let sender = self.sender(head);
-        let international = self.recipients.iter().chain(&sender).any(|address| !address.to_string().is_ascii());
-        let refused = |reason: String| Err(SendError::Refused { reason });
-        if international && !offers.smtp_utf8 {
-            return refused("an address is not ASCII, and the server does not offer SMTPUTF8".into());
-        }
         if let Some(limit) = offers.size.flatten().filter(|&limit| octets > limit) {
-            return refused(format!("it has {octets} octets, and the server takes at most {limit} (SIZE)"));
+            let reason = format!("it has {octets} octets, and the server takes at most {limit} (SIZE)");
+            return Err(SendError::Refused { reason });
         }
-        let mut parameters = Vec::new();
+        let mut mail = format!("MAIL FROM:<{}>", sender.map_or(String::new(), Address::to_string));
         if offers.size.is_some() {
-            parameters.push(MailParameter::Size(usize::try_from(octets).unwrap_or(usize::MAX)));
+            let _ = write!(mail, " SIZE={octets}");
         }
         if eight_bit && offers.eight_bit_mime {
-            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+            mail.push_str(" BODY=8BITMIME");
         }
-        if international {
-            parameters.push(MailParameter::SmtpUtfEight);
+        if self.recipients.iter().chain(sender).any(|address| !address.is_ascii()) {
+            mail.push_str(" SMTPUTF8");
         }
-        let mail = Command::Mail(Mail::new(sender, parameters).to_string());
         let recipients = self.recipients.iter().cloned().map(Command::Rcpt);
-        Ok(group(std::iter::once(mail).chain(recipients).collect(), offers.pipelining))
+        Ok(group(std::iter::once(Command::Mail(mail)).chain(recipients).collect(), offers.pipelining))
     }
 }
 
@@ -109,7 +126,7 @@ fn group(envelope: Vec<Command>, pipelining: bool) -> Vec<Vec<Command>> {
 /// One command of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// MAIL with its parameters, as it is written.
+    /// MAIL with its parameters.
     Mail(String),
     Rcpt(Address),
     Data,
@@ -119,9 +136,9 @@ impl Command {
     /// As it is written.
     pub(super) fn line(&self) -> String {
         match self {
-            Command::Mail(line) => line.clone(),
-            Command::Rcpt(address) => Rcpt::new(address.clone(), Vec::new()).to_string(),
-            Command::Data => Data.to_string(),
+            Command::Mail(line) => format!("{line}\r\n"),
+            Command::Rcpt(address) => format!("RCPT TO:<{address}>\r\n"),
+            Command::Data => "DATA\r\n".to_owned(),
         }
     }
 
@@ -141,6 +158,22 @@ impl Command {
             _ => format!("{}: {reply}", self.step()),
         };
         refusal(reply, reason)
+    }
+
+    /// Whether a reply refuses the sender for good, and nothing else: by the status that it gives (RFC 3463 §3.2,
+    /// RFC 6531 §3.5), else by its code.
+    fn refuses_sender(&self, reply: &Reply) -> bool {
+        if !reply.is_permanent() {
+            return false;
+        }
+        let status = reply.text.split(' ').next().unwrap_or_default();
+        match self {
+            Command::Mail(_) if status.starts_with("5.") => status.starts_with("5.1.") || status == "5.6.7",
+            Command::Mail(_) => matches!(reply.code, 501 | 550 | 553),
+            // Most servers look at the sender only now.
+            Command::Rcpt(_) => matches!(status, "5.1.7" | "5.1.8"),
+            Command::Data => false,
+        }
     }
 
     /// A positive reply that does not fit the command.
@@ -180,6 +213,12 @@ impl Dialogue {
             .or_else(|| of(&|_, _| true))
     }
 
+    /// Whether it is the sender that was refused: another one may be taken.
+    pub(super) fn refuses_sender(&self) -> bool {
+        let refused = |(command, reply): &(Command, Reply)| command.refusal(reply).is_some();
+        self.0.iter().find(|pair| refused(pair)).is_some_and(|(command, reply)| command.refuses_sender(reply))
+    }
+
     /// Whether the server waits for a message.
     pub(super) fn is_begun(&self) -> bool {
         self.0.iter().any(|(command, reply)| *command == Command::Data && reply.code / 100 == 3)
@@ -203,7 +242,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Address {
-        text.parse().expect("an address")
+        envelope_address(text).expect("an address")
     }
 
     fn addresses(recipients: &[&str], sender: Option<Option<&str>>) -> Addresses {
@@ -229,54 +268,101 @@ mod tests {
 
     #[test]
     fn data_goes_out_with_a_single_recipient_only() {
-        let head = Head { from: Some("f@x.org".into()), ..Head::default() };
-        let one = addresses(&["a@x.org"], None).commands(&head, 9, true, &OFFERS).expect("commands");
+        let from = address("f@x.org");
+        let from = Some(&from);
+        let one = addresses(&["a@x.org"], None).commands(from, 9, true, &OFFERS).expect("commands");
         let mail = "MAIL FROM:<f@x.org> SIZE=9 BODY=8BITMIME\r\n";
         assert_eq!(lines(&one), [format!("{mail}RCPT TO:<a@x.org>\r\nDATA\r\n")]);
         let two = addresses(&["a@x.org", "b@x.org"], None);
-        let groups = two.commands(&head, 9, true, &OFFERS).expect("commands");
+        let groups = two.commands(from, 9, true, &OFFERS).expect("commands");
         assert_eq!(lines(&groups), [&format!("{mail}RCPT TO:<a@x.org>\r\nRCPT TO:<b@x.org>\r\n"), "DATA\r\n"]);
         let slow = Extensions { pipelining: false, size: None, ..OFFERS };
-        let groups = two.commands(&head, 9, false, &slow).expect("commands");
+        let groups = two.commands(from, 9, false, &slow).expect("commands");
         let want = ["MAIL FROM:<f@x.org>\r\n", "RCPT TO:<a@x.org>\r\n", "RCPT TO:<b@x.org>\r\n", "DATA\r\n"];
         assert_eq!(lines(&groups), want);
         let many: Vec<String> = (0..250).map(|n| format!("u{n}@x.org")).collect();
         let many = addresses(&many.iter().map(String::as_str).collect::<Vec<_>>(), None);
-        let groups = many.commands(&head, 9, false, &OFFERS).expect("commands");
+        let groups = many.commands(from, 9, false, &OFFERS).expect("commands");
         assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 51, 1]);
     }
 
     #[test]
     fn the_sender_is_the_settings_else_return_path_else_from_else_null() {
-        let from = Some("f@x.org".to_owned());
-        let path = ReturnPath::Address("r@x.org".into());
+        let from = || Some("f@x.org".to_owned());
+        let path = |path: &str| ReturnPath::Address(path.into());
         for (setting, return_path, from, want) in [
-            (Some(Some("s@x.org")), ReturnPath::Null, from.clone(), "s@x.org"),
-            (Some(None), path.clone(), from.clone(), ""),
-            (None, path, from.clone(), "r@x.org"),
-            (None, ReturnPath::Null, from.clone(), ""),
-            (None, ReturnPath::Absent, from, "f@x.org"),
-            (None, ReturnPath::Absent, None, ""),
+            (Some(Some("s@x.org")), ReturnPath::Null, from(), &["s@x.org"][..]),
+            (Some(None), path("r@x.org"), from(), &[""]),
+            (None, path("r@x.org"), from(), &["r@x.org", "f@x.org", ""]),
+            (None, path("f@x.org"), from(), &["f@x.org", ""]),
+            (None, path("r..r@x.org"), from(), &["r..r@x.org", "\"r..r\"@x.org", "f@x.org", ""]),
+            (None, ReturnPath::Null, from(), &[""]),
+            (None, ReturnPath::Absent, from(), &["f@x.org", ""]),
+            (None, ReturnPath::Absent, None, &[""]),
         ] {
             let head = Head { return_path, from, ..Head::default() };
-            let sender = addresses(&["a@x.org"], setting).sender(&head).map_or(String::new(), |a| a.to_string());
-            assert_eq!(sender, want, "{head:?}");
+            assert_eq!(senders(&addresses(&["a@x.org"], setting), &head, &OFFERS), want, "{head:?}");
         }
+    }
+
+    fn senders(addresses: &Addresses, head: &Head, offers: &Extensions) -> Vec<String> {
+        let senders = addresses.senders(head, offers).into_iter();
+        senders.map(|sender| sender.map_or(String::new(), |sender| sender.to_string())).collect()
+    }
+
+    #[test]
+    fn a_sender_that_needs_smtputf8_is_told_to_no_server_without_it() {
+        let without = Extensions { smtp_utf8: false, ..OFFERS };
+        let addresses = addresses(&["a@x.org"], None);
+        let return_path = ReturnPath::Address("ü@x.org".into());
+        let head = Head { return_path, from: Some("f@x.org".into()), ..Head::default() };
+        assert_eq!(senders(&addresses, &head, &OFFERS), ["ü@x.org", "f@x.org", ""]);
+        assert_eq!(senders(&addresses, &head, &without), ["f@x.org", ""]);
+        let sender = address("ü@x.org");
+        let groups = addresses.commands(Some(&sender), 9, false, &OFFERS).expect("commands");
+        assert!(lines(&groups)[0].starts_with("MAIL FROM:<ü@x.org> SIZE=9 SMTPUTF8\r\n"));
     }
 
     #[test]
     fn what_the_server_cannot_take_is_refused_before_it_is_asked() {
-        let head = Head::default();
-        let refused = |recipient: &str, octets, offers: &Extensions| {
-            matches!(
-                addresses(&[recipient], None).commands(&head, octets, false, offers),
-                Err(SendError::Refused { .. })
-            )
-        };
-        assert!(!refused("a@x.org", 1000, &OFFERS));
-        assert!(refused("a@x.org", 1001, &OFFERS));
-        assert!(!refused("ü@x.org", 9, &OFFERS));
-        assert!(refused("ü@x.org", 9, &Extensions { smtp_utf8: false, ..OFFERS }));
+        let one = addresses(&["a@x.org"], None);
+        assert!(one.commands(None, 1000, false, &OFFERS).is_ok());
+        assert!(matches!(one.commands(None, 1001, false, &OFFERS), Err(SendError::Refused { .. })));
+        let without = Extensions { smtp_utf8: false, ..OFFERS };
+        for (recipient, sender) in [("ü@x.org", None), ("a@x.org", Some(Some("ü@x.org")))] {
+            let international = addresses(&[recipient], sender);
+            assert!(international.fit(&OFFERS).is_ok());
+            assert!(matches!(international.fit(&without), Err(SmtpError::Settings { .. })), "{recipient}");
+        }
+        assert!(one.fit(&without).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_of_the_sender_is_told_from_one_of_the_message() {
+        for (replies, want) in [
+            (&[(501, "bad address")][..], true),
+            (&[(553, "sorry"), (503, "x"), (503, "x")], true),
+            (&[(550, "Sender verify failed")], true),
+            (&[(550, "5.1.8 no such domain")], true),
+            (&[(554, "5.1.7 bad sender")], true),
+            (&[(553, "5.6.7 no SMTPUTF8")], true),
+            (&[(250, "x"), (550, "5.1.8 Sender address rejected: Domain not found"), (503, "x")], true),
+            (&[(550, "5.7.1 not you")], false),
+            (&[(553, "5.7.1 not owned by user")], false),
+            (&[(552, "5.3.4 too large")], false),
+            (&[(554, "no")], false),
+            (&[(530, "5.7.0 log in")], false),
+            (&[(450, "4.1.8 no such domain now")], false),
+            (&[(250, "x"), (550, "5.1.1 nobody")], false),
+            (&[(250, "x"), (550, "nobody")], false),
+            (&[(250, "x"), (250, "x"), (550, "5.1.8 x")], false),
+            (&[(250, "x"), (250, "x"), (354, "go")], false),
+        ] {
+            let commands = [Command::Mail(String::new()), Command::Rcpt(address("a@x.org")), Command::Data];
+            let replies_of = replies.iter().map(|(code, text)| Reply::new(*code, text));
+            let dialogue = Dialogue(commands.into_iter().zip(replies_of).collect());
+            assert_eq!(dialogue.refuses_sender(), want, "{replies:?}");
+        }
     }
 
     #[test]

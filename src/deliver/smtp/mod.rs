@@ -46,8 +46,20 @@ pub struct Settings {
     /// The envelope's sender; `None`: the message's own (Return-Path, else From).  An empty
     /// string is the null sender.
     pub sender: Option<String>,
+    /// What becomes of the message's `Delivered-To` fields.
+    pub delivered_to: DeliveredTo,
     /// The name in EHLO; `None`: this host's.
     pub hello: Option<String>,
     /// Silence that ends the connection; RFC 5321 §4.5.3.2 sets the floor for single steps.
     pub timeout: Duration,
+}
+
+/// What becomes of `Delivered-To` fields on the way to a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeliveredTo {
+    /// They are called `X-Original-Delivered-To`: by an equal one a server knows a message that goes in a circle.
+    #[default]
+    Rename,
+    /// They are passed on as they are.
+    Keep,
 }

@@ -2,7 +2,7 @@
 //!
 //! Greeting and EHLO are spoken here and not by lettre, which tells neither what the server
 //! offers beyond its own list nor why it was refused; and STARTTLS has to be under our own TLS.
-//! Before encryption is up where it is wanted, nothing but EHLO and STARTTLS is sent.
+//! Before encryption is up where it is wanted, nothing but EHLO (HELO where it is not known) and STARTTLS is sent.
 
 use std::net::IpAddr;
 
@@ -31,18 +31,47 @@ pub(super) struct Opened {
     pub(super) tls_version: Option<&'static str>,
 }
 
+/// How a server is greeted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Greeting {
+    /// EHLO, and HELO if the server does not know it.
+    Extended,
+    /// HELO.
+    Plain,
+}
+
 /// Connects, encrypts and logs in as the settings want it.
 pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result<Opened, SmtpError> {
-    let credentials = credentials(settings, secret)?;
+    let first = open_by(Greeting::Extended, settings, secret).await;
+    // Encryption and logins are offered to nobody who says HELO.
+    let needs_extensions = settings.endpoint.tls == TlsMode::StartTls || credentials(settings, secret)?.is_some();
+    match first {
+        Err(error) if !needs_extensions && hangs_up_at_hello(&error) => {
+            open_by(Greeting::Plain, settings, None).await.map_err(|_| error)
+        }
+        opened => opened,
+    }
+}
+
+/// Filters and appliances of before 1995 end the connection at a command that they do not know.
+fn hangs_up_at_hello(error: &SmtpError) -> bool {
+    match error {
+        SmtpError::Closed { place } | SmtpError::Broken { place, .. } => matches!(place.step, "EHLO" | "HELO"),
+        _ => false,
+    }
+}
+
+async fn open_by(greeting: Greeting, settings: &Settings, secret: Option<&Secret>) -> Result<Opened, SmtpError> {
     let endpoint = &settings.endpoint;
+    let credentials = credentials(settings, secret)?;
     let stream = net::connect(endpoint, settings.timeout).await?;
     let hello = hello(settings, &stream)?;
 
     let mut wire = Wire::new(stream, &endpoint.shown(), settings.timeout);
-    let greeting = say(&mut wire, endpoint, "greeting", "");
-    let greeted = net::greeted(endpoint, settings.timeout, greeting).await;
+    let greeted = say(&mut wire, endpoint, "greeting", "");
+    let greeted = net::greeted(endpoint, settings.timeout, greeted).await;
     greeted.unwrap_or_else(|| Err(SmtpError::SpeaksTls { server: endpoint.shown() }))?;
-    let mut extensions = greet(&mut wire, endpoint, &hello).await?;
+    let mut extensions = greet(&mut wire, endpoint, greeting, &hello).await?;
     if endpoint.tls == TlsMode::StartTls {
         if !extensions.start_tls {
             return Err(SmtpError::NoStartTls { server: endpoint.shown() });
@@ -55,7 +84,7 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
             encrypted => encrypted?,
         };
         // What was learnt in clear is forgotten (RFC 3207 §4.2).
-        extensions = greet(&mut wire, endpoint, &hello).await?;
+        extensions = greet(&mut wire, endpoint, greeting, &hello).await?;
     }
 
     let tls_version = wire.stream().tls_version();
@@ -67,14 +96,14 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
         .map_err(|error| SmtpError::from_lettre(place(), &error, wire.lock().is_closed()))?;
 
     let mut opened = Opened { connection, wire, extensions, tls_version };
-    if let Some(credentials) = credentials {
+    if let Some(credentials) = &credentials {
         if !is_private {
             return Err(SmtpError::ClearLogin { server: endpoint.shown() });
         }
         if let Some(secret) = secret {
             opened.wire.lock().transcript().hide(secret.expose());
         }
-        opened.log_in(endpoint, &credentials).await.map_err(|error| hide_echo(error, secret))?;
+        opened.log_in(endpoint, credentials).await.map_err(|error| hide_echo(error, secret))?;
     }
     Ok(opened)
 }
@@ -152,9 +181,26 @@ async fn say(
     }
 }
 
-async fn greet(wire: &mut Wire, endpoint: &Endpoint, hello: &ClientId) -> Result<Extensions, SmtpError> {
-    let lines = say(wire, endpoint, "EHLO", &format!("EHLO {hello}\r\n")).await?;
-    Ok(Extensions::parse(&lines))
+/// Gives what the server offers: nothing, if it only knows HELO.
+async fn greet(
+    wire: &mut Wire,
+    endpoint: &Endpoint,
+    greeting: Greeting,
+    hello: &ClientId,
+) -> Result<Extensions, SmtpError> {
+    if greeting == Greeting::Extended {
+        match say(wire, endpoint, "EHLO", &format!("EHLO {hello}\r\n")).await {
+            Err(SmtpError::Refused { reply, .. }) if is_of_unknown_command(&reply) => {}
+            answer => return answer.map(|lines| Extensions::parse(&lines)),
+        }
+    }
+    say(wire, endpoint, "HELO", &format!("HELO {hello}\r\n")).await.map(|_| Extensions::default())
+}
+
+/// The replies of a server that does not know EHLO, or not our argument of it (RFC 5321 §3.2 and §4.1.4).  421 and
+/// 554 are of one that does not serve us.
+fn is_of_unknown_command(reply: &Reply) -> bool {
+    matches!(reply.code, 500..=504 | 550 | 555)
 }
 
 /// STARTTLS (RFC 3207).
@@ -181,7 +227,7 @@ async fn ready_for_tls(settings: &Settings) -> Option<Stream> {
     let hello = hello(settings, &stream).ok()?;
     let mut wire = Wire::new(stream, &endpoint.shown(), settings.timeout);
     say(&mut wire, endpoint, "greeting", "").await.ok()?;
-    greet(&mut wire, endpoint, &hello).await.ok()?;
+    greet(&mut wire, endpoint, Greeting::Extended, &hello).await.ok()?;
     ask_for_tls(wire, endpoint).await.ok()
 }
 

@@ -24,14 +24,19 @@ pub(in crate::poll) struct Contents {
 }
 
 impl Contents {
-    /// What a message without unique-id is known by: if it had one before, that.
-    fn key_of(&mut self, digest: &[u8; 32]) -> MessageKey {
-        if let Some(key) = self.elsewhere.get_mut(digest).and_then(Vec::pop) {
-            return key;
-        }
-        let occurrence = self.occurrences.entry(*digest).or_insert(0);
-        *occurrence += 1;
-        MessageKey::of_content(digest, *occurrence - 1)
+    /// What a message without unique-id was called, if it had one before.
+    fn renamed(&mut self, received: &Received) -> Option<MessageKey> {
+        received.contents().find_map(|(_, digest)| self.elsewhere.get_mut(&digest)?.pop())
+    }
+
+    /// What the next message of this content is known by.
+    fn next(&self, digest: &[u8; 32]) -> MessageKey {
+        MessageKey::of_content(digest, self.occurrences.get(digest).copied().unwrap_or(0))
+    }
+
+    /// Notes that it has come.
+    fn count(&mut self, digest: [u8; 32]) {
+        *self.occurrences.entry(digest).or_insert(0) += 1;
     }
 }
 
@@ -106,10 +111,9 @@ impl Committer<'_> {
             }),
             Claim::Delivered(_) | Claim::Nameless => false,
         };
-        let contents = batch.iter().filter(|received| may_be_new(received)).map(|received| store::Content {
-            octets: received.octets,
-            digest: received.digest,
-            header_only: received.job.header_only,
+        let contents = batch.iter().filter(|received| may_be_new(received)).flat_map(|received| {
+            let header_only = received.job.header_only;
+            received.contents().map(move |(octets, digest)| store::Content { octets, digest, header_only })
         });
         let contents: Vec<store::Content> = contents.collect();
         let mut found = match contents.is_empty() {
@@ -118,7 +122,7 @@ impl Committer<'_> {
         }
         .into_iter();
         let alike = batch.iter().map(|received| match may_be_new(received) {
-            true => found.next().unwrap_or_default(),
+            true => found.by_ref().take(received.contents().count()).flatten().collect(),
             false => Vec::new(),
         });
         Ok(Known { alike: alike.collect(), used: HashSet::new(), identities })
@@ -140,7 +144,7 @@ impl Committer<'_> {
                 Some(from) => self.rename(from, received, recognised).await,
                 None => Ok(Some(received)),
             },
-            Claim::Deleted(digest) if digest == received.digest && !received.job.header_only => {
+            Claim::Deleted(digest) if received.has_digest(&digest) && !received.job.header_only => {
                 warn!(%account, uid = %received.job.key, "the server had confirmed its deletion and lists it again");
                 recognised.changes.push(Change::Reappear { account: account.clone(), keys });
                 self.tally.reappeared += 1;
@@ -156,15 +160,32 @@ impl Committer<'_> {
                 }
             }
             Claim::Delivered(digest) => {
-                self.prove(digest == received.digest, received, recognised);
+                self.prove(received.has_digest(&digest), received, recognised);
                 Ok(None)
             }
             Claim::Nameless => {
-                received.job.key = self.contents.key_of(&received.digest);
+                received.job.key = self.name(&received).await?;
                 self.tally.contents.push(received.job.key.clone());
                 self.known_by(received, recognised).await
             }
         }
+    }
+
+    /// What a message without unique-id is known by.
+    async fn name(&mut self, received: &Received) -> Result<MessageKey, StoreError> {
+        if let Some(key) = self.contents.renamed(received) {
+            return Ok(key);
+        }
+        if let Some((_, digest)) = received.as_sent {
+            let key = self.contents.next(&digest);
+            if self.store.standing(self.account, key.clone()).await?.is_some() {
+                self.contents.count(digest);
+                return Ok(key);
+            }
+        }
+        let key = self.contents.next(&received.digest);
+        self.contents.count(received.digest);
+        Ok(key)
     }
 
     /// A message that some destinations have, or of which less is on record.
@@ -293,7 +314,7 @@ impl Committer<'_> {
 fn is_another(identity: &Identity, received: &Received) -> bool {
     let likeness = identity.compare(received.head.message_id.as_deref(), received.head.fingerprint);
     match identity.header_only == received.job.header_only {
-        true => identity.digest.is_some_and(|digest| digest != received.digest) && likeness != Likeness::Same,
+        true => identity.digest.is_some_and(|digest| !received.has_digest(&digest)) && likeness != Likeness::Same,
         false => likeness == Likeness::Other,
     }
 }

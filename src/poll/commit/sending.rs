@@ -15,6 +15,10 @@ use crate::store::{Change, Ending, Outcome, StoreError};
 /// is being received and written.
 const FIRST_SLOT: usize = 2;
 
+/// So often a message may have passed postrider on its way: a chain of so many collecting servers is none that
+/// somebody has set up.
+const PASSAGES: usize = 10;
+
 impl Committer<'_> {
     /// Sends what goes by SMTP, as many at a time as the server is given connections; each answer
     /// is recorded before the next message takes its place.
@@ -77,6 +81,15 @@ impl Committer<'_> {
         let (Copy::Spool(spool), Some(pool), true) = (copy, &sink.outlet.smtp, sink.is_up()) else {
             return Outcome { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
         };
+        if self.traced && received.head.passages > PASSAGES {
+            let passages = received.head.passages;
+            let reason = format!(
+                "it goes in a circle: by its Received fields it has passed postrider {passages} times.  Look where \
+                 this destination's server passes mail on to"
+            );
+            warn!(account = %self.account, uid = %key, destination = %place.destination, "quarantined: {reason}");
+            return Outcome { key, place, ending: Ending::Quarantined(reason) };
+        }
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
         let ending = match pool.send(&received.head, &received.prefix, &message_id, spool).await {
             Ok(accepted) => Ending::Delivered(accepted.reply),
