@@ -58,7 +58,8 @@ fn an_account_that_hangs_anywhere_does_not_hold_up_another() {
         assert!(output.stderr.contains(&format!("account {name}: ")), "{name}: {}", output.stderr);
     }
     // What was proven to have come whole before the silence is delivered, and nothing is deleted.
-    assert_eq!((count_messages(&program.path("retr")), hanging[3].remaining()), (1, 5));
+    // One more comes when the server gets one command at a time.
+    assert_eq!((count_messages(&program.path("retr")), hanging[3].remaining()), (2, 5));
     assert_eq!((count_messages(&program.path("quit")), hanging[4].remaining()), (5, 5));
     for name in ["retr", "quit"] {
         hanging[0].manifest().verify(&program.path(name)).assert_nothing_wrong();

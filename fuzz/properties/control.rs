@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use postrider::control::{self, Front, Note, Reply, Request};
 use postrider::message::Name;
 use postrider::poll::{Progress, Summary};
-use postrider::status::{AccountStatus, Board};
+use postrider::status::{AccountStatus, Board, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -41,7 +41,11 @@ fn start() -> Service {
     let accounts = ACCOUNTS.map(|name| {
         (Name::new(name).expect("a name"), AccountStatus { account: name.to_owned(), ..AccountStatus::default() })
     });
-    let board = Arc::new(Mutex::new(Board { accounts: accounts.into(), ..Board::default() }));
+    let board = Arc::new(Mutex::new(Board {
+        accounts: accounts.into(),
+        service: Status { running: true, ..Status::default() },
+        ..Board::default()
+    }));
     let (notes, mut heard) = mpsc::channel(8);
     let told = Arc::new(Mutex::new(Vec::new()));
     tokio::spawn(front.serve(board, notes, std::future::pending()));

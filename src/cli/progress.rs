@@ -172,10 +172,11 @@ fn told(name: &str, now: &Snapshot, pace: &Pace, columns: usize) -> String {
     let mut taken = NAME + 1 + parts[0].len();
     // In the order of what is missed first.
     for part in left.into_iter().chain([octets, rate]) {
-        if taken + 2 + part.len() + 1 + NARROWEST <= columns {
-            taken += 2 + part.len();
-            parts.push(part);
+        if taken + 2 + part.len() + 1 + NARROWEST > columns {
+            break;
         }
+        taken += 2 + part.len();
+        parts.push(part);
     }
     let room = columns.saturating_sub(taken + 1).min(WIDEST);
     let bar = if room >= NARROWEST { format!("{} ", drawn(now, room)) } else { String::new() };

@@ -25,6 +25,9 @@ fn without_a_service_status_tells_how_the_last_fetch_ended() {
     assert!(good_one["last-success"].is_i64() && good_one["error"].is_null(), "{shown}");
     assert_eq!(good_one["new-today"], 2);
     bad.change(|behaviour| behaviour.refuse_login = None);
+    // Other settings: what was refused before does not wait.
+    let of_bad = mailbox(bad.port(), "bad", "deliver = \"home\"\nauth = \"user\"");
+    program.config(&format!("{}{of_bad}{}", of(&good, "good"), maildir("home")));
     program.run(&["fetch"]).assert_success();
     program.run(&["status"]).assert_code(69);
 }

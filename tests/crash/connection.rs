@@ -28,7 +28,7 @@ fn a_connection_cut_at_any_octet_loses_and_doubles_nothing() {
     let step = (octets / 45) as usize;
     let mut cut = 0;
     for at in (0..octets).step_by(step).chain([octets - 40, octets - 20]) {
-        let behaviour = Behaviour { cut_after_octets: Some(at), faulty_connections: 1, ..Behaviour::default() };
+        let behaviour = Behaviour { cut_after_octets: Some(at), faulty_connections: 2, ..Behaviour::default() };
         let server = MailboxServer::start_with(messages(), behaviour);
         let wanted = server.manifest();
         let program = fetch_from(&server, DELETE);
@@ -49,7 +49,7 @@ fn a_connection_cut_at_any_octet_loses_and_doubles_nothing() {
 #[test]
 fn a_connection_cut_inside_a_message_delivers_what_came_whole_before_it() {
     for octets in [0, 10, 300, 480] {
-        let behaviour = Behaviour { cut_in_retr: Some((4, octets)), faulty_connections: 1, ..Behaviour::default() };
+        let behaviour = Behaviour { cut_in_retr: Some((4, octets)), faulty_connections: 2, ..Behaviour::default() };
         let server = MailboxServer::start_with(Message::several(6, Mix::Tiny), behaviour);
         let wanted = server.manifest();
         let program = fetch_from(&server, DELETE);

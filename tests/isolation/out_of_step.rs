@@ -59,7 +59,8 @@ fn octets_that_nobody_asked_for_end_the_session_and_nothing_is_deleted() {
     ] {
         let behaviour = Behaviour {
             inject_after: Some((after.into(), octets.into())),
-            faulty_connections: 1,
+            // The second one is that of the same poll, one command at a time.
+            faulty_connections: 2,
             ..Behaviour::default()
         };
         let server = MailboxServer::start_with(Message::several(4, Mix::Tiny), behaviour);

@@ -103,7 +103,7 @@ fn lines(picture: &Picture, size: Size) -> Vec<String> {
     lines.extend(shortened(table, for_table));
     let left = rows.saturating_sub(lines.len());
     lines.extend(shortened(troubles, left));
-    lines
+    lines.iter().map(|line| cut(line)).collect()
 }
 
 /// At most so many lines; the last one tells that there are more.
