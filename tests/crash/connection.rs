@@ -39,6 +39,7 @@ fn a_connection_cut_at_any_octet_loses_and_doubles_nothing() {
             assert_eq!(server.remaining(), wanted.len(), "cut at {at}: nothing is deleted without QUIT");
             assert!(output.stderr.starts_with("postrider: account a: "), "cut at {at}: {}", output.stderr);
         }
+        server.change(|behaviour| behaviour.cut_after_octets = None);
         program.run(&["fetch"]).assert_success();
         wanted.verify(&program.path("home")).assert_exactly_once();
         assert_eq!(server.remaining(), 0, "cut at {at}");

@@ -75,6 +75,7 @@ fn octets_that_nobody_asked_for_end_the_session_and_nothing_is_deleted() {
         }
         assert_eq!(server.remaining(), 4, "{after}: nothing is deleted");
         wanted.verify(&program.path("home")).assert_nothing_wrong();
+        server.change(|behaviour| behaviour.inject_after = None);
         program.run(&["fetch"]).assert_success();
         wanted.verify(&program.path("home")).assert_exactly_once();
         assert_eq!(server.remaining(), 0, "{after}");
