@@ -116,23 +116,74 @@ fn says_what_to_do_when_nothing_is_built() {
     assert_eq!(files(root.path()), BTreeSet::new());
 }
 
-/// The shells themselves read the completions, where they are installed.
-#[test]
-fn completions_are_scripts_of_their_shells() {
-    for (shell, check) in [("bash", "bash -n"), ("zsh", "zsh -n"), ("fish", "fish --no-execute")] {
-        let output = Command::new(env!("CARGO_BIN_EXE_postrider")).args(["completions", shell]).output();
-        let script = output.expect("postrider").stdout;
-        for word in ["fetch", "quarantine", "config"] {
-            assert!(String::from_utf8_lossy(&script).contains(word), "{shell}: {word}");
+/// What a shell offers at the Tab key behind a line, by the script that is installed for it.
+fn offered(shell: &str, line: &str, folder: &Path) -> Vec<String> {
+    let script = Command::new(env!("CARGO_BIN_EXE_postrider")).args(["completions", shell]).output();
+    let file = folder.join("_postrider");
+    std::fs::write(&file, script.expect("postrider").stdout).expect("the script");
+    let ask = match shell {
+        "bash" => {
+            ". ./_postrider; COMP_WORDS=($1); [[ $1 == *' ' ]] && COMP_WORDS+=('')
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMP_TYPE=9
+            _clap_complete_postrider postrider \"${COMP_WORDS[COMP_CWORD]}\" ''; printf '%s\\n' \"${COMPREPLY[@]}\""
         }
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("script");
-        std::fs::write(&file, script).expect("the script");
-        let here = Command::new("sh").args(["-c", &format!("command -v {shell}")]).output().expect("sh");
-        if here.status.success() {
-            let read = Command::new("sh").args(["-c", &format!("{check} \"$1\""), "sh"]).arg(&file).output();
-            let read = read.expect("a shell");
-            assert!(read.status.success(), "{shell}: {}", String::from_utf8_lossy(&read.stderr));
+        "fish" => "source ./_postrider; complete --do-complete $argv[1]",
+        // A terminal would be needed for more than that.
+        _ => {
+            "compdef() { :; }; . ./_postrider; _describe() { printf '%s\\n' \"${(@P)3}\" }
+            words=(${=1}); [[ $1 == *' ' ]] && words+=(''); CURRENT=$#words; _clap_dynamic_completer_postrider"
+        }
+    };
+    let arguments = if shell == "fish" { vec!["-c", ask, line] } else { vec!["-c", ask, shell, line] };
+    let output = Command::new(shell)
+        .args(arguments)
+        .current_dir(folder)
+        .env(
+            "PATH",
+            format!(
+                "{}:/usr/bin:/bin",
+                Path::new(env!("CARGO_BIN_EXE_postrider")).parent().expect("a folder").display()
+            ),
+        )
+        .env("HOME", folder)
+        .env_remove("XDG_CONFIG_HOME")
+        .output()
+        .expect("a shell");
+    let offered = String::from_utf8(output.stdout).expect("text");
+    offered.lines().map(|line| line.split(['\t', ':']).next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn shells_complete_commands_options_and_the_names_of_accounts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "[accounts.work]\nhost = \"pop.example.org\"\nusername = \"a\"\npassword-command = [\"true\"]\n\
+        deliver = \"home\"\n[accounts.wife]\nhost = \"pop.example.org\"\nusername = \"b\"\n\
+        password-command = [\"true\"]\ndeliver = \"home\"\n[destinations.home]\ntype = \"maildir\"\npath = \"/m\"\n";
+    std::fs::create_dir_all(folder.path().join(".config/postrider")).expect("a folder");
+    std::fs::write(folder.path().join(".config/postrider/config.toml"), config).expect("a file");
+    std::fs::write(folder.path().join("other.toml"), config.replace("work", "other")).expect("a file");
+    std::fs::write(folder.path().join("broken.toml"), "[").expect("a file");
+    let here = |shell: &str| Command::new(shell).args(["-c", "true"]).output().is_ok_and(|it| it.status.success());
+    for shell in ["bash", "zsh", "fish"].into_iter().filter(|shell| here(shell)) {
+        for (line, want) in [
+            ("postrider fe", &["fetch"][..]),
+            ("postrider quarantine re", &["retry"]),
+            ("postrider check --con", &["--connect", "--config"]),
+            ("postrider fetch wo", &["work"]),
+            ("postrider list w", &["work", "wife"]),
+            ("postrider history ", &["work", "wife"]),
+            ("postrider quarantine list wi", &["wife"]),
+            ("postrider login wi", &["wife"]),
+            ("postrider poll work wi", &["wife"]),
+            ("postrider -c other.toml fetch o", &["other"]),
+            ("postrider fetch --config=other.toml o", &["other"]),
+            ("postrider -c broken.toml fetch w", &[]),
+        ] {
+            let offered = offered(shell, line, folder.path());
+            let names: Vec<&String> = offered.iter().filter(|it| !it.is_empty()).collect();
+            let all = want.iter().all(|name| names.iter().any(|it| it == name));
+            let no_other = line.ends_with(' ') || names.len() == want.len();
+            assert!(all && no_other, "{shell}: {line}: {names:?}");
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::transcript::Transcript;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Accounts to poll [default: all that are enabled]
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", add = super::completions::accounts())]
     accounts: Vec<String>,
     /// Say nothing unless something is wrong
     #[arg(short, long)]

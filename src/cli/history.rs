@@ -13,7 +13,7 @@ const WIDE: usize = 160;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Only this account
-    #[arg(value_name = "ACCOUNT", value_parser = super::name_of)]
+    #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
     account: Option<Name>,
     /// Only messages whose unique-id, Message-ID, file name or reply holds TEXT
     #[arg(short, long, value_name = "TEXT")]

@@ -15,7 +15,7 @@ use crate::transcript;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The account
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", add = super::completions::accounts())]
     account: String,
     /// Write it as JSON
     #[arg(long)]

@@ -30,7 +30,7 @@ const OPENER: &str = "xdg-open";
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The account to sign in for
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", add = super::completions::accounts())]
     account: String,
     /// Show a code to be typed into a browser anywhere
     #[arg(long, conflicts_with_all = ["paste", "no_browser"])]

@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod completions;
 mod export;
 mod fetch;
 mod history;
@@ -110,12 +111,16 @@ pub type SetVariable<'a> = &'a dyn Fn(&str, Option<&OsStr>);
 /// `has_output`: whether there is a standard output.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>, has_output: bool) -> ExitCode {
     output::remember(!has_output);
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = completions::answer(&arguments) {
+        return ExitCode::from(code);
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(output::settle(not_parsed(&error))),
     };
     match &cli.command {
-        Command::Completions { shell } => return ExitCode::from(output::settle(completions(*shell))),
+        Command::Completions { shell } => return ExitCode::from(output::settle(completions::write(*shell))),
         Command::Help { command } => return ExitCode::from(output::settle(help(command))),
         Command::Version => {
             let _ = output::write(format!("postrider {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
@@ -258,15 +263,6 @@ fn with_fault(mut status: Status, peer: u32, places: &Whereabouts) -> Status {
 /// The exit code that asks for more attention.
 fn graver(one: u8, other: u8) -> u8 {
     std::cmp::max_by_key(one, other, |code| Class::of_exit_code(*code))
-}
-
-/// Writes a shell's completions.  They are made in memory first, because clap_complete panics when
-/// it cannot write.
-fn completions(shell: clap_complete::Shell) -> u8 {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "postrider", &mut script);
-    let _ = output::write(&script);
-    0
 }
 
 /// What `-h` shows, of the program or of a command.

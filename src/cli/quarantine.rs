@@ -20,7 +20,7 @@ enum Command {
     /// Show the messages in quarantine
     List {
         /// Only this account
-        #[arg(value_name = "ACCOUNT", value_parser = super::name_of)]
+        #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
         account: Option<Name>,
         /// Write it as JSON
         #[arg(long)]
@@ -53,7 +53,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct Choice {
     /// The account
-    #[arg(value_name = "ACCOUNT", value_parser = super::name_of)]
+    #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
     pub(super) account: Name,
     /// Unique-ids, as `list` shows them
     #[arg(value_name = "UNIQUE-ID", required_unless_present = "all")]

@@ -10,7 +10,7 @@ use crate::failure::Class;
 #[derive(Debug, clap::Args)]
 pub(super) struct PollArguments {
     /// Accounts to poll [default: all, save those whose login was refused]
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", add = super::completions::accounts())]
     accounts: Vec<String>,
 }
 

@@ -34,8 +34,9 @@ fn a_connection_cut_at_any_octet_loses_and_doubles_nothing() {
         let program = fetch_from(&server, DELETE);
         let output = program.run(&["fetch"]);
         wanted.verify(&program.path("home")).assert_nothing_wrong();
+        // What is left after a cut late in a session is fetched by a second session of the same poll.
+        cut += u32::from(server.connections() > 1);
         if output.code != Some(0) {
-            cut += 1;
             assert_eq!(server.remaining(), wanted.len(), "cut at {at}: nothing is deleted without QUIT");
             assert!(output.stderr.starts_with("postrider: account a: "), "cut at {at}: {}", output.stderr);
         }
