@@ -264,7 +264,7 @@ mod tests {
         for (columns, want) in [
             (36, "work             [=>     ] 1196/6000"),
             (56, "work             [==>             ] 1196/6000  0:42 left"),
-            (76, "work             [=>      ] 1196/6000  0:42 left  23.5 MB of 143.9 MB"),
+            (75, "work             [==>           ] 1196/6000  0:42 left  23.5 MB of 143.9 MB"),
             (196, "work             [===>                    ] 1196/6000  0:42 left  23.5 MB of 143.9 MB  2.8 MB/s"),
         ] {
             assert_eq!(told("work", &snapshot(1196, 23_520_000), &pace, columns), want, "{columns}");
