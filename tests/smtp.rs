@@ -17,7 +17,7 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use postrider::deliver::smtp::{Accepted, Client, DeliveredTo, SendError, Settings};
+use postrider::deliver::smtp::{Accepted, Client, DeliveredTo, Pool, SendError, Settings};
 use postrider::failure::{Class, Failure as _};
 use postrider::header::Head;
 use postrider::net::{Endpoint, Route, TlsMode, Trust};
@@ -94,8 +94,14 @@ async fn a_message_is_accepted_with_the_servers_words() {
 #[tokio::test]
 async fn a_refusal_or_a_delay_at_any_command_concerns_one_message() {
     for pipelining in [true, false] {
-        for stage in [Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot] {
-            for (reply, permanent) in [("550 5.7.1 no", true), ("451 4.7.1 later", false)] {
+        // Each refuses for good, and not because of the sender.
+        for (stage, refusal) in [
+            (Stage::Mail, "552 5.3.4 too large"),
+            (Stage::Rcpt, "550 5.1.1 nobody"),
+            (Stage::Data, "550 5.7.1 no"),
+            (Stage::Dot, "550 5.7.1 no"),
+        ] {
+            for (reply, permanent) in [(refusal, true), ("451 4.7.1 later", false)] {
                 let server = ScriptedSmtp::start_with(behaviour(|behaviour| {
                     behaviour.replies.push((stage, Some(2), reply.into()));
                     behaviour.extensions.retain(|name| pipelining || name != "PIPELINING");
@@ -180,7 +186,7 @@ async fn nothing_is_delivered_when_data_begins_after_a_refused_recipient() {
         "C: MAIL *",
         "C: RCPT *",
         "C: DATA",
-        "R: 250 ok\r\n550 nobody\r\n354 go\r\n",
+        "R: 250 ok\r\n550 5.1.1 nobody\r\n354 go\r\n",
         "eof",
     ]);
     let mut client = connect(&settings(server.port())).await;
@@ -293,7 +299,11 @@ async fn no_message_is_refused_for_its_senders_sake() {
         (Stage::Mail, "501 5.1.7 bad sender address syntax"),
         (Stage::Mail, "553 malformed"),
         (Stage::Mail, "550 5.1.8 domain not found"),
+        (Stage::Mail, "517 Syntax error."),
+        (Stage::Mail, "554 5.7.1 not you"),
         (Stage::Rcpt, "550 5.1.8 <x>: Sender address rejected: Domain not found"),
+        (Stage::Rcpt, "550 Sender verify failed"),
+        (Stage::Rcpt, "553 5.7.1 not owned by user"),
     ] {
         for pipelining in [true, false] {
             for (refused, taken) in senders.iter().enumerate().skip(1) {
@@ -319,6 +329,44 @@ async fn no_message_is_refused_for_its_senders_sake() {
     let error = send(&mut client, message.as_bytes()).await.expect_err("refused");
     assert!(matches!(&error, SendError::Refused { reason } if reason.contains("553 no 1")), "{error:?}");
     send(&mut client, HELLO).await.expect("the next");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_on_a_sender_is_told_the_next_one_by_another_connection() {
+    let message = "Return-Path: <a..b@example.org>\r\nFrom: c@[192.0.2.7]\r\nMessage-ID: <1@x>\r\n\r\nx\r\n";
+    let refusing = |sender: &'static str| -> Vec<&'static str> {
+        vec!["S: 220 x", "C: EHLO *", "S: 250 x", sender, "S: 501 Too many syntax or protocol errors", "close"]
+    };
+    let taking = [
+        "S: 220 x",
+        "C: EHLO *",
+        "S: 250 x",
+        "C: MAIL FROM:<>",
+        "S: 250 x",
+        "C: RCPT *",
+        "S: 250 x",
+        "C: DATA",
+        "S: 354 x",
+        "C: Return-Path: *",
+        "C: From: *",
+        "C: Message-ID: *",
+        "C: ",
+        "C: x",
+        "C: .",
+        "S: 250 taken",
+    ];
+    let senders =
+        ["C: MAIL FROM:<a..b@example.org>", "C: MAIL FROM:<\"a..b\"@example.org>", "C: MAIL FROM:<c@[192.0.2.7]>"];
+    let mut dialogues: Vec<Vec<&str>> = senders.map(refusing).to_vec();
+    dialogues.push(taking.to_vec());
+    let dialogues: Vec<&[&str]> = dialogues.iter().map(Vec::as_slice).collect();
+    let server = Scripted::dialogues(&dialogues);
+    let pool = Pool::new(settings(server.port()));
+    let mut spool = Spool::new(&std::env::temp_dir());
+    spool.write(message.as_bytes()).expect("spooled");
+    let sent = pool.send(&Head::scan(message.as_bytes()), b"", "made-up@example.org", &spool).await;
+    assert_eq!(sent.expect("accepted").reply, "taken");
+    assert_eq!(server.connections(), 4);
 }
 
 #[tokio::test]

@@ -111,25 +111,46 @@ impl Client {
         message_id: &str,
         spool: &Spool,
     ) -> Result<Accepted, SendError> {
+        self.send_on(head, prefix, message_id, spool, &mut Refused::default()).await
+    }
+
+    /// The same, going on behind the senders that were refused before, perhaps by another connection.
+    ///
+    /// # Errors
+    /// As for [`Client::send`].  Where the server has hung up after it refused a sender, and there is another one,
+    /// the connection is lost, and `refused` has grown.
+    pub(super) async fn send_on(
+        &mut self,
+        head: &Head,
+        prefix: &[u8],
+        message_id: &str,
+        spool: &Spool,
+        refused: &mut Refused,
+    ) -> Result<Accepted, SendError> {
         let top = top(head, prefix, message_id);
         let lone = memchr::memchr_iter(b'\n', &top).filter(|&at| at == 0 || top[at - 1] != b'\r').count();
         let octets = top.len() as u64 + lone as u64 + spool.wire_octets();
         let eight_bit = spool.has_eight_bit() || !top.is_ascii();
-        let mut senders = self.addresses.senders(head, &self.extensions).into_iter().peekable();
-        let mut first_refusal = None;
-        while let Some(sender) = senders.next() {
+        let mut senders = self.addresses.senders(head, &self.extensions).into_iter().skip(refused.senders).peekable();
+        loop {
+            let Some(sender) = senders.next() else {
+                // Another connection offers less than the one before.
+                let none_left = || SendError::Deferred { reason: "no sender is left to try".to_owned() };
+                return Err(refused.first.take().unwrap_or_else(none_left));
+            };
             let groups = self.addresses.commands(sender.as_ref(), octets, eight_bit, &self.extensions)?;
             if !std::mem::take(&mut self.usable) {
                 return Err(self.lost("MAIL", |place| SmtpError::Closed { place }));
             }
             match self.envelope(groups).await {
                 Ok(()) => break,
-                // A message is not refused for its sender's sake.
-                Err(Unsent { error, of_sender: true }) if self.usable && senders.peek().is_some() => {
+                // A message is not refused because of its sender.
+                Err(Unsent { error, of_sender: true }) if senders.peek().is_some() => {
                     debug!(server = self.server, "another sender is tried: {error}");
-                    first_refusal.get_or_insert(error);
+                    refused.senders += 1;
+                    refused.first.get_or_insert(error);
                 }
-                Err(Unsent { error, of_sender: true }) => return Err(first_refusal.unwrap_or(error)),
+                Err(Unsent { error, of_sender: true }) => return Err(refused.first.take().unwrap_or(error)),
                 Err(Unsent { error, .. }) => return Err(error),
             }
         }
@@ -161,7 +182,8 @@ impl Client {
             if let Some(source) = broken {
                 // Why the server has broken off is worth more than that it has.
                 let lost = SendError::Lost { outcome_unknown: false, source };
-                return Err(dialogue.refusal().unwrap_or(lost).into());
+                let of_sender = dialogue.may_refuse_sender();
+                return Err(Unsent { error: dialogue.refusal().unwrap_or(lost), of_sender });
             }
         }
         if self.wire.lock().replies() != self.asked {
@@ -173,7 +195,7 @@ impl Client {
         if !dialogue.is_begun() {
             self.reset().await;
         }
-        Err(Unsent { error: refusal, of_sender: dialogue.refuses_sender() })
+        Err(Unsent { error: refusal, of_sender: dialogue.may_refuse_sender() })
     }
 
     /// Writes a group of commands at once and reads their replies.
@@ -312,10 +334,18 @@ fn top(head: &Head, prefix: &[u8], message_id: &str) -> Vec<u8> {
     top
 }
 
+/// The senders of one message that a server has refused so far.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    pub(super) senders: usize,
+    /// What it said about the first one.
+    first: Option<SendError>,
+}
+
 /// An envelope after which no message can be sent.
 struct Unsent {
     error: SendError,
-    /// Its sender was refused, and nothing else.
+    /// It may be its sender that was refused.
     of_sender: bool,
 }
 

@@ -160,18 +160,24 @@ impl Command {
         refusal(reply, reason)
     }
 
-    /// Whether a reply refuses the sender for good, and nothing else: by the status that it gives (RFC 3463 §3.2,
-    /// RFC 6531 §3.5), else by its code.
-    fn refuses_sender(&self, reply: &Reply) -> bool {
+    /// Whether a reply that refuses for good may do so because of the sender.  Servers say it in many ways, and an
+    /// address more that is tried costs little: so it is whatever does not name another reason, by its status
+    /// (RFC 3463) or its code (RFC 5321 §4.2.3, RFC 4954 §6).
+    fn may_refuse_sender(&self, reply: &Reply) -> bool {
         if !reply.is_permanent() {
             return false;
         }
         let status = reply.text.split(' ').next().unwrap_or_default();
         match self {
-            Command::Mail(_) if status.starts_with("5.") => status.starts_with("5.1.") || status == "5.6.7",
-            Command::Mail(_) => matches!(reply.code, 501 | 550 | 553),
-            // Most servers look at the sender only now.
-            Command::Rcpt(_) => matches!(status, "5.1.7" | "5.1.8"),
+            // Not: the command, its parameters, the login, the size.
+            Command::Mail(_) => {
+                !matches!(reply.code, 500 | 502..=504 | 523 | 530 | 534 | 535 | 538 | 552 | 555) && status != "5.3.4"
+            }
+            // Many look at the sender only now.  Not: the recipient, the mailbox, the size.
+            Command::Rcpt(_) if status.starts_with("5.1.") => matches!(status, "5.1.0" | "5.1.7" | "5.1.8"),
+            Command::Rcpt(_) => {
+                matches!(reply.code, 501 | 550 | 553 | 554) && !status.starts_with("5.2.") && status != "5.3.4"
+            }
             Command::Data => false,
         }
     }
@@ -213,10 +219,17 @@ impl Dialogue {
             .or_else(|| of(&|_, _| true))
     }
 
-    /// Whether it is the sender that was refused: another one may be taken.
-    pub(super) fn refuses_sender(&self) -> bool {
+    /// Whether it may be the sender that was refused: MAIL was, or every recipient was.  Another one may be taken.
+    pub(super) fn may_refuse_sender(&self) -> bool {
         let refused = |(command, reply): &(Command, Reply)| command.refusal(reply).is_some();
-        self.0.iter().find(|pair| refused(pair)).is_some_and(|(command, reply)| command.refuses_sender(reply))
+        let is_recipient = |(command, _): &&(Command, Reply)| matches!(command, Command::Rcpt(_));
+        match self.0.iter().find(|pair| refused(pair)) {
+            Some((command @ Command::Mail(_), reply)) => command.may_refuse_sender(reply),
+            Some((Command::Rcpt(_), _)) => {
+                self.0.iter().filter(is_recipient).all(|(command, reply)| command.may_refuse_sender(reply))
+            }
+            _ => false,
+        }
     }
 
     /// Whether the server waits for a message.
@@ -338,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_the_sender_is_told_from_one_of_the_message() {
+    fn a_refusal_that_may_be_the_senders_is_told_from_one_with_another_reason() {
         for (replies, want) in [
             (&[(501, "bad address")][..], true),
             (&[(553, "sorry"), (503, "x"), (503, "x")], true),
@@ -347,21 +360,36 @@ mod tests {
             (&[(554, "5.1.7 bad sender")], true),
             (&[(553, "5.6.7 no SMTPUTF8")], true),
             (&[(250, "x"), (550, "5.1.8 Sender address rejected: Domain not found"), (503, "x")], true),
-            (&[(550, "5.7.1 not you")], false),
-            (&[(553, "5.7.1 not owned by user")], false),
+            (&[(517, "Syntax error."), (502, "x"), (502, "x")], true),
+            (&[(550, "5.7.1 not you")], true),
+            (&[(553, "5.7.1 not owned by user")], true),
+            (&[(554, "no")], true),
             (&[(552, "5.3.4 too large")], false),
-            (&[(554, "no")], false),
             (&[(530, "5.7.0 log in")], false),
+            (&[(535, "5.7.8 log in")], false),
+            (&[(502, "5.5.1 what")], false),
+            (&[(555, "5.5.4 SIZE")], false),
             (&[(450, "4.1.8 no such domain now")], false),
+            (&[(250, "x"), (550, "Sender verify failed"), (503, "x")], true),
+            (&[(250, "x"), (550, "5.7.1 relaying denied")], true),
             (&[(250, "x"), (550, "5.1.1 nobody")], false),
-            (&[(250, "x"), (550, "nobody")], false),
+            (&[(250, "x"), (552, "5.2.2 full")], false),
+            (&[(250, "x"), (550, "5.2.1 disabled")], false),
+            (&[(250, "x"), (450, "greylisted")], false),
             (&[(250, "x"), (250, "x"), (550, "5.1.8 x")], false),
             (&[(250, "x"), (250, "x"), (354, "go")], false),
         ] {
             let commands = [Command::Mail(String::new()), Command::Rcpt(address("a@x.org")), Command::Data];
             let replies_of = replies.iter().map(|(code, text)| Reply::new(*code, text));
             let dialogue = Dialogue(commands.into_iter().zip(replies_of).collect());
-            assert_eq!(dialogue.refuses_sender(), want, "{replies:?}");
+            assert_eq!(dialogue.may_refuse_sender(), want, "{replies:?}");
+        }
+        // One recipient that is accepted shows that the sender is, too.
+        let commands =
+            [Command::Mail(String::new()), Command::Rcpt(address("a@x.org")), Command::Rcpt(address("b@x.org"))];
+        for (replies, want) in [([250, 550, 250], false), ([250, 550, 553], true), ([250, 550, 450], false)] {
+            let replies = replies.map(|code| Reply::new(code, "x"));
+            assert_eq!(Dialogue(commands.clone().into_iter().zip(replies.clone()).collect()).may_refuse_sender(), want);
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::client::Refused;
 use super::{Accepted, Client, SendError, Settings, SmtpError};
 use crate::credential::CredentialError;
 use crate::failure::{Class, Failure};
@@ -147,6 +148,7 @@ impl Pool {
         message_id: &str,
         spool: &Spool,
     ) -> Result<Accepted, DeliveryError> {
+        let mut refused = Refused::default();
         loop {
             self.widen(Instant::now());
             let Ok(permit) = self.permits.acquire().await else {
@@ -154,7 +156,7 @@ impl Pool {
             };
             if let Some(client) = self.rested() {
                 let mut lent = self.lend(client);
-                match lent.client.send(head, prefix, message_id, spool).await {
+                match lent.client.send_on(head, prefix, message_id, spool, &mut refused).await {
                     // It had been closed while it rested, as a rule; a new one will do.
                     Err(SendError::Lost { outcome_unknown: false, .. }) => {}
                     result => return lent.give_back(result),
@@ -169,8 +171,12 @@ impl Pool {
                 Err(error) => return Err(DeliveryError::Unavailable(error)),
             };
             let mut lent = self.lend(client);
-            let result = lent.client.send(head, prefix, message_id, spool).await;
-            return lent.give_back(result);
+            let before = refused.senders;
+            match lent.client.send_on(head, prefix, message_id, spool, &mut refused).await {
+                // It has hung up on a sender; each is tried once, so this ends.
+                Err(SendError::Lost { outcome_unknown: false, .. }) if refused.senders > before => {}
+                result => return lent.give_back(result),
+            }
         }
     }
 
