@@ -10,7 +10,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use postrider::message::{MessageKey, Name};
 use postrider::plan::Place;
-use postrider::store::{Change, Ending, Outcome, Stage, Store, Target, TargetState};
+use postrider::store::{Change, Claim, Ending, Outcome, Stage, Store, Target, TargetState};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -38,7 +38,7 @@ impl Ground {
         let dir = tempfile::tempdir_in(disk).expect("a directory");
         let name = |text| Name::new(text).expect("a name");
         Self {
-            store: Store::open(dir.path()).expect("a state"),
+            store: Claim::take(dir.path()).and_then(|claim| claim.open()).expect("a state").0,
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
             account: name("a"),
             place: Place { destination: name("home"), location: "/var/mail/home".into() },

@@ -421,7 +421,8 @@ mod tests {
     #[tokio::test]
     async fn a_draft_outlives_a_poll_that_is_dropped_while_it_is_recorded() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(&dir.path().join("state")).expect("open");
+        let store =
+            crate::store::Claim::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
         let path = dir.path().join("Maildir");
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
@@ -440,7 +441,8 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_somebody_removed_from_tmp_is_not_taken_for_delivered() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(&dir.path().join("state")).expect("open");
+        let store =
+            crate::store::Claim::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
         let path = dir.path().join("Maildir");
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");

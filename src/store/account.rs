@@ -6,34 +6,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 use super::read::Reader;
+use super::rows::account_id;
 use super::schema::{IN_INDEX, state};
-use super::write::account_id;
+use super::words::{AccountMemory, LastLogin};
 use crate::message::{Name, UnixTime};
-
-/// What is remembered of an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccountMemory {
-    /// Failed polls in a row.
-    pub failures: u32,
-    /// Refused logins in a row.
-    pub refusals: u32,
-    /// No poll before this.
-    pub not_before: UnixTime,
-    /// When its last poll ended well.
-    pub last_success: Option<UnixTime>,
-    /// What was wrong with its last poll.
-    pub error: Option<String>,
-    /// What to do about it.
-    pub advice: Option<String>,
-    /// The kind of the error, as an exit code; 0: none.
-    pub exit_code: u8,
-    /// Tells, while its login is refused, whether the settings or the secret have changed since.
-    pub refused: Option<[u8; 32]>,
-    /// Messages delivered since a time that the caller chose; only read.
-    pub delivered: u64,
-    /// Messages in quarantine; only read.
-    pub quarantined: u64,
-}
 
 /// Between an error and what to do about it, in the column of the error.
 const BREAK: char = '\n';
@@ -45,15 +21,6 @@ fn stored(memory: &AccountMemory) -> Option<String> {
         Some(advice) => format!("{error}{BREAK}{advice}"),
         None => error,
     })
-}
-
-/// What is known of the password that an account logged in with last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LastLogin {
-    /// Tells it from most others; `None`: none has worked yet, or the one that did is refused for good.
-    pub mark: Option<u8>,
-    /// So often in a row that very password was refused since.
-    pub doubts: u32,
 }
 
 /// What is known of the account's last login.

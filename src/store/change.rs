@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::account::{AccountMemory, LastLogin};
 use super::host::{Host, HostMemory};
-use super::lost::LostChange;
-use super::quiet::Quiet;
+use super::words::{AccountMemory, LastLogin, LostChange, Quiet};
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 use crate::plan::{Place, Prune};
 

@@ -44,6 +44,6 @@ impl Claim {
     /// # Errors
     /// The directory cannot be written.
     pub fn renew(&self, label: &str) -> Result<Renewal, StoreError> {
-        Renewal::begin(self, label)
+        Renewal::begin(&self.dir, label)
     }
 }

@@ -2,9 +2,10 @@
 
 use rusqlite::Connection;
 
-use super::lost::{self, Lost};
+use super::lost;
 use super::read::{Reader, state_name};
 use super::schema::kind;
+use super::words::Lost;
 use super::write::{self, shown_location};
 use super::{StagedDelivery, StoreError, sound};
 use crate::message::{UnixTime, unique_id};

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::lost::Lost;
 use super::prune::GONE;
 use super::quiet;
 use super::schema::{kind, proof, state};
+use super::words::Lost;
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Delivery, Gone, Place, Progress, Standing};
 

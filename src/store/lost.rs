@@ -9,114 +9,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::rows::{account_id, finish, place_id};
 use super::schema::{kind, state};
-use super::stage::finish;
-use super::write::{account_id, place_id};
-use super::{StoreError, open};
-use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Identity, Place};
-
-/// Whether an account's state was lost, and what is to be done about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lost {
-    /// It was not.
-    #[default]
-    No,
-    /// It was: what is on the server and in no Maildir may have been delivered or not.
-    Lost,
-    /// There was none as far as this directory knows, and the Maildirs know of mail.
-    Unknown,
-    /// It was, and the operator says: what is on the server now counts as delivered.
-    Seen,
-    /// It was, and the operator says: what is in no Maildir is fetched.
-    FetchAgain,
-}
-
-impl Lost {
-    const ALL: [Self; 5] = [Self::No, Self::Lost, Self::Unknown, Self::Seen, Self::FetchAgain];
-
-    pub(super) fn of_number(number: i64) -> Self {
-        Self::ALL.into_iter().find(|lost| lost.number() == number).unwrap_or(Self::Lost)
-    }
-
-    fn number(self) -> i64 {
-        self as i64
-    }
-}
-
-/// A file in a Maildir that this program has made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundFile {
-    /// Tells its message (`deliver::maildir::token`).
-    pub token: String,
-    /// Its path below the Maildir, when it was found.
-    pub name: String,
-    /// When it was delivered.
-    pub at: UnixTime,
-}
-
-/// What is done about lost states.
-#[derive(Clone, Debug)]
-pub enum LostChange {
-    /// These accounts, and all that are known, are lost.
-    Mark {
-        /// The accounts of the configuration.
-        accounts: Vec<Name>,
-        /// How.
-        lost: Lost,
-    },
-    /// What a Maildir holds; without files: it must be read before anything is fetched for it.
-    Files {
-        /// The Maildir.
-        maildir: PathBuf,
-        /// Its files.
-        files: Option<Vec<FoundFile>>,
-    },
-    /// A lost account is lost no more.
-    Adopt(Adoption),
-}
-
-/// What a lost account's listing and the Maildirs tell together.
-#[derive(Clone, Debug)]
-pub struct Adoption {
-    /// The account.
-    pub account: Name,
-    /// Messages that were delivered somewhere.
-    pub messages: Vec<Adopted>,
-    /// Messages to leave alone for ever.
-    pub ignored: Vec<MessageKey>,
-    /// Whether the account's first poll is over with this.
-    pub begun: bool,
-}
-
-/// A message that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Adopted {
-    /// The message.
-    pub key: MessageKey,
-    /// Octets as they were on record, and what else the file tells.
-    pub content: Option<(u64, Identity)>,
-    /// Whether the file holds only the header.
-    pub header_only: bool,
-    /// Where it is, and where nobody knows.
-    pub places: Vec<(Place, Whereabouts)>,
-}
-
-impl Adopted {
-    /// Whether a destination is among them of which nobody knows.
-    pub fn is_unclear(&self) -> bool {
-        self.places.iter().any(|(_, whereabouts)| matches!(whereabouts, Whereabouts::Unclear(_)))
-    }
-}
-
-/// What is known of a message at a destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whereabouts {
-    /// It was delivered, under this name, at this time.
-    Delivered(String, UnixTime),
-    /// Nobody knows, for this reason; left to the operator.
-    Unclear(String),
-}
+use super::words::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
+use crate::message::{Name, UnixTime};
+use crate::plan::Identity;
 
 pub(super) fn apply(connection: &Connection, change: &LostChange, now: UnixTime) -> rusqlite::Result<usize> {
     match change {
@@ -261,18 +158,4 @@ fn adopt_message(connection: &Connection, account: i64, message: &Adopted, now: 
 pub(super) fn lost(connection: &Connection) -> rusqlite::Result<Vec<(String, Lost)>> {
     let mut find = connection.prepare("SELECT name, lost FROM account WHERE lost <> 0 ORDER BY name")?;
     find.query_map([], |row| Ok((row.get(0)?, Lost::of_number(row.get(1)?))))?.collect()
-}
-
-/// Writes down what the operator decides about a lost account; works beside a running service.
-/// Gives whether it is lost at all.
-///
-/// # Errors
-/// The database cannot be written.
-pub fn decide(dir: &Path, account: &Name, decision: Lost) -> Result<bool, StoreError> {
-    let Some(connection) = open::open_for_reading(dir)? else { return Ok(false) };
-    let changed = connection.execute(
-        "UPDATE account SET lost = ?2 WHERE name = ?1 AND lost <> 0",
-        params![account.as_str(), decision.number()],
-    );
-    changed.map(|rows| rows > 0).map_err(|error| open::database_error(&open::path(dir), &error))
 }

@@ -7,8 +7,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::rows::account_id;
 use super::schema::{kind, state};
-use super::write::account_id;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
 
 /// What an account was polled with.

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change::Renamed;
+use super::rows::{account_id, message_id};
 use super::schema::{kind, proof};
-use super::write::{account_id, message_id};
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Missing};
 

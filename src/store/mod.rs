@@ -19,6 +19,7 @@ mod change;
 mod claim;
 mod durable;
 mod error;
+mod file;
 mod ground;
 mod host;
 mod inspect;
@@ -28,10 +29,12 @@ mod lost;
 mod mailbox;
 mod migrate;
 mod open;
+mod operator;
 mod prune;
 mod quiet;
 mod read;
 mod renew;
+mod rows;
 mod salvage;
 mod schema;
 mod seal;
@@ -39,11 +42,11 @@ mod sound;
 mod stage;
 mod thread;
 mod tokens;
+mod words;
 mod write;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use account::{AccountMemory, LastLogin};
 pub use change::{Change, Ending, Outcome, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState};
 pub use claim::Claim;
 pub use error::StoreError;
@@ -52,16 +55,16 @@ pub use host::{Host, HostMemory};
 pub use inspect::{Inspection, Record};
 pub use lock::holder;
 pub use lookup::Known;
-pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts, decide};
 pub use mailbox::Binding;
 pub use migrate::Content;
 pub use open::Condition;
-pub use quiet::Quiet;
-pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Reader, release};
+pub use operator::{decide, release};
+pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Reader};
 pub use renew::Renewal;
 pub use salvage::Salvaged;
 pub use thread::Store;
 pub use tokens::Tokens;
+pub use words::{AccountMemory, Adopted, Adoption, FoundFile, LastLogin, Lost, LostChange, Quiet, Whereabouts};
 
 /// Begins a transaction that is going to write: it waits for another process now, since one that
 /// has read before it writes would fail at once.

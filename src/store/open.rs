@@ -3,22 +3,17 @@
 //! What an orderly end has left (`seal`) is taken as it is.  Everything else is checked whole, and
 //! found sound, damaged, or older than it once was.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 
+use super::file::{
+    MARKER, beside, connect, create, database_error, files, generation, instance, is_marked, marked_instance, path,
+    version,
+};
 use super::seal::{self, Fit, Seal};
 use super::{StoreError, durable, renew, schema, sound};
-use crate::filesystem::{owner, private};
-
-/// How long a statement waits for a reader that holds the database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Marks a directory that has had a database: one that is missing then is no first run.  Holds
-/// the instance, which outlives the database so.
-const MARKER: &str = "initialized";
+use crate::filesystem::private;
 
 /// How a database was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,47 +37,6 @@ pub enum Condition {
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) condition: Condition,
-}
-
-/// Turns an error of SQLite into one that names the file.
-pub(super) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
-    use rusqlite::ffi::ErrorCode;
-    // The text of its source is in its own.
-    let cause = error.to_string();
-    let barred = ["", "-wal", "-shm"].map(|suffix| beside(path, suffix));
-    let barred = barred.iter().find_map(|file| Some((file, owner::obstacle(file)?)));
-    let path = path.to_owned();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged { path, cause },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path, limit: BUSY_TIMEOUT },
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            let (path, cause) = match barred {
-                Some((file, obstacle)) => (file.clone(), format!("{cause}; {}", obstacle.told(file))),
-                None => (path, cause),
-            };
-            StoreError::Inaccessible { path, cause }
-        }
-        code => StoreError::Database { path, cause, full: code == Some(ErrorCode::DiskFull) },
-    }
-}
-
-/// The database's file.
-pub(super) fn path(dir: &Path) -> PathBuf {
-    dir.join("state.db")
-}
-
-/// A companion of the database: `-wal`, `-shm`.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// The instance as it stands beside the database; `None` where an older version has left no word.
-pub(super) fn marked_instance(dir: &Path) -> Option<String> {
-    let word = durable::read(dir, MARKER).ok()?;
-    let word = word.trim();
-    (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_alphanumeric())).then(|| word.to_owned())
 }
 
 /// Opens the database for writing; makes it if this directory never had one.  The lock must be
@@ -174,39 +128,6 @@ fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
     Ok(Opened { connection, condition })
 }
 
-/// Whether this directory has had a database.
-fn is_marked(dir: &Path) -> Result<bool, StoreError> {
-    let marker = dir.join(MARKER);
-    private::is_there(&marker).map_err(|error| StoreError::file(&marker, &error))
-}
-
-/// The database's size; `None` if it is not there.  Neither it nor what SQLite has beside it is a link.
-fn files(path: &Path) -> Result<Option<u64>, StoreError> {
-    let size = |path: &Path| private::size(path).map_err(|error| StoreError::file(path, &error));
-    for suffix in ["-wal", "-shm", "-journal"] {
-        size(&beside(path, suffix))?;
-    }
-    size(path)
-}
-
-/// Opens a database's file, which is no link.
-pub(super) fn connect_as(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // SQLite refuses links in the whole path; those above the directory are the operator's.
-    let real = path.parent().and_then(|dir| Some(dir.canonicalize().ok()?.join(path.file_name()?)));
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
-}
-
-/// Opens the file as every part of this program does.
-pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect_as(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    // The write-ahead log stays where it is, be it empty: one that is missing has been taken away.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(connection)
-}
-
 /// Whether a whole database that was not left in order is one from before.
 fn age(connection: &Connection, seal: Option<&Seal>, without_log: bool) -> rusqlite::Result<Condition> {
     let outdated = |cause: &str| Ok(Condition::Outdated { cause: cause.to_owned() });
@@ -216,13 +137,6 @@ fn age(connection: &Connection, seal: Option<&Seal>, without_log: bool) -> rusql
         (Some(_), None) if without_log => outdated("its write-ahead log (state.db-wal) is gone"),
         _ => Ok(Condition::Unsealed),
     }
-}
-
-/// The ends in order that the database has seen; `None` before there were seals.
-pub(super) fn generation(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    let value: Option<String> =
-        connection.query_row("SELECT value FROM meta WHERE name = 'generation'", [], |row| row.get(0)).optional()?;
-    Ok(value.and_then(|value| value.parse().ok()))
 }
 
 /// Opens the database for reading, beside a process that writes.
@@ -247,10 +161,6 @@ pub(super) fn open_for_reading(dir: &Path) -> Result<Option<Connection>, StoreEr
     Ok(Some(connection))
 }
 
-pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
-
 /// Refuses a file of another program or of a newer postrider.
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| database_error(path, &error);
@@ -265,35 +175,6 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         }
         _ => Err(StoreError::Foreign { path: path.to_owned() }),
     }
-}
-
-/// Makes the tables of a new database, or brings an older one up to this format; all or nothing.
-/// Gives whether anything had to be done.
-pub(super) fn create(connection: &Connection, instance: Option<String>) -> rusqlite::Result<bool> {
-    if version(connection)? == schema::VERSION {
-        return Ok(false);
-    }
-    let transaction = super::begin(connection)?;
-    // Another process may have been faster.
-    match usize::try_from(version(&transaction)?).unwrap_or(0) {
-        0 => {
-            transaction.execute_batch(schema::CREATE)?;
-            let drawn = || std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
-            let instance: String = instance.unwrap_or_else(drawn);
-            transaction
-                .execute("INSERT INTO meta (name, value) VALUES ('instance', ?1), ('generation', '0')", [instance])?;
-            transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
-        }
-        older => schema::UPGRADES.iter().skip(older - 1).try_for_each(|upgrade| transaction.execute_batch(upgrade))?,
-    }
-    transaction.pragma_update(None, "user_version", schema::VERSION)?;
-    transaction.commit()?;
-    Ok(true)
-}
-
-/// A word that tells this state directory's Maildir names from another's.
-pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
-    connection.query_row("SELECT value FROM meta WHERE name = 'instance'", [], |row| row.get(0))
 }
 
 #[cfg(test)]

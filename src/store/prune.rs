@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::rows::account_id;
 use super::schema::state;
-use super::write::account_id;
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::Prune;
 

@@ -8,22 +8,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change::{Change, Concern};
-use super::write::account_id;
+use super::rows::account_id;
+use super::words::Quiet;
 use crate::message::{Name, UnixTime};
 use crate::plan::{self, Left};
-
-/// A look at a listing that left nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quiet {
-    /// Tells this listing and the settings that matter from others.
-    pub digest: [u8; 32],
-    /// When time alone may change what is to be done.
-    pub until: UnixTime,
-    /// What is left on the server.
-    pub left: Left,
-    /// [`super::Known::edition`] of the state that was looked at.
-    pub edition: i64,
-}
 
 /// Tells the state from the one before another process has changed it.
 pub(super) fn edition(connection: &Connection) -> rusqlite::Result<i64> {
@@ -97,7 +85,7 @@ pub(super) fn forget(connection: &Connection, change: &Change) -> rusqlite::Resu
 mod tests {
     use super::*;
     use crate::message::MessageKey;
-    use crate::store::{AccountMemory, Lost, LostChange, Release, Store, release};
+    use crate::store::{AccountMemory, Claim, Lost, LostChange, Release, Store, release};
 
     const NOW: UnixTime = 1_000_000;
 
@@ -126,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_look_is_found_by_its_digest_while_it_holds() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("open");
+        let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         let left = quiet(edition(&store).await).left;
         record(&store, "a", edition(&store).await).await;
         for (account, digest, now, want) in [
@@ -144,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn every_change_of_an_account_forgets_its_look_and_no_other() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("open");
+        let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         let (account, keys) = (name("a"), || vec![MessageKey::new(b"u", 0).expect("a key")]);
         let changes = [
             Change::Begin { account: account.clone(), ignored: Vec::new() },
@@ -184,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_process_changes_is_not_overlooked() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("open");
+        let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         // After the record.
         record(&store, "a", edition(&store).await).await;
         release(dir.path(), &name("a"), None, Release::Retry, NOW).expect("written");
@@ -201,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn news_are_expected_of_what_is_not_quiet_and_not_large() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("open");
+        let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         let expects = async || store.expects_news(&name("a")).await.expect("read");
         assert!(expects().await, "nothing is known of it");
         record(&store, "a", edition(&store).await).await;
@@ -217,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn a_lost_or_migrating_account_is_never_quiet() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("open");
+        let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         let mark = |lost| Change::Lost(LostChange::Mark { accounts: vec![name("a")], lost });
         let migrate = |migrating| Change::Migrate { account: name("a"), migrating };
         for (before, after) in [(mark(Lost::Lost), mark(Lost::No)), (migrate(true), migrate(false))] {

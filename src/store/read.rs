@@ -6,11 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, params};
 
-use super::change::{Change, Release};
 use super::lookup::{self, Known};
 use super::schema::{IN_INDEX, state};
-use super::write::{self, shown_location};
-use super::{StoreError, mailbox, migrate, open};
+use super::write::shown_location;
+use super::{StoreError, file, mailbox, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
 use crate::plan::{Identity, Missing};
 use crate::text;
@@ -115,7 +114,7 @@ impl Reader {
     /// # Errors
     /// The database is there and cannot be read, or is gone.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open::open_for_reading(dir)?.map(Mutex::new), path: open::path(dir) })
+        Ok(Self { connection: open::open_for_reading(dir)?.map(Mutex::new), path: file::path(dir) })
     }
 
     /// The name under which the state knows the mailbox that an account leads to now; `None`: what it knows by
@@ -215,7 +214,7 @@ impl Reader {
     ) -> Result<Option<T>, StoreError> {
         let Some(connection) = &self.connection else { return Ok(None) };
         let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-        read(&connection).map(Some).map_err(|error| open::database_error(&self.path, &error))
+        read(&connection).map(Some).map_err(|error| file::database_error(&self.path, &error))
     }
 }
 
@@ -318,27 +317,4 @@ fn quarantined_keys(connection: &Connection, account: &Name) -> rusqlite::Result
     let rows =
         find.query_map([account.as_str()], |row| Ok(MessageKey::new(&row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
     rows.filter_map(Result::transpose).collect()
-}
-
-/// Tries quarantined messages again or gives them up; works beside a running service.  Gives the
-/// number of messages.
-///
-/// # Errors
-/// The database cannot be written.
-pub fn release(
-    dir: &Path,
-    account: &Name,
-    key: Option<MessageKey>,
-    release: Release,
-    now: UnixTime,
-) -> Result<usize, StoreError> {
-    let Some(connection) = open::open_for_reading(dir)? else { return Ok(0) };
-    let change = Change::Release { account: account.clone(), key, release };
-    let transact = || {
-        let transaction = super::begin(&connection)?;
-        let messages = write::apply(&transaction, &change, now)?;
-        transaction.commit()?;
-        Ok(messages)
-    };
-    transact().map_err(|error| open::database_error(&open::path(dir), &error))
 }

@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::lost::{self, FoundFile, Lost};
-use super::open::{self, beside, database_error};
+use super::file::{self, beside, database_error};
+use super::lost;
 use super::salvage::{self, Salvaged};
 use super::seal::Seal;
-use super::{Claim, StoreError, durable};
+use super::words::{FoundFile, Lost};
+use super::{StoreError, durable};
 use crate::filesystem::{FileError, private, sync_file, sync_folder};
 use crate::message::Name;
 
@@ -50,7 +51,7 @@ impl Note {
 
     /// Whether the new database is in its place.
     fn is_fulfilled(&self, dir: &Path) -> bool {
-        is_there(&open::path(dir)) && (!self.had_database || is_there(&dir.join(&self.aside)))
+        is_there(&file::path(dir)) && (!self.had_database || is_there(&dir.join(&self.aside)))
     }
 }
 
@@ -70,7 +71,7 @@ pub(super) fn refuse_unfinished(dir: &Path) -> Result<(), StoreError> {
     match Note::read(dir)? {
         Some(note) if !note.is_fulfilled(dir) => {
             let cause = "its rebuild did not come to an end".to_owned();
-            Err(StoreError::Damaged { path: open::path(dir), cause })
+            Err(StoreError::Damaged { path: file::path(dir), cause })
         }
         _ => Ok(()),
     }
@@ -78,7 +79,7 @@ pub(super) fn refuse_unfinished(dir: &Path) -> Result<(), StoreError> {
 
 /// Seals the new database, which is in its place.
 fn conclude(dir: &Path) -> Result<(), FileError> {
-    let path = open::path(dir);
+    let path = file::path(dir);
     Seal::of(&path, 0).map_err(FileError::of(&path))?.write(dir)?;
     durable::remove(dir, NOTE)
 }
@@ -100,13 +101,12 @@ pub struct Renewal {
 impl Renewal {
     /// Sets the old database aside and takes over what can still be read of it.  `label` says in
     /// its new name what it was.
-    pub(super) fn begin(claim: &Claim, label: &str) -> Result<Self, StoreError> {
-        let dir = claim.dir();
+    pub(super) fn begin(dir: &Path, label: &str) -> Result<Self, StoreError> {
         let failed = |error: io::Error| StoreError::directory(dir, &error);
         let note = match Note::read(dir)? {
             Some(note) => note,
             None => {
-                let had_database = is_there(&open::path(dir));
+                let had_database = is_there(&file::path(dir));
                 let note = Note { aside: free_name(dir, label), had_database };
                 note.write(dir)?;
                 note
@@ -122,10 +122,10 @@ impl Renewal {
         let database = |error: rusqlite::Error| database_error(&path, &error);
         let connection = make(&path).map_err(|error| StoreError::file(&path, &error))?;
         let old = note.had_database.then(|| salvage::Source::open(&aside)).flatten();
-        let instance = open::marked_instance(dir).or_else(|| old.as_ref().and_then(salvage::Source::instance));
+        let instance = file::marked_instance(dir).or_else(|| old.as_ref().and_then(salvage::Source::instance));
         let mode = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
         connection.execute_batch(mode).map_err(database)?;
-        open::create(&connection, instance.clone()).map_err(database)?;
+        file::create(&connection, instance.clone()).map_err(database)?;
         let salvaged = old.map(|old| old.salvage(&connection)).transpose().map_err(database)?.unwrap_or_default();
         salvage::tidy(&aside);
         let aside = note.had_database.then_some(aside);
@@ -173,7 +173,7 @@ impl Renewal {
                 let _ = std::fs::remove_file(beside(&self.path, suffix));
             }
             sync_file(private::open(&self.path, std::fs::OpenOptions::new().read(true))?)?;
-            std::fs::rename(&self.path, open::path(&self.dir))?;
+            std::fs::rename(&self.path, file::path(&self.dir))?;
             sync_folder(&self.dir)
         };
         place().map_err(|error| StoreError::directory(&self.dir, &error))?;
@@ -189,13 +189,13 @@ fn is_there(path: &Path) -> bool {
 /// The new file, private from the start.
 fn make(path: &Path) -> io::Result<Connection> {
     private::create(path)?;
-    open::connect(path).map_err(io::Error::other)
+    file::connect(path).map_err(io::Error::other)
 }
 
 /// Gives the old files their new names.  A write-ahead log that stayed behind would be taken for
 /// the new database's, so it goes first.
 fn set_aside(dir: &Path, aside: &Path) -> io::Result<()> {
-    let old = open::path(dir);
+    let old = file::path(dir);
     for suffix in ["-wal", ""] {
         let (from, to) = (beside(&old, suffix), beside(aside, suffix));
         match (is_there(&from), is_there(&to)) {

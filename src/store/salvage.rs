@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
-use super::open::{beside, connect_as};
+use super::file::{beside, connect_as};
 use super::schema::{kind, state};
 use super::sound::{SANE, SANE_SINCE};
 

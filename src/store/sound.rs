@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
-use super::open::version;
+use super::file::version;
 use super::schema;
 
 /// What holds for every row of a table, whatever the program did; a changed bit may break it.

@@ -6,8 +6,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change::{Ending, Outcome, RETRIEVAL_ATTEMPTS, Stage, TargetState};
+use super::rows::{account_id, finish, message_id, place_id};
 use super::schema::{kind, state};
-use super::write::{account_id, message_id, place_id};
 use crate::message::{Name, UnixTime};
 use crate::plan::{self, Place};
 
@@ -197,17 +197,6 @@ fn end(connection: &Connection, message: i64, place: i64, ending: &Ending, now: 
         state::DELIVERED => finish(connection, message, now),
         _ => Ok(()),
     }
-}
-
-/// Marks a message as done if no delivery of it is open.
-pub(super) fn finish(connection: &Connection, message: i64, now: UnixTime) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "UPDATE message SET done = ?2 WHERE id = ?1 AND done IS NULL AND kind = ?3
-             AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = ?1 AND state <> ?4 AND state <> ?5)",
-        )?
-        .execute(params![message, now, kind::WHOLE, state::DELIVERED, state::SKIPPED])?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,17 +8,18 @@ use std::sync::{Arc, mpsc};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::account::{self, AccountMemory, LastLogin};
+use super::account;
 use super::change::{Change, StagedDelivery};
 use super::host::{self, Host, HostMemory};
 use super::lookup::{self, Known};
-use super::lost::{self, FoundFile, Lost};
+use super::lost;
 use super::open::{Condition, Opened};
 use super::prune;
 use super::seal::{Seal, break_seal};
 use super::tokens::{self, Tokens};
+use super::words::{AccountMemory, FoundFile, LastLogin, Lost};
 use super::write;
-use super::{Binding, Claim, Content, StoreError, mailbox, migrate, open, quiet};
+use super::{Binding, Content, StoreError, file, mailbox, migrate, quiet};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
 
@@ -51,19 +52,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Takes the directory's lock and opens the database in it; makes both where nothing is yet.
-    ///
-    /// # Errors
-    /// Another process holds the lock; the directory or the database cannot be used.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Claim::take(dir)?.open().map(|(store, _)| store)
-    }
-
     /// Gives an open database to a thread of its own.
     pub(super) fn serve(dir: &Path, opened: Opened, lock: Arc<File>) -> Result<Self, StoreError> {
         let Opened { connection, condition } = opened;
-        let path = open::path(dir);
-        let instance = open::instance(&connection).map_err(|error| open::database_error(&path, &error))?;
+        let path = file::path(dir);
+        let instance = file::instance(&connection).map_err(|error| file::database_error(&path, &error))?;
         let (requests, inbox) = mpsc::channel();
         let (is_sealed, is_copy) = (condition == Condition::Sound, condition == Condition::Copied);
         let (has_written, is_damaged) = (false, false);
@@ -317,7 +310,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.ask(|reply| {
             Request::Read(Box::new(move |connection, path| {
-                let result = read(connection).map_err(|error| open::database_error(path, &error));
+                let result = read(connection).map_err(|error| file::database_error(path, &error));
                 let is_damaged = matches!(result, Err(StoreError::Damaged { .. }));
                 let _ = reply.send(result);
                 is_damaged
@@ -394,7 +387,7 @@ impl Keeper {
                 }
             }
             Err(error) if waiting.len() == 1 => {
-                let error = open::database_error(&self.path, &error);
+                let error = file::database_error(&self.path, &error);
                 self.note_damage(matches!(error, StoreError::Damaged { .. }));
                 for waiting in waiting {
                     let _ = waiting.reply.send(Err(error.clone()));
@@ -426,8 +419,8 @@ impl Keeper {
         if self.is_sealed || self.is_damaged {
             return Ok(());
         }
-        let failed = |error: rusqlite::Error| open::database_error(&self.path, &error);
-        let generation = open::generation(&self.connection).map_err(failed)?.unwrap_or(0);
+        let failed = |error: rusqlite::Error| file::database_error(&self.path, &error);
+        let generation = file::generation(&self.connection).map_err(failed)?.unwrap_or(0);
         if self.is_copy && !self.has_written {
             drop(self.connection);
             return seal(&self.dir, &self.path, generation);
@@ -469,16 +462,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::store::Claim;
 
     #[tokio::test]
     async fn a_writer_waits_for_the_other_process() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).expect("open");
+        let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         let account = Name::new("a").expect("a name");
         let begin = || Change::Begin { account: account.clone(), ignored: Vec::new() };
         store.apply(vec![begin()], 1).await.expect("written");
         // As `postrider quarantine` does beside the service.
-        let other = Connection::open(open::path(dir.path())).expect("open");
+        let other = Connection::open(file::path(dir.path())).expect("open");
         other.execute_batch("BEGIN IMMEDIATE; UPDATE account SET first_poll = 2").expect("locked");
         let (written, ()) = tokio::join!(store.apply(vec![begin()], 3), async {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,9 +1,9 @@
 //! Changes of the state, each a few rows, applied inside a transaction that others may share.
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::account;
 use super::change::{CRASHES, Change, Release, Resolution, StagedDelivery};
@@ -13,8 +13,9 @@ use super::mailbox;
 use super::migrate;
 use super::prune;
 use super::quiet;
+use super::rows::{account_id, finish, message_id, place_id};
 use super::schema::{IN_INDEX, kind, state};
-use super::stage::{self, finish};
+use super::stage;
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::Place;
 
@@ -51,30 +52,6 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
-}
-
-pub(super) fn account_id(connection: &Connection, account: &Name) -> rusqlite::Result<i64> {
-    let mut find = connection.prepare_cached("SELECT id FROM account WHERE name = ?1")?;
-    if let Some(id) = find.query_row([account.as_str()], |row| row.get(0)).optional()? {
-        return Ok(id);
-    }
-    connection.prepare_cached("INSERT INTO account (name) VALUES (?1)")?.insert([account.as_str()])
-}
-
-pub(super) fn place_id(connection: &Connection, place: &Place) -> rusqlite::Result<i64> {
-    let key = params![place.destination.as_str(), place.location.as_os_str().as_bytes()];
-    let mut find = connection.prepare_cached("SELECT id FROM place WHERE destination = ?1 AND location = ?2")?;
-    if let Some(id) = find.query_row(key, |row| row.get(0)).optional()? {
-        return Ok(id);
-    }
-    connection.prepare_cached("INSERT INTO place (destination, location) VALUES (?1, ?2)")?.insert(key)
-}
-
-pub(super) fn message_id(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT id FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?
-        .query_row(params![account, key.uid(), key.occurrence()], |row| row.get(0))
-        .optional()
 }
 
 fn begin(connection: &Connection, account: &Name, ignored: &[MessageKey], now: UnixTime) -> rusqlite::Result<usize> {

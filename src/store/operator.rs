@@ -1,0 +1,47 @@
+//! What an operator decides beside a running service.
+
+use std::path::Path;
+
+use rusqlite::params;
+
+use super::change::{Change, Release};
+use super::words::Lost;
+use super::{StoreError, file, open, write};
+use crate::message::{MessageKey, Name, UnixTime};
+
+/// Writes down what the operator decides about a lost account; works beside a running service.
+/// Gives whether it is lost at all.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn decide(dir: &Path, account: &Name, decision: Lost) -> Result<bool, StoreError> {
+    let Some(connection) = open::open_for_reading(dir)? else { return Ok(false) };
+    let changed = connection.execute(
+        "UPDATE account SET lost = ?2 WHERE name = ?1 AND lost <> 0",
+        params![account.as_str(), decision.number()],
+    );
+    changed.map(|rows| rows > 0).map_err(|error| file::database_error(&file::path(dir), &error))
+}
+
+/// Tries quarantined messages again or gives them up; works beside a running service.  Gives the
+/// number of messages.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn release(
+    dir: &Path,
+    account: &Name,
+    key: Option<MessageKey>,
+    release: Release,
+    now: UnixTime,
+) -> Result<usize, StoreError> {
+    let Some(connection) = open::open_for_reading(dir)? else { return Ok(0) };
+    let change = Change::Release { account: account.clone(), key, release };
+    let transact = || {
+        let transaction = super::begin(&connection)?;
+        let messages = write::apply(&transaction, &change, now)?;
+        transaction.commit()?;
+        Ok(messages)
+    };
+    transact().map_err(|error| file::database_error(&file::path(dir), &error))
+}

@@ -1,0 +1,155 @@
+//! What the state remembers, in the domain's words: accounts, looks at listings, and states that were lost.
+
+use std::path::PathBuf;
+
+use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan::{Identity, Left, Place};
+
+/// What is remembered of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountMemory {
+    /// Failed polls in a row.
+    pub failures: u32,
+    /// Refused logins in a row.
+    pub refusals: u32,
+    /// No poll before this.
+    pub not_before: UnixTime,
+    /// When its last poll ended well.
+    pub last_success: Option<UnixTime>,
+    /// What was wrong with its last poll.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// The kind of the error, as an exit code; 0: none.
+    pub exit_code: u8,
+    /// Tells, while its login is refused, whether the settings or the secret have changed since.
+    pub refused: Option<[u8; 32]>,
+    /// Messages delivered since a time that the caller chose; only read.
+    pub delivered: u64,
+    /// Messages in quarantine; only read.
+    pub quarantined: u64,
+}
+
+/// What is known of the password that an account logged in with last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastLogin {
+    /// Tells it from most others; `None`: none has worked yet, or the one that did is refused for good.
+    pub mark: Option<u8>,
+    /// So often in a row that very password was refused since.
+    pub doubts: u32,
+}
+
+/// A look at a listing that left nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Tells this listing and the settings that matter from others.
+    pub digest: [u8; 32],
+    /// When time alone may change what is to be done.
+    pub until: UnixTime,
+    /// What is left on the server.
+    pub left: Left,
+    /// [`super::Known::edition`] of the state that was looked at.
+    pub edition: i64,
+}
+
+/// Whether an account's state was lost, and what is to be done about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lost {
+    /// It was not.
+    #[default]
+    No,
+    /// It was: what is on the server and in no Maildir may have been delivered or not.
+    Lost,
+    /// There was none as far as this directory knows, and the Maildirs know of mail.
+    Unknown,
+    /// It was, and the operator says: what is on the server now counts as delivered.
+    Seen,
+    /// It was, and the operator says: what is in no Maildir is fetched.
+    FetchAgain,
+}
+
+impl Lost {
+    const ALL: [Self; 5] = [Self::No, Self::Lost, Self::Unknown, Self::Seen, Self::FetchAgain];
+
+    pub(super) fn of_number(number: i64) -> Self {
+        Self::ALL.into_iter().find(|lost| lost.number() == number).unwrap_or(Self::Lost)
+    }
+
+    pub(super) fn number(self) -> i64 {
+        self as i64
+    }
+}
+
+/// A file in a Maildir that this program has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFile {
+    /// Tells its message (`deliver::maildir::token`).
+    pub token: String,
+    /// Its path below the Maildir, when it was found.
+    pub name: String,
+    /// When it was delivered.
+    pub at: UnixTime,
+}
+
+/// What is done about lost states.
+#[derive(Clone, Debug)]
+pub enum LostChange {
+    /// These accounts, and all that are known, are lost.
+    Mark {
+        /// The accounts of the configuration.
+        accounts: Vec<Name>,
+        /// How.
+        lost: Lost,
+    },
+    /// What a Maildir holds; without files: it must be read before anything is fetched for it.
+    Files {
+        /// The Maildir.
+        maildir: PathBuf,
+        /// Its files.
+        files: Option<Vec<FoundFile>>,
+    },
+    /// A lost account is lost no more.
+    Adopt(Adoption),
+}
+
+/// What a lost account's listing and the Maildirs tell together.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    /// The account.
+    pub account: Name,
+    /// Messages that were delivered somewhere.
+    pub messages: Vec<Adopted>,
+    /// Messages to leave alone for ever.
+    pub ignored: Vec<MessageKey>,
+    /// Whether the account's first poll is over with this.
+    pub begun: bool,
+}
+
+/// A message that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// The message.
+    pub key: MessageKey,
+    /// Octets as they were on record, and what else the file tells.
+    pub content: Option<(u64, Identity)>,
+    /// Whether the file holds only the header.
+    pub header_only: bool,
+    /// Where it is, and where nobody knows.
+    pub places: Vec<(Place, Whereabouts)>,
+}
+
+impl Adopted {
+    /// Whether a destination is among them of which nobody knows.
+    pub fn is_unclear(&self) -> bool {
+        self.places.iter().any(|(_, whereabouts)| matches!(whereabouts, Whereabouts::Unclear(_)))
+    }
+}
+
+/// What is known of a message at a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// It was delivered, under this name, at this time.
+    Delivered(String, UnixTime),
+    /// Nobody knows, for this reason; left to the operator.
+    Unclear(String),
+}
