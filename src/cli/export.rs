@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::choice::Choice;
 use super::output;
-use super::quarantine::Choice;
 use crate::config::Config;
 use crate::deliver::maildir;
 use crate::filesystem::make_unique;

@@ -4,6 +4,7 @@
 //! several failures the one that asks for the most attention counts.
 
 mod check;
+mod choice;
 mod client;
 mod completions;
 mod export;

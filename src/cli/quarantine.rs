@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::choice::Choice;
 use super::output::{self, local_time};
 use crate::config::{Config, Whereabouts};
 use crate::message::{MessageKey, Name};
@@ -47,20 +48,6 @@ enum Command {
     Retry(Choice),
     /// Give messages up: they count as done, and follow the account's retention
     Skip(Choice),
-}
-
-/// Which messages.
-#[derive(Debug, clap::Args)]
-pub(super) struct Choice {
-    /// The account
-    #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
-    pub(super) account: Name,
-    /// Unique-ids, as `list` shows them
-    #[arg(value_name = "UNIQUE-ID", required_unless_present = "all")]
-    pub(super) uids: Vec<String>,
-    /// All of the account
-    #[arg(long, conflicts_with = "uids")]
-    all: bool,
 }
 
 impl Arguments {
@@ -151,17 +138,6 @@ fn show_one(delivery: &QuarantinedDelivery) {
     }
     line("Reason", event.detail.as_deref().unwrap_or("-"));
     output::print("");
-}
-
-impl Choice {
-    /// Complains if there are fewer messages than unique-ids; gives the exit code.
-    pub(super) fn check(&self, found: usize) -> u8 {
-        if self.all || found >= self.uids.len() {
-            return 0;
-        }
-        output::say("postrider: not all of the unique-ids are in quarantine; `postrider quarantine list` shows them");
-        super::USAGE
-    }
 }
 
 fn change(choice: &Choice, what: Release, reader: &Reader, places: &Whereabouts) -> Result<u8, StoreError> {

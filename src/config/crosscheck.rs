@@ -5,9 +5,10 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
+use super::context::Context;
+use super::named::Placed;
 use super::nearest::did_you_mean;
 use super::oauth::Providers;
-use super::parse::{Context, Placed};
 use super::problems::Problems;
 use super::table::{At, Entry, Table};
 use crate::deliver::{Destination, Kind};

@@ -2,6 +2,7 @@
 
 use crate::net::{Endpoint, TlsMode, TlsVersion, Trust};
 
+use super::host::host;
 use super::reader::Reader;
 use super::route;
 
@@ -11,9 +12,6 @@ const MODES: [(&str, TlsMode); 3] =
 
 /// The words of `tls-min`.
 const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
-
-/// Characters that a host name may have (RFC 1035 §2.3.4).
-const HOST_LIMIT: usize = 253;
 
 /// What a protocol has for the keys that are not there.
 pub(super) struct Protocol {
@@ -115,29 +113,6 @@ fn warn_of_useless(reader: &mut Reader<'_, '_, '_>) {
         if let Some(entry) = reader.own_entry(name) {
             reader.problems.warning(&entry.key_at(), format!("`{name}` has no effect without TLS (tls = \"none\")"));
         }
-    }
-}
-
-/// A host name or an address; an IPv6 address may be in brackets.
-pub(super) fn host(text: &str, port_key: &str) -> Result<String, String> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    if bare.parse::<std::net::IpAddr>().is_ok() {
-        return Ok(bare.to_owned());
-    }
-    if text.contains("://") || text.contains('/') {
-        return Err("only the name of the host is wanted, not an address of the web".into());
-    }
-    if let Some((_, port)) = text.rsplit_once(':') {
-        return Err(match port.parse::<u16>() {
-            Ok(port) if port_key == "port = " => format!("the port has its own key: port = {port}"),
-            _ => "neither a host name nor an address".into(),
-        });
-    }
-    let good = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    match text.len() <= HOST_LIMIT && text.chars().all(good) && !text.starts_with(['-', '.']) {
-        true if text.is_ascii() => Ok(text.to_owned()),
-        true => Err("not in ASCII; write the name in its xn-- form".into()),
-        false => Err("neither a host name nor an address".into()),
     }
 }
 

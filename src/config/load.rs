@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::context::Context;
 use super::files::{absolute, beside, names};
-use super::parse::{self, Access, Context, parse};
+use super::parse::{self, Access, parse};
 use super::source::Source;
 use super::{Config, ConfigError};
 use crate::filesystem::owner::{self, Fault};

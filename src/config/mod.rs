@@ -15,6 +15,7 @@
 //! (`hidden`).
 
 mod account;
+mod context;
 mod crosscheck;
 mod destination;
 mod endpoint;
@@ -22,6 +23,7 @@ mod files;
 mod find;
 mod hidden;
 mod hint;
+mod host;
 mod keys;
 mod load;
 mod named;

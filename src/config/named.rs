@@ -26,6 +26,15 @@ pub(super) const DESTINATIONS: Group = Group { key: "destinations", kind: "desti
 /// `[oauth.NAME]`.
 pub(super) const PROVIDERS: Group = Group { key: "oauth", kind: "provider", needed: false };
 
+/// An account or destination with the places that checks between several of them need.
+pub(super) struct Placed<'t, T> {
+    pub(super) name: Name,
+    pub(super) name_at: At,
+    pub(super) table: Table<'t>,
+    /// `None` if it is not usable, which has been reported.
+    pub(super) value: Option<T>,
+}
+
 /// A table with its name.
 pub(super) struct Named<'t> {
     pub(super) name: Name,

@@ -5,18 +5,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::DeTable;
 use tracing::Level;
 
+use super::context::Context;
 use super::files::FOLDER;
 use super::keys::Section;
-use super::named::{self, Named};
+use super::named::{self, Named, Placed};
 use super::oauth::{self, Providers};
 use super::paths::{self, Paths};
 use super::problem::{ConfigError, Weight};
@@ -25,9 +25,8 @@ use super::reader::Reader;
 use super::table::{At, MAIN, Table};
 use super::{Config, account, crosscheck, destination};
 use crate::deliver::Destination;
-use crate::filesystem::{Folder, owner};
+use crate::filesystem::owner;
 use crate::message::Name;
-use crate::net::{NetError, Trust};
 use crate::poll::Account;
 
 /// Polls at the same time, unless `max-concurrent-polls` says so.
@@ -64,27 +63,6 @@ pub(super) struct Access {
     pub(super) mode: u32,
     /// The user that it belongs to.
     pub(super) owner: u32,
-}
-
-/// What a configuration depends on besides its text.
-pub(super) struct Context<'c> {
-    /// The folder of the main file, absolute.
-    pub(super) folder: &'c Path,
-    /// The environment.
-    pub(super) environment: &'c dyn Fn(&str) -> Option<OsString>,
-    /// Looks at files of certificates and keys.
-    pub(super) check_files: &'c dyn Fn(&Trust) -> Result<(), NetError>,
-    /// Looks which folders the paths of Maildirs lead to.
-    pub(super) folders_of: &'c dyn Fn(&[&Path]) -> Vec<Folder>,
-}
-
-/// An account or destination with the places that checks between several of them need.
-pub(super) struct Placed<'t, T> {
-    pub(super) name: Name,
-    pub(super) name_at: At,
-    pub(super) table: Table<'t>,
-    /// `None` if it is not usable, which has been reported.
-    pub(super) value: Option<T>,
 }
 
 /// Reads a configuration: the main file, and those that are read together with it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::net::{Proxy, Route};
 
-use super::endpoint::host;
+use super::host::host;
 use super::password;
 use super::reader::Reader;
 

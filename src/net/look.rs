@@ -52,9 +52,17 @@ async fn speaks_tls(endpoint: &Endpoint) -> bool {
     let clear = Endpoint { tls: TlsMode::None, ..endpoint.clone() };
     let look = async {
         let stream = dial::connect(&clear, LIMIT).await.ok()?;
-        tls::look(endpoint, stream).await.is_tls.then_some(())
+        seen(endpoint, stream).await.is_tls.then_some(())
     };
     timeout(LIMIT, look).await.ok().flatten().is_some()
+}
+
+/// What a handshake over a connection in clear shows.
+async fn seen(endpoint: &Endpoint, stream: Stream) -> tls::Seen {
+    match stream {
+        Stream::Clear(tapped) => tls::look(endpoint, tapped).await,
+        Stream::Tls(_) => tls::Seen::default(),
+    }
 }
 
 /// What a server's certificate says, looked at by another connection that is ready for a handshake; `None`: it
@@ -62,7 +70,7 @@ async fn speaks_tls(endpoint: &Endpoint) -> bool {
 pub async fn certificate(endpoint: &Endpoint, ready: impl Future<Output = Option<Stream>>) -> Option<String> {
     let look = async {
         let stream = ready.await?;
-        describe(&tls::look(endpoint, stream).await.certificate?)
+        describe(&seen(endpoint, stream).await.certificate?)
     };
     timeout(LIMIT + LIMIT, look).await.ok().flatten()
 }

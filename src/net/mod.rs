@@ -16,6 +16,7 @@ mod roots;
 mod route;
 mod socks;
 mod stream;
+mod tapped;
 mod tls;
 mod transport;
 mod tunnel;

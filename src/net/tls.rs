@@ -7,7 +7,7 @@ use native_tls::{Protocol, TlsConnectorBuilder};
 use openssl::x509::X509;
 use sha2::{Digest, Sha256};
 
-use super::stream::{Stream, Tapped};
+use super::tapped::Tapped;
 use super::{CertificateFault, Endpoint, NetError, TlsFault, TlsVersion, Trust, identity, pem, roots};
 use crate::threads;
 
@@ -65,8 +65,7 @@ pub(super) struct Seen {
 }
 
 /// Looks at a server by a connection that is of no other use.
-pub(super) async fn look(endpoint: &Endpoint, stream: Stream) -> Seen {
-    let Stream::Clear(tapped) = stream else { return Seen::default() };
+pub(super) async fn look(endpoint: &Endpoint, tapped: Tapped) -> Seen {
     let mut builder = native_tls::TlsConnector::builder();
     builder.disable_built_in_roots(true).danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
     match TlsConnector::from(builder).connect(endpoint.server_name(), tapped).await {

@@ -17,9 +17,9 @@ use tracing::{info, warn};
 
 use super::error::PollError;
 use super::moving::{Moved, move_all};
+use super::piece::{Copy, Received};
 use super::report::Tally;
 use super::sink::Sink;
-use super::stage::{Copy, Received};
 use super::{turn, unix_now};
 use crate::attempt::Attempts;
 use crate::deliver::maildir::{self, Draft};
@@ -363,7 +363,7 @@ mod tests {
     use super::*;
     use crate::deliver::{Destination, Kind, Outlet};
     use crate::header::Head;
-    use crate::poll::stage::{Claim, Job};
+    use crate::poll::piece::{Claim, Job};
 
     fn sink(path: &std::path::Path) -> Sink {
         let name = Name::new("home").expect("a name");

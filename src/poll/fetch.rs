@@ -11,12 +11,12 @@ use super::listing::{Inventory, inventory};
 use super::lost;
 use super::memory::Memory;
 use super::owed;
+use super::piece::{Claim, Job};
 use super::progress::{Phase, Progress};
 use super::receive::Harvest;
 use super::recover::recover;
 use super::report::{Report, Tally};
-use super::sink::Sink;
-use super::stage::{Claim, Job};
+use super::sink::{Sink, is_deliverable};
 use super::transfer::{Transfer, Transferred};
 use super::{Account, Context, host, mailbox, told, unix_now};
 use crate::attempt;
@@ -100,7 +100,7 @@ pub(super) async fn run(
         }
     }
     or_stop(context, async { Ok(owed::try_waiting(&inventory, &sinks, deadline.into_std()).await?) }).await?;
-    jobs.retain(|job| job.is_deliverable(&sinks));
+    jobs.retain(|job| is_deliverable(job, &sinks));
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);

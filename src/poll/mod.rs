@@ -18,6 +18,7 @@ mod mailbox;
 mod memory;
 mod moving;
 mod owed;
+mod piece;
 mod pieces;
 mod progress;
 mod proof;

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::error::PollError;
+use super::piece::{Claim, Job, Piece};
 use super::pieces::Pieces;
 use super::progress::Progress;
 use super::proof::{Groups, Landmark, Question};
-use super::sink::Sink;
-use super::stage::{Claim, Job, Piece};
+use super::sink::{Sink, is_deliverable};
 use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
@@ -191,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 continue;
             }
             // A message that no destination can take now is not even asked for.
-            while jobs.front().is_some_and(|job| !job.is_deliverable(self.sinks)) {
+            while jobs.front().is_some_and(|job| !is_deliverable(job, self.sinks)) {
                 jobs.pop_front();
             }
             let stops = self.cancel.is_cancelled() || self.dock.is_closed();

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::error::{DestinationError, PollError};
-use super::stage::Copy;
+use super::piece::{Copy, Job};
 use crate::deliver::maildir::{self, Maildir, MaildirError};
 use crate::deliver::smtp::DeliveredTo;
 use crate::deliver::{Kind, Outlet};
@@ -146,4 +146,9 @@ impl Sink {
         let name = self.place.destination.clone();
         self.failure.get().map(|source| PollError::Destination { name, source: Arc::clone(source), others_work })
     }
+}
+
+/// Whether one of a message's destinations can be used; it may have none, if only its content is wanted.
+pub(super) fn is_deliverable(job: &Job, sinks: &[Sink]) -> bool {
+    job.targets.is_empty() || job.targets.iter().any(|&target| sinks[target].is_up())
 }

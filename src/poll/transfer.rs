@@ -11,11 +11,12 @@ use tokio::time::Instant;
 
 use super::commit::{Committer, Contents};
 use super::error::PollError;
+use super::piece::Job;
 use super::progress::Progress;
 use super::receive::{Dock, Harvest, Receiver};
 use super::report::Tally;
 use super::sink::Sink;
-use super::stage::{Job, Stager};
+use super::stage::Stager;
 use super::{Account, Context};
 use crate::attempt::Attempts;
 use crate::filesystem::private;

@@ -11,7 +11,8 @@ mod several;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::parse::{Access, Context, File};
+use super::context::Context;
+use super::parse::{Access, File};
 use super::{Config, ConfigError, parse};
 use crate::filesystem::Folder;
 use crate::net::NetError;

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::Committer;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Identity, Likeness, Place, Progress, Standing, is_over};
-use crate::poll::stage::{Claim, Copy, Job, Received};
+use crate::poll::piece::{Claim, Copy, Job, Received};
 use crate::poll::unix_now;
 use crate::store::{self, Change, Renamed, StoreError};
 

@@ -7,7 +7,7 @@ use crate::deliver::maildir;
 use crate::deliver::smtp::{DeliveryError, SendError};
 use crate::failure::describe;
 use crate::poll::error::{DestinationError, PollError};
-use crate::poll::stage::{Copy, Received};
+use crate::poll::piece::{Copy, Received};
 use crate::poll::unix_now;
 use crate::store::{Change, Ending, Outcome, StoreError};
 

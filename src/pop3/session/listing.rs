@@ -3,8 +3,18 @@
 use blake3::Hasher;
 
 use super::ration::{Packed, Share};
-use super::transaction::Entry;
 use crate::message::MessageNumber;
+
+/// A message of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number in this session.
+    pub number: MessageNumber,
+    /// Its unique-id; `None` where the server gave none or one that is too long.
+    pub uid: Option<Box<[u8]>>,
+    /// Its size; a hint.
+    pub octets: Option<u64>,
+}
 
 /// The messages of a maildrop with their unique-ids, in the server's order.
 #[derive(Debug, Default)]

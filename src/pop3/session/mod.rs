@@ -18,5 +18,5 @@ mod wire;
 
 pub use client::{Client, Login, Skips, Stage};
 pub use error::SessionError;
-pub use listing::Listing;
-pub use transaction::{Entry, Quit, Session};
+pub use listing::{Entry, Listing};
+pub use transaction::{Quit, Session};

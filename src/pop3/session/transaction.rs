@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::SessionError;
-use super::listing::Listing;
+use super::listing::{Entry, Listing};
 use super::ration::{Packed, Share, TOTAL_OCTETS};
 use super::wire::Wire;
 use crate::message::MessageNumber;
@@ -27,17 +27,6 @@ const COMMAND_OCTETS: usize = 28;
 
 /// Time for the answer to QUIT, in which the server deletes.
 const QUIT_LIMIT: Duration = Duration::from_secs(60);
-
-/// A message of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Its number in this session.
-    pub number: MessageNumber,
-    /// Its unique-id; `None` where the server gave none or one that is too long.
-    pub uid: Option<Box<[u8]>>,
-    /// Its size; a hint.
-    pub octets: Option<u64>,
-}
 
 /// How the server answered QUIT.
 #[derive(Clone, Debug, PartialEq, Eq)]

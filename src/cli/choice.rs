@@ -1,0 +1,29 @@
+//! Which messages of the quarantine a command is about.
+
+use super::output;
+use crate::message::Name;
+
+/// Which messages.
+#[derive(Debug, clap::Args)]
+pub(super) struct Choice {
+    /// The account
+    #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
+    pub(super) account: Name,
+    /// Unique-ids, as `list` shows them
+    #[arg(value_name = "UNIQUE-ID", required_unless_present = "all")]
+    pub(super) uids: Vec<String>,
+    /// All of the account
+    #[arg(long, conflicts_with = "uids")]
+    pub(super) all: bool,
+}
+
+impl Choice {
+    /// Complains if there are fewer messages than unique-ids; gives the exit code.
+    pub(super) fn check(&self, found: usize) -> u8 {
+        if self.all || found >= self.uids.len() {
+            return 0;
+        }
+        output::say("postrider: not all of the unique-ids are in quarantine; `postrider quarantine list` shows them");
+        super::USAGE
+    }
+}
