@@ -8,6 +8,9 @@
     reason = "a failure here is a failure of the test"
 )]
 
+#[path = "layers/circles.rs"]
+mod circles;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
