@@ -1,51 +1,26 @@
 //! Name, addresses, connection, handshake: one after the other, all within one time.
 
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::race::{ATTEMPT_DELAY, interleaved, race};
 use super::transport::Transport;
 use super::tunnel::Tunnel;
-use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, TlsMode, look, socks};
+use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, socks};
 use crate::threads;
 
-/// Connects to a server; encrypted and verified for [`TlsMode::Implicit`], in clear otherwise.
-/// The addresses of the host are tried side by side (RFC 8305).
+/// A connection to a server, with nothing said yet.
 ///
 /// # Errors
-/// What each address failed of, or the step that took longer than `limit`.
-pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Stream, NetError> {
-    let until = Instant::now() + limit;
-    let late = |step: String| NetError::Timeout { step, limit };
-    let reached = timeout_at(until, reach(endpoint)).await;
-    let server = || format!("{}{}", endpoint.shown(), endpoint.route.shown());
-    let connecting = || late(format!("connecting to {}", server()));
-    let stream = Stream::over(reached.map_err(|_| connecting())??);
-    match endpoint.tls {
-        TlsMode::Implicit => {
-            let secured = timeout_at(until, stream.secure(endpoint)).await;
-            match secured.map_err(|_| late(format!("TLS handshake with {}", server())))? {
-                Err(error) if error.is_of_certificate() => {
-                    Err(look::explained(error, look::certificate_at_once(endpoint).await))
-                }
-                secured => secured,
-            }
-        }
-        TlsMode::StartTls | TlsMode::None => Ok(stream),
-    }
-}
-
-/// Waits for a step, but not longer than `limit`.
-///
-/// # Errors
-/// [`NetError::Timeout`] with the step's name.
-pub async fn within<T>(limit: Duration, step: &str, work: impl Future<Output = T>) -> Result<T, NetError> {
-    timeout(limit, work).await.map_err(|_| NetError::Timeout { step: step.to_owned(), limit })
+/// What each address failed of, or that it took longer than `limit`.
+pub(super) async fn open(endpoint: &Endpoint, limit: Duration) -> Result<Stream, NetError> {
+    let step = || format!("connecting to {}{}", endpoint.shown(), endpoint.route.shown());
+    let reached = timeout(limit, reach(endpoint)).await;
+    Ok(Stream::over(reached.map_err(|_| NetError::Timeout { step: step(), limit })??))
 }
 
 async fn reach(endpoint: &Endpoint) -> Result<Transport, NetError> {

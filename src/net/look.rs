@@ -49,9 +49,8 @@ pub async fn greeted<T>(endpoint: &Endpoint, limit: Duration, greeting: impl Fut
 
 /// Whether a server speaks TLS at once.
 async fn speaks_tls(endpoint: &Endpoint) -> bool {
-    let clear = Endpoint { tls: TlsMode::None, ..endpoint.clone() };
     let look = async {
-        let stream = dial::connect(&clear, LIMIT).await.ok()?;
+        let stream = dial::open(endpoint, LIMIT).await.ok()?;
         seen(endpoint, stream).await.is_tls.then_some(())
     };
     timeout(LIMIT, look).await.ok().flatten().is_some()
@@ -77,9 +76,7 @@ pub async fn certificate(endpoint: &Endpoint, ready: impl Future<Output = Option
 
 /// The same where the server speaks TLS at once.
 pub(super) async fn certificate_at_once(endpoint: &Endpoint) -> Option<String> {
-    let clear = Endpoint { tls: TlsMode::None, ..endpoint.clone() };
-    // A box, because a connection in clear is made by the same function.
-    certificate(endpoint, Box::pin(async move { dial::connect(&clear, LIMIT).await.ok() })).await
+    certificate(endpoint, async { dial::open(endpoint, LIMIT).await.ok() }).await
 }
 
 /// An error about a certificate, with what that says.

@@ -4,6 +4,7 @@
 //! under one deadline.  [`Stream::secure`] turns a clear connection into an encrypted one
 //! (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the certificate is verified.
 
+mod connect;
 mod crowd;
 mod dial;
 mod error;
@@ -24,8 +25,8 @@ mod tunnel;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use connect::{connect, within};
 pub use crowd::{Crowd, Place};
-pub use dial::{connect, within};
 pub use error::{CertificateFault, NetError, TlsFault};
 pub use look::{certificate, explained, greeted};
 pub use route::{Proxy, Route};

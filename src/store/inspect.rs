@@ -4,9 +4,10 @@ use rusqlite::Connection;
 
 use super::lost;
 use super::read::{Reader, state_name};
+use super::rows::shown_location;
 use super::schema::kind;
 use super::words::Lost;
-use super::write::{self, shown_location};
+use super::write;
 use super::{StagedDelivery, StoreError, sound};
 use crate::message::{UnixTime, unique_id};
 use crate::text;

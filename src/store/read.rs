@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, params};
 
 use super::lookup::{self, Known};
+use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
-use super::write::shown_location;
 use super::{StoreError, file, mailbox, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
 use crate::plan::{Identity, Missing};

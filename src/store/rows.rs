@@ -1,6 +1,7 @@
 //! The rows of accounts, places and messages, by what they are called outside.
 
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -41,4 +42,9 @@ pub(super) fn finish(connection: &Connection, message: i64, now: UnixTime) -> ru
         )?
         .execute(params![message, now, kind::WHOLE, state::DELIVERED, state::SKIPPED])?;
     Ok(())
+}
+
+/// The folder that a place's location names, as it is shown.
+pub(super) fn shown_location(location: Vec<u8>) -> String {
+    Path::new(&std::ffi::OsString::from_vec(location)).display().to_string()
 }

@@ -1,7 +1,7 @@
 //! Changes of the state, each a few rows, applied inside a transaction that others may share.
 
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rusqlite::{Connection, params};
 
@@ -248,9 +248,4 @@ pub(super) fn staged(connection: &Connection, account: Option<&Name>) -> rusqlit
         delivery.transpose()
     })?;
     rows.filter_map(Result::transpose).collect()
-}
-
-/// The folder that a place's location names, as it is shown.
-pub(super) fn shown_location(location: Vec<u8>) -> String {
-    Path::new(&std::ffi::OsString::from_vec(location)).display().to_string()
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::opening::Opening;
+use super::skips::{Skips, Stage};
 use super::wire::Wire;
 use super::{Session, SessionError};
 use crate::net::{Endpoint, Stream, within};
@@ -22,48 +23,6 @@ const CAPABILITY_LIMIT: usize = 200;
 
 /// The first octets of a message by which it is known in a server's text.
 const ECHO_OCTETS: usize = 24;
-
-/// When a session asks for the capabilities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Behind the greeting.
-    Greeting,
-    /// Again behind STLS.
-    Tls,
-    /// Again behind the login.
-    Login,
-}
-
-/// When a session does not ask for the capabilities, since the server hangs up on CAPA or falls silent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Skips(u32);
-
-impl Skips {
-    /// As [`Skips::bits`] gave it.
-    pub fn of_bits(bits: u32) -> Self {
-        Self(bits)
-    }
-
-    /// For keeping.
-    pub fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// Whether it always asks.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Not then either.
-    #[must_use]
-    pub fn with(self, stage: Stage) -> Self {
-        Self(self.0 | 1 << stage as u32)
-    }
-
-    fn has(self, stage: Stage) -> bool {
-        self.0 & (1 << stage as u32) != 0
-    }
-}
 
 /// A connection before the login.
 pub struct Client<S> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::client::Stage;
+use super::skips::Stage;
 use crate::failure::{Class, Failure};
 use crate::net::NetError;
 use crate::pop3::command::CommandError;

@@ -13,10 +13,12 @@ mod error;
 mod listing;
 mod opening;
 mod ration;
+mod skips;
 mod transaction;
 mod wire;
 
-pub use client::{Client, Login, Skips, Stage};
+pub use client::{Client, Login};
 pub use error::SessionError;
 pub use listing::{Entry, Listing};
+pub use skips::{Skips, Stage};
 pub use transaction::{Quit, Session};
