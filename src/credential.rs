@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::filesystem::{self, Accepts, ReadError, owner};
-use crate::process::{self, Rest, Running};
 use crate::secret::Secret;
+use crate::subprocess::{self, Rest, Running};
 use crate::threads::ThreadError;
 
 /// Octets that a secret may have; access tokens pass 4 KiB.
@@ -203,7 +203,7 @@ async fn run(kind: Kind, argv: &[String]) -> Result<Secret, CredentialError> {
     let program = name.to_owned();
     let mut command = Command::new(name);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    process::restore_environment(command.as_std_mut());
+    subprocess::restore_environment(command.as_std_mut());
     // It may have started an agent that keeps the key store open.
     let child = Running::start(&mut command, Rest::Stays);
     let mut child = child.map_err(|source| CredentialError::Start { kind, program: program.clone(), source })?;

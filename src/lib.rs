@@ -52,7 +52,7 @@
 //! * **A destination** ([`deliver::Health`]): it is tried before mail is fetched for it, and left alone
 //!   for a while after a failure, while the others go on.
 //! * **Other users of this machine** ([`filesystem`]): what they may write is not obeyed, and no link of theirs is
-//!   followed; root acts as the owner of the state that it works in ([`privilege`]).
+//!   followed; root acts as the owner of the state that it works in ([`process::privilege`]).
 //!
 //! # The layers
 //!
@@ -60,14 +60,15 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | 0 words | [`message`], [`secret`], [`failure`], [`text`] | small validated types |
-//! | 1 decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`transcript`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
-//! | 2 edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `process`, [`attempt`], [`spool`], [`store`], [`threads`], [`descriptors`], [`deliver`] | one kind of I/O each |
-//! | 3 use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
-//! | 4 process | [`status`], [`reload`], [`notify`], [`log`], [`confine`], [`privilege`] | what the service is made of |
-//! | 5 | [`control`] | the local socket |
-//! | 6 | [`daemon`] | the service's loop |
-//! | 7 face | [`cli`] | one file per subcommand |
+//! | words | [`message`], [`secret`], [`failure`], [`text`], [`clock`], [`progress`] | small validated types |
+//! | decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`transcript`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
+//! | edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `subprocess`, [`attempt`], [`spool`], [`store`], [`threads`], [`descriptors`], [`deliver`] | one kind of I/O each |
+//! | settings | [`account`] | what an account is, in the words of the edges |
+//! | use cases | [`poll`], [`config`], [`rebuild`] | a poll reads as the journey of a message |
+//! | process | [`process`] (log, signals, status, reload, systemd, privileges), [`engine`] | what the service and a single `fetch` are made of |
+//! | socket | [`control`] | the local socket |
+//! | service | [`daemon`] | the service's loop |
+//! | face | [`cli`] | one file per subcommand |
 //!
 //! # How it runs
 //!
@@ -129,36 +130,35 @@
 //! environment and for the signals of a crash).
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod attempt;
 pub mod cli;
+pub mod clock;
 pub mod config;
-pub mod confine;
 pub mod control;
 pub mod credential;
 pub mod daemon;
 pub mod deliver;
 pub mod descriptors;
+pub mod engine;
 pub mod failure;
 pub mod filesystem;
 pub mod header;
-pub mod log;
 pub mod message;
 pub mod net;
-pub mod notify;
 pub mod oauth;
 pub mod plan;
 pub mod poll;
 pub mod pop3;
-pub mod privilege;
-pub(crate) mod process;
+pub mod process;
+pub mod progress;
 pub mod rebuild;
-pub mod reload;
 pub mod sasl;
 pub mod schedule;
 pub mod secret;
 pub mod spool;
-pub mod status;
 pub mod store;
+pub(crate) mod subprocess;
 pub mod text;
 pub mod threads;
 pub mod trace;

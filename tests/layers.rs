@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules of each layer, from the words at the bottom to the face at the top.
-const LAYERS: [&[&str]; 8] = [
-    &["failure", "message", "secret", "text"],
+const LAYERS: [&[&str]; 9] = [
+    &["clock", "failure", "message", "progress", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace", "transcript"],
     &[
         "attempt",
@@ -27,13 +27,14 @@ const LAYERS: [&[&str]; 8] = [
         "net",
         "oauth",
         "pop3::session",
-        "process",
         "spool",
         "store",
+        "subprocess",
         "threads",
     ],
+    &["account"],
     &["config", "poll", "rebuild"],
-    &["confine", "log", "notify", "privilege", "reload", "status"],
+    &["engine", "process"],
     &["control"],
     &["daemon"],
     &["cli"],
@@ -41,10 +42,9 @@ const LAYERS: [&[&str]; 8] = [
 
 /// Imports between modules of one layer, each with a reason to be.
 const BESIDE: &[(&str, &str)] = &[
-    ("config", "poll"),           // the settings of an account live with the code that obeys them
     ("attempt", "filesystem"),    // files of the state directory, which follow no link
     ("credential", "filesystem"), // a password's file may be anything, and anybody's
-    ("credential", "process"),
+    ("credential", "subprocess"),
     ("deliver", "descriptors"), // files of messages count
     ("credential", "threads"),
     ("deliver", "credential"),  // the login of a mail server
@@ -53,10 +53,11 @@ const BESIDE: &[(&str, &str)] = &[
     ("deliver", "net"),
     ("deliver", "spool"),  // a message on its way to a mail server
     ("header", "trace"),   // which of the Received fields are ours
+    ("clock", "message"),  // a time
     ("message", "text"),   // a unique-id is shown escaped
     ("net", "credential"), // the login of a proxy
     ("net", "filesystem"), // a certificate's file may be anything, and anybody's
-    ("net", "process"),
+    ("net", "subprocess"),
     ("net", "threads"),
     ("oauth", "credential"), // the secret of a client
     ("oauth", "filesystem"), // files of the state directory

@@ -239,8 +239,8 @@ fn quotation_marks_are_neither_lost_nor_nested() {
 #[test]
 fn the_json_of_every_command_is_in_the_manual() {
     let summary = serde_json::to_value(postrider::poll::Summary::default()).expect("JSON");
-    let status = serde_json::to_value(postrider::status::Status::default()).expect("JSON");
-    let account = serde_json::to_value(postrider::status::AccountStatus::default()).expect("JSON");
+    let status = serde_json::to_value(postrider::process::status::Status::default()).expect("JSON");
+    let account = serde_json::to_value(postrider::process::status::AccountStatus::default()).expect("JSON");
     for value in [summary, status, account] {
         for key in value.as_object().expect("an object").keys() {
             let is_told = |line: &str| line.split([' ', ',']).any(|word| word == key);

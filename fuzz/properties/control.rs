@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use postrider::control::{self, Front, Note, Reply, Request};
 use postrider::message::Name;
-use postrider::poll::{Progress, Summary};
-use postrider::status::{AccountStatus, Board, Status};
+use postrider::poll::Summary;
+use postrider::process::status::{AccountStatus, Board, Status};
+use postrider::progress::Progress;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;

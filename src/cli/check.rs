@@ -9,21 +9,21 @@ use tokio::task::JoinSet;
 
 use super::output::{self, count, size};
 use super::progress::Bars;
+use crate::account::{Account, Credential};
 use crate::config::Config;
 use crate::credential::SecretSource;
 use crate::deliver::maildir::{FILE_MODE, Maildir};
 use crate::deliver::smtp::Pool;
 use crate::deliver::{Destination, Kind};
 use crate::failure::{Class, Failure, describe, paragraph};
-use crate::log;
 use crate::message::Name;
 use crate::net::TlsMode;
 use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
-use crate::poll::{self, Account, Credential, DestinationError, PollError};
+use crate::poll::{self, DestinationError, PollError};
+use crate::process::log;
 use crate::store::Reader;
-use crate::threads;
-use crate::transcript;
+use crate::{threads, transcript};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]

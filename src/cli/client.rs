@@ -18,9 +18,8 @@ use super::output;
 use crate::config::Whereabouts;
 use crate::control::{Reply, Request, connect, socket_path, state_folder};
 use crate::failure::Class;
-use crate::status::Status;
-use crate::store;
-use crate::text;
+use crate::process::status::Status;
+use crate::{store, text};
 
 /// Silence of the service that ends a request: it gives a sign of life every few seconds, and answers
 /// at once otherwise.

@@ -11,9 +11,9 @@ use super::output;
 use crate::config::Config;
 use crate::deliver::maildir;
 use crate::filesystem::make_unique;
-use crate::log;
 use crate::message::{MessageKey, Name};
 use crate::poll::{self, Exported};
+use crate::process::log;
 use crate::store::Reader;
 use crate::transcript;
 

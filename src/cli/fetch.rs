@@ -12,17 +12,20 @@ use tokio_util::sync::CancellationToken;
 use super::client::{self, Answers, Silence};
 use super::output::{self, count, local_time, paragraph, size};
 use super::progress::{self, Bar, Bars};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::config::{Config, Whereabouts};
 use crate::control::{Reply, Request};
-use crate::daemon::{self, Polled, Signals};
-use crate::descriptors;
+use crate::engine::{self, Polled};
 use crate::failure::Class;
-use crate::log;
 use crate::message::Name;
-use crate::poll::{Account, Context, Progress, Summary, unix_now};
-use crate::process;
+use crate::poll::{Context, Summary};
+use crate::process::log;
+use crate::process::signals::Signals;
+use crate::progress::Progress;
 use crate::store::{AccountMemory, Change, StoreError};
 use crate::transcript::Transcript;
+use crate::{descriptors, subprocess};
 
 /// Arguments of `fetch`.
 #[derive(Debug, clap::Args)]
@@ -107,8 +110,8 @@ async fn fetch_all(
     bars: &Bars,
 ) -> Result<Vec<Summary>, StoreError> {
     let cancel = CancellationToken::new();
-    let context = daemon::prepare(config, cancel.clone()).await?;
-    let room = Arc::new(Semaphore::new(daemon::polls_at_a_time(config)));
+    let context = engine::prepare(config, cancel.clone()).await?;
+    let room = Arc::new(Semaphore::new(engine::polls_at_a_time(config)));
     let mut remembered: HashMap<Name, AccountMemory> =
         context.store.remembered(unix_now()).await?.into_iter().collect();
     let insists = somebody_looks_on();
@@ -134,8 +137,8 @@ async fn fetch_all(
     if let Err(error) = context.store.apply(changes, unix_now()).await {
         tracing::warn!("the results are not on record: {error}");
     }
-    daemon::close(&context).await;
-    daemon::leave(&context).await;
+    engine::close(&context).await;
+    engine::leave(&context).await;
     ended.sort_by_key(|(index, _)| *index);
     Ok(ended.into_iter().map(|(_, summary)| summary).collect())
 }
@@ -154,7 +157,7 @@ async fn fetch_one(work: Work, bars: Bars, room: Arc<Semaphore>) -> Polled {
     let bar = bars.add(&account.name, Arc::clone(&progress));
     let _permit = room.acquire().await;
     let name = account.name.to_string();
-    let poll = daemon::poll_once(account, context, progress, before, insists);
+    let poll = engine::poll_once(account, context, progress, before, insists);
     let polled = match bars.is_drawn() {
         false => poll.await,
         true => tokio::select! {
@@ -183,7 +186,7 @@ async fn stop_on_signal(cancel: CancellationToken, bars: Bars) {
         _ = signals.next() => {}
         () = limit => {}
     }
-    process::end_all();
+    subprocess::end_all();
     progress::clear();
     // Nothing is lost: what is not recorded is fetched again, what is staged is finished.
     std::process::exit(i32::from(Class::TryLater.exit_code()));

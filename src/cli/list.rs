@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use super::output;
 use super::progress::Bars;
+use crate::account::Account;
 use crate::config::Config;
-use crate::log;
 use crate::plan::{Action, Listed, Place, Step};
-use crate::poll::{self, Account, Inventory, Look, Memory, PollError};
+use crate::poll::{self, Inventory, Look, Memory, PollError};
+use crate::process::log;
 use crate::store::{Lost, Reader};
 use crate::transcript;
 

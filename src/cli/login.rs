@@ -11,14 +11,13 @@ use std::process::{Command, Stdio};
 use tokio::sync::mpsc;
 
 use super::output;
+use crate::clock::unix_now;
 use crate::config::Config;
-use crate::daemon::Signals;
 use crate::failure::Class;
-use crate::log;
 use crate::oauth::{Grant, Listener, OAuthError};
-use crate::poll::unix_now;
-use crate::process;
-use crate::transcript;
+use crate::process::log;
+use crate::process::signals::Signals;
+use crate::{subprocess, transcript};
 
 /// Octets of a line that is pasted.
 const LINE_LIMIT: u64 = 64 * 1024;
@@ -162,7 +161,7 @@ async fn by_device(grant: &Grant) -> Result<(), OAuthError> {
 fn start_browser(url: &str) -> bool {
     let mut command = Command::new(OPENER);
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    process::restore_environment(&mut command);
+    subprocess::restore_environment(&mut command);
     // It may become the browser itself, with pages that have nothing to do with us: it stays when we
     // end, and no key of our terminal reaches it.
     command.process_group(0);

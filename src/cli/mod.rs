@@ -31,14 +31,14 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Whereabouts, find_file};
-use crate::daemon::Signals;
 use crate::failure::Class;
 use crate::filesystem::owner::Foreign;
 use crate::message::Name;
-use crate::privilege::{self, Acting};
-use crate::status::Status;
+use crate::process::privilege::{self, Acting};
+use crate::process::signals::Signals;
+use crate::process::status::Status;
 use crate::store::{Reader, StoreError};
-use crate::{process, threads};
+use crate::{subprocess, threads};
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
@@ -328,7 +328,7 @@ fn note_of(foreign: &Foreign) -> String {
 ///
 /// # Errors
 /// A name that is no account; it is complained about, and the exit code given.
-fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a std::sync::Arc<crate::poll::Account>>, u8> {
+fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a std::sync::Arc<crate::account::Account>>, u8> {
     if names.is_empty() {
         return Ok(config.accounts.iter().filter(|account| account.enabled).collect());
     }
@@ -388,12 +388,12 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     drop(std::panic::take_hook());
     match built {
         Ok(runtime) => {
-            runtime.spawn(process::collect_orphans());
+            runtime.spawn(subprocess::collect_orphans());
             let result = runtime.block_on(work);
             // A resolver or a dead disk must not hold up the end.
             threads::settle(END_LIMIT);
             runtime.shutdown_timeout(END_LIMIT);
-            process::end_all();
+            subprocess::end_all();
             result
         }
         Err(error) => no_threads(&error.to_string()),
@@ -416,7 +416,7 @@ fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
             signal = signal => {
                 progress::clear();
                 output::say(&format!("postrider: {}: not finished", signal.name()));
-                process::end_all();
+                subprocess::end_all();
                 std::process::exit(output::settle(Class::TryLater.exit_code()).into());
             }
         }

@@ -13,7 +13,7 @@ use self::screen::{MARGIN, Screen};
 use super::output::size;
 use super::terminal::Size;
 use crate::message::Name;
-use crate::poll::{Phase, Progress, Snapshot};
+use crate::progress::{Phase, Progress, Snapshot};
 
 /// What is drawn, to be taken away by a process that ends at once.
 static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::choice::Choice;
 use super::output::{self, local_time};
+use crate::clock::unix_now;
 use crate::config::{Config, Whereabouts};
 use crate::message::{MessageKey, Name};
-use crate::poll::unix_now;
 use crate::store::{QuarantinedDelivery, Reader, Release, StoreError, release};
 
 /// Arguments of `quarantine`.

@@ -7,8 +7,8 @@ use super::output;
 use crate::config::Whereabouts;
 use crate::failure::{Class, Failure};
 use crate::message::Name;
-use crate::privilege;
-use crate::status::{AccountStatus, SCHEMA, State, Status};
+use crate::process::privilege;
+use crate::process::status::{AccountStatus, SCHEMA, State, Status};
 use crate::store::{AccountMemory, Reader, StoreError};
 
 /// The status of no service.  Root reads as the state's owner.  What cannot be read is complained about.
@@ -44,7 +44,7 @@ fn remembered(places: &Whereabouts) -> Result<Vec<AccountStatus>, StoreError> {
     };
     let mut accounts: Vec<&_> = config.accounts.iter().collect();
     accounts.sort_by(|a, b| a.name.cmp(&b.name));
-    let one = |account: &&std::sync::Arc<crate::poll::Account>| {
+    let one = |account: &&std::sync::Arc<crate::account::Account>| {
         let status = of_one(&account.name, memories.remove(&account.name).unwrap_or_default());
         match account.enabled {
             true => status,

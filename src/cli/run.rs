@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 
 use super::output;
 use crate::config::Config;
-use crate::daemon::{self, Options};
-use crate::log::{self, Format};
-use crate::{confine, daemon::ServiceError, descriptors};
+use crate::daemon::{self, Options, ServiceError};
+use crate::descriptors;
+use crate::process::confine;
+use crate::process::log::{self, Format};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]

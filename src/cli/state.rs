@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::output::{self, count};
+use crate::clock::unix_now;
 use crate::config::Config;
-use crate::daemon::scope;
+use crate::engine::scope;
 use crate::failure::Class;
 use crate::filesystem::owner;
 use crate::message::Name;
-use crate::poll::unix_now;
 use crate::rebuild;
 use crate::store::{Lost, Reader, Store, StoreError, decide};
 

@@ -5,11 +5,12 @@ mod watch;
 use super::client::{self, Absence, Silence};
 use super::output::{self, count, local_time};
 use super::recorded;
+use crate::clock::unix_now;
 use crate::config::Whereabouts;
 use crate::failure::paragraph;
 use crate::message::UnixTime;
-use crate::poll::{Phase, Snapshot, unix_now};
-use crate::status::{AccountStatus, State, Status};
+use crate::process::status::{AccountStatus, State, Status};
+use crate::progress::{Phase, Snapshot};
 
 /// Arguments of `status`.
 #[derive(Debug, clap::Args)]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::account::{Account, Credential};
 use crate::credential::SecretSource;
 use crate::message::Name;
 use crate::plan::{Initial, Oversize, Policy, Retention, SHORTEST_HISTORY};
-use crate::poll::{Account, Credential};
 use crate::sasl::{Mechanism, Proof};
 use crate::secret::Secret;
 

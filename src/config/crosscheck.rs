@@ -11,10 +11,10 @@ use super::nearest::did_you_mean;
 use super::oauth::Providers;
 use super::problems::Problems;
 use super::table::{At, Entry, Table};
+use crate::account::Account;
 use crate::deliver::{Destination, Kind};
 use crate::filesystem::Folder;
 use crate::net::{NetError, TlsMode, Trust};
-use crate::poll::Account;
 
 /// Applies every rule.
 pub(super) fn run(

@@ -48,8 +48,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::account::Account;
 use crate::deliver::Destination;
-use crate::poll::Account;
 
 pub use files::{files_of, folder_of, fragments_of};
 pub use find::{FindError, find_file};

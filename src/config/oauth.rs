@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::nearest::did_you_mean;
 use super::password;
 use super::reader::Reader;
+use crate::account::Credential;
 use crate::message::Name;
 use crate::net::Route;
 use crate::oauth::{Grant, Preset, Provider, Vault, endpoint, redirect};
-use crate::poll::Credential;
 
 /// Whom Microsoft lets in, unless `tenant` says so: everybody.
 const TENANT: &str = "common";

@@ -24,10 +24,10 @@ use super::problems::Problems;
 use super::reader::Reader;
 use super::table::{At, MAIN, Table};
 use super::{Config, account, crosscheck, destination};
+use crate::account::Account;
 use crate::deliver::Destination;
 use crate::filesystem::owner;
 use crate::message::Name;
-use crate::poll::Account;
 
 /// Polls at the same time, unless `max-concurrent-polls` says so.
 const CONCURRENT_POLLS: usize = 100;

@@ -21,7 +21,7 @@ use super::service::Service;
 use super::{Note, socket_path, state_folder};
 use crate::filesystem::private;
 use crate::net::Crowd;
-use crate::status::Board;
+use crate::process::status::Board;
 
 /// How often the socket is looked for: cleaners of temporary folders take it away, and the end of a
 /// login session does.

@@ -2,7 +2,7 @@
 //!
 //! It is for this user, root, and whoever the socket's group lets in.  A request is bounded in
 //! size and time, so is the number of clients, and each is a task of its own that reads the
-//! [`Board`](crate::status::Board) and leaves notes for the service's loop: nothing a client does, or
+//! [`Board`](crate::process::status::Board) and leaves notes for the service's loop: nothing a client does, or
 //! fails to do, can hold up the work.  Those that wait for a poll take no place of those that ask.
 
 mod address;
@@ -19,8 +19,9 @@ pub use address::connect;
 pub use front::Front;
 
 use crate::message::Name;
-use crate::poll::{Snapshot, Summary};
-use crate::status::Status;
+use crate::poll::Summary;
+use crate::process::status::Status;
+use crate::progress::Snapshot;
 
 /// What a client asks for: one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,8 +15,9 @@ use super::{Note, Reply, Request};
 use crate::failure::Class;
 use crate::message::Name;
 use crate::net::Place;
-use crate::poll::{Snapshot, Summary};
-use crate::status::{Board, State};
+use crate::poll::Summary;
+use crate::process::status::{Board, State};
+use crate::progress::Snapshot;
 
 /// Octets of a request: thousands of account names.
 const REQUEST_LIMIT: u64 = 256 * 1024;
@@ -262,8 +263,8 @@ async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::poll::{Phase, Progress};
-    use crate::status::AccountStatus;
+    use crate::process::status::AccountStatus;
+    use crate::progress::{Phase, Progress};
 
     fn name(text: &str) -> Name {
         Name::new(text).expect("a name")

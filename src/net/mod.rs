@@ -4,7 +4,7 @@
 //! under one deadline.  [`Stream::secure`] turns a clear connection into an encrypted one
 //! (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the certificate is verified.
 
-mod connect;
+mod connecting;
 mod crowd;
 mod dial;
 mod error;
@@ -25,7 +25,7 @@ mod tunnel;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use connect::{connect, within};
+pub use connecting::{connect, within};
 pub use crowd::{Crowd, Place};
 pub use error::{CertificateFault, NetError, TlsFault};
 pub use look::{certificate, explained, greeted};

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use native_tls::Certificate;
 
 use super::{NetError, pem};
-use crate::{filesystem, process};
+use crate::{filesystem, subprocess};
 
 /// Where systems keep their authorities in one file, in the order of how common they are.
 const BUNDLES: [&str; 5] = [
@@ -41,7 +41,7 @@ static ROOTS: OnceLock<Vec<Certificate>> = OnceLock::new();
 
 /// Remembers the user's own bundle before OpenSSL's variable is overwritten.
 pub(super) fn remember_environment() {
-    process::remember(FILE);
+    subprocess::remember(FILE);
 }
 
 /// The authorities of the environment, or else of the system.  What cannot be read now may be there the
@@ -53,7 +53,7 @@ pub(super) fn authorities() -> Result<&'static [Certificate], NetError> {
     if let Some(known) = ROOTS.get() {
         return Ok(known);
     }
-    let (file, folders) = (process::variable(FILE), process::variable(FOLDERS));
+    let (file, folders) = (subprocess::variable(FILE), subprocess::variable(FOLDERS));
     let found = match (&file, &folders) {
         (None, None) => of_system(),
         _ => of_environment(file, folders.as_deref())?,

@@ -18,7 +18,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::NetError;
 use crate::credential::ended;
-use crate::process::{self, Rest, Running};
+use crate::subprocess::{self, Rest, Running};
 use crate::text;
 
 /// What a command gets of our environment: enough to find programs, keys and an agent.
@@ -68,7 +68,7 @@ impl Tunnel {
     pub(super) fn start(argv: &[String]) -> Result<Self, NetError> {
         let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
         let failed = |source| NetError::CommandStart { program: program.to_owned(), source };
-        let kept = ENVIRONMENT.iter().filter_map(|name| Some((name, process::variable(name)?)));
+        let kept = ENVIRONMENT.iter().filter_map(|name| Some((name, subprocess::variable(name)?)));
         let mut command = Command::new(program);
         command
             .args(arguments)

@@ -8,7 +8,9 @@
 //! it by.
 
 use super::error::PollError;
-use super::{Account, Context, mailbox, unix_now};
+use super::{Context, mailbox};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::pop3::session::SessionError;
 use crate::secret::Secret;
 use crate::store::{Change, LastLogin, StoreError};

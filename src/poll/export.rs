@@ -7,7 +7,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::PollError;
-use super::{Account, listing, open};
+use super::{listing, open};
+use crate::account::Account;
 use crate::message::MessageKey;
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError};

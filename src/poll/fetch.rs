@@ -8,26 +8,25 @@ use tracing::{debug, info, warn};
 
 use super::error::PollError;
 use super::listing::{Inventory, inventory};
-use super::lost;
 use super::memory::Memory;
-use super::owed;
 use super::piece::{Claim, Job};
-use super::progress::{Phase, Progress};
 use super::receive::Harvest;
 use super::recover::recover;
 use super::report::{Report, Tally};
 use super::sink::{Sink, is_deliverable};
 use super::transfer::{Transfer, Transferred};
-use super::{Account, Context, host, mailbox, told, unix_now};
-use crate::attempt;
+use super::{Context, host, lost, mailbox, owed, told};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
 use crate::plan::{self, Action, Left, Listed, Place, Reason, Retention, Standing, Step, Targets};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session};
+use crate::progress::{Phase, Progress};
 use crate::store::{Change, Ending, Outcome};
-use crate::threads;
 use crate::trace::Trace;
+use crate::{attempt, threads};
 
 pub(super) async fn run(
     account: &Account,

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::doubt;
 use super::error::PollError;
 use super::login::log_in_with;
-use super::{Account, Context, connect_to, unix_now};
+use super::{Context, connect_to, doubt};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::message::UnixTime;
 use crate::net::{Endpoint, Stream, TlsMode};
 use crate::pop3::reply::Capabilities;

@@ -4,72 +4,41 @@
 //! refused is renewed and the new one tried once, on a connection of its own; then it counts as a
 //! refused login.
 
-use std::sync::Arc;
-
-use super::{Account, PollError, connect};
-use crate::credential::{Kind, SecretSource};
+use super::{PollError, connect};
+use crate::account::{Account, Credential};
+use crate::clock::unix_now;
+use crate::credential::Kind;
 use crate::net::{Endpoint, Stream};
-use crate::oauth::Grant;
 use crate::pop3::session::{Client, Login, Session, SessionError};
 use crate::sasl::{Identity, Proof};
 use crate::secret::Secret;
 
-/// What an account logs in with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Credential {
-    /// A password.
-    Password(SecretSource),
-    /// An OAuth 2.0 access token, which somebody else keeps fresh.
-    Token(SecretSource),
-    /// An OAuth 2.0 access token, which we keep fresh.
-    OAuth(Arc<Grant>),
-    /// The client certificate of the connection.
-    Certificate,
+/// What proves to the server who logs in.
+async fn proof(credential: &Credential) -> Result<Offered, PollError> {
+    let (proof, is_final) = match credential {
+        Credential::Password(source) => (Proof::Password(source.read().await?), true),
+        Credential::Certificate => (Proof::Certificate, true),
+        Credential::Token(source) => (Proof::Token(source.read_as(Kind::Token).await?), false),
+        Credential::OAuth(grant) => {
+            let access = grant.access(unix_now(), None).await?;
+            (Proof::Token(access.token), access.is_new)
+        }
+    };
+    Ok(Offered { proof, is_final })
 }
 
-impl Credential {
-    /// Where its secret comes from, if somebody else keeps it.
-    pub fn source(&self) -> Option<&SecretSource> {
-        match self {
-            Credential::Password(source) | Credential::Token(source) => Some(source),
-            Credential::OAuth(_) | Credential::Certificate => None,
-        }
-    }
-
-    /// What somebody has been allowed, if it is OAuth 2.0.
-    pub fn grant(&self) -> Option<&Grant> {
-        match self {
-            Credential::OAuth(grant) => Some(grant),
-            Credential::Password(_) | Credential::Token(_) | Credential::Certificate => None,
-        }
-    }
-
-    async fn proof(&self) -> Result<Offered, PollError> {
-        let (proof, is_final) = match self {
-            Credential::Password(source) => (Proof::Password(source.read().await?), true),
-            Credential::Certificate => (Proof::Certificate, true),
-            Credential::Token(source) => (Proof::Token(source.read_as(Kind::Token).await?), false),
-            Credential::OAuth(grant) => {
-                let access = grant.access(super::unix_now(), None).await?;
-                (Proof::Token(access.token), access.is_new)
-            }
-        };
-        Ok(Offered { proof, is_final })
-    }
-
-    /// A token in the place of one that was refused; `None` if there is no other.
-    async fn renewed(&self, refused: &Secret) -> Result<Option<Proof>, PollError> {
-        let token = match self {
-            Credential::Password(_) | Credential::Certificate => return Ok(None),
-            // The refusal says more than a command that fails the second time.
-            Credential::Token(source) => match source.read_as(Kind::Token).await {
-                Ok(token) => token,
-                Err(_) => return Ok(None),
-            },
-            Credential::OAuth(grant) => grant.access(super::unix_now(), Some(refused)).await?.token,
-        };
-        Ok((token != *refused).then_some(Proof::Token(token)))
-    }
+/// A token in the place of one that was refused; `None` if there is no other.
+async fn renewed(credential: &Credential, refused: &Secret) -> Result<Option<Proof>, PollError> {
+    let token = match credential {
+        Credential::Password(_) | Credential::Certificate => return Ok(None),
+        // The refusal says more than a command that fails the second time.
+        Credential::Token(source) => match source.read_as(Kind::Token).await {
+            Ok(token) => token,
+            Err(_) => return Ok(None),
+        },
+        Credential::OAuth(grant) => grant.access(unix_now(), Some(refused)).await?.token,
+    };
+    Ok((token != *refused).then_some(Proof::Token(token)))
 }
 
 /// What is offered to the server.
@@ -93,7 +62,7 @@ pub(super) async fn log_in_with(
     client: Client<Stream>,
     offered: &mut Option<Secret>,
 ) -> Result<Session<Stream>, PollError> {
-    let Offered { proof, is_final } = account.credential.proof().await?;
+    let Offered { proof, is_final } = proof(&account.credential).await?;
     if let Proof::Password(password) = &proof {
         *offered = Some(password.clone());
     }
@@ -107,7 +76,7 @@ pub(super) async fn log_in_with(
         return Err(told(refusal));
     }
     tracing::debug!(account = %account.name, "the server has refused the token; asking for a new one");
-    match account.credential.renewed(refused).await? {
+    match renewed(&account.credential, refused).await? {
         Some(proof) => Ok(try_once(account, connect(account).await?, &proof).await.map_err(told)?),
         None => Err(told(refusal)),
     }

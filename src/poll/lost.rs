@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use super::Context;
 use super::error::PollError;
 use super::sink::Sink;
-use super::{Account, Context, unix_now};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
 use crate::message::{MessageKey, Name};
 use crate::plan::{Identity, Initial, Oversize, Place, Policy, Retention, Standing};

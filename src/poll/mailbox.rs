@@ -5,9 +5,11 @@
 
 use tracing::{info, warn};
 
+use super::Context;
 use super::error::PollError;
 use super::turns::Turn;
-use super::{Account, Context, unix_now};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::message::Name;
 use crate::net::Route;
 use crate::store::Change;

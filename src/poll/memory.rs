@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::error::PollError;
 use super::sink::Sink;
-use super::{Account, Context, lost, mailbox, quiet, unix_now};
+use super::{Context, lost, mailbox, quiet};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::message::{MessageKey, Name};
 use crate::plan::{Identity, Left, Missing, Place, Standing};
 use crate::pop3::session::Listing;

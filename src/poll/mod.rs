@@ -20,7 +20,6 @@ mod moving;
 mod owed;
 mod piece;
 mod pieces;
-mod progress;
 mod proof;
 mod quiet;
 mod receive;
@@ -36,7 +35,7 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -45,57 +44,25 @@ pub use error::{DestinationError, PollError};
 pub use export::{Exported, export};
 pub use heads::lacks_top;
 pub use listing::{Inventory, inventory};
-pub use login::{Credential, log_in};
+pub use login::log_in;
 pub use mailbox::{mailbox, tell_of_new_destinations};
 pub use memory::{Look, Memory};
-pub use progress::{Phase, Progress, Snapshot};
 pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
 pub use report::{Outcome, Report, Summary};
 pub use turns::Turns;
 
+use crate::account::Account;
 use crate::deliver::Outlet;
-use crate::message::{Name, UnixTime};
-use crate::net::{self, Endpoint, Stream, TlsMode};
-use crate::plan::Policy;
+use crate::message::Name;
+use crate::net::{self, Stream, TlsMode};
 use crate::pop3::reply::Capabilities;
 use crate::pop3::session::{Client, Session, SessionError, Skips};
-use crate::sasl::Mechanism;
+use crate::progress::{Phase, Progress};
 use crate::store::Store;
 
 /// Time after the deadline of a poll in which what was received begins to be delivered.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// A mailbox to poll, and what to do with its mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its name in the configuration.
-    pub name: Name,
-    /// Whether it is polled at all.
-    pub enabled: bool,
-    /// The server.
-    pub endpoint: Endpoint,
-    /// The user's name there.
-    pub username: String,
-    /// What it logs in with.
-    pub credential: Credential,
-    /// Mechanisms to choose from, in this order; empty: automatic.
-    pub auth: Vec<Mechanism>,
-    /// What to do with its messages.
-    pub policy: Policy,
-    /// Destinations by name, at least one, each once.
-    pub deliver: Vec<Name>,
-    /// How long messages are remembered that the server has no more.
-    pub history: Duration,
-    /// Time between polls.
-    pub interval: Duration,
-    /// Silence of the server that ends a poll.
-    pub timeout: Duration,
-    /// Time that a whole poll may take.
-    pub deadline: Duration,
-    /// Whether a `Received:` header is put before each message.
-    pub received_header: bool,
-}
 
 /// What polls share.
 #[derive(Clone, Debug)]
@@ -192,16 +159,12 @@ fn turn(deadline: Instant) -> Instant {
     deadline.max(Instant::now() + GRACE)
 }
 
-/// The time by the clock on the wall.
-pub fn unix_now() -> UnixTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Route, Trust};
+    use crate::account::Credential;
+    use crate::net::{Endpoint, Route, Trust};
+    use crate::plan::Policy;
 
     /// An account as most are.
     pub(super) fn account() -> Account {

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use blake3::Hasher;
 
-use super::Account;
+use crate::account::Account;
 use crate::plan::Place;
 use crate::pop3::session::Listing;
 

@@ -15,13 +15,13 @@ use tracing::warn;
 use super::error::PollError;
 use super::piece::{Claim, Job, Piece};
 use super::pieces::Pieces;
-use super::progress::Progress;
 use super::proof::{Groups, Landmark, Question};
 use super::sink::{Sink, is_deliverable};
 use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError};
+use crate::progress::Progress;
 use crate::trace::Trace;
 
 /// Pieces of a load, ...

@@ -11,13 +11,12 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::transfer::SPOOL;
-use super::unix_now;
+use crate::clock::unix_now;
 use crate::deliver::maildir::{Maildir, MaildirError};
 use crate::deliver::{Destination, Kind};
 use crate::message::{Name, UnixTime};
-use crate::spool;
 use crate::store::{Change, Resolution, StagedDelivery, Store, StoreError};
-use crate::threads;
+use crate::{spool, threads};
 
 /// Cleaners of `tmp/` spare files younger than 36 hours (maildir(5)); an older one may have been
 /// removed by them before it was moved.

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 
 use tracing::warn;
 
+use super::Context;
 use super::error::PollError;
 use super::listing::Inventory;
-use super::{Account, Context};
+use crate::account::Account;
 use crate::plan::{Action, Listed, Reason, Step};
 use crate::store::Change;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Picture, Seen, Silence, client, look, output, show};
 use crate::cli::terminal::{Size, wrapped};
 use crate::config::Whereabouts;
-use crate::daemon::Signals;
-use crate::status::Status;
+use crate::process::signals::Signals;
+use crate::process::status::Status;
 
 /// How often it is looked.
 const REFRESH: Duration = Duration::from_secs(1);

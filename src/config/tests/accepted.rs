@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::account::{Account, Credential};
 use crate::credential::SecretSource;
-use crate::deliver::smtp::DeliveredTo;
-use crate::deliver::{Kind, smtp};
+use crate::deliver::Kind;
+use crate::deliver::smtp::{self, DeliveredTo};
 use crate::net::{Proxy, Route, TlsMode, TlsVersion};
 use crate::plan::{Initial, Oversize, Policy, Retention};
-use crate::poll::{Account, Credential};
 use crate::sasl::Mechanism;
 use crate::secret::Secret;
 

@@ -1,9 +1,9 @@
 //! Providers of OAuth 2.0, and the accounts that sign in there.
 
 use super::*;
+use crate::account::Credential;
 use crate::credential::SecretSource;
 use crate::oauth::{Grant, Provider};
-use crate::poll::Credential;
 
 /// What a provider that is not known needs.
 const OWN: &str = "[oauth.own]\nauthorization-endpoint = \"https://p.example/a\"\n\

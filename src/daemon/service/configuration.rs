@@ -9,18 +9,19 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-use super::super::latch::fingerprint;
-use super::super::{Outlets, outlets, polls_at_a_time};
 use super::Service;
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::config::{Config, Problem, files_of};
+use crate::engine::latch::fingerprint;
+use crate::engine::{Outlets, outlets, polls_at_a_time};
 use crate::failure::describe;
-use crate::filesystem;
 use crate::message::Name;
-use crate::poll::{self, Account, unix_now};
-use crate::reload::Watched;
+use crate::process::reload::Watched;
+use crate::process::status::AccountStatus;
+use crate::process::{log, systemd};
 use crate::schedule::{Event, Limits, Memory, Timing};
-use crate::status::AccountStatus;
-use crate::{log, notify};
+use crate::{filesystem, poll};
 
 /// Each file has a time of its own; this is for many of them together.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -74,7 +75,7 @@ impl Service {
         if self.reload.loads.is_empty()
             && let Some(wanted) = self.reload.wanted.take()
         {
-            notify::reloading();
+            systemd::reloading();
             let file = self.config.file.clone();
             self.reload.loads.spawn(async move { (load(file).await, wanted) });
         }
@@ -113,7 +114,7 @@ impl Service {
         if let Some(next) = self.reload.wanted.take() {
             self.reload(next.cause, None);
         }
-        notify::ready(&self.headline());
+        systemd::ready(&self.headline());
         Event::Tick
     }
 

@@ -15,19 +15,22 @@ use tracing::{debug, error, info, warn};
 
 use configuration::{Reload, limits, watched};
 
-use super::latch::fingerprint;
-use super::signals::{Signal, Signals};
-use super::verdict::verdict;
-use super::{close, leave, poll_guarded, prepare};
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::config::Config;
 use crate::control::{Front, Note};
+use crate::engine::latch::fingerprint;
+use crate::engine::verdict::verdict;
+use crate::engine::{close, leave, poll_guarded, prepare};
 use crate::failure::{Class, Failure};
 use crate::message::{Name, UnixTime};
-use crate::notify;
-use crate::poll::{Account, Context, Outcome, Progress, Summary, unix_now};
-use crate::reload::{self, Watched};
+use crate::poll::{Context, Outcome, Summary};
+use crate::process::reload::{self, Watched};
+use crate::process::signals::{Signal, Signals};
+use crate::process::status::{Board, SCHEMA, State, Status};
+use crate::process::systemd;
+use crate::progress::Progress;
 use crate::schedule::{Event, Moment, Schedule, Verdict};
-use crate::status::{Board, SCHEMA, State, Status};
 use crate::store::{AccountMemory, Change, Store, StoreError};
 
 /// Time for polls to finish when the process is to end.
@@ -155,11 +158,11 @@ impl Service {
     ) -> Result<(), ServiceError> {
         self.remembered = self.context.store.remembered(midnight()).await?.into_iter().collect();
         self.introduce();
-        let mut watchdog = notify::watchdog().map(interval);
+        let mut watchdog = systemd::watchdog().map(interval);
         let event = self.configure();
         self.step(event);
         self.check_refused();
-        notify::ready(&self.headline());
+        systemd::ready(&self.headline());
         info!(accounts = self.accounts.len(), "postrider is running");
         loop {
             let wake = self.schedule.wake().map(|moment| self.began + moment);
@@ -195,7 +198,7 @@ impl Service {
                     Event::Tick
                 }
                 () = tick(watchdog.as_mut()) => {
-                    notify::alive();
+                    systemd::alive();
                     continue;
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Event::Tick,
@@ -328,7 +331,7 @@ impl Service {
 
     /// Lets polls finish, and writes down when each account may be polled again.
     async fn stop(mut self) -> Result<(), ServiceError> {
-        notify::stopping();
+        systemd::stopping();
         self.context.cancel.cancel();
         let finish = async { while self.polls.join_next().await.is_some() {} };
         if timeout(STOP_LIMIT, finish).await.is_err() {

@@ -2,12 +2,13 @@
 
 use tracing::{debug, error, info, warn};
 
-use super::super::latch::{Ending, remembered};
-use super::super::verdict::verdict;
 use super::{Ended, Service, seconds, today, write_down};
+use crate::clock::unix_now;
+use crate::engine::latch::{Ending, remembered};
+use crate::engine::verdict::verdict;
 use crate::failure::{Class, Failure, paragraph};
 use crate::message::Name;
-use crate::poll::{PollError, Summary, unix_now};
+use crate::poll::{PollError, Summary};
 use crate::schedule::Event;
 use crate::store::{Change, StoreError};
 

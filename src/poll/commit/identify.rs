@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 use tracing::{info, warn};
 
 use super::Committer;
+use crate::clock::unix_now;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Identity, Likeness, Place, Progress, Standing, is_over};
 use crate::poll::piece::{Claim, Copy, Job, Received};
-use crate::poll::unix_now;
 use crate::store::{self, Change, Renamed, StoreError};
 
 /// What is known of messages by their content.

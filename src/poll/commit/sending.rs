@@ -3,12 +3,12 @@
 use tracing::warn;
 
 use super::{Committer, Staged};
+use crate::clock::unix_now;
 use crate::deliver::maildir;
 use crate::deliver::smtp::{DeliveryError, SendError};
 use crate::failure::describe;
 use crate::poll::error::{DestinationError, PollError};
 use crate::poll::piece::{Copy, Received};
-use crate::poll::unix_now;
 use crate::store::{Change, Ending, Outcome, StoreError};
 
 /// Messages are marked while they are sent, each lane in a slot of its own after those for what

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Class;
 use crate::message::{Name, UnixTime};
-use crate::poll::{Progress, Snapshot, Summary};
+use crate::poll::Summary;
+use crate::progress::{Progress, Snapshot};
 
 /// The version of this schema; fields may be added within a version.
 pub const SCHEMA: u32 = 1;

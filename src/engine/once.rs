@@ -10,8 +10,11 @@ use tracing::warn;
 use super::latch::{Ending, fingerprint, remembered, skipped};
 use super::poll_guarded;
 use super::verdict::verdict;
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::failure::describe;
-use crate::poll::{Account, Context, PollError, Progress, Summary, unix_now};
+use crate::poll::{Context, PollError, Summary};
+use crate::progress::Progress;
 use crate::schedule::{Event, IN_USE, LONGEST, Limits, Memory, Schedule, Timing, Verdict};
 use crate::store::{AccountMemory, Change};
 

@@ -12,10 +12,10 @@ use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 /// The variable that chooses what is logged, in the syntax of tracing-subscriber's `EnvFilter`.
 pub const VARIABLE: &str = "POSTRIDER_LOG";

@@ -8,7 +8,7 @@ use crate::pop3::session::SessionError;
 use crate::schedule::Verdict;
 
 /// What an outcome means for the next poll.
-pub(super) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) -> Verdict {
+pub(crate) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) -> Verdict {
     match error {
         None
         | Some(

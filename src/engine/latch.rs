@@ -7,9 +7,11 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use crate::account::Account;
+use crate::clock::unix_now;
 use crate::message::Name;
 use crate::oauth::Grant;
-use crate::poll::{Account, Summary, unix_now};
+use crate::poll::Summary;
 use crate::schedule::Memory;
 use crate::store::AccountMemory;
 use crate::threads;
@@ -19,7 +21,7 @@ const ROUNDS: usize = 200_000;
 
 /// A digest of everything that a login depends on: server, user name, mechanism, secret; salted by
 /// a word of this state directory.  `None` if the secret cannot be had.
-pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32]> {
+pub(crate) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32]> {
     let secret = match (account.credential.source(), account.credential.grant()) {
         (Some(source), _) => source.read().await.ok()?.fingerprint(),
         (None, Some(grant)) => granted(grant).await?,
@@ -40,16 +42,16 @@ pub(super) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
 }
 
 /// How a poll ended, as far as the next one must know.
-pub(super) struct Ending<'a> {
-    pub(super) summary: &'a Summary,
+pub(crate) struct Ending<'a> {
+    pub(crate) summary: &'a Summary,
     /// The account waits for more than its interval.
-    pub(super) must_wait: bool,
+    pub(crate) must_wait: bool,
     /// What the server has refused, if it has refused the login.
-    pub(super) refused: Option<[u8; 32]>,
+    pub(crate) refused: Option<[u8; 32]>,
 }
 
 /// What is remembered of an account after a poll.
-pub(super) fn remembered(before: &AccountMemory, schedule: Memory, ending: &Ending<'_>) -> AccountMemory {
+pub(crate) fn remembered(before: &AccountMemory, schedule: Memory, ending: &Ending<'_>) -> AccountMemory {
     let Memory { failures, refusals, wait } = schedule;
     let Ending { summary, must_wait, refused } = ending;
     let well = summary.error.is_none();
@@ -69,7 +71,7 @@ pub(super) fn remembered(before: &AccountMemory, schedule: Memory, ending: &Endi
 }
 
 /// The answer of an account that is left alone since its login was refused: what is known of it.
-pub(super) fn skipped(account: &Name, memory: &AccountMemory) -> Summary {
+pub(crate) fn skipped(account: &Name, memory: &AccountMemory) -> Summary {
     Summary {
         account: account.to_string(),
         error: memory.error.clone(),

@@ -1,0 +1,139 @@
+//! What the service and a single `fetch` share: how polls are prepared, how one is run, and what is remembered of it.
+
+pub(crate) mod latch;
+mod once;
+pub(crate) mod verdict;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use once::{Polled, poll_once};
+
+use crate::account::Account;
+use crate::clock::unix_now;
+use crate::config::{Config, Stray, stray_state};
+use crate::deliver::{Destination, Kind, Outlet};
+use crate::descriptors::{self, LEAST, Needs};
+use crate::message::Name;
+use crate::poll::{self, Context, Outcome, PollError, Report, Turns};
+use crate::progress::Progress;
+use crate::rebuild::{self, Scope};
+use crate::store::StoreError;
+use crate::{attempt, transcript};
+
+/// Time for a thread that finishes what an earlier process has left.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Destinations in use, by name.
+pub(crate) type Outlets = HashMap<Name, Arc<Outlet>>;
+
+/// Takes the state directory's lock, opens what polls share, and finishes what a crash has left;
+/// a state that is lost or damaged is rebuilt, which is told in the log.
+///
+/// # Errors
+/// The state cannot be used.
+pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Context, StoreError> {
+    if descriptors::limit() < LEAST {
+        let limit = descriptors::limit();
+        warn!("only {limit} files may be open (LimitNOFILE=, `ulimit -n`); it takes {LEAST} to poll one mailbox");
+    }
+    refuse_second_state(&config.state_dir)?;
+    let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
+    attempt::watch(&config.state_dir).map_err(StoreError::from)?;
+    for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
+        warn!("{}", line.trim_start());
+    }
+    // Each poll tries again what cannot be finished yet, and tells of it.
+    poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
+    poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
+    let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
+    Ok(Context { store, outlets, mailboxes: poll::mailboxes(&config.accounts), turns: Turns::default(), cancel })
+}
+
+/// A state that an older unit has left beside the configuration is not forgotten: mail would come twice.
+fn refuse_second_state(state_dir: &Path) -> Result<(), StoreError> {
+    match stray_state(state_dir, &|name| std::env::var_os(name)) {
+        None => Ok(()),
+        Some(Stray::Linked { folder, mend }) => {
+            warn!(
+                "the state, with all tokens, lies beside the configuration in {}, since systemd has laid a link; stop \
+                 the service, and move it: {mend}",
+                folder.display()
+            );
+            Ok(())
+        }
+        Some(Stray::Apart { folder, is_second, mend }) => {
+            Err(StoreError::Stray { path: state_dir.to_owned(), found: folder, is_second, mend })
+        }
+    }
+}
+
+/// Destinations in use; those that have not changed keep their connections.
+pub(crate) fn outlets(destinations: &[Arc<Destination>], before: &Outlets) -> Outlets {
+    let outlet = |destination: &Arc<Destination>| match before.get(&destination.name) {
+        Some(outlet) if outlet.destination == *destination => Arc::clone(outlet),
+        _ => Arc::new(Outlet::new(Arc::clone(destination))),
+    };
+    destinations.iter().map(|destination| (destination.name.clone(), outlet(destination))).collect()
+}
+
+/// How many accounts are polled at a time: by the configuration, and by the files that may be open,
+/// which are divided anew.
+pub fn polls_at_a_time(config: &Config) -> usize {
+    let is_maildir = |name: &&Name| {
+        let mut found = config.destinations.iter().filter(|destination| destination.name == **name);
+        found.any(|destination| matches!(destination.kind, Kind::Maildir(_)))
+    };
+    let enabled = || config.accounts.iter().filter(|account| account.enabled);
+    let maildirs = enabled().map(|account| account.deliver.iter().filter(is_maildir).count()).max().unwrap_or(0);
+    let servers = config.destinations.iter().filter(|one| matches!(one.kind, Kind::Smtp(_))).count();
+    let needs = Needs { polls: config.max_concurrent_polls, maildirs, servers };
+    let polls = descriptors::share(needs).polls;
+    if polls < config.max_concurrent_polls.min(enabled().count()) {
+        info!(
+            "at most {polls} accounts are polled at a time: only {} files may be open (LimitNOFILE=, `ulimit -n`)",
+            descriptors::limit()
+        );
+    }
+    polls
+}
+
+/// What a rebuild of the state needs to know of a configuration.
+pub fn scope(config: &Config) -> Scope {
+    let accounts = config.accounts.iter().map(|account| &account.name);
+    Scope::new(accounts, config.destinations.iter().map(AsRef::as_ref))
+}
+
+/// Leaves the state in order, so that the next start need not check it.
+pub async fn leave(context: &Context) {
+    if let Err(error) = context.store.close().await {
+        warn!("the next start has to check the state: {error}");
+    }
+}
+
+/// Says farewell to servers that mail was sent to.
+pub async fn close(context: &Context) {
+    for outlet in context.outlets.values() {
+        if let Some(pool) = &outlet.smtp {
+            pool.close().await;
+        }
+    }
+}
+
+/// Polls once; a panic is an error of this poll.
+pub async fn poll_guarded(account: Arc<Account>, context: Context, progress: Arc<Progress>) -> Outcome {
+    let poll = tokio::spawn(async move {
+        let poll = poll::poll(&account, &context, &progress);
+        transcript::of(account.name.as_str(), poll).await
+    });
+    match poll.await {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome { report: Report::default(), error: Some(PollError::Panic(error.to_string())) },
+    }
+}
