@@ -1,6 +1,6 @@
 //! Headers of messages that are not retrieved, or not yet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -9,7 +9,7 @@ use super::proof::{Groups, Landmark, Question};
 use crate::header::{Head, SCAN_LIMIT};
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
-use crate::pop3::session::{Session, SessionError};
+use crate::pop3::session::{Session, SessionError, Window};
 
 /// Headers that were read in a session.
 #[derive(Debug, Default)]
@@ -76,26 +76,19 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
         known.without_top = true;
         return Ok(());
     }
-    let pipelining = capabilities.pipelining;
     let mut waiting = messages.into_iter();
-    let mut asked = VecDeque::new();
+    let mut window = Window::new(session);
     let mut groups = Groups::begin(Instant::now());
     loop {
-        while asked.is_empty() || (pipelining && session.has_room()) {
+        window.fill(session, || {
             if let Some(message) = waiting.next() {
-                session.queue(Command::Top(message.number, 0));
                 groups.ask_for(message.clone(), 0);
-                asked.push_back(Asked::Head(message));
-            } else if groups.is_due(None)
-                && let Some(question) = groups.question()
-            {
-                session.queue(question.command());
-                asked.push_back(Asked::Proof(question));
-            } else {
-                break;
+                return Some((Command::Top(message.number, 0), Asked::Head(message)));
             }
-        }
-        match asked.pop_front() {
+            let question = groups.is_due(None).then(|| groups.question()).flatten()?;
+            Some((question.command(), Asked::Proof(question)))
+        })?;
+        match window.pop() {
             None => break,
             Some(Asked::Proof(question)) => {
                 groups.prove(session, &question).await?;

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::error::PollError;
 use super::login::log_in_with;
+use super::report::Report;
 use super::{Context, connect_to, doubt};
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -151,11 +152,17 @@ impl Server {
     }
 
     /// What is to be remembered after an error with so many commands in flight: perhaps the server
-    /// announces something else by now, or cannot take so many.
-    /// Gives that, and whether the poll may go better one command at a time.
-    pub(super) fn broke(&self, account: &Account, error: &PollError, flight: usize) -> (Option<Change>, bool) {
+    /// announces something else by now, or cannot take so many.  The report says whether the poll may go better
+    /// one command at a time.
+    pub(super) fn broke(
+        &self,
+        account: &Account,
+        error: &PollError,
+        flight: usize,
+        report: &mut Report,
+    ) -> Option<Change> {
         if !matches!(error, PollError::Session(_)) {
-            return (None, false);
+            return None;
         }
         let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
         let time = lock_step(error, flight);
@@ -167,8 +174,8 @@ impl Server {
             }
             memory.lock_step_until = unix_now().saturating_add(seconds(time));
         }
-        let change = (memory != self.memory).then(|| Change::Host { host: self.host.clone(), memory });
-        (change, time.is_some())
+        report.slower = time.is_some();
+        (memory != self.memory).then(|| Change::Host { host: self.host.clone(), memory })
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Inventory {
     /// Messages that the state remembers and the server has no more.
     pub(super) gone: Gone,
     /// The digest of the listing, and the state's edition, if it may be known again by them.
-    look: Option<([u8; 32], i64)>,
+    pub(super) look: Option<([u8; 32], i64)>,
 }
 
 impl Inventory {

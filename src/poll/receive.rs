@@ -20,7 +20,7 @@ use super::sink::{Sink, is_deliverable};
 use crate::attempt::Attempts;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
-use crate::pop3::session::{Session, SessionError};
+use crate::pop3::session::{Session, SessionError, Window};
 use crate::progress::Progress;
 use crate::trace::Trace;
 
@@ -49,7 +49,6 @@ pub(super) struct Receiver<'a, S> {
     pub(super) sinks: &'a [Sink],
     /// Messages that are to be deleted.
     pub(super) deletable: &'a mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
-    pub(super) pipelining: bool,
     pub(super) max_size: Option<u64>,
     pub(super) trace: Option<&'a Trace>,
     pub(super) attempts: &'a Attempts,
@@ -141,10 +140,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         harvest: &mut Harvest,
         certain: &mut usize,
     ) -> Result<(), PollError> {
-        let mut asked = VecDeque::new();
+        let mut window = Window::new(self.session);
         loop {
-            self.ask(jobs, &mut asked, groups)?;
-            let Some(next) = asked.pop_front() else { break };
+            self.ask(jobs, &mut window, groups)?;
+            let Some(next) = window.pop() else { break };
             // Before its first octet: the next one may be the last.
             match &next {
                 Asked::Message(job) if job.claim != Claim::Nameless => {
@@ -174,47 +173,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         Ok(())
     }
 
-    /// Fills the window.
+    /// Fills the window: deletions first, then proofs that are due, then messages.
     fn ask(
         &mut self,
         jobs: &mut VecDeque<Job>,
-        asked: &mut VecDeque<Asked>,
+        window: &mut Window<Asked>,
         groups: &mut Groups,
     ) -> Result<(), SessionError> {
-        while asked.is_empty() || (self.pipelining && self.session.has_room()) {
-            if asked.is_empty() {
-                self.session.check_in_step()?;
-            }
-            if let Ok((number, key)) = self.deletable.try_recv() {
-                self.session.queue(Command::Dele(number));
-                asked.push_back(Asked::Deletion(key));
-                continue;
+        let (deletable, sinks, cancel, dock) = (&mut *self.deletable, self.sinks, self.cancel, &self.dock);
+        window.fill(self.session, || {
+            if let Ok((number, key)) = deletable.try_recv() {
+                return Some((Command::Dele(number), Asked::Deletion(key)));
             }
             // A message that no destination can take now is not even asked for.
-            while jobs.front().is_some_and(|job| !is_deliverable(job, self.sinks)) {
+            while jobs.front().is_some_and(|job| !is_deliverable(job, sinks)) {
                 jobs.pop_front();
             }
-            let stops = self.cancel.is_cancelled() || self.dock.is_closed();
+            let stops = cancel.is_cancelled() || dock.is_closed();
             let next = jobs.front().filter(|_| !stops);
             if groups.is_due(next.map(octets_to_come))
                 && let Some(question) = groups.question()
             {
-                self.session.queue(question.command());
-                asked.push_back(Asked::Proof(question));
-                continue;
+                return Some((question.command(), Asked::Proof(question)));
             }
-            if next.is_none() {
-                break;
-            }
-            let Some(job) = jobs.pop_front() else { break };
-            self.session.queue(match job.header_only {
-                true => Command::Top(job.number, 0),
-                false => Command::Retr(job.number),
-            });
+            let job = if next.is_some() { jobs.pop_front()? } else { return None };
+            let command = if job.header_only { Command::Top(job.number, 0) } else { Command::Retr(job.number) };
             groups.ask_for(landmark(&job), octets_to_come(&job));
-            asked.push_back(Asked::Message(Box::new(job)));
-        }
-        Ok(())
+            Some((command, Asked::Message(Box::new(job))))
+        })
     }
 
     /// Reads a body and hands it over in pieces.

@@ -90,7 +90,6 @@ impl Transfer<'_> {
             deadline,
         };
         let receiver = Receiver {
-            pipelining: session.capabilities().pipelining,
             session,
             dock: Dock::new(loads),
             sinks,

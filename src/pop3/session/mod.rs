@@ -15,6 +15,7 @@ mod opening;
 mod ration;
 mod skips;
 mod transaction;
+mod window;
 mod wire;
 
 pub use client::{Client, Login};
@@ -22,3 +23,4 @@ pub use error::SessionError;
 pub use listing::{Entry, Listing};
 pub use skips::{Skips, Stage};
 pub use transaction::{Quit, Session};
+pub use window::Window;

@@ -1,0 +1,62 @@
+//! The end of a session: what is due is deleted, and QUIT makes it true (RFC 1939 §6).
+
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, info, warn};
+
+use super::error::PollError;
+use crate::account::Account;
+use crate::message::{MessageKey, MessageNumber};
+use crate::net::Stream;
+use crate::pop3::command::Command;
+use crate::pop3::session::{Quit, Session, Window};
+
+/// Deletes what is due and says QUIT; adds to `marked` the deletions that the server has agreed to.  A server that
+/// deletes at QUIT what was retrieved hears none unless all of that `is_settled`.  Gives the number of deletions
+/// that the server has confirmed.
+///
+/// # Errors
+/// The connection broke before QUIT, or the poll's time is over.
+pub(super) async fn farewell(
+    account: &Account,
+    mut session: Session<Stream>,
+    due: Vec<(MessageNumber, MessageKey)>,
+    marked: &mut Vec<MessageKey>,
+    is_settled: bool,
+    deadline: Instant,
+) -> Result<u64, PollError> {
+    let limit = account.deadline;
+    let deleting = timeout_at(deadline, delete(account, &mut session, due, marked));
+    deleting.await.unwrap_or(Err(PollError::Deadline { limit }))?;
+    if session.capabilities().expire_days == Some(0) && !is_settled {
+        info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
+        return Ok(0);
+    }
+    // A server that lets its answer drip has no more time than for anything else.
+    match timeout_at(deadline, session.quit()).await.unwrap_or(Quit::Silence) {
+        Quit::Done => return Ok(marked.len() as u64),
+        Quit::Refused(text) => warn!(account = %account.name, "QUIT refused: {text}"),
+        Quit::Silence if marked.is_empty() => debug!(account = %account.name, "QUIT was not answered"),
+        Quit::Silence => warn!(account = %account.name, "QUIT was not answered: deletions are tried again"),
+    }
+    Ok(0)
+}
+
+async fn delete(
+    account: &Account,
+    session: &mut Session<Stream>,
+    due: Vec<(MessageNumber, MessageKey)>,
+    marked: &mut Vec<MessageKey>,
+) -> Result<(), PollError> {
+    let mut window = Window::new(session);
+    let mut due = due.into_iter();
+    loop {
+        window.fill(session, || due.next().map(|(number, key)| (Command::Dele(number), key)))?;
+        let Some(key) = window.pop() else { return Ok(()) };
+        let status = session.reply().await?;
+        if status.ok {
+            marked.push(key);
+        } else {
+            warn!(account = %account.name, uid = %key, "DELE refused: {}", status.text);
+        }
+    }
+}

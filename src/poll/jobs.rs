@@ -1,0 +1,68 @@
+//! From the plan to what is received: one job for each message, with its destinations.
+
+use super::listing::Inventory;
+use super::piece::{Claim, Job};
+use crate::message::{MessageKey, UnixTime};
+use crate::plan::{self, Action, Listed, Place, Policy, Retention, Standing, Step, Targets};
+
+/// What is to be received, for whom.  Messages that a previous run crashed on go last.
+pub(super) fn jobs(
+    policy: &Policy,
+    inventory: &Inventory,
+    places: &[Place],
+    crashed: &[MessageKey],
+    now: UnixTime,
+) -> Vec<Job> {
+    let job = |step: &Step| {
+        let listed = &inventory.listing()[step.index];
+        let (targets, header_only) = match &step.action {
+            Action::Fetch(targets) => (indexes(targets, places), false),
+            Action::FetchHeader(targets) => (indexes(targets, places), true),
+            Action::Prove => (Vec::new(), false),
+            Action::Leave | Action::Delete => return None,
+        };
+        if targets.is_empty() && step.action != Action::Prove {
+            return None;
+        }
+        let claim = match listed.standing {
+            _ if listed.key.is_none() => Claim::Nameless,
+            Some(Standing::Deleted(digest)) => Claim::Deleted(digest),
+            Some(Standing::Matched { digest: Some(digest), .. }) => Claim::Delivered(digest),
+            None | Some(Standing::Reused | Standing::Unclear { .. }) => Claim::New,
+            _ => Claim::Listed,
+        };
+        let due = match listed.standing {
+            Some(Standing::Unclear { at }) => at.is_some_and(|at| plan::is_due(policy, at, now)),
+            _ => step.action == Action::Prove,
+        };
+        let deletes = policy.retention == Retention::Delete && !header_only && !listed.shared;
+        let completes = deletes && completes(listed, &targets, places);
+        let (number, octets) = (listed.number, listed.octets);
+        // Until its content is there, a message without unique-id is called by its number.
+        let key = listed.key.clone().or_else(|| MessageKey::new(format!("number:{number}").as_bytes(), 0))?;
+        let suspect = crashed.contains(&key);
+        Some(Job { number, key, octets, header_only, targets, claim, suspect, completes, due })
+    };
+    let mut jobs: Vec<Job> = inventory.steps.iter().filter_map(job).collect();
+    jobs.sort_by_key(|job| job.suspect);
+    jobs
+}
+
+/// The destinations of a fetch, by their position among the account's.
+fn indexes(targets: &Targets, places: &[Place]) -> Vec<usize> {
+    let wanted = |place: &Place| match targets {
+        Targets::All => true,
+        Targets::Only(names) => names.contains(&place.destination),
+    };
+    (0..places.len()).filter(|&index| wanted(&places[index])).collect()
+}
+
+/// Whether a message is delivered everywhere once the targets of this fetch have it.
+fn completes(listed: &Listed, targets: &[usize], places: &[Place]) -> bool {
+    let deliveries = match &listed.standing {
+        Some(Standing::Open(deliveries)) => &deliveries[..],
+        _ => &[],
+    };
+    let has_it = |place: &Place| plan::has_it(deliveries, place, places);
+    (0..places.len()).all(|index| targets.contains(&index) || has_it(&places[index]))
+}
