@@ -10,8 +10,8 @@ mod report;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::deliver::Destination;
 use crate::deliver::maildir::{self, Telling};
-use crate::deliver::{Destination, Kind};
 use crate::message::{Name, UnixTime};
 use crate::store::{Change, Claim, Condition, FoundFile, Lost, LostChange, Store, StoreError, Tokens};
 
@@ -32,10 +32,7 @@ impl Scope {
         accounts: impl IntoIterator<Item = &'a Name>,
         destinations: impl IntoIterator<Item = &'a Destination>,
     ) -> Self {
-        let maildir = |destination: &Destination| match &destination.kind {
-            Kind::Maildir(settings) => Some(settings.path.clone()),
-            Kind::Smtp(_) => None,
-        };
+        let maildir = |destination: &'a Destination| destination.maildir().map(Path::to_owned);
         Self {
             accounts: accounts.into_iter().cloned().collect(),
             maildirs: destinations.into_iter().filter_map(maildir).collect(),

@@ -51,7 +51,8 @@ const BESIDE: &[(&str, &str)] = &[
     ("deliver", "descriptors"), // files of messages count
     ("deliver", "filesystem"),  // whose a Maildir is, and names that nobody else has
     ("deliver", "net"),
-    ("deliver", "spool"),  // a message on its way to a mail server
+    ("deliver", "spool"), // a message on its way to a mail server
+    ("deliver", "threads"),
     ("header", "trace"),   // which of the Received fields are ours
     ("clock", "message"),  // a time
     ("message", "text"),   // a unique-id is shown escaped

@@ -12,18 +12,14 @@ use super::progress::Bars;
 use crate::account::{Account, Credential};
 use crate::config::Config;
 use crate::credential::SecretSource;
-use crate::deliver::maildir::{FILE_MODE, Maildir};
-use crate::deliver::smtp::Pool;
-use crate::deliver::{Destination, Kind};
 use crate::failure::{Class, Failure, describe, paragraph};
 use crate::message::Name;
-use crate::net::TlsMode;
 use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
-use crate::poll::{self, DestinationError, PollError};
+use crate::poll::{self, PollError};
 use crate::process::log;
 use crate::store::Reader;
-use crate::{threads, transcript};
+use crate::{deliver, transcript};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         output::print(&format!("account {}: {}", account.name, describe_account(account)));
     }
     for destination in &config.destinations {
-        output::print(&format!("destination {}: {}", destination.name, describe_destination(destination)));
+        output::print(&format!("destination {}: {}", destination.name, destination.summary()));
     }
     for warning in &config.warnings {
         output::say(&format!("warning: {warning}"));
@@ -57,14 +53,6 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     }
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
     worst.max(super::block_on_until_signal(connect_all(config))).map_or(0, Class::exit_code)
-}
-
-fn tls(mode: TlsMode) -> &'static str {
-    match mode {
-        TlsMode::Implicit => "TLS",
-        TlsMode::StartTls => "STARTTLS",
-        TlsMode::None => "in clear",
-    }
 }
 
 fn describe_account(account: &Account) -> String {
@@ -103,28 +91,10 @@ fn describe_account(account: &Account) -> String {
         account.username,
         endpoint.shown(),
         endpoint.route.shown(),
-        tls(endpoint.tls),
+        endpoint.tls.words(),
         period(account.interval),
         targets.join(" and "),
     )
-}
-
-fn describe_destination(destination: &Destination) -> String {
-    match &destination.kind {
-        Kind::Maildir(settings) if settings.file_mode == FILE_MODE => format!("Maildir {}", settings.path.display()),
-        Kind::Maildir(settings) => format!("Maildir {}, file-mode {:04o}", settings.path.display(), settings.file_mode),
-        Kind::Smtp(settings) => {
-            let endpoint = &settings.endpoint;
-            let login = settings.login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
-            format!(
-                "SMTP to {}{} ({}){login}, for {}",
-                endpoint.shown(),
-                endpoint.route.shown(),
-                tls(endpoint.tls),
-                settings.recipients.join(" and ")
-            )
-        }
-    }
 }
 
 /// `90 s`, `5 min`, `2 h`, `14 days`: the largest unit that fits whole.
@@ -169,7 +139,9 @@ async fn connect_all(config: &Config) -> Option<Class> {
         let (state_dir, bars) = (config.state_dir.clone(), bars.clone());
         let spinner = bars.spin(&format!("destination {}", destination.name));
         tries.spawn(async move {
-            let tried = try_destination(&destination, &state_dir).await;
+            // A state that cannot be read is complained about where it is needed.
+            let known = Reader::open(&state_dir).and_then(|reader| reader.knows(&destination.location()));
+            let tried = deliver::rehearse(&destination, known.unwrap_or(false)).await;
             drop(spinner);
             match tried {
                 Ok(text) => {
@@ -223,23 +195,4 @@ async fn try_account(account: &Account, state_dir: &Path) -> Result<String, Poll
 fn was_polled(account: &Account, state_dir: &Path) -> bool {
     let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[]));
     known.is_ok_and(|known| known.begun.is_some())
-}
-
-async fn try_destination(destination: &Destination, state_dir: &Path) -> Result<String, DestinationError> {
-    match &destination.kind {
-        Kind::Maildir(settings) => {
-            let settings = settings.clone();
-            // A state that cannot be read is complained about where it is needed.
-            let known = Reader::open(state_dir).and_then(|reader| reader.knows(&settings.path)).unwrap_or(false);
-            let way = threads::run(move || Maildir::open(&settings, known)?.rehearse()).await??;
-            Ok(format!("can be written; messages are moved to new/ {way}"))
-        }
-        Kind::Smtp(settings) => {
-            let client = Pool::new(settings.as_ref().clone()).connect().await?;
-            let encryption = client.tls_version().unwrap_or("in clear");
-            let text = format!("accepts us, {encryption}; extensions: {}", client.extensions().join(", "));
-            client.quit().await;
-            Ok(text)
-        }
-    }
 }

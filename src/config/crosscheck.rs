@@ -12,7 +12,7 @@ use super::oauth::Providers;
 use super::problems::Problems;
 use super::table::{At, Entry, Table};
 use crate::account::Account;
-use crate::deliver::{Destination, Kind};
+use crate::deliver::Destination;
 use crate::filesystem::Folder;
 use crate::net::{NetError, TlsMode, Trust};
 
@@ -35,9 +35,9 @@ pub(super) fn run(
         let account = placed.value.as_ref()?;
         Some((&account.endpoint.trust, [Some(placed.table), defaults], &placed.name_at))
     });
-    let of_destinations = destinations.iter().filter_map(|placed| match &placed.value.as_ref()?.kind {
-        Kind::Smtp(settings) => Some((&settings.endpoint.trust, [Some(placed.table), None], &placed.name_at)),
-        Kind::Maildir(_) => None,
+    let of_destinations = destinations.iter().filter_map(|placed| {
+        let endpoint = placed.value.as_ref()?.endpoint()?;
+        Some((&endpoint.trust, [Some(placed.table), None], &placed.name_at))
     });
     let mut checked = HashSet::new();
     for (trust, tables, at) in of_accounts.chain(of_destinations) {
@@ -124,10 +124,7 @@ fn refuse_shared_maildirs(
     destinations: &[Placed<'_, Destination>],
     folders_of: &dyn Fn(&[&Path]) -> Vec<Folder>,
 ) {
-    let maildirs = destinations.iter().filter_map(|placed| match placed.value.as_ref()?.kind {
-        Kind::Maildir(ref settings) => Some((placed, settings.path.as_path())),
-        Kind::Smtp(_) => None,
-    });
+    let maildirs = destinations.iter().filter_map(|placed| Some((placed, placed.value.as_ref()?.maildir()?)));
     let maildirs: Vec<_> = maildirs.collect();
     let paths: Vec<&Path> = maildirs.iter().map(|(_, path)| *path).collect();
     let mut folders: HashMap<Folder, &str> = HashMap::new();

@@ -20,7 +20,7 @@ pub(super) const MAILDIR: &[Section] = &[Section::Destination, Section::Maildir]
 /// The keys of an SMTP server.
 pub(super) const OF_SMTP: &[Section] = &[Section::Destination, Section::Smtp];
 
-/// The values of `type`.
+/// The values of `type`, with the sections of keys that each has.
 const TYPES: [(&str, &[Section]); 2] = [("maildir", MAILDIR), ("smtp", OF_SMTP)];
 
 /// The values of `delivered-to`.
@@ -45,10 +45,7 @@ pub(super) fn sections(reader: &mut Reader<'_, '_, '_>) -> Option<&'static [Sect
 /// Reads a destination of a known type.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, sections: &[Section]) -> Option<Destination> {
     reader.refuse_unknown();
-    let kind = match sections.contains(&Section::Maildir) {
-        true => maildir(reader)?,
-        false => smtp(reader)?,
-    };
+    let kind = if sections.contains(&Section::Maildir) { maildir(reader)? } else { smtp(reader)? };
     Some(Destination { name: name.clone(), kind })
 }
 

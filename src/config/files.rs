@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use crate::credential::SecretSource;
-use crate::deliver::Kind;
 use crate::filesystem;
 use crate::net::{Endpoint, Route};
 
@@ -77,8 +76,8 @@ impl Config {
             }
         }
         for destination in &self.destinations {
-            if let Kind::Smtp(settings) = &destination.kind {
-                watch(&mut watched, settings.login.as_ref().map(|(_, secret)| secret), &settings.endpoint);
+            if let Some(endpoint) = destination.endpoint() {
+                watch(&mut watched, destination.secret(), endpoint);
             }
         }
         watched

@@ -1,18 +1,50 @@
-//! Where messages go: one file and one variant for each kind of destination.
+//! Where messages go: one folder and one variant for each kind of destination.
 //!
-//! A [`Destination`] is what the configuration says; an [`Outlet`] is one in use, shared by all
-//! polls that deliver to it.
+//! A [`Destination`] is what the configuration says; an [`Outlet`] is one in use, shared by all polls that deliver
+//! to it.
+//!
+//! # The delivery contract
+//!
+//! A message is deleted from its server only after each of its destinations has it durably and the state can prove
+//! it.  There are two ways to get there, and a kind of destination has one of them ([`Way`]).
+//!
+//! **Staged.**  The destination lets a message be prepared where it will be, and be moved into place by a single
+//! step whose outcome can be seen later.  The Maildir is the example, and the only one:
+//!
+//! 1. The message is written to `tmp/`; it and its name are made durable.
+//! 2. One transaction records it as *staged*, with its file's name.  From the request on the draft is not removed.
+//! 3. It is moved to `new/`, and that is made durable.
+//! 4. The next transaction records it as *delivered*.
+//!
+//! After a crash the file tells: still in `tmp/`, the move is made now; not there, it was made.  Nothing comes twice.
+//!
+//! **Handed over.**  The destination takes a message and answers.  The message is recorded as *sending* before
+//! [`Carrier::hand_over`], and what that gives is recorded before the next message takes its place.  Each
+//! [`Verdict`] says what the caller has to do.  Where the outcome is unknown, [`Carrier::look_up`] may still tell;
+//! where it cannot, the message is handed over again, and a second copy is possible.
+//!
+//! A destination that is [`Verdict::Unusable`] ends nothing but its own deliveries of this poll; [`Health`] keeps
+//! other polls from it for a while.
+//!
+//! CONTRIBUTING.md lists the places that a new kind of destination touches.
 
+mod error;
 mod health;
 pub mod maildir;
+mod outlet;
 pub mod smtp;
+mod verdict;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
+pub use error::OutletError;
 pub use health::{Health, Lapse};
+pub use outlet::{Carrier, Found, Outlet, Shipment, Way, rehearse};
+pub use verdict::Verdict;
 
+use crate::credential::SecretSource;
 use crate::message::Name;
+use crate::net::Endpoint;
 
 /// A named destination of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,26 +72,44 @@ impl Destination {
             Kind::Smtp(settings) => format!("{} {}", settings.endpoint.shown(), settings.recipients.join(",")).into(),
         }
     }
-}
 
-/// A destination in use.
-#[derive(Debug)]
-pub struct Outlet {
-    /// What it is.
-    pub destination: Arc<Destination>,
-    /// Its connections, if it is a server.
-    pub smtp: Option<smtp::Pool>,
-    /// How it does.
-    pub health: Health,
-}
+    /// What it is, in a line for people.
+    pub fn summary(&self) -> String {
+        match &self.kind {
+            Kind::Maildir(settings) => settings.summary(),
+            Kind::Smtp(settings) => settings.summary(),
+        }
+    }
 
-impl Outlet {
-    /// A destination that is going to be used.
-    pub fn new(destination: Arc<Destination>) -> Self {
-        let smtp = match &destination.kind {
+    /// The Maildir that messages are staged in, if it is one.
+    pub fn maildir(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Maildir(settings) => Some(&settings.path),
+            Kind::Smtp(_) => None,
+        }
+    }
+
+    /// The server that it connects to, if it does.
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        match &self.kind {
             Kind::Maildir(_) => None,
-            Kind::Smtp(settings) => Some(smtp::Pool::new(settings.as_ref().clone())),
-        };
-        Self { destination, smtp, health: Health::default() }
+            Kind::Smtp(settings) => Some(&settings.endpoint),
+        }
+    }
+
+    /// Where the secret that it logs in with comes from, if it does.
+    pub fn secret(&self) -> Option<&SecretSource> {
+        match &self.kind {
+            Kind::Maildir(_) => None,
+            Kind::Smtp(settings) => settings.login.as_ref().map(|(_, secret)| secret),
+        }
+    }
+
+    /// Whether `Delivered-To` fields get another name on the way there.
+    pub fn renames_delivered_to(&self) -> bool {
+        match &self.kind {
+            Kind::Maildir(_) => false,
+            Kind::Smtp(settings) => settings.delivered_to == smtp::DeliveredTo::Rename,
+        }
     }
 }

@@ -18,7 +18,7 @@ pub use once::{Polled, poll_once};
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::config::{Config, Stray, stray_state};
-use crate::deliver::{Destination, Kind, Outlet};
+use crate::deliver::{Destination, Outlet};
 use crate::descriptors::{self, LEAST, Needs};
 use crate::message::Name;
 use crate::poll::{self, Context, Outcome, PollError, Report, Turns};
@@ -88,11 +88,11 @@ pub(crate) fn outlets(destinations: &[Arc<Destination>], before: &Outlets) -> Ou
 pub fn polls_at_a_time(config: &Config) -> usize {
     let is_maildir = |name: &&Name| {
         let mut found = config.destinations.iter().filter(|destination| destination.name == **name);
-        found.any(|destination| matches!(destination.kind, Kind::Maildir(_)))
+        found.any(|destination| destination.maildir().is_some())
     };
     let enabled = || config.accounts.iter().filter(|account| account.enabled);
     let maildirs = enabled().map(|account| account.deliver.iter().filter(is_maildir).count()).max().unwrap_or(0);
-    let servers = config.destinations.iter().filter(|one| matches!(one.kind, Kind::Smtp(_))).count();
+    let servers = config.destinations.iter().filter(|one| one.endpoint().is_some()).count();
     let needs = Needs { polls: config.max_concurrent_polls, maildirs, servers };
     let polls = descriptors::share(needs).polls;
     if polls < config.max_concurrent_polls.min(enabled().count()) {
@@ -120,8 +120,8 @@ pub async fn leave(context: &Context) {
 /// Says farewell to servers that mail was sent to.
 pub async fn close(context: &Context) {
     for outlet in context.outlets.values() {
-        if let Some(pool) = &outlet.smtp {
-            pool.close().await;
+        if let Some(carrier) = outlet.carrier() {
+            carrier.close().await;
         }
     }
 }

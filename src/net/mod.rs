@@ -45,6 +45,17 @@ pub enum TlsMode {
     None,
 }
 
+impl TlsMode {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            TlsMode::Implicit => "TLS",
+            TlsMode::StartTls => "STARTTLS",
+            TlsMode::None => "in clear",
+        }
+    }
+}
+
 /// The oldest TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsVersion {

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::CredentialError;
-use crate::deliver::Lapse;
-use crate::deliver::maildir::MaildirError;
-use crate::deliver::smtp::UnavailableError;
-use crate::failure::{Class, Failure, is_shortage, shortage};
+use crate::deliver::OutletError;
+use crate::failure::{Class, Failure};
 use crate::message::Name;
 use crate::oauth::OAuthError;
 use crate::pop3::reply::ResponseCode;
@@ -32,7 +30,7 @@ pub enum PollError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
-    Destination { name: Name, source: Arc<DestinationError>, others_work: bool },
+    Destination { name: Name, source: Arc<OutletError>, others_work: bool },
     #[error("the server has no UIDL, by which mail that stays there is known again")]
     NoUniqueIds,
     #[error("the server has no TOP, by which the dates of the mail that is there are seen, and `initial` is a time")]
@@ -60,62 +58,6 @@ impl From<ThreadError> for PollError {
         match error {
             ThreadError::Panicked(text) => PollError::Panic(text),
             refused @ ThreadError::Refused { .. } => PollError::Thread(refused),
-        }
-    }
-}
-
-/// A destination that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts say it")]
-pub enum DestinationError {
-    #[error(transparent)]
-    Maildir(#[from] MaildirError),
-    #[error(transparent)]
-    Smtp(#[from] UnavailableError),
-    #[error("{0} (it is tried again later)")]
-    Waiting(Arc<Lapse>),
-    #[error("a message cannot be spooled in the state directory: {0}")]
-    Spool(std::io::Error),
-    #[error("it is the same folder as the destination {other}")]
-    SameFolder { other: Name },
-    #[error(transparent)]
-    Thread(#[from] ThreadError),
-}
-
-impl Failure for DestinationError {
-    fn is_shortage(&self) -> bool {
-        match self {
-            DestinationError::Maildir(error) => error.is_shortage(),
-            DestinationError::Smtp(error) => error.is_shortage(),
-            DestinationError::Waiting(_) | DestinationError::SameFolder { .. } => false,
-            DestinationError::Spool(error) => is_shortage(error),
-            DestinationError::Thread(error) => error.is_shortage(),
-        }
-    }
-
-    fn class(&self) -> Class {
-        match self {
-            DestinationError::Maildir(error) => error.class(),
-            DestinationError::Smtp(error) => error.class(),
-            DestinationError::Waiting(lapse) => lapse.class(),
-            DestinationError::Spool(_) if self.is_shortage() => Class::TryLater,
-            DestinationError::Spool(_) => Class::LocalIo,
-            DestinationError::SameFolder { .. } => Class::Configuration,
-            DestinationError::Thread(error) => error.class(),
-        }
-    }
-
-    fn advice(&self) -> Option<String> {
-        match self {
-            DestinationError::Maildir(error) => error.advice(),
-            DestinationError::Smtp(error) => error.advice(),
-            DestinationError::Waiting(lapse) => lapse.advice(),
-            DestinationError::Thread(error) => error.advice(),
-            DestinationError::Spool(_) if self.is_shortage() => Some(shortage()),
-            DestinationError::SameFolder { .. } => {
-                Some("One destination is enough: give the other one a folder of its own.".into())
-            }
-            DestinationError::Spool(_) => Some("Check the disk that holds the state directory.".into()),
         }
     }
 }

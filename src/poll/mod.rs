@@ -19,7 +19,6 @@ mod login;
 mod lost;
 mod mailbox;
 mod memory;
-mod moving;
 mod owed;
 mod piece;
 mod pieces;
@@ -43,7 +42,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-pub use error::{DestinationError, PollError};
+pub use error::PollError;
 pub use export::{Exported, export};
 pub use heads::lacks_top;
 pub use listing::{Inventory, inventory};

@@ -78,7 +78,7 @@ pub(super) struct Received {
     pub(super) head: Head,
     pub(super) prefix: Vec<u8>,
     /// One for each target, in that order.
-    pub(super) copies: Vec<(usize, Copy)>,
+    pub(super) parcels: Vec<Parcel>,
 }
 
 impl Received {
@@ -87,31 +87,74 @@ impl Received {
         std::iter::once((self.octets, self.digest)).chain(self.as_sent)
     }
 
+    /// The same with its drafts left where they are.
+    pub(super) fn kept(mut self) -> Self {
+        self.parcels = self.parcels.into_iter().map(Parcel::kept).collect();
+        self
+    }
+
     /// Whether this is the digest of its content.
     pub(super) fn has_digest(&self, wanted: &[u8; 32]) -> bool {
         self.contents().any(|(_, digest)| digest == *wanted)
     }
 }
 
-/// A message at one destination, not yet delivered.
+/// A message on its way to one of its destinations.
 #[derive(Debug)]
-pub(super) enum Copy {
-    /// In a Maildir's `tmp`.
-    Draft(Draft),
-    /// To be sent.
-    Spool(Arc<Spool>),
+pub(super) struct Parcel {
+    /// The destination: its position among the account's.
+    pub(super) target: usize,
+    pub(super) state: State,
+}
+
+/// Where a parcel is in a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    /// The position of its message.
+    pub(super) message: usize,
+    /// Its position among those of the message.
+    pub(super) parcel: usize,
+}
+
+/// How far a parcel has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// It is a file in a Maildir's `tmp/`, which is removed when this is dropped.
+    Drafted(Draft),
+    /// It waits to be handed over.
+    Spooled(Arc<Spool>),
+    /// It is a file of this name in a Maildir's `tmp/`, which stays: it may be on record.
+    Staged(String),
+    /// The destination has it.
+    Delivered,
     /// The destination failed.
     Failed(String),
     /// This machine has no room for a message like this one, and may have for others.
     Unfit(String),
 }
 
-impl Copy {
+impl Parcel {
     /// Why it will not be delivered now, if so.
     pub(super) fn fault(&self) -> Option<&str> {
-        match self {
-            Copy::Draft(_) | Copy::Spool(_) => None,
-            Copy::Failed(cause) | Copy::Unfit(cause) => Some(cause),
+        match &self.state {
+            State::Failed(cause) | State::Unfit(cause) => Some(cause),
+            State::Drafted(_) | State::Spooled(_) | State::Staged(_) | State::Delivered => None,
+        }
+    }
+
+    pub(super) fn is_draft(&self) -> bool {
+        matches!(self.state, State::Drafted(_))
+    }
+
+    pub(super) fn is_delivered(&self) -> bool {
+        matches!(self.state, State::Delivered)
+    }
+
+    /// The same with a draft left where it is: it is not removed any more.
+    pub(super) fn kept(self) -> Self {
+        match self.state {
+            State::Drafted(draft) => Self { target: self.target, state: State::Staged(draft.keep()) },
+            state => Self { target: self.target, state },
         }
     }
 }

@@ -12,8 +12,8 @@ use tracing::{info, warn};
 
 use super::transfer::SPOOL;
 use crate::clock::unix_now;
+use crate::deliver::Destination;
 use crate::deliver::maildir::{Maildir, MaildirError};
-use crate::deliver::{Destination, Kind};
 use crate::message::{Name, UnixTime};
 use crate::store::{Change, Resolution, StagedDelivery, Store, StoreError};
 use crate::{spool, threads};
@@ -61,10 +61,7 @@ pub async fn remove_strays(
     destinations: impl IntoIterator<Item = &Destination>,
 ) -> Result<(), StoreError> {
     let known: BTreeSet<String> = store.staged(None).await?.into_iter().map(|delivery| delivery.name).collect();
-    let maildirs = destinations.into_iter().filter_map(|destination| match &destination.kind {
-        Kind::Maildir(settings) => Maildir::open_existing(&settings.path),
-        Kind::Smtp(_) => None,
-    });
+    let maildirs = destinations.into_iter().filter_map(|destination| Maildir::open_existing(destination.maildir()?));
     let (maildirs, instance): (Vec<Maildir>, String) = (maildirs.collect(), store.instance().to_owned());
     let work = move || {
         for maildir in maildirs {

@@ -4,12 +4,11 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use super::error::{DestinationError, PollError};
-use super::piece::{Copy, Job};
+use super::error::PollError;
+use super::piece::{Job, State};
 use crate::deliver::maildir::{self, Maildir, MaildirError};
-use crate::deliver::smtp::DeliveredTo;
-use crate::deliver::{Kind, Outlet};
-use crate::failure::{Failure, is_shortage};
+use crate::deliver::{Carrier, Kind, Outlet, OutletError};
+use crate::failure::{Failure, describe, is_shortage};
 use crate::plan::Place;
 use crate::threads::{self, ThreadError};
 
@@ -20,7 +19,7 @@ pub(super) struct Sink {
     pub(super) place: Place,
     /// Open, if it is a Maildir.
     pub(super) maildir: Option<Arc<Maildir>>,
-    failure: OnceLock<Arc<DestinationError>>,
+    failure: OnceLock<Arc<OutletError>>,
 }
 
 impl Sink {
@@ -28,14 +27,14 @@ impl Sink {
     pub(super) fn open(outlet: Arc<Outlet>, was_there: bool) -> Self {
         let place = Place { destination: outlet.destination.name.clone(), location: outlet.destination.location() };
         if let Some(lapse) = outlet.health.lapse(Instant::now()) {
-            let failure = OnceLock::from(Arc::new(DestinationError::Waiting(lapse)));
+            let failure = OnceLock::from(Arc::new(OutletError::Waiting(lapse)));
             return Self { outlet, place, maildir: None, failure };
         }
         let (maildir, failure) = match &outlet.destination.kind {
             Kind::Smtp(_) => (None, OnceLock::new()),
             Kind::Maildir(settings) => match Maildir::open(settings, was_there) {
                 Ok(maildir) => (Some(Arc::new(maildir)), OnceLock::new()),
-                Err(error) => (None, OnceLock::from(Arc::new(DestinationError::from(error)))),
+                Err(error) => (None, OnceLock::from(Arc::new(OutletError::from(error)))),
             },
         };
         Self { outlet, place, maildir, failure }
@@ -47,19 +46,24 @@ impl Sink {
         for (index, sink) in sinks.iter().enumerate().skip(1) {
             let Some(own) = identity(sink) else { continue };
             if let Some(first) = sinks[..index].iter().find(|first| identity(first) == Some(own)) {
-                sink.fail(DestinationError::SameFolder { other: first.place.destination.clone() });
+                sink.fail(OutletError::SameFolder { other: first.place.destination.clone() });
             }
         }
     }
 
-    /// Whether it is a Maildir, open or not.
+    /// Whether messages are staged in it, open or not.
     pub(super) fn is_maildir(&self) -> bool {
-        matches!(self.outlet.destination.kind, Kind::Maildir(_))
+        self.outlet.destination.maildir().is_some()
+    }
+
+    /// What messages are handed over to, if they are.
+    pub(super) fn carrier(&self) -> Option<&Carrier> {
+        self.outlet.carrier()
     }
 
     /// Whether `Delivered-To` fields get another name on the way there.
     pub(super) fn renames(&self) -> bool {
-        matches!(&self.outlet.destination.kind, Kind::Smtp(settings) if settings.delivered_to == DeliveredTo::Rename)
+        self.outlet.destination.renames_delivered_to()
     }
 
     /// Whether it can still be used in this poll.
@@ -69,7 +73,7 @@ impl Sink {
 
     /// Whether it was left alone because it has failed before.
     fn is_waiting(&self) -> bool {
-        self.failure.get().is_some_and(|failure| matches!(**failure, DestinationError::Waiting(_)))
+        self.failure.get().is_some_and(|failure| matches!(**failure, OutletError::Waiting(_)))
     }
 
     /// Tells the other polls how it did; `used`: it was put to the test.
@@ -85,39 +89,40 @@ impl Sink {
     }
 
     /// Notes a failure after which nothing more is tried in this poll; the first one counts.
-    pub(super) fn fail(&self, error: impl Into<DestinationError>) {
+    pub(super) fn fail(&self, error: impl Into<OutletError>) {
         let _ = self.failure.set(Arc::new(error.into()));
     }
 
-    /// What becomes of a copy that cannot be written.
-    pub(super) fn fault(&self, error: io::Error) -> Copy {
+    /// What becomes of a parcel that cannot be written.
+    pub(super) fn fault(&self, error: io::Error) -> State {
         match &self.maildir {
             Some(maildir) => self.maildir_fault(maildir::draft_failure(maildir.path(), &error)),
-            None if error.kind() == io::ErrorKind::FileTooLarge => {
-                Copy::Unfit(format!("it cannot be spooled in the state directory: {error} (RLIMIT_FSIZE, `ulimit -f`)"))
-            }
+            None if error.kind() == io::ErrorKind::FileTooLarge => State::Unfit(format!(
+                "it cannot be spooled in the state directory: {error} (RLIMIT_FSIZE, `ulimit -f`)"
+            )),
             None => {
                 let (text, is_shortage) = (error.to_string(), is_shortage(&error));
                 if !is_shortage {
-                    self.fail(DestinationError::Spool(error));
+                    self.fail(OutletError::Spool(error));
                 }
-                Copy::Failed(text)
+                State::Failed(text)
             }
         }
     }
 
     /// The same of one for a Maildir.  What the destination is not to blame for ends no other message.
-    pub(super) fn maildir_fault(&self, error: MaildirError) -> Copy {
+    pub(super) fn maildir_fault(&self, error: MaildirError) -> State {
         match error.kind {
-            io::ErrorKind::FileTooLarge => Copy::Unfit(format!("{error} (RLIMIT_FSIZE, `ulimit -f`)")),
-            _ if error.is_shortage() => Copy::Failed(error.to_string()),
-            _ => Copy::Failed(self.fail_maildir(error)),
+            io::ErrorKind::FileTooLarge => State::Unfit(format!("{error} (RLIMIT_FSIZE, `ulimit -f`)")),
+            _ if error.is_shortage() => State::Failed(error.to_string()),
+            _ => State::Failed(self.fail_with(error)),
         }
     }
 
-    /// Notes a failure of a Maildir; gives its text.
-    pub(super) fn fail_maildir(&self, error: MaildirError) -> String {
-        let text = error.to_string();
+    /// Notes a failure; gives its text.
+    pub(super) fn fail_with(&self, error: impl Into<OutletError>) -> String {
+        let error = error.into();
+        let text = describe(&error);
         self.fail(error);
         text
     }
@@ -127,9 +132,9 @@ impl Sink {
     /// # Errors
     /// Nobody can tell.
     pub(super) async fn probe(&self, deadline: Instant) -> Result<(), ThreadError> {
-        if let Some(pool) = &self.outlet.smtp
+        if let Some(carrier) = self.carrier()
             && self.is_up()
-            && let Err(error) = pool.probe().await
+            && let Err(error) = carrier.probe().await
         {
             self.fail(error);
         }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
-use super::piece::{Claim, Copy, Job, Piece, Received};
+use super::piece::{Claim, Job, Parcel, Piece, Received, State};
 use super::sink::Sink;
 use super::turn;
 use crate::attempt::Attempts;
@@ -208,7 +208,7 @@ impl Stager {
     }
 
     fn begin(&self, job: Job, prefix: usize, mut data: Vec<u8>) -> Open {
-        let copies = job.targets.iter().map(|&target| (target, self.copy(&job, target))).collect();
+        let parcels = job.targets.iter().map(|&target| Parcel { target, state: self.state(&job, target) }).collect();
         let head = Head::scan(&data[prefix..]);
         let lines = header::envelope_lines(&data[prefix..]);
         let as_sent = (lines > 0).then(|| {
@@ -218,7 +218,7 @@ impl Stager {
             (lines as u64, hash)
         });
         let prefixed = data[..prefix].to_vec();
-        let received = Received { job, octets: 0, digest: [0; 32], as_sent: None, head, prefix: prefixed, copies };
+        let received = Received { job, octets: 0, digest: [0; 32], as_sent: None, head, prefix: prefixed, parcels };
         let mut open = Open { received, hash: Hasher::new(), as_sent, renamer: Renamer::default() };
         self.append(&mut open, &data, prefix);
         open
@@ -227,30 +227,31 @@ impl Stager {
     /// The message is whole.
     fn end(&self, mut open: Open) -> Received {
         let rest = open.renamer.finish();
-        for (target, copy) in &mut open.received.copies {
-            let sink = &self.sinks[*target];
-            let completed = match copy {
-                Copy::Draft(draft) => draft.complete(),
-                Copy::Spool(spool) if sink.renames() && !rest.is_empty() => write_spool(spool, rest),
+        for parcel in &mut open.received.parcels {
+            let sink = &self.sinks[parcel.target];
+            let completed = match &mut parcel.state {
+                State::Drafted(draft) => draft.complete(),
+                State::Spooled(spool) if sink.renames() && !rest.is_empty() => write_spool(spool, rest),
                 _ => continue,
             };
             if let Err(error) = completed {
-                *copy = sink.fault(error);
+                parcel.state = sink.fault(error);
             }
         }
         open.finish()
     }
 
-    fn copy(&self, job: &Job, target: usize) -> Copy {
+    /// Where a message begins its way to a destination.
+    fn state(&self, job: &Job, target: usize) -> State {
         let sink = &self.sinks[target];
         if !sink.is_up() {
-            return Copy::Failed("the destination cannot be used".into());
+            return State::Failed("the destination cannot be used".into());
         }
         match &sink.maildir {
-            None => Copy::Spool(Arc::new(Spool::new(&self.spool_dir))),
+            None => State::Spooled(Arc::new(Spool::new(&self.spool_dir))),
             Some(maildir) => {
                 let name = |word: &str| maildir::file_name(word, &self.instance, &self.account, &job.key);
-                maildir.create(name).map_or_else(|error| sink.maildir_fault(error), Copy::Draft)
+                maildir.create(name).map_or_else(|error| sink.maildir_fault(error), State::Drafted)
             }
         }
     }
@@ -265,15 +266,15 @@ impl Stager {
         }
         received.octets += message.len() as u64;
         let renamed = renamer.pass(message);
-        for (target, copy) in &mut received.copies {
-            let sink = &self.sinks[*target];
-            let written = match copy {
-                Copy::Draft(draft) => draft.write(data),
-                Copy::Spool(spool) => write_spool(spool, if sink.renames() { renamed } else { message }),
-                Copy::Failed(_) | Copy::Unfit(_) => continue,
+        for parcel in &mut received.parcels {
+            let sink = &self.sinks[parcel.target];
+            let written = match &mut parcel.state {
+                State::Drafted(draft) => draft.write(data),
+                State::Spooled(spool) => write_spool(spool, if sink.renames() { renamed } else { message }),
+                State::Staged(_) | State::Delivered | State::Failed(_) | State::Unfit(_) => continue,
             };
             if let Err(error) = written {
-                *copy = sink.fault(error);
+                parcel.state = sink.fault(error);
             }
         }
     }
@@ -320,8 +321,8 @@ mod tests {
             completes: true,
             due: false,
         };
-        let (head, prefix, copies) = (Head::default(), Vec::new(), Vec::new());
-        Received { job, octets: 1, digest: [0; 32], as_sent: None, head, prefix, copies }
+        let (head, prefix, parcels) = (Head::default(), Vec::new(), Vec::new());
+        Received { job, octets: 1, digest: [0; 32], as_sent: None, head, prefix, parcels }
     }
 
     #[tokio::test]

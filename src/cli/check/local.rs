@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 use super::output;
 use crate::config::Config;
 use crate::credential::{self, CredentialError, SecretSource};
-use crate::deliver::Kind;
 use crate::failure::{Class, Failure, describe, paragraph};
 use crate::filesystem::Person;
 use crate::filesystem::sandbox::{self, Sandbox};
@@ -77,9 +76,8 @@ fn files(config: &Config) -> Vec<(String, PathBuf)> {
         add(whose, account.credential.source().or(client), &account.endpoint);
     }
     for destination in &config.destinations {
-        if let Kind::Smtp(settings) = &destination.kind {
-            let whose = format!("destination {}", destination.name);
-            add(whose, settings.login.as_ref().map(|(_, secret)| secret), &settings.endpoint);
+        if let Some(endpoint) = destination.endpoint() {
+            add(format!("destination {}", destination.name), destination.secret(), endpoint);
         }
     }
     files
@@ -90,15 +88,15 @@ pub(super) fn sandbox(config: &Config, connect: bool) -> Option<Class> {
     let sandbox = Path::new(SYSTEMD).is_dir().then(|| unit_of(config)).flatten()?;
     let mut worst = None;
     for destination in &config.destinations {
-        let Kind::Maildir(settings) = &destination.kind else { continue };
-        let Some(setting) = sandbox.forbids(&settings.path) else { continue };
+        let Some(path) = destination.maildir() else { continue };
+        let Some(setting) = sandbox.forbids(path) else { continue };
         let weight = if connect { "postrider" } else { "warning" };
         output::say(&format!(
             "{weight}: destination {}: {} (user {}) may not write {}: {setting}.  {}",
             destination.name,
             sandbox::UNIT,
             sandbox.user,
-            settings.path.display(),
+            path.display(),
             sandbox::ADVICE
         ));
         worst = connect.then_some(Class::LocalIo);

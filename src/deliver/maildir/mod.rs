@@ -57,6 +57,13 @@ impl Settings {
         Self { path, file_mode: FILE_MODE }
     }
 
+    /// What it is, in a line for people.
+    pub fn summary(&self) -> String {
+        let mode =
+            if self.file_mode == FILE_MODE { String::new() } else { format!(", file-mode {:04o}", self.file_mode) };
+        format!("Maildir {}{mode}", self.path.display())
+    }
+
     /// The permission bits of a folder: whoever may read or write files may enter it.
     pub fn folder_mode(&self) -> u32 {
         let readers = (self.file_mode & 0o444) >> 2;

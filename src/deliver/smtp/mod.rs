@@ -54,6 +54,16 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
+impl Settings {
+    /// What it is, in a line for people.
+    pub fn summary(&self) -> String {
+        let Self { endpoint, login, recipients, .. } = self;
+        let login = login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
+        let (server, route, tls) = (endpoint.shown(), endpoint.route.shown(), endpoint.tls.words());
+        format!("SMTP to {server}{route} ({tls}){login}, for {}", recipients.join(" and "))
+    }
+}
+
 /// What becomes of `Delivered-To` fields on the way to a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveredTo {

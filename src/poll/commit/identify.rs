@@ -11,7 +11,7 @@ use super::Committer;
 use crate::clock::unix_now;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Identity, Likeness, Place, Progress, Standing, is_over};
-use crate::poll::piece::{Claim, Copy, Job, Received};
+use crate::poll::piece::{Claim, Job, Parcel, Received};
 use crate::store::{self, Change, Renamed, StoreError};
 
 /// What is known of messages by their content.
@@ -253,7 +253,7 @@ impl Committer<'_> {
         self.known_by(received, recognised).await
     }
 
-    /// Looks up a message that is known by its content, and leaves the copies that are still wanted.
+    /// Looks up a message that is known by its content, and leaves the parcels that are still wanted.
     async fn known_by(
         &mut self,
         mut received: Received,
@@ -281,26 +281,26 @@ impl Committer<'_> {
         };
         let sinks = self.sinks;
         let places: Vec<Place> = sinks.iter().map(|sink| sink.place.clone()).collect();
-        let progress = |copy: &(usize, Copy)| {
-            let of_it = plan::at_place(&deliveries, &sinks[copy.0].place, &places);
+        let progress = |parcel: &Parcel| {
+            let of_it = plan::at_place(&deliveries, &sinks[parcel.target].place, &places);
             let over = of_it.iter().find(|delivery| is_over(&delivery.progress));
             over.or(of_it.first()).map(|delivery| &delivery.progress)
         };
         let left = received
-            .copies
+            .parcels
             .iter()
             .filter_map(progress)
             .any(|progress| !is_over(progress) && !matches!(progress, Progress::Deferred(_) | Progress::Sending));
-        received.copies.retain(|copy| match progress(copy) {
+        received.parcels.retain(|parcel| match progress(parcel) {
             Some(progress) => matches!(progress, Progress::Deferred(_) | Progress::Sending),
             None => true,
         });
-        let copies = &received.copies;
+        let parcels = &received.parcels;
         let has_it = |(index, place): (usize, &Place)| {
-            copies.iter().any(|(target, _)| *target == index) || plan::has_it(&deliveries, place, &places)
+            parcels.iter().any(|parcel| parcel.target == index) || plan::has_it(&deliveries, place, &places)
         };
         received.job.completes &= !left && places.iter().enumerate().all(has_it);
-        Ok(match received.copies.is_empty() {
+        Ok(match received.parcels.is_empty() {
             // Only its header was ever wanted.
             true if received.job.header_only => Content::Delivered(None),
             true => Content::Left,

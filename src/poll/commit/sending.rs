@@ -1,14 +1,18 @@
-//! What goes by SMTP: several connections side by side, each answer recorded at once.
+//! What is handed over: several messages side by side, each verdict recorded at once.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::future::join_all;
 use tracing::warn;
 
-use super::{Committer, Staged};
+use super::Committer;
 use crate::clock::unix_now;
 use crate::deliver::maildir;
-use crate::deliver::smtp::{DeliveryError, SendError};
-use crate::failure::describe;
-use crate::poll::error::{DestinationError, PollError};
-use crate::poll::piece::{Copy, Received};
+use crate::deliver::{Carrier, Found, Shipment, Verdict};
+use crate::poll::error::PollError;
+use crate::poll::piece::{At, Parcel, Received, State};
+use crate::poll::sink::Sink;
 use crate::store::{Change, Ending, Outcome, StoreError};
 
 /// Messages are marked while they are sent, each lane in a slot of its own after those for what
@@ -20,65 +24,57 @@ const FIRST_SLOT: usize = 2;
 const PASSAGES: usize = 10;
 
 impl Committer<'_> {
-    /// Sends what goes by SMTP, as many at a time as the server is given connections; each answer
+    /// Hands over what is not staged, as many messages at a time as the destinations have lanes; each verdict
     /// is recorded before the next message takes its place.
-    pub(super) async fn send(&mut self, staged: &mut [Staged]) -> Result<(), PollError> {
-        let mut queue: Vec<(usize, usize)> = Vec::new();
-        for (message, staged) in staged.iter().enumerate() {
-            for (position, (_, copy)) in staged.received.copies.iter().enumerate() {
-                if matches!(copy, Copy::Spool(_)) {
-                    queue.push((message, position));
-                }
-            }
-        }
+    pub(super) async fn send(&mut self, batch: &mut [Received]) -> Result<(), PollError> {
+        let queue = to_send(batch);
         if queue.is_empty() {
             return Ok(());
         }
-        queue.reverse();
-        let (this, shared) = (&*self, &*staged);
-        let width: usize =
-            this.sinks.iter().filter_map(|sink| sink.outlet.smtp.as_ref()).map(|pool| pool.width()).sum();
-        let queue = std::sync::Mutex::new(queue);
-        let queue = &queue;
+        let (this, shared) = (&*self, &*batch);
+        let width: usize = this.sinks.iter().filter_map(Sink::carrier).map(Carrier::lanes).sum();
+        let queue = &Mutex::new(queue);
         let lane = |slot: usize| async move {
             let mut ended = Vec::new();
             loop {
-                let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-                let Some((message, position)) = next else { return Ok::<_, StoreError>(ended) };
-                let job = &shared[message].received.job;
-                this.attempts.enter(slot, &job.key, job.suspect);
-                let outcome = this.send_one(&shared[message].received, position).await;
+                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let Some(at) = next else { return Ok::<_, StoreError>(ended) };
+                let received = &shared[at.message];
+                this.attempts.enter(slot, &received.job.key, received.job.suspect);
+                let outcome = this.send_one(received, &received.parcels[at.parcel]).await;
                 this.attempts.leave(slot);
                 let ending = outcome.ending.clone();
                 let account = this.account.clone();
                 let settle = Change::Settle { account, outcomes: vec![outcome] };
                 this.store.apply(vec![settle], unix_now()).await?;
-                ended.push((message, position, ending));
+                ended.push((at, ending));
             }
         };
-        let lanes = futures_util::future::join_all((FIRST_SLOT..FIRST_SLOT + width).map(lane)).await;
-        let mut sent = Vec::new();
+        let lanes = join_all((FIRST_SLOT..FIRST_SLOT + width).map(lane)).await;
         for ended in lanes {
-            for (message, position, ending) in ended? {
-                let key = &shared[message].received.job.key;
-                match ending {
-                    Ending::Delivered(_) => sent.push((message, position)),
-                    Ending::Quarantined(cause) => self.tally.quarantine(key, cause),
-                    Ending::Deferred(cause) | Ending::NotRetrieved(cause) => self.tally.fail(key, cause),
-                }
+            for (at, ending) in ended? {
+                let received = &mut batch[at.message];
+                let cause = match ending {
+                    Ending::Delivered(_) => {
+                        received.parcels[at.parcel].state = State::Delivered;
+                        continue;
+                    }
+                    Ending::Quarantined(cause) => {
+                        self.tally.quarantine(&received.job.key, cause.clone());
+                        cause
+                    }
+                    Ending::Deferred(cause) | Ending::NotRetrieved(cause) => cause,
+                };
+                self.tally.fail(&received.job.key, cause);
             }
-        }
-        for (message, position) in sent {
-            staged[message].delivered[position] = true;
         }
         Ok(())
     }
 
-    async fn send_one(&self, received: &Received, position: usize) -> Outcome {
-        let (target, copy) = &received.copies[position];
-        let sink = &self.sinks[*target];
+    async fn send_one(&self, received: &Received, parcel: &Parcel) -> Outcome {
+        let sink = &self.sinks[parcel.target];
         let (key, place) = (received.job.key.clone(), sink.place.clone());
-        let (Copy::Spool(spool), Some(pool), true) = (copy, &sink.outlet.smtp, sink.is_up()) else {
+        let (State::Spooled(spool), Some(carrier), true) = (&parcel.state, sink.carrier(), sink.is_up()) else {
             return Outcome { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
         };
         if self.traced && received.head.passages > PASSAGES {
@@ -91,27 +87,35 @@ impl Committer<'_> {
             return Outcome { key, place, ending: Ending::Quarantined(reason) };
         }
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
-        let ending = match pool.send(&received.head, &received.prefix, &message_id, spool).await {
-            Ok(accepted) => Ending::Delivered(accepted.reply),
-            Err(DeliveryError::Send(SendError::Refused { reason })) => {
+        let shipment = Shipment { head: &received.head, prefix: &received.prefix, message_id: &message_id, spool };
+        let ending = match carrier.hand_over(shipment).await {
+            Verdict::Delivered(reply) => Ending::Delivered(reply),
+            Verdict::Refused(reason) => {
                 warn!(account = %self.account, uid = %key, destination = %place.destination, "quarantined: {reason}");
                 Ending::Quarantined(reason)
             }
-            Err(DeliveryError::Send(error)) => {
-                let cause = describe(&error);
-                match error {
-                    SendError::Lost { source, .. } => sink.fail(DestinationError::Smtp(source.into())),
-                    SendError::Local(error) => sink.fail(DestinationError::Spool(error)),
-                    SendError::Refused { .. } | SendError::Deferred { .. } => {}
+            Verdict::Deferred(cause) => Ending::Deferred(cause),
+            Verdict::Unknown(error) => {
+                let cause = sink.fail_with(error);
+                if carrier.look_up(shipment).await == Found::Yes {
+                    Ending::Delivered("found there".to_owned())
+                } else {
+                    Ending::Deferred(cause)
                 }
-                Ending::Deferred(cause)
             }
-            Err(DeliveryError::Unavailable(error)) => {
-                let cause = describe(&error);
-                sink.fail(DestinationError::Smtp(error));
-                Ending::Deferred(cause)
-            }
+            Verdict::Unusable(error) => Ending::Deferred(sink.fail_with(error)),
         };
         Outcome { key, place, ending }
     }
+}
+
+/// What goes by network, in the order in which it came.
+fn to_send(batch: &[Received]) -> VecDeque<At> {
+    let mut queue = VecDeque::new();
+    for (message, received) in batch.iter().enumerate() {
+        let parcels = received.parcels.iter().enumerate();
+        let spooled = parcels.filter(|(_, parcel)| matches!(parcel.state, State::Spooled(_)));
+        queue.extend(spooled.map(|(parcel, _)| At { message, parcel }));
+    }
+    queue
 }

@@ -1,0 +1,22 @@
+//! What became of a message that was handed over.
+
+use super::error::OutletError;
+
+/// What became of a message at one destination, and what that obliges the caller to do.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The destination has it, and says so with these words.  The caller records that before anything else; the
+    /// message is never handed over again.
+    Delivered(String),
+    /// The destination does not take this message now.  The caller tries it again later, and goes on with others.
+    Deferred(String),
+    /// The destination will never take this message.  The caller leaves it to the operator, and goes on with others.
+    Refused(String),
+    /// The connection ended when the destination may have had it already (RFC 1047), and it is not to be used any
+    /// more in this poll.  The caller tries again later what it cannot look up, and says that a second copy is
+    /// possible.
+    Unknown(OutletError),
+    /// The destination cannot be used, whatever the message is; it has not had this one.  The caller tries this and
+    /// others again later.
+    Unusable(OutletError),
+}
