@@ -54,6 +54,23 @@
 //! * **Other users of this machine** ([`filesystem`]): what they may write is not obeyed, and no link of theirs is
 //!   followed; root acts as the owner of the state that it works in ([`process::privilege`]).
 //!
+//! # Where to look
+//!
+//! | for | read |
+//! |---|---|
+//! | a poll, step by step | `poll/fetch.rs`, `run` |
+//! | why a message is fetched, left alone or deleted | [`plan::plan`]; each answer has a [`plan::Reason`] |
+//! | when a message that was just delivered may be deleted | `poll/jobs.rs` (`completes`), `poll/commit.rs` (`conclude`) |
+//! | what is written down after a poll, by which later ones skip, forget or delete | `poll/ledger.rs` |
+//! | DELE and QUIT | `poll/farewell.rs`; on the way: `poll/receive.rs` |
+//! | a crash between staging and move | `poll/recover.rs` |
+//! | what a destination promises, and what its answer obliges to | [`deliver`] and [`deliver::Verdict`] |
+//! | what an SMTP reply means | `deliver/smtp/envelope.rs` up to DATA, `deliver/smtp/client.rs` (`message`) behind it |
+//! | a key of the configuration | `config/keys.rs`, then `config/account.rs` or `config/destination.rs` |
+//! | what a command of the program does | the file in `cli/` that has its name |
+//!
+//! CONTRIBUTING.md tells what to touch to add a destination, a mechanism, a command or a key.
+//!
 //! # The layers
 //!
 //! A module imports only from layers below its own; `tests/layers.rs` holds the table.
@@ -117,6 +134,9 @@
 //! # What differs from the first design
 //!
 //! * There is no `source.rs` yet: a second kind of mailbox will show where its seam is.
+//! * Destinations are two enums and no trait: [`deliver::Kind`] is what the configuration says, [`deliver::Carrier`]
+//!   what messages are handed over to.  A Maildir has no carrier, since its deliveries are staged: so nobody can hand
+//!   a message over to it by mistake.
 //! * `tmp/` is swept at start-up for drafts of this state directory that no record knows.  A
 //!   draft exists for some milliseconds before its record, and a crash in between must not leave
 //!   residue.
