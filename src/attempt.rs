@@ -1,5 +1,5 @@
 //! Which messages are being handled right now: written down before it begins, so that the next
-//! process knows what the last one died of.
+//! process knows what the last one crashed on.
 //!
 //! One small file for each account that is being polled, `STATE-DIR/attempts/ACCOUNT`.  It is not
 //! synced: it has to outlive the process, not the machine.  After a loss of power it may be an old
@@ -44,12 +44,12 @@ const SIZE_LIMIT: u64 = 4096 * SLOT_OCTETS as u64;
 /// A bit of the length: the message was a suspect already.
 const SUSPECT: u16 = 1 << 15;
 
-/// A message that a poll has died of.
+/// A message that a poll crashed on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Death {
     /// The message.
     pub key: MessageKey,
-    /// It was handled last, since the poll before had died of it too.
+    /// It was handled last, because the poll before had crashed on it, too.
     pub again: bool,
 }
 
@@ -86,7 +86,7 @@ fn make_directory(state_dir: &Path) -> Result<(), FileError> {
     private::make_folder(&folder).map(|_| ()).map_err(FileError::of(&folder))
 }
 
-/// The messages that an earlier poll of the account has died of.
+/// The messages that an earlier poll of the account crashed on.
 pub fn left(state_dir: &Path, account: &Name) -> Vec<Death> {
     let left = private::read(&path(state_dir, account), SIZE_LIMIT).unwrap_or_default();
     let Some((boot, rest)) = left.split_first_chunk::<BOOT_OCTETS>() else { return Vec::new() };
@@ -126,7 +126,7 @@ impl Attempts {
         Ok(Self { file, path, panicked: false })
     }
 
-    /// A message is going to be handled; `again`: the last poll has died of it.  At most one at a
+    /// A message is going to be handled; `again`: the last poll crashed on it.  At most one at a
     /// time in each slot.
     pub fn enter(&self, slot: usize, key: &MessageKey, again: bool) {
         let uid = key.uid();
@@ -155,7 +155,7 @@ impl Attempts {
 }
 
 impl Drop for Attempts {
-    /// The poll has ended, well or not: nothing was died of, unless this is a panic.
+    /// The poll has ended, well or not: nothing crashed, unless this is a panic.
     fn drop(&mut self) {
         if self.panicked || std::thread::panicking() {
             let _ = self.file.write_all_at(&[1], BOOT_OCTETS as u64);
@@ -192,7 +192,7 @@ mod tests {
         marks.enter(3, &key(b"2", 1), false);
         marks.enter(1, &key(b"three", 0), true);
         marks.leave(1);
-        // Whoever was killed has died of nothing.
+        // A process that was killed crashed on nothing.
         assert_eq!(left(dir.path(), &account), []);
         marks.panicked();
         drop(marks);

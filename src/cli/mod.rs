@@ -424,7 +424,7 @@ fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn no_threads(cause: &str) -> ! {
-    output::say(&format!("postrider: the system gives no threads: {cause}"));
+    output::say(&format!("postrider: cannot start a thread (limit reached?): {cause}"));
     std::process::exit(71);
 }
 

@@ -1,4 +1,4 @@
-//! How a destination does: after a failure it is left alone for a while, and longer each time, so
+//! Whether a destination is usable: after a failure it is left alone for a while, and longer each time, so
 //! that mail for others goes on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -32,7 +32,7 @@ pub struct Late {
 
 /// The system has none to spare now.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no thread: {0}")]
+#[error("cannot start a thread: {0}")]
 pub(super) struct NoThread(io::Error);
 
 /// Does `work` at a name and waits for it, but not for ever.  For those who may wait: where the system

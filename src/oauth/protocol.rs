@@ -126,7 +126,7 @@ impl Grant {
             }
             // Their texts quote the answer, in which tokens may be.
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                OAuthError::Answer { provider, step, fault: "gave an answer that is none of OAuth 2.0" }
+                OAuthError::Answer { provider, step, fault: "sent a reply that is not valid OAuth 2.0" }
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::pop3::session::SessionError;
 use crate::secret::Secret;
 use crate::store::{Change, LastLogin, StoreError};
 
-/// So often in a row a password that has worked may be refused.
+/// How many times in a row a password that has worked may be refused.
 const PATIENCE: u32 = 3;
 
 /// Keeps in mind that the password has worked.

@@ -49,7 +49,7 @@ pub enum PollError {
     Export(std::io::Error),
     #[error(transparent)]
     Thread(ThreadError),
-    #[error("the poll failed by a bug: {0}")]
+    #[error("the poll failed because of a bug in postrider: {0}")]
     Panic(String),
 }
 

@@ -220,7 +220,7 @@ async fn crashed(account: &Account, context: &Context, sinks: &[Sink]) -> Result
     let keys = deaths.iter().map(|death| death.key.clone()).collect();
     if !deaths.is_empty() {
         for death in &deaths {
-            warn!(account = %account.name, uid = %death.key, "the program has died while it handled this message");
+            warn!(account = %account.name, uid = %death.key, "the program crashed while it handled this message");
         }
         let places = sinks.iter().map(|sink| sink.place.clone()).collect();
         let deaths = deaths.into_iter().map(|death| (death.key, death.again)).collect();

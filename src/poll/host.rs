@@ -19,13 +19,13 @@ use crate::pop3::session::{Session, SessionError, Skips, Stage};
 use crate::secret::Secret;
 use crate::store::{Change, Host, HostMemory, StoreError};
 
-/// So long what a server announces is taken for true.
+/// How long a server's announced capabilities are trusted.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
-/// So long a server that has mixed up its replies gets one command at a time.
+/// How long a server that mixed up its replies gets one command at a time.
 const OUT_OF_STEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// So long one whose connection broke with several commands unanswered: it may have been the line.
+/// The same for one whose connection broke with several commands unanswered: the line may have been the cause.
 const BROKEN: Duration = Duration::from_secs(24 * 3600);
 
 /// A server during a session.
@@ -179,7 +179,7 @@ impl Server {
     }
 }
 
-/// So long a server is to get one command at a time after an error with so many in flight.
+/// How long a server gets one command at a time after an error with this many in flight.
 fn lock_step(error: &PollError, flight: usize) -> Option<Duration> {
     let error = match error {
         _ if flight < 2 => return None,

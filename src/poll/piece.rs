@@ -20,7 +20,7 @@ pub(super) struct Job {
     pub(super) targets: Vec<usize>,
     /// What it may turn out to be.
     pub(super) claim: Claim,
-    /// The last poll has died of it.
+    /// The last poll crashed on it.
     pub(super) suspect: bool,
     /// Whether it is delivered everywhere once these have it, and is to be deleted then.
     pub(super) completes: bool,

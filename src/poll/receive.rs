@@ -306,7 +306,7 @@ fn landmark(job: &Job) -> Landmark {
     Landmark { number: job.number, key, octets: job.octets }
 }
 
-/// As listed; of a header nobody knows.  What the last poll has died of gets a group of its own.
+/// As listed; of a header nobody knows.  What the last poll crashed on gets a group of its own.
 fn octets_to_come(job: &Job) -> u64 {
     match job {
         Job { suspect: true, .. } => u64::MAX,

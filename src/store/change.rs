@@ -143,7 +143,7 @@ pub enum Change {
         /// The messages.
         keys: Vec<MessageKey>,
     },
-    /// The program has died while it handled messages.
+    /// The program crashed while it handled messages.
     Crash {
         /// The account.
         account: Name,

@@ -23,7 +23,7 @@ fn unstuffed(behind: &str, messages: Vec<Message>, capabilities: &[&str]) {
     let program = fetch_from(&server);
     for _ in 0..2 {
         let output = program.run(&["fetch"]).assert_code(76);
-        assert!(output.stderr.contains("the answer is none of POP3"), "{behind:?}: {}", output.stderr);
+        assert!(output.stderr.contains("not a POP3 reply"), "{behind:?}: {}", output.stderr);
         assert_eq!(server.remaining(), wanted.len(), "{behind:?}: nothing is deleted");
         wanted.verify(&program.path("home")).assert_nothing_wrong();
     }
@@ -70,7 +70,7 @@ fn octets_that_nobody_asked_for_end_the_session_and_nothing_is_deleted() {
         // Every message is delivered by then, and the farewell alone is not said.
         if after != "DELE 4" {
             assert_eq!(output.code, Some(76), "{after}: {}", output.text());
-            let is_told = ["the answer is none of POP3", "the server's replies are out of place"];
+            let is_told = ["not a POP3 reply", "the server's replies are out of place"];
             assert!(is_told.iter().any(|told| output.stderr.contains(told)), "{after}: {}", output.stderr);
         }
         assert_eq!(server.remaining(), 4, "{after}: nothing is deleted");

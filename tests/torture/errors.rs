@@ -135,7 +135,7 @@ fn where_no_thread_can_be_started_a_fetch_says_so_and_ends() {
         let trial = Trial::scripted(MESSAGES, "keep", Behaviour::default());
         let run = fetch_with(&trial.program, &[format!("clone3:error=EAGAIN:when={first}+")]);
         let output = run.output.assert_code(71);
-        assert!(output.stderr.starts_with("postrider: the system gives no threads: "), "{}", output.stderr);
+        assert!(output.stderr.starts_with("postrider: cannot start a thread (limit reached?): "), "{}", output.stderr);
         trial.check_words(&output);
         trial.check_rerun();
     }

@@ -19,8 +19,7 @@ use crate::store::{Change, Ending, Outcome, StoreError};
 /// is being received and written.
 const FIRST_SLOT: usize = 2;
 
-/// So often a message may have passed postrider on its way: a chain of so many collecting servers is none that
-/// somebody has set up.
+/// How many times a message may have passed postrider on its way: nobody sets up a longer chain of collecting servers.
 const PASSAGES: usize = 10;
 
 impl Committer<'_> {

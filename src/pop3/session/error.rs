@@ -22,7 +22,7 @@ pub enum SessionError {
     Silence { step: String, limit: Duration },
     #[error("greeting: the server waits for TLS: {server} speaks TLS at once")]
     SpeaksTls { server: String },
-    #[error("{step}: the answer is none of POP3: {line:?}")]
+    #[error("{step}: not a POP3 reply: {line:?}")]
     OutOfStep { step: String, line: String },
     #[error("{step}: the server's replies are out of place: {line:?}")]
     Displaced { step: String, line: String },
