@@ -114,6 +114,10 @@
 //! it writes; they cannot hold it up.  The socket is for its group; its clients find it by the state
 //! directory, and believe only that directory's owner, themselves and root.
 //!
+//! What an operator is told is an [`event::Event`]: a kind with a journal id that never changes, fields, and a sentence
+//! that names the account.  The log and the status board read the same event.  `debug!` and `trace!` are for whoever
+//! looks for a fault.
+//!
 //! # What differs from the first design
 //!
 //! * There is no `source.rs` yet: a second kind of mailbox will show where its seam is.

@@ -104,6 +104,25 @@ fn each_kind_has_a_name_and_a_journal_id_of_its_own() {
 }
 
 #[test]
+fn a_journal_id_never_changes() {
+    // As the manual has them.  A kind that is gone leaves its id unused.
+    let manual = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/man/postrider.8"));
+    let lines: Vec<&str> = manual.lines().collect();
+    let id = |line: &'static str| line.strip_prefix(".It 6d8b1ee1");
+    let mut told: Vec<(&str, &str)> = lines.windows(2).filter_map(|pair| Some((id(pair[0])?, pair[1]))).collect();
+    told.sort_unstable();
+    let mut kinds: Vec<(&str, &str)> = samples().iter().map(|event| (&event.journal_id()[8..], event.name())).collect();
+    kinds.sort_unstable();
+    assert_eq!(told, kinds);
+    let first = ["delivered", "poll-ended", "poll-failed", "quarantined", "reloaded", "not-reloaded"];
+    let ends = ["c7d01", "c7d02", "c7d03", "c7d04", "c7d05", "c7d06"];
+    for (name, end) in first.into_iter().zip(ends) {
+        let event = samples().into_iter().find(|event| event.name() == name).expect("a sample");
+        assert!(event.journal_id().ends_with(end), "{name}");
+    }
+}
+
+#[test]
 fn a_sentence_about_an_account_begins_with_its_name_and_says_it_once() {
     for event in samples() {
         let sentence = event.to_string();

@@ -13,7 +13,6 @@ use futures_util::future::join_all;
 pub(super) use identify::Contents;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 use super::error::PollError;
 use super::moving::{Moved, move_all};
@@ -24,6 +23,7 @@ use super::turn;
 use crate::attempt::Attempts;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Draft};
+use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::plan::Policy;
 use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
@@ -305,7 +305,7 @@ impl Committer<'_> {
                 Ok(Some(moved)) => moved,
                 Ok(None) => continue,
                 Err(error) => {
-                    warn!(account = %self.account, "moving a batch failed: {error}");
+                    Event::NotMoved { account: self.account.clone(), cause: error.to_string() }.tell();
                     continue;
                 }
             };
@@ -333,12 +333,14 @@ impl Committer<'_> {
     /// Counts a message, tells the log, and gives it free for deletion if it is delivered everywhere.
     fn conclude(&mut self, staged: Staged) {
         let Staged { received, delivered, .. } = staged;
-        for ((target, _), delivered) in received.copies.iter().zip(&delivered) {
-            let (account, uid, destination) = (self.account, &received.job.key, &self.sinks[*target].place.destination);
+        for ((target, copy), delivered) in received.copies.iter().zip(&delivered) {
+            let (account, uid) = (self.account.clone(), received.job.key.clone());
+            let destination = self.sinks[*target].place.destination.clone();
             if *delivered {
-                info!(%account, %uid, octets = received.octets, %destination, "delivered");
+                Event::Delivered { account, uid, destination, octets: received.octets }.tell();
             } else {
-                warn!(%account, %uid, %destination, "not delivered");
+                let cause = copy.fault().filter(|cause| !cause.is_empty()).map(str::to_owned);
+                Event::NotDelivered { account, uid, destination, cause }.tell();
             }
         }
         if delivered.iter().all(|&delivered| delivered) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use super::error::PollError;
 use super::listing::{Inventory, inventory};
@@ -18,6 +18,7 @@ use super::transfer::{Transfer, Transferred};
 use super::{Context, host, lost, mailbox, owed, told};
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::event::{Event, NoQuit};
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
 use crate::plan::{self, Action, Left, Listed, Place, Reason, Retention, Standing, Step, Targets};
@@ -77,11 +78,10 @@ pub(super) async fn run(
     }
     report.recognised = inventory.recognised.matched as u64;
     if report.recognised > 0 {
-        let messages = report.recognised;
-        warn!(account = %account.name, messages, "the server has given its mail new unique-ids; these messages were recognised");
+        Event::UniqueIdsChanged { account: account.name.clone(), messages: report.recognised }.tell();
     }
     if inventory.recognised.by_size && mailbox::is_first_to_tell(account, context).await? {
-        warn!(account = %account.name, "the server has no TOP: before a deletion only the unique-id and the size can be compared");
+        Event::NoTop { account: account.name.clone() }.tell();
     }
     count(&inventory, report);
     if let Some(told) = told::tell(account, context, &inventory).await? {
@@ -197,7 +197,7 @@ async fn crashed(account: &Account, context: &Context, sinks: &[Sink]) -> Result
     let keys = deaths.iter().map(|death| death.key.clone()).collect();
     if !deaths.is_empty() {
         for death in &deaths {
-            warn!(account = %account.name, uid = %death.key, "the program has died while it handled this message");
+            Event::DiedAt { account: account.name.clone(), uid: death.key.clone() }.tell();
         }
         let places = sinks.iter().map(|sink| sink.place.clone()).collect();
         let deaths = deaths.into_iter().map(|death| (death.key, death.again)).collect();
@@ -341,7 +341,7 @@ fn take_in(report: &mut Report, tally: Tally) {
 fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &mut Report) -> Option<Change> {
     let mut outcomes = Vec::new();
     for (job, why) in &harvest.not_retrieved {
-        warn!(account = %account.name, uid = %job.key, "not retrieved: {why}");
+        Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
         report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
         if job.claim == Claim::Nameless {
             // In the next session it may have another number.
@@ -373,15 +373,17 @@ async fn finish(
         .await
         .unwrap_or(Err(PollError::Deadline { limit }))?;
     if session.capabilities().expire_days == Some(0) && !is_settled {
-        info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
+        Event::NotQuit { account: account.name.clone(), why: NoQuit::Withheld }.tell();
         return Ok(());
     }
     // A server that lets its answer drip has no more time than for anything else.
     match timeout_at(deadline, session.quit()).await.unwrap_or(Quit::Silence) {
         Quit::Done => report.deleted = harvest.marked.len() as u64,
-        Quit::Refused(text) => warn!(account = %account.name, "QUIT refused: {text}"),
+        Quit::Refused(text) => {
+            Event::NotQuit { account: account.name.clone(), why: NoQuit::Refused(text) }.tell();
+        }
         Quit::Silence if harvest.marked.is_empty() => debug!(account = %account.name, "QUIT was not answered"),
-        Quit::Silence => warn!(account = %account.name, "QUIT was not answered: deletions are tried again"),
+        Quit::Silence => Event::NotQuit { account: account.name.clone(), why: NoQuit::Unanswered }.tell(),
     }
     Ok(())
 }
@@ -408,7 +410,10 @@ async fn delete(
         let status = session.reply().await?;
         match status.ok {
             true => harvest.marked.push(key),
-            false => warn!(account = %account.name, uid = %key, "DELE refused: {}", status.text),
+            false => {
+                let account = Some(account.name.clone());
+                Event::DeletionRefused { account, uid: key, text: status.text }.tell();
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What goes by SMTP: several connections side by side, each answer recorded at once.
 
-use tracing::warn;
-
 use super::{Committer, Staged};
 use crate::clock::unix_now;
 use crate::deliver::maildir;
 use crate::deliver::smtp::{DeliveryError, SendError};
+use crate::event::Event;
 use crate::failure::describe;
+use crate::message::MessageKey;
+use crate::plan::Place;
 use crate::poll::error::{DestinationError, PollError};
 use crate::poll::piece::{Copy, Received};
 use crate::store::{Change, Ending, Outcome, StoreError};
@@ -87,14 +88,14 @@ impl Committer<'_> {
                 "it goes in a circle: by its Received fields it has passed postrider {passages} times.  Look where \
                  this destination's server passes mail on to"
             );
-            warn!(account = %self.account, uid = %key, destination = %place.destination, "quarantined: {reason}");
+            self.tell_of_quarantine(&key, &place, &reason);
             return Outcome { key, place, ending: Ending::Quarantined(reason) };
         }
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
         let ending = match pool.send(&received.head, &received.prefix, &message_id, spool).await {
             Ok(accepted) => Ending::Delivered(accepted.reply),
             Err(DeliveryError::Send(SendError::Refused { reason })) => {
-                warn!(account = %self.account, uid = %key, destination = %place.destination, "quarantined: {reason}");
+                self.tell_of_quarantine(&key, &place, &reason);
                 Ending::Quarantined(reason)
             }
             Err(DeliveryError::Send(error)) => {
@@ -113,5 +114,10 @@ impl Committer<'_> {
             }
         };
         Outcome { key, place, ending }
+    }
+
+    fn tell_of_quarantine(&self, key: &MessageKey, place: &Place, cause: &str) {
+        let (account, uid, destination) = (self.account.clone(), key.clone(), place.destination.clone());
+        Event::Quarantined { account, uid, destination, cause: cause.to_owned() }.tell();
     }
 }
