@@ -4,6 +4,7 @@
 //! instant, so that nobody who asks can hold up the work.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use crate::progress::{Progress, Snapshot};
 
 /// The version of this schema; fields may be added within a version.
 pub const SCHEMA: u32 = 1;
+
+/// Accounts that fail, as many as the headline names.
+const NAMED: usize = 5;
 
 /// What an account is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +177,26 @@ impl Board {
             account.failures += 1;
         }
     }
+
+    /// The service in one line, for systemd: how many accounts there are, and which of them fail.
+    pub fn headline(&self) -> String {
+        let enabled = || self.accounts.values().filter(|account| account.state != State::Disabled);
+        let mut line = match enabled().count() {
+            1 => "1 account".to_owned(),
+            accounts => format!("{accounts} accounts"),
+        };
+        let failing: Vec<&str> =
+            enabled().filter(|account| account.error.is_some()).map(|account| account.account.as_str()).collect();
+        if !failing.is_empty() {
+            let named = failing[..failing.len().min(NAMED)].join(", ");
+            let more = if failing.len() > NAMED { " ..." } else { "" };
+            let _ = write!(line, ", {} failing: {named}{more}", failing.len());
+        }
+        if self.service.config_error.is_some() {
+            line.push_str("; the configuration file is broken and not used");
+        }
+        line
+    }
 }
 
 #[cfg(test)]
@@ -221,5 +245,26 @@ mod tests {
         assert_eq!((board.status().exit_code(), board.accounts[&name].failures), (0, 0));
         board.service.running = false;
         assert_eq!(board.status().exit_code(), 69);
+    }
+
+    #[test]
+    fn the_headline_names_some_of_the_accounts_that_fail() {
+        let (mut board, name) = board();
+        assert_eq!(board.headline(), "1 account");
+        board.take_in(&failed(&name), 10, 1);
+        assert_eq!(board.headline(), "1 account, 1 failing: a");
+        for number in 0..1000 {
+            let (name, other) = (format!("{}{number:03}", "z".repeat(61)), AccountStatus::default());
+            let state = if number == 0 { State::Disabled } else { State::Idle };
+            let status = AccountStatus { account: name.clone(), state, error: Some("lost".into()), ..other };
+            board.accounts.insert(Name::new(&name).expect("a name"), status);
+        }
+        let line = board.headline();
+        assert!(line.starts_with("1000 accounts, 1000 failing: a, zz") && line.ends_with("004 ..."), "{line}");
+        assert!(!line.contains("zz000,") && line.len() < 512, "{line}");
+        board.take_in(&ended(&name, 0), 20, 1);
+        board.service.config_error = Some("line 3".into());
+        assert!(board.headline().contains(" 999 failing: z"));
+        assert!(board.headline().ends_with("005 ...; the configuration file is broken and not used"));
     }
 }

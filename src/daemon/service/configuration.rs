@@ -114,7 +114,7 @@ impl Service {
         if let Some(next) = self.reload.wanted.take() {
             self.reload(next.cause, None);
         }
-        systemd::ready(&self.headline());
+        self.ready();
         Event::Tick
     }
 

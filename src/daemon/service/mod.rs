@@ -111,6 +111,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
         damaged: None,
         lists,
         reload: Reload::default(),
+        headline: String::new(),
         front: (closing, serving),
     };
     service.run(signals, notes, changes).await
@@ -148,6 +149,8 @@ struct Service {
     damaged: Option<StoreError>,
     lists: watch::Sender<Watched>,
     reload: Reload,
+    /// What systemd shows of it.
+    headline: String,
     /// The control socket, and what ends it.
     front: (CancellationToken, JoinHandle<()>),
 }
@@ -165,7 +168,7 @@ impl Service {
         let event = self.configure();
         self.step(event);
         self.check_refused();
-        systemd::ready(&self.headline());
+        self.ready();
         self.tell(&Told::Started { accounts: self.accounts.len() as u64 });
         loop {
             let wake = self.schedule.wake().map(|moment| self.began + moment);
@@ -332,11 +335,19 @@ impl Service {
         self.board().take_in(event, unix_now(), today());
     }
 
-    fn headline(&self) -> String {
-        let board = self.board();
-        match &board.service.config_error {
-            None => format!("{} accounts", self.accounts.len()),
-            Some(_) => format!("{} accounts; the configuration file is broken and not used", self.accounts.len()),
+    /// The configuration is in use.
+    fn ready(&mut self) {
+        let headline = self.board().headline();
+        systemd::ready(&headline);
+        self.headline = headline;
+    }
+
+    /// Tells systemd which accounts fail, when that has changed.
+    fn tell_systemd(&mut self) {
+        let headline = self.board().headline();
+        if headline != self.headline {
+            systemd::status(&headline);
+            self.headline = headline;
         }
     }
 

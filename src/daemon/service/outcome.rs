@@ -40,6 +40,7 @@ impl Service {
             let _ = waiter.send(summary.clone());
         }
         self.remember(&name, &summary, login_delay.is_some(), refused);
+        self.tell_systemd();
         // It was switched off and on again before its poll had ended.
         let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
         if is_back { Event::Poll(name) } else { Event::Tick }
