@@ -77,7 +77,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | words | [`message`], [`secret`], [`failure`], [`text`], [`clock`], [`progress`] | small validated types |
+//! | words | [`message`], [`secret`], [`failure`], [`text`], [`clock`], [`progress`], [`event`] | small validated types, and what happens |
 //! | decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`transcript`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `subprocess`, [`attempt`], [`spool`], [`store`], [`threads`], [`descriptors`], [`deliver`] | one kind of I/O each |
 //! | settings | [`account`] | what an account is, in the words of the edges |
@@ -131,6 +131,10 @@
 //! it writes; they cannot hold it up.  The socket is for its group; its clients find it by the state
 //! directory, and believe only that directory's owner, themselves and root.
 //!
+//! What an operator is told is an [`event::Event`]: a kind with a journal id that never changes, fields, and a sentence
+//! that names the account.  The log and the status board read the same event.  `debug!` and `trace!` are for whoever
+//! looks for a fault.
+//!
 //! # What differs from the first design
 //!
 //! * There is no `source.rs` yet: a second kind of mailbox will show where its seam is.
@@ -161,6 +165,7 @@ pub mod daemon;
 pub mod deliver;
 pub mod descriptors;
 pub mod engine;
+pub mod event;
 pub mod failure;
 pub mod filesystem;
 pub mod header;

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
 
+use crate::event::Event;
 use crate::failure::{Class, Failure, shortage};
 
 /// Threads at a time: for each of the polls that there may be (10,000) one that a dead disk holds, and
@@ -157,8 +157,7 @@ impl State {
     /// One was refused.
     fn refuse(&mut self, cause: &io::Error, now: Instant) {
         if self.refusal.as_ref().is_none_or(|before| before.step > NEWS) {
-            let threads = self.threads;
-            warn!("the system gives no more than {threads} threads for files and names ({cause}): work waits its turn");
+            Event::ThreadsLimited { threads: self.threads as u64, cause: cause.to_string() }.tell();
         }
         let most = self.threads.saturating_sub(SPARE).max(1);
         self.refusal = Some(Refusal { cause: cause.to_string(), most, until: now + PAUSE, step: 1 });

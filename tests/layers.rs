@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of each layer, from the words at the bottom to the face at the top.
 const LAYERS: [&[&str]; 9] = [
-    &["clock", "failure", "message", "progress", "secret", "text"],
+    &["clock", "event", "failure", "message", "progress", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace", "transcript"],
     &[
         "attempt",
@@ -53,6 +53,9 @@ const BESIDE: &[(&str, &str)] = &[
     ("deliver", "net"),
     ("deliver", "spool"), // a message on its way to a mail server
     ("deliver", "threads"),
+    ("event", "failure"),  // how much it matters
+    ("event", "message"),  // whose, and which message
+    ("event", "text"),     // sentences are escaped
     ("header", "trace"),   // which of the Received fields are ours
     ("clock", "message"),  // a time
     ("message", "text"),   // a unique-id is shown escaped

@@ -43,7 +43,7 @@ fn each_change_is_one_reload(change: impl Fn(&Postrider, &str)) {
     change(&program, &full(&program, &config(&server, TIMES + 1)));
     service.wait_until("the last reload", LIMIT, |service| service.reloads() > TIMES);
     assert_eq!(service.reloads(), TIMES + 1, "{}", service.stderr());
-    assert!(!service.stderr().contains("not-reloaded"), "{}", service.stderr());
+    assert!(!service.stderr().contains("not reloaded"), "{}", service.stderr());
     assert_eq!(server.logins(), 1, "an account that keeps its time is not polled by a reload");
     service.sigterm();
     service.wait(LIMIT).assert_success();
@@ -118,7 +118,7 @@ fn a_broken_file_changes_nothing_but_the_status() {
     let mut service = program.start_service(LIMIT);
     let good = std::fs::read_to_string(program.config_path()).expect("read");
     write(&program.config_path(), &good.replace("interval", "intervall"));
-    service.wait_until("the refusal", LIMIT, |service| service.stderr().contains("the running configuration is kept"));
+    service.wait_until("the refusal", LIMIT, |service| service.stderr().contains("the running one is kept"));
     assert!(service.stderr().contains("did you mean `interval`"), "{}", service.stderr());
     // The command line itself needs a configuration that can be read.
     let old = program.path("old.toml");

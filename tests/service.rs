@@ -57,6 +57,26 @@ fn systemd_is_told_of_readiness_reloads_and_life() {
 }
 
 #[test]
+fn systemd_is_told_which_accounts_fail_and_when_that_is_over() {
+    let (good, bad) = (MailboxServer::start(Vec::new()), MailboxServer::start(Vec::new()));
+    bad.change(|behaviour| behaviour.refuse_login = Some("-ERR [SYS/TEMP] later".into()));
+    let second = mailbox(bad.port(), "two", "deliver = \"home\"\ninterval = \"1h\"");
+    let mut program = Postrider::with_config(&format!("{}{second}", config(&good, "interval = \"1h\"")));
+    let path = program.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("bound");
+    socket.set_read_timeout(Some(LIMIT)).expect("set");
+    program.env("NOTIFY_SOCKET", &path);
+    let mut service = program.spawn(&["run"]);
+    hear(&socket, |text| text.contains("READY=1") && text.contains("STATUS=2 accounts\n"));
+    hear(&socket, |text| text.trim_end() == "STATUS=2 accounts, 1 failing: two");
+    bad.change(|behaviour| behaviour.refuse_login = None);
+    program.run(&["poll"]).assert_success();
+    hear(&socket, |text| text.trim_end() == "STATUS=2 accounts");
+    service.sigterm();
+    service.wait(LIMIT).assert_success();
+}
+
+#[test]
 fn sigterm_in_a_large_message_ends_in_time_and_loses_nothing() {
     let server = MailboxServer::start(vec![Message::large("big", 1, 100 << 20), Message::generated(1, 2, Mix::Tiny)]);
     let manifest = server.manifest();

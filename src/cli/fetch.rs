@@ -17,6 +17,7 @@ use crate::clock::unix_now;
 use crate::config::{Config, Whereabouts};
 use crate::control::{Reply, Request};
 use crate::engine::{self, Polled};
+use crate::event::Event;
 use crate::failure::Class;
 use crate::message::Name;
 use crate::poll::{Context, Summary};
@@ -135,7 +136,7 @@ async fn fetch_all(
     stopping.abort();
     // For `status`; in one transaction.
     if let Err(error) = context.store.apply(changes, unix_now()).await {
-        tracing::warn!("the results are not on record: {error}");
+        Event::NotRecorded { account: None, cause: error.to_string() }.tell();
     }
     engine::close(&context).await;
     engine::leave(&context).await;

@@ -6,6 +6,7 @@ use super::output;
 use crate::config::Config;
 use crate::daemon::{self, Options, ServiceError};
 use crate::descriptors;
+use crate::event::Event;
 use crate::process::confine;
 use crate::process::log::{self, Format};
 
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> u8 {
     let colours = log::wants_colours(std::io::stderr().is_terminal());
     log::start_service(log_level.unwrap_or(config.log_level), arguments.log_format, colours);
     for warning in &config.warnings {
-        tracing::warn!("{warning}");
+        Event::ConfigurationWarning { text: warning.to_string() }.tell();
     }
     // Before any other thread: the wall is around the thread that builds it and its children.
     tracing::debug!(enforced = confine::confine(), "Landlock");

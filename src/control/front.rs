@@ -13,12 +13,12 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
-use tracing::{info, warn};
 
 use super::address::is_answered;
 use super::door::Door;
 use super::service::Service;
 use super::{Note, socket_path, state_folder};
+use crate::event::Event;
 use crate::filesystem::private;
 use crate::net::Crowd;
 use crate::process::status::Board;
@@ -74,7 +74,7 @@ impl Front {
                         tokio::spawn(Arc::clone(&service).meet(stream, is_closed, place));
                     }
                     Err(error) => {
-                        warn!("the control socket: {error}");
+                        Event::SocketTrouble { text: format!("the control socket: {error}") }.tell();
                         sleep(Duration::from_secs(1)).await;
                     }
                 },
@@ -117,7 +117,7 @@ impl Front {
     /// Takes a new socket in place of the one before.
     fn enter(&mut self, door: Door) {
         if self.door.is_some() || self.told.is_some() {
-            info!("the control socket is at {} again", door.path().display());
+            Event::SocketBack { path: door.path().to_owned() }.tell();
         }
         self.told = None;
         if let Some(before) = self.door.replace(door) {
@@ -128,7 +128,7 @@ impl Front {
     /// Complains once.
     fn tell(&mut self, text: String) {
         if self.told.as_ref() != Some(&text) {
-            warn!("{text}");
+            Event::SocketTrouble { text: text.clone() }.tell();
             self.told = Some(text);
         }
     }

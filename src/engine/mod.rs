@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 pub use once::{Polled, poll_once};
 
@@ -20,6 +19,7 @@ use crate::clock::unix_now;
 use crate::config::{Config, Stray, stray_state};
 use crate::deliver::{Destination, Outlet};
 use crate::descriptors::{self, LEAST, Needs};
+use crate::event::Event;
 use crate::message::Name;
 use crate::poll::{self, Context, Outcome, PollError, Report, Turns};
 use crate::progress::Progress;
@@ -40,14 +40,14 @@ pub(crate) type Outlets = HashMap<Name, Arc<Outlet>>;
 /// The state cannot be used.
 pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Context, StoreError> {
     if descriptors::limit() < LEAST {
-        let limit = descriptors::limit();
-        warn!("only {limit} files may be open (LimitNOFILE=, `ulimit -n`); it takes {LEAST} to poll one mailbox");
+        let (limit, least) = (descriptors::limit() as u64, LEAST as u64);
+        Event::TooFewFiles { limit, least }.tell();
     }
     refuse_second_state(&config.state_dir)?;
     let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
     attempt::watch(&config.state_dir).map_err(StoreError::from)?;
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
-        warn!("{}", line.trim_start());
+        Event::StateRebuilt { text: line.trim_start().to_owned() }.tell();
     }
     // Each poll tries again what cannot be finished yet, and tells of it.
     poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
@@ -61,11 +61,7 @@ fn refuse_second_state(state_dir: &Path) -> Result<(), StoreError> {
     match stray_state(state_dir, &|name| std::env::var_os(name)) {
         None => Ok(()),
         Some(Stray::Linked { folder, mend }) => {
-            warn!(
-                "the state, with all tokens, lies beside the configuration in {}, since systemd has laid a link; stop \
-                 the service, and move it: {mend}",
-                folder.display()
-            );
+            Event::StateMisplaced { folder, mend }.tell();
             Ok(())
         }
         Some(Stray::Apart { folder, is_second, mend }) => {
@@ -96,10 +92,7 @@ pub fn polls_at_a_time(config: &Config) -> usize {
     let needs = Needs { polls: config.max_concurrent_polls, maildirs, servers };
     let polls = descriptors::share(needs).polls;
     if polls < config.max_concurrent_polls.min(enabled().count()) {
-        info!(
-            "at most {polls} accounts are polled at a time: only {} files may be open (LimitNOFILE=, `ulimit -n`)",
-            descriptors::limit()
-        );
+        Event::PollsLimited { polls: polls as u64, limit: descriptors::limit() as u64 }.tell();
     }
     polls
 }
@@ -113,7 +106,7 @@ pub fn scope(config: &Config) -> Scope {
 /// Leaves the state in order, so that the next start need not check it.
 pub async fn leave(context: &Context) {
     if let Err(error) = context.store.close().await {
-        warn!("the next start has to check the state: {error}");
+        Event::StateUnsealed { cause: error.to_string() }.tell();
     }
 }
 

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::latch::{Ending, fingerprint, remembered, skipped};
 use super::poll_guarded;
 use super::verdict::verdict;
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::event::Event as Told;
 use crate::failure::describe;
 use crate::poll::{Context, PollError, Summary};
 use crate::progress::Progress;
@@ -57,7 +56,7 @@ pub async fn poll_once(
     }
     let change = Change::Remember { account: account.name.clone(), memory };
     if let Err(error) = context.store.apply(vec![change], unix_now()).await {
-        warn!(account = %account.name, "{}", describe(&error));
+        Told::NotRecorded { account: Some(account.name.clone()), cause: describe(&error) }.tell();
     }
     Polled { summary, memory: None }
 }

@@ -14,7 +14,6 @@ use std::sync::Arc;
 pub(super) use identify::Contents;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 use super::error::PollError;
 use super::piece::{Parcel, Received, State};
@@ -22,6 +21,7 @@ use super::report::Tally;
 use super::sink::Sink;
 use crate::attempt::Attempts;
 use crate::clock::unix_now;
+use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::plan::Policy;
 use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
@@ -155,12 +155,13 @@ impl Committer<'_> {
     /// Counts a message, tells the log, and releases it for deletion once every destination has it.
     fn conclude(&mut self, received: Received) {
         for parcel in &received.parcels {
-            let sink = &self.sinks[parcel.target];
-            let (account, uid, destination) = (self.account, &received.job.key, &sink.place.destination);
+            let (account, uid) = (self.account.clone(), received.job.key.clone());
+            let destination = self.sinks[parcel.target].place.destination.clone();
             if parcel.is_delivered() {
-                info!(%account, %uid, octets = received.octets, %destination, "delivered");
+                Event::Delivered { account, uid, destination, octets: received.octets }.tell();
             } else {
-                warn!(%account, %uid, %destination, "not delivered");
+                let cause = parcel.fault().map(str::to_owned);
+                Event::NotDelivered { account, uid, destination, cause }.tell();
             }
         }
         if !received.parcels.iter().all(Parcel::is_delivered) {

@@ -1,10 +1,11 @@
 //! The end of a session: what is due is deleted, and QUIT makes it true (RFC 1939 §6).
 
 use tokio::time::{Instant, timeout_at};
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use super::error::PollError;
 use crate::account::Account;
+use crate::event::{Event, NoQuit};
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
 use crate::pop3::command::Command;
@@ -28,15 +29,17 @@ pub(super) async fn farewell(
     let deleting = timeout_at(deadline, delete(account, &mut session, due, marked));
     deleting.await.unwrap_or(Err(PollError::Deadline { limit }))?;
     if session.capabilities().expire_days == Some(0) && !is_settled {
-        info!(account = %account.name, "ended without QUIT: the server would delete what is not delivered");
+        Event::NotQuit { account: account.name.clone(), why: NoQuit::Withheld }.tell();
         return Ok(0);
     }
     // A server that lets its answer drip has no more time than for anything else.
     match timeout_at(deadline, session.quit()).await.unwrap_or(Quit::Silence) {
         Quit::Done => return Ok(marked.len() as u64),
-        Quit::Refused(text) => warn!(account = %account.name, "QUIT refused: {text}"),
+        Quit::Refused(text) => {
+            Event::NotQuit { account: account.name.clone(), why: NoQuit::Refused(text) }.tell();
+        }
         Quit::Silence if marked.is_empty() => debug!(account = %account.name, "QUIT was not answered"),
-        Quit::Silence => warn!(account = %account.name, "QUIT was not answered: deletions are tried again"),
+        Quit::Silence => Event::NotQuit { account: account.name.clone(), why: NoQuit::Unanswered }.tell(),
     }
     Ok(0)
 }
@@ -56,7 +59,7 @@ async fn delete(
         if status.ok {
             marked.push(key);
         } else {
-            warn!(account = %account.name, uid = %key, "DELE refused: {}", status.text);
+            Event::DeletionRefused { account: Some(account.name.clone()), uid: key, text: status.text }.tell();
         }
     }
 }

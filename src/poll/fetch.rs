@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
 
 use super::error::PollError;
 use super::farewell::farewell;
@@ -22,6 +21,7 @@ use super::turns::Turn;
 use super::{Context, host, lost, mailbox, owed, told};
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
 use crate::plan::{Action, Left, Place, Reason};
@@ -141,11 +141,10 @@ async fn tell(
 ) -> Result<(), PollError> {
     report.recognised = inventory.recognised.matched as u64;
     if report.recognised > 0 {
-        let messages = report.recognised;
-        warn!(account = %account.name, messages, "the server has given its mail new unique-ids; these messages were recognised");
+        Event::UniqueIdsChanged { account: account.name.clone(), messages: report.recognised }.tell();
     }
     if inventory.recognised.by_size && mailbox::is_first_to_tell(account, context).await? {
-        warn!(account = %account.name, "the server has no TOP: before a deletion only the unique-id and the size can be compared");
+        Event::NoTop { account: account.name.clone() }.tell();
     }
     count(inventory, report);
     record(context, told::tell(account, context, inventory).await?.into_iter().collect()).await
@@ -220,7 +219,7 @@ async fn crashed(account: &Account, context: &Context, sinks: &[Sink]) -> Result
     let keys = deaths.iter().map(|death| death.key.clone()).collect();
     if !deaths.is_empty() {
         for death in &deaths {
-            warn!(account = %account.name, uid = %death.key, "the program crashed while it handled this message");
+            Event::DiedAt { account: account.name.clone(), uid: death.key.clone() }.tell();
         }
         let places = sinks.iter().map(|sink| sink.place.clone()).collect();
         let deaths = deaths.into_iter().map(|death| (death.key, death.again)).collect();
@@ -292,7 +291,7 @@ fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
 fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &mut Report) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (job, why) in &harvest.not_retrieved {
-        warn!(account = %account.name, uid = %job.key, "not retrieved: {why}");
+        Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
         report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
         if job.claim == Claim::Nameless {
             // In the next session it may have another number.

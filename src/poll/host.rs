@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tracing::{info, warn};
 
 use super::error::PollError;
 use super::login::log_in_with;
@@ -12,6 +11,7 @@ use super::report::Report;
 use super::{Context, connect_to, doubt};
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::event::{Event, LockStep};
 use crate::message::UnixTime;
 use crate::net::{Endpoint, Stream, TlsMode};
 use crate::pop3::reply::Capabilities;
@@ -167,11 +167,8 @@ impl Server {
         let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
         let time = lock_step(error, flight);
         if let Some(time) = time {
-            if time == OUT_OF_STEP {
-                warn!(account = %account.name, "the server mixes up its answers to several commands: it gets one at a time");
-            } else {
-                info!(account = %account.name, "several commands were unanswered: the server gets one at a time for a day");
-            }
+            let why = if time == OUT_OF_STEP { LockStep::OutOfStep } else { LockStep::Unanswered };
+            Event::OneCommandAtATime { account: account.name.clone(), why }.tell();
             memory.lock_step_until = unix_now().saturating_add(seconds(time));
         }
         report.slower = time.is_some();

@@ -9,14 +9,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing::{info, warn};
-
 use super::Context;
 use super::error::PollError;
 use super::sink::Sink;
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
+use crate::event::Event;
 use crate::message::{MessageKey, Name};
 use crate::plan::{Identity, Initial, Oversize, Place, Policy, Retention, Standing};
 use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, StoreError, Whereabouts};
@@ -66,12 +65,9 @@ pub(super) async fn known(
     let Count { found, total } = count;
     let unclear = adoption.messages.iter().filter(|message| message.is_unclear()).count();
     store.apply(vec![Change::Lost(LostChange::Adopt(adoption))], unix_now()).await?;
-    info!(account = %account.name, "the lost state is made out: of {total} messages {found} are known again");
+    Event::LostStateMadeOut { account: account.name.clone(), found: found as u64, total: total as u64 }.tell();
     if unclear > 0 {
-        warn!(
-            account = %account.name,
-            "{unclear} messages are in one of its destinations and perhaps not in another; they are in quarantine"
-        );
+        Event::PerhapsDelivered { account: account.name.clone(), messages: unclear as u64 }.tell();
     }
     Ok(store.known(&account.name, Arc::clone(keys)).await?)
 }

@@ -3,13 +3,12 @@
 //! The state knows both.  Where the mailbox is another one than before, no unique-id is believed
 //! (`store::Change::Bind`); of a destination that is new the operator is told what will not go there.
 
-use tracing::{info, warn};
-
 use super::Context;
 use super::error::PollError;
 use super::turns::Turn;
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::event::Event;
 use crate::message::Name;
 use crate::net::Route;
 use crate::store::Change;
@@ -63,11 +62,7 @@ async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>
         }
         let messages = context.store.apply(vec![change], unix_now()).await?;
         if messages > 0 {
-            warn!(
-                account = %account.name,
-                messages,
-                "the account's host, port, username or route has changed: its mail is compared with what is known"
-            );
+            Event::MailboxChanged { account: name, messages: messages as u64 }.tell();
         }
     }
     tell_of_new_destinations(account, context).await?;
@@ -99,15 +94,8 @@ pub async fn tell_of_new_destinations(account: &Account, context: &Context) -> R
         account.deliver.iter().filter(|name| !before.is_empty() && !before.iter().any(|was| was == name.as_str()));
     for destination in added {
         let messages = context.store.never_meant_for(&account.name, destination).await?;
-        match messages {
-            0 => info!(account = %account.name, %destination, "gets the account's mail from now on"),
-            _ => warn!(
-                account = %account.name,
-                %destination,
-                messages,
-                "messages on the server were delivered before this destination was added, and will not go there"
-            ),
-        }
+        let (account, destination) = (account.name.clone(), destination.clone());
+        Event::DestinationAdded { account, destination, messages }.tell();
     }
     let change = Change::DecideFor { account: account.name.clone(), deliver: account.deliver.clone() };
     context.store.apply(vec![change], unix_now()).await?;

@@ -10,7 +10,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use super::error::PollError;
 use super::piece::{Claim, Job, Piece};
@@ -18,11 +17,13 @@ use super::pieces::Pieces;
 use super::proof::{Groups, Landmark, Question};
 use super::sink::{Sink, is_deliverable};
 use crate::attempt::Attempts;
-use crate::message::{MessageKey, MessageNumber};
+use crate::event::Event;
+use crate::message::{MessageKey, MessageNumber, Name};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError, Window};
 use crate::progress::Progress;
 use crate::trace::Trace;
+use crate::transcript;
 
 /// Pieces of a load, ...
 const LOAD_PIECES: usize = 32;
@@ -161,7 +162,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             let status = self.session.reply().await?;
             match next {
                 Asked::Deletion(key) if status.ok => harvest.marked.push(key),
-                Asked::Deletion(key) => warn!(uid = %key, "DELE refused: {}", status.text),
+                Asked::Deletion(uid) => {
+                    let account = transcript::whose().and_then(|account| Name::new(&account));
+                    Event::DeletionRefused { account, uid, text: status.text }.tell();
+                }
                 Asked::Message(job) if status.ok => {
                     harvest.retrieved += 1;
                     self.message(job, groups, harvest).await?;

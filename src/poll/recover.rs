@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 use super::transfer::SPOOL;
 use crate::clock::unix_now;
 use crate::deliver::Destination;
 use crate::deliver::maildir::{Maildir, MaildirError};
+use crate::event::Event;
 use crate::message::{Name, UnixTime};
 use crate::store::{Change, Resolution, StagedDelivery, Store, StoreError};
 use crate::{spool, threads};
@@ -41,12 +41,12 @@ pub async fn recover(
     let (looked, failed) = match threads::run_until(deadline, move || look(staged, now)).await {
         Ok(looked) => looked,
         Err(error) => {
-            warn!("what an earlier run had begun is not finished yet: {error}");
+            Event::RecoveryLate { cause: error.to_string() }.tell();
             return Ok(Vec::new());
         }
     };
     if !looked.is_empty() {
-        info!(messages = looked.len(), "finished deliveries that an earlier run had begun");
+        Event::Recovered { messages: looked.len() as u64 }.tell();
         store.apply(vec![Change::Resolve(looked)], now).await?;
     }
     Ok(failed)
@@ -67,8 +67,10 @@ pub async fn remove_strays(
         for maildir in maildirs {
             match maildir.remove_strays(&instance, |name| known.contains(name)) {
                 Ok(0) => {}
-                Ok(files) => info!(maildir = %maildir.path().display(), files, "removed what a crash had left in tmp/"),
-                Err(error) => warn!("{error}"),
+                Ok(files) => {
+                    Event::DraftsRemoved { maildir: maildir.path().to_owned(), files: files as u64 }.tell();
+                }
+                Err(error) => Event::DraftsStay { cause: error.to_string() }.tell(),
             }
         }
     };
@@ -78,7 +80,7 @@ pub async fn remove_strays(
         spool::remove_strays(&spools);
     };
     if let Err(error) = threads::run(work).await {
-        warn!("what a crash has left in tmp/ stays there: {error}");
+        Event::DraftsStay { cause: error.to_string() }.tell();
     }
     Ok(())
 }
@@ -93,12 +95,12 @@ fn look(staged: Vec<StagedDelivery>, now: UnixTime) -> Looked {
     let (mut looked, mut failed) = (Vec::new(), Vec::new());
     for (path, deliveries) in by_maildir {
         let Some(maildir) = Maildir::open_existing(&path) else {
-            warn!(maildir = %path.display(), "is not there; {} deliveries to it stay open", deliveries.len());
+            Event::MaildirMissing { maildir: path, deliveries: deliveries.len() as u64 }.tell();
             continue;
         };
         let resolutions: Vec<_> = deliveries.iter().map(|delivery| look_for(&maildir, delivery, now)).collect();
         if let Err(error) = maildir.sync_new() {
-            info!("{error}");
+            Event::StaysStaged { account: None, file: None, cause: error.to_string() }.tell();
             failed.push(error);
             continue;
         }
@@ -108,7 +110,8 @@ fn look(staged: Vec<StagedDelivery>, now: UnixTime) -> Looked {
                 Ok(resolution) => looked.push((delivery, resolution)),
                 // It stays open, and holds up no other.
                 Err(error) => {
-                    info!(account = %delivery.account, file = delivery.name, "{error}");
+                    let (account, file) = (Some(delivery.account), Some(delivery.name));
+                    Event::StaysStaged { account, file, cause: error.to_string() }.tell();
                     if failed[first..].iter().all(|known: &MaildirError| known.kind != error.kind) {
                         failed.push(error);
                     }

@@ -4,12 +4,11 @@
 
 use std::collections::HashSet;
 
-use tracing::warn;
-
 use super::Context;
 use super::error::PollError;
 use super::listing::Inventory;
 use crate::account::Account;
+use crate::event::{Event, LeftBehind};
 use crate::plan::{Action, Listed, Reason, Step};
 use crate::store::Change;
 
@@ -19,20 +18,13 @@ const NAMED: usize = 3;
 /// Messages that are remembered to have been told of.
 const REMEMBERED: usize = 10_000;
 
-/// Why a message does not come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
-    TooLarge,
-    Nameless,
-}
-
 /// Tells of what was not told of yet; gives what is to be remembered.
 pub(super) async fn tell(
     account: &Account,
     context: &Context,
     inventory: &Inventory,
 ) -> Result<Option<Change>, PollError> {
-    let left: Vec<(Why, &Listed)> =
+    let left: Vec<(LeftBehind, &Listed)> =
         inventory.steps.iter().filter_map(|step| Some((why(step)?, &inventory.listing()[step.index]))).collect();
     if left.is_empty() {
         return Ok(None);
@@ -40,7 +32,7 @@ pub(super) async fn tell(
     let before = context.store.told(&account.name).await?.unwrap_or_default();
     let known: HashSet<&str> = before.lines().collect();
     let marks: Vec<String> = left.iter().map(|&(why, listed)| mark(why, listed)).collect();
-    for why in [Why::TooLarge, Why::Nameless] {
+    for why in [LeftBehind::TooLarge, LeftBehind::Nameless] {
         let news = left.iter().zip(&marks).filter(|((of, _), mark)| *of == why && !known.contains(mark.as_str()));
         let names: Vec<String> = news.map(|((_, listed), _)| name(listed)).collect();
         if !names.is_empty() {
@@ -51,16 +43,16 @@ pub(super) async fn tell(
     Ok((told != before).then(|| Change::Tell { account: account.name.clone(), told }))
 }
 
-fn why(step: &Step) -> Option<Why> {
+fn why(step: &Step) -> Option<LeftBehind> {
     match (&step.reason, &step.action) {
-        (Reason::TooLarge { .. }, Action::Leave) => Some(Why::TooLarge),
-        (Reason::NoUniqueId, _) => Some(Why::Nameless),
+        (Reason::TooLarge { .. }, Action::Leave) => Some(LeftBehind::TooLarge),
+        (Reason::NoUniqueId, _) => Some(LeftBehind::Nameless),
         _ => None,
     }
 }
 
 /// Tells a message from others, shortly.
-fn mark(why: Why, listed: &Listed) -> String {
+fn mark(why: LeftBehind, listed: &Listed) -> String {
     let octets = listed.octets.unwrap_or(0).to_le_bytes();
     let mut digest = blake3::Hasher::new();
     digest.update(&[why as u8]);
@@ -79,15 +71,11 @@ fn name(listed: &Listed) -> String {
     }
 }
 
-fn say(account: &Account, why: Why, names: &[String]) {
+fn say(account: &Account, why: LeftBehind, names: &[String]) {
     let messages = names.len();
     let mut named = names[..messages.min(NAMED)].join(", ");
     if messages > NAMED {
         named.push_str(", ...");
     }
-    let because = match why {
-        Why::TooLarge => "larger than `max-size`: left on the server, and not fetched",
-        Why::Nameless => "without a usable unique-id: left on the server, and not fetched",
-    };
-    warn!(account = %account.name, messages, "{because} ({named})");
+    Event::LeftOnServer { account: account.name.clone(), why, messages: messages as u64, named }.tell();
 }

@@ -15,9 +15,10 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::config::fragments_of;
+use crate::event as told;
 use crate::filesystem::{self, Accepts};
 use crate::threads::{self, ThreadError};
 
@@ -189,7 +190,7 @@ impl Watch {
         let thread = std::thread::Builder::new().spawn(|| ()).map(|thread| drop(thread.join()));
         let watcher = thread.map_err(notify::Error::io).and_then(|()| notify::recommended_watcher(handler));
         if let Err(error) = &watcher {
-            warn!("files cannot be watched ({error}); they are read every {} s", POLL.as_secs());
+            told::Event::FilesNotWatched { folder: None, cause: error.to_string(), every: POLL }.tell();
         }
         Self { watcher: watcher.ok(), folders: BTreeSet::new(), is_notified: false }
     }
@@ -207,8 +208,8 @@ impl Watch {
             // Again and again: a folder may have been replaced by another one of its name.
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                 if self.is_notified || !self.folders.contains(folder) {
-                    let (shown, seconds) = (folder.display(), POLL.as_secs());
-                    warn!("{shown} cannot be watched ({error}); files are read every {seconds} s");
+                    let (folder, cause) = (Some(folder.clone()), error.to_string());
+                    told::Event::FilesNotWatched { folder, cause, every: POLL }.tell();
                 }
                 complete = false;
             }

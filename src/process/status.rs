@@ -4,17 +4,21 @@
 //! instant, so that nobody who asks can hold up the work.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::{Counts, Event, Fault};
 use crate::failure::Class;
 use crate::message::{Name, UnixTime};
-use crate::poll::Summary;
 use crate::progress::{Progress, Snapshot};
 
 /// The version of this schema; fields may be added within a version.
 pub const SCHEMA: u32 = 1;
+
+/// Accounts that fail, as many as the headline names.
+const NAMED: usize = 5;
 
 /// What an account is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,34 +138,71 @@ impl Board {
         Status { accounts: accounts.collect(), ..self.service.clone() }
     }
 
-    /// Takes in how a poll ended.
-    pub fn ended(&mut self, name: &Name, summary: &Summary, now: UnixTime, today: i64) {
+    /// Takes in what has happened.
+    pub fn take_in(&mut self, event: &Event, now: UnixTime, today: i64) {
+        match event {
+            Event::PollEnded { account, counts, stopped, .. } => {
+                self.ended(account, counts, stopped.as_ref(), now, today);
+            }
+            Event::PollFailed { account, counts, fault, .. } => self.ended(account, counts, Some(fault), now, today),
+            Event::Reloaded { .. } => {
+                self.service.config_loaded = Some(now);
+                self.service.config_error = None;
+            }
+            Event::NotReloaded { text, .. } => self.service.config_error = Some(text.clone()),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, name: &Name, counts: &Counts, fault: Option<&Fault>, now: UnixTime, today: i64) {
         self.running.remove(name);
         if self.day != today {
             self.day = today;
             self.accounts.values_mut().for_each(|account| account.new_today = 0);
         }
         let Some(account) = self.accounts.get_mut(name) else { return };
-        account.new_today += summary.delivered;
+        account.new_today += counts.delivered;
         // An early end knows nothing of what is left.
-        if summary.error.is_none() || summary.listed > 0 {
-            account.waiting = summary.waiting + summary.deferred + summary.failed;
-            account.quarantined = summary.quarantined;
+        if fault.is_none() || counts.listed > 0 {
+            account.waiting = counts.waiting;
+            account.quarantined = counts.quarantined;
         }
-        account.error.clone_from(&summary.error);
-        account.advice.clone_from(&summary.advice);
-        account.exit_code = summary.exit_code;
-        if summary.error.is_none() {
+        account.error = fault.map(|fault| fault.text.clone());
+        account.advice = fault.and_then(|fault| fault.advice.clone());
+        account.exit_code = fault.map_or(0, |fault| fault.class.exit_code());
+        if fault.is_none() {
             account.last_success = Some(now);
             account.failures = 0;
         } else {
             account.failures += 1;
         }
     }
+
+    /// The service in one line, for systemd: how many accounts there are, and which of them fail.
+    pub fn headline(&self) -> String {
+        let enabled = || self.accounts.values().filter(|account| account.state != State::Disabled);
+        let mut line = match enabled().count() {
+            1 => "1 account".to_owned(),
+            accounts => format!("{accounts} accounts"),
+        };
+        let failing: Vec<&str> =
+            enabled().filter(|account| account.error.is_some()).map(|account| account.account.as_str()).collect();
+        if !failing.is_empty() {
+            let named = failing[..failing.len().min(NAMED)].join(", ");
+            let more = if failing.len() > NAMED { " ..." } else { "" };
+            let _ = write!(line, ", {} failing: {named}{more}", failing.len());
+        }
+        if self.service.config_error.is_some() {
+            line.push_str("; the configuration file is broken and not used");
+        }
+        line
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn board() -> (Board, Name) {
@@ -170,14 +211,23 @@ mod tests {
         (Board { accounts, service: Status { running: true, ..Status::default() }, ..Board::default() }, name)
     }
 
+    fn ended(name: &Name, delivered: u64) -> Event {
+        let counts = Counts { delivered, ..Counts::default() };
+        Event::PollEnded { account: name.clone(), counts, time: Duration::ZERO, stopped: None }
+    }
+
+    fn failed(name: &Name) -> Event {
+        let fault = Fault { text: "login".into(), advice: None, class: Class::LoginRefused };
+        Event::PollFailed { account: name.clone(), counts: Counts::default(), time: Duration::ZERO, fault }
+    }
+
     #[test]
     fn new_mail_is_counted_by_the_day() {
         let (mut board, name) = board();
-        let summary = Summary { delivered: 3, ..Summary::default() };
-        board.ended(&name, &summary, 10, 1);
-        board.ended(&name, &summary, 20, 1);
+        board.take_in(&ended(&name, 3), 10, 1);
+        board.take_in(&ended(&name, 3), 20, 1);
         assert_eq!((board.accounts[&name].new_today, board.accounts[&name].last_success), (6, Some(20)));
-        board.ended(&name, &summary, 30, 2);
+        board.take_in(&ended(&name, 3), 30, 2);
         assert_eq!(board.accounts[&name].new_today, 3);
     }
 
@@ -185,15 +235,36 @@ mod tests {
     fn the_exit_code_tells_the_health() {
         let (mut board, name) = board();
         assert_eq!(board.status().exit_code(), 0);
-        let failed = Summary { error: Some("login".into()), exit_code: 77, ..Summary::default() };
-        board.ended(&name, &failed, 10, 1);
+        board.take_in(&failed(&name), 10, 1);
         assert_eq!(board.status().exit_code(), 77);
-        board.service.config_error = Some("line 3".into());
+        board.take_in(&Event::NotReloaded { cause: "SIGHUP", text: "line 3".into() }, 11, 1);
         assert_eq!(board.status().exit_code(), 78);
-        board.service.config_error = None;
-        board.ended(&name, &Summary::default(), 20, 1);
+        board.take_in(&Event::Reloaded { cause: "SIGHUP", new: 0, changed: 1, removed: 0, same: 0 }, 12, 1);
+        assert_eq!((board.status().exit_code(), board.status().config_loaded), (77, Some(12)));
+        board.take_in(&ended(&name, 0), 20, 1);
         assert_eq!((board.status().exit_code(), board.accounts[&name].failures), (0, 0));
         board.service.running = false;
         assert_eq!(board.status().exit_code(), 69);
+    }
+
+    #[test]
+    fn the_headline_names_some_of_the_accounts_that_fail() {
+        let (mut board, name) = board();
+        assert_eq!(board.headline(), "1 account");
+        board.take_in(&failed(&name), 10, 1);
+        assert_eq!(board.headline(), "1 account, 1 failing: a");
+        for number in 0..1000 {
+            let (name, other) = (format!("{}{number:03}", "z".repeat(61)), AccountStatus::default());
+            let state = if number == 0 { State::Disabled } else { State::Idle };
+            let status = AccountStatus { account: name.clone(), state, error: Some("lost".into()), ..other };
+            board.accounts.insert(Name::new(&name).expect("a name"), status);
+        }
+        let line = board.headline();
+        assert!(line.starts_with("1000 accounts, 1000 failing: a, zz") && line.ends_with("004 ..."), "{line}");
+        assert!(!line.contains("zz000,") && line.len() < 512, "{line}");
+        board.take_in(&ended(&name, 0), 20, 1);
+        board.service.config_error = Some("line 3".into());
+        assert!(board.headline().contains(" 999 failing: z"));
+        assert!(board.headline().ends_with("005 ...; the configuration file is broken and not used"));
     }
 }

@@ -206,7 +206,7 @@ impl Service {
 
     /// The last words about an account.
     pub(crate) fn words_of(&self, account: usize) -> Vec<&str> {
-        let name = format!("account=account-{account}");
+        let name = format!("account-{account}:");
         let is_of = |line: &&str| line.split(' ').any(|word| word == name);
         let mut words: Vec<&str> = self.log.lines().rev().filter(is_of).take(8).collect();
         words.reverse();

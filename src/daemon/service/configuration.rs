@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use super::Service;
 use crate::account::Account;
@@ -15,6 +15,7 @@ use crate::clock::unix_now;
 use crate::config::{Config, Problem, files_of};
 use crate::engine::latch::fingerprint;
 use crate::engine::{Outlets, outlets, polls_at_a_time};
+use crate::event::Event as Told;
 use crate::failure::describe;
 use crate::message::Name;
 use crate::process::reload::Watched;
@@ -90,14 +91,13 @@ impl Service {
                 (Ok(()), Vec::new())
             }
             Err(broken) => {
-                for line in &broken.lines {
-                    warn!("not-reloaded: {line}");
+                for line in broken.lines {
+                    self.tell(&Told::ConfigurationFault { text: line });
                 }
-                warn!("not-reloaded: {cause}; the running configuration is kept");
+                self.tell(&Told::NotReloaded { cause, text: broken.text.clone() });
                 (Err(broken.text), broken.files)
             }
         };
-        self.board().service.config_error = result.as_ref().err().cloned();
         let event = if result.is_ok() { self.configure() } else { Event::Tick };
         self.step(event);
         self.check_refused();
@@ -114,12 +114,12 @@ impl Service {
         if let Some(next) = self.reload.wanted.take() {
             self.reload(next.cause, None);
         }
-        systemd::ready(&self.headline());
+        self.ready();
         Event::Tick
     }
 
     /// Makes a new configuration the running one.
-    fn adopt(&mut self, mut config: Config, cause: &str) {
+    fn adopt(&mut self, mut config: Config, cause: &'static str) {
         let before: HashMap<&Name, &Arc<Account>> =
             self.config.accounts.iter().map(|account| (&account.name, account)).collect();
         let (mut new, mut changed, mut same) = (0, 0, 0);
@@ -130,14 +130,14 @@ impl Service {
                 Some(_) => changed += 1,
             }
         }
-        let removed = before.len() - changed - same;
+        let removed = before.len() as u64 - changed - same;
         if config.state_dir != self.config.state_dir || config.runtime_dir != self.config.runtime_dir {
-            warn!("`state-dir` and `runtime-dir` change only with a restart");
+            self.tell(&Told::RestartNeeded);
             config.state_dir.clone_from(&self.config.state_dir);
             config.runtime_dir.clone_from(&self.config.runtime_dir);
         }
         for warning in &config.warnings {
-            warn!("{warning}");
+            self.tell(&Told::ConfigurationWarning { text: warning.to_string() });
         }
         let fresh: Outlets = outlets(&config.destinations, &self.context.outlets);
         self.context.outlets = Arc::new(fresh);
@@ -150,15 +150,14 @@ impl Service {
         self.schedule.limit(limits(&config));
         log::set_level(self.options.log_level.unwrap_or(config.log_level));
         self.config = config;
-        self.board().service.config_loaded = Some(unix_now());
-        info!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before");
+        self.tell(&Told::Reloaded { cause, new, changed, removed, same });
     }
 
     fn tell_of_new_destinations(&self, account: Arc<Account>) {
         let context = self.context.clone();
         tokio::spawn(async move {
             if let Err(error) = poll::tell_of_new_destinations(&account, &context).await {
-                warn!(account = %account.name, "{}", describe(&error));
+                Told::NotRecorded { account: Some(account.name.clone()), cause: describe(&error) }.tell();
             }
         });
     }
@@ -179,7 +178,7 @@ impl Service {
             debug!(account = %name, "its settings and its password are as they were refused");
             return Event::Tick;
         }
-        info!(account = %name, "its settings or its password have changed: trying to log in again");
+        self.tell(&Told::LoginRetried { account: name.clone() });
         Event::Released(name)
     }
 }
@@ -237,7 +236,7 @@ pub(super) fn watched(config: &Config) -> Watched {
     if let Some(grant) = config.accounts.iter().find_map(|account| account.credential.grant())
         && let Err(error) = grant.vault.make_folders()
     {
-        warn!("{}", describe(&error));
+        Told::NotRecorded { account: None, cause: describe(&error) }.tell();
     }
     Watched { files: config.watched(), folder: config.folder.clone(), read: config.digests.clone() }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, Interval, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::debug;
 
 use configuration::{Reload, limits, watched};
 
@@ -22,6 +22,7 @@ use crate::control::{Front, Note};
 use crate::engine::latch::fingerprint;
 use crate::engine::verdict::verdict;
 use crate::engine::{close, leave, poll_guarded, prepare};
+use crate::event::Event as Told;
 use crate::failure::{Class, Failure};
 use crate::message::{Name, UnixTime};
 use crate::poll::{Context, Outcome, Summary};
@@ -110,6 +111,7 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
         damaged: None,
         lists,
         reload: Reload::default(),
+        headline: String::new(),
         front: (closing, serving),
     };
     service.run(signals, notes, changes).await
@@ -119,6 +121,8 @@ pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
 struct Ended {
     name: Name,
     outcome: Outcome,
+    /// How long it took.
+    time: Duration,
     /// What the server has refused, if it has refused the login.
     refused: Option<[u8; 32]>,
 }
@@ -145,6 +149,8 @@ struct Service {
     damaged: Option<StoreError>,
     lists: watch::Sender<Watched>,
     reload: Reload,
+    /// What systemd shows of it.
+    headline: String,
     /// The control socket, and what ends it.
     front: (CancellationToken, JoinHandle<()>),
 }
@@ -162,15 +168,15 @@ impl Service {
         let event = self.configure();
         self.step(event);
         self.check_refused();
-        systemd::ready(&self.headline());
-        info!(accounts = self.accounts.len(), "postrider is running");
+        self.ready();
+        self.tell(&Told::Started { accounts: self.accounts.len() as u64 });
         loop {
             let wake = self.schedule.wake().map(|moment| self.began + moment);
             let event = tokio::select! {
                 biased;
                 signal = signals.next() => match signal {
                     Signal::Terminate | Signal::Interrupt => {
-                        info!("{}: finishing what is in flight", signal.name());
+                        self.tell(&Told::Stopping { cause: signal.name() });
                         break;
                     }
                     Signal::Hangup => {
@@ -184,7 +190,7 @@ impl Service {
                 Some(Ok(loaded)) = self.reload.loads.join_next() => self.loaded(loaded),
                 Some(note) = notes.recv() => match note {
                     Note::Stop => {
-                        info!("asked to stop: finishing what is in flight");
+                        self.tell(&Told::Stopping { cause: "asked to stop" });
                         break;
                     }
                     Note::Reload(answer) => {
@@ -233,13 +239,15 @@ impl Service {
             let context = Context { cancel, ..self.context.clone() };
             self.polls.spawn(async move {
                 debug!(account = %name, "polling");
+                let began = Instant::now();
                 let salt = context.store.instance().to_owned();
                 let outcome = poll_guarded(Arc::clone(&account), context, progress).await;
+                let time = began.elapsed();
                 let refused = match verdict(outcome.error.as_ref(), None) {
                     Verdict::LoginRefused { .. } => fingerprint(&account, &salt).await,
                     _ => None,
                 };
-                Ended { name, outcome, refused }
+                Ended { name, outcome, time, refused }
             });
         }
         self.tell_times();
@@ -321,11 +329,25 @@ impl Service {
         };
     }
 
-    fn headline(&self) -> String {
-        let board = self.board();
-        match &board.service.config_error {
-            None => format!("{} accounts", self.accounts.len()),
-            Some(_) => format!("{} accounts; the configuration file is broken and not used", self.accounts.len()),
+    /// Tells what has happened: the log, and whoever asks for the status.
+    fn tell(&self, event: &Told) {
+        event.tell();
+        self.board().take_in(event, unix_now(), today());
+    }
+
+    /// The configuration is in use.
+    fn ready(&mut self) {
+        let headline = self.board().headline();
+        systemd::ready(&headline);
+        self.headline = headline;
+    }
+
+    /// Tells systemd which accounts fail, when that has changed.
+    fn tell_systemd(&mut self) {
+        let headline = self.board().headline();
+        if headline != self.headline {
+            systemd::status(&headline);
+            self.headline = headline;
         }
     }
 
@@ -335,7 +357,7 @@ impl Service {
         self.context.cancel.cancel();
         let finish = async { while self.polls.join_next().await.is_some() {} };
         if timeout(STOP_LIMIT, finish).await.is_err() {
-            warn!("polls that did not end in time are dropped; nothing is lost");
+            Told::PollsDropped.tell();
             self.polls.abort_all();
         }
         let remembered = self.remembered.iter().filter(|(_, memory)| memory.last_success.is_some());
@@ -348,14 +370,14 @@ impl Service {
         let (closing, front) = self.front;
         closing.cancel();
         let _ = timeout(Duration::from_millis(500), front).await;
-        info!("postrider has ended");
+        Told::Ended.tell();
         Ok(())
     }
 }
 
 async fn write_down(store: &Store, changes: Vec<Change>) {
     if let Err(error) = store.apply(changes, unix_now()).await {
-        error!("{error}");
+        Told::NotRecorded { account: None, cause: error.to_string() }.tell();
     }
 }
 

@@ -1,12 +1,13 @@
 //! How a poll ended: told in the log, on the board and to those who wait, and remembered.
 
-use tracing::{debug, error, info, warn};
+use std::time::Duration;
 
-use super::{Ended, Service, seconds, today, write_down};
+use super::{Ended, Service, seconds, write_down};
 use crate::clock::unix_now;
 use crate::engine::latch::{Ending, remembered};
 use crate::engine::verdict::verdict;
-use crate::failure::{Class, Failure, paragraph};
+use crate::event::{Counts, Event as Told, Fault};
+use crate::failure::Failure;
 use crate::message::Name;
 use crate::poll::{PollError, Summary};
 use crate::schedule::Event;
@@ -14,23 +15,21 @@ use crate::store::{Change, StoreError};
 
 impl Service {
     pub(super) fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Event {
-        let Ended { name, outcome, refused } = match ended {
+        let Ended { name, outcome, time, refused } = match ended {
             Ok(ended) => ended,
             Err(failure) => {
-                error!("a poll was lost: {failure}");
+                self.tell(&Told::PollLost { cause: failure.to_string() });
                 return Event::Tick;
             }
         };
         self.cancels.remove(&name);
         let login_delay = outcome.report.login_delay;
         let mut summary = Summary::of(&name, &outcome);
-        tell(&name, &summary, outcome.error.as_ref());
         if let Some(PollError::Store(error @ StoreError::Damaged { .. })) = &outcome.error {
             self.damaged = Some(error.clone());
         }
         let verdict = verdict(outcome.error.as_ref(), login_delay);
-        let today = today();
-        self.board().ended(&name, &summary, unix_now(), today);
+        self.tell(&told(&name, &summary, outcome.error.as_ref(), time));
         let waiters = self.waiters.remove(&name).unwrap_or_default();
         // The schedule decides about the next time; what it decides is remembered, and told to those who wait.
         self.step(Event::Ended(name.clone(), verdict));
@@ -41,6 +40,7 @@ impl Service {
             let _ = waiter.send(summary.clone());
         }
         self.remember(&name, &summary, login_delay.is_some(), refused);
+        self.tell_systemd();
         // It was switched off and on again before its poll had ended.
         let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
         if is_back { Event::Poll(name) } else { Event::Tick }
@@ -64,21 +64,25 @@ impl Service {
     }
 }
 
-/// One line in the log for a poll that is worth it.
-fn tell(name: &Name, summary: &Summary, error: Option<&PollError>) {
-    let Summary { delivered, octets, deleted, .. } = *summary;
+/// How a poll ended, as an event.
+fn told(name: &Name, summary: &Summary, error: Option<&PollError>, time: Duration) -> Told {
+    let account = name.clone();
+    let counts = Counts {
+        listed: summary.listed,
+        delivered: summary.delivered,
+        octets: summary.octets,
+        deleted: summary.deleted,
+        waiting: summary.waiting + summary.deferred + summary.failed,
+        quarantined: summary.quarantined,
+    };
+    let fault = |error: &PollError| Fault {
+        text: summary.error.clone().unwrap_or_default(),
+        advice: summary.advice.clone(),
+        class: error.class(),
+    };
     match error {
-        None if delivered + deleted == 0 => debug!(account = %name, "polled: nothing new"),
-        None => info!(account = %name, octets, "polled: {delivered} delivered, {deleted} deleted"),
-        Some(PollError::Stopped) => info!(account = %name, octets, "polled: {delivered} delivered, then stopped"),
-        Some(error) => {
-            let text = paragraph(summary.error.as_deref().unwrap_or_default(), summary.advice.as_deref());
-            match error.class() {
-                Class::LoginRefused | Class::Configuration | Class::LocalIo => {
-                    error!(account = %name, "failed: {text}");
-                }
-                _ => warn!(account = %name, "failed: {text}"),
-            }
-        }
+        None => Told::PollEnded { account, counts, time, stopped: None },
+        Some(error @ PollError::Stopped) => Told::PollEnded { account, counts, time, stopped: Some(fault(error)) },
+        Some(error) => Told::PollFailed { account, counts, time, fault: fault(error) },
     }
 }

@@ -5,10 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tracing::{info, warn};
-
 use super::Committer;
 use crate::clock::unix_now;
+use crate::event::Event;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Identity, Likeness, Place, Progress, Standing, is_over};
 use crate::poll::piece::{Claim, Job, Parcel, Received};
@@ -84,7 +83,7 @@ impl Committer<'_> {
         }
         let Recognised { changes, deletable } = recognised;
         if !changes.is_empty() {
-            info!(account = %self.account, messages = changes.len(), "known by their content");
+            Event::BatchKnown { account: self.account.clone(), messages: changes.len() as u64 }.tell();
             self.store.apply(changes, unix_now()).await?;
         }
         for job in deletable {
@@ -145,7 +144,7 @@ impl Committer<'_> {
                 None => Ok(Some(received)),
             },
             Claim::Deleted(digest) if received.has_digest(&digest) && !received.job.header_only => {
-                warn!(%account, uid = %received.job.key, "the server had confirmed its deletion and lists it again");
+                Event::Reappeared { account: account.clone(), uid: received.job.key.clone() }.tell();
                 recognised.changes.push(Change::Reappear { account: account.clone(), keys });
                 self.tally.reappeared += 1;
                 recognised.deletable.extend(Some(received.job).filter(|job| job.completes));
@@ -220,7 +219,7 @@ impl Committer<'_> {
             return;
         }
         // Another message with the same header: the next poll fetches it.
-        warn!(%account, uid = %key, "its content differs from what was delivered");
+        Event::ContentDiffers { account: account.clone(), uid: key.clone() }.tell();
         let apart = key.apart(fastrand::u64(..));
         recognised.changes.push(Change::SetApart { account, keys: vec![(key, apart)] });
     }
@@ -248,7 +247,7 @@ impl Committer<'_> {
             Change::Listed { account: account.clone(), sizes },
             Change::Reappear { account, keys: vec![to] },
         ];
-        info!(account = %self.account, uid = %received.job.key, "known by its content");
+        Event::KnownByContent { account: self.account.clone(), uid: received.job.key.clone() }.tell();
         self.store.apply(changes, unix_now()).await?;
         self.known_by(received, recognised).await
     }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use tracing::warn;
-
 use super::Committer;
 use crate::deliver::maildir::{Maildir, MaildirError};
+use crate::event::Event;
 use crate::poll::piece::{At, Received, State};
 use crate::poll::turn;
 use crate::store::{Ending, Outcome};
@@ -55,7 +54,7 @@ impl Committer<'_> {
                 Ok(Some(moved)) => moved,
                 Ok(None) => continue,
                 Err(error) => {
-                    warn!(account = %self.account, "moving a batch failed: {error}");
+                    Event::NotMoved { account: self.account.clone(), cause: error.to_string() }.tell();
                     continue;
                 }
             };

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::join_all;
-use tracing::warn;
 
 use super::Committer;
 use crate::clock::unix_now;
 use crate::deliver::maildir;
 use crate::deliver::{Carrier, Found, Shipment, Verdict};
+use crate::event::Event;
+use crate::message::MessageKey;
+use crate::plan::Place;
 use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
 use crate::poll::sink::Sink;
@@ -82,7 +84,7 @@ impl Committer<'_> {
                 "it goes in a circle: by its Received fields it has passed postrider {passages} times.  Look where \
                  this destination's server passes mail on to"
             );
-            warn!(account = %self.account, uid = %key, destination = %place.destination, "quarantined: {reason}");
+            self.tell_of_quarantine(&key, &place, &reason);
             return Outcome { key, place, ending: Ending::Quarantined(reason) };
         }
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
@@ -90,7 +92,7 @@ impl Committer<'_> {
         let ending = match carrier.hand_over(shipment).await {
             Verdict::Delivered(reply) => Ending::Delivered(reply),
             Verdict::Refused(reason) => {
-                warn!(account = %self.account, uid = %key, destination = %place.destination, "quarantined: {reason}");
+                self.tell_of_quarantine(&key, &place, &reason);
                 Ending::Quarantined(reason)
             }
             Verdict::Deferred(cause) => Ending::Deferred(cause),
@@ -105,6 +107,11 @@ impl Committer<'_> {
             Verdict::Unusable(error) => Ending::Deferred(sink.fail_with(error)),
         };
         Outcome { key, place, ending }
+    }
+
+    fn tell_of_quarantine(&self, key: &MessageKey, place: &Place, cause: &str) {
+        let (account, uid, destination) = (self.account.clone(), key.clone(), place.destination.clone());
+        Event::Quarantined { account, uid, destination, cause: cause.to_owned() }.tell();
     }
 }
 

@@ -35,6 +35,10 @@ struct Record {
     uid: Option<String>,
     octets: Option<u64>,
     destination: Option<String>,
+    /// The MESSAGE_ID of what [`crate::event`] tells.
+    id: Option<String>,
+    /// Fields that the journal has no place for; an event's sentence says them already.
+    others: String,
     /// Lines that were dropped before this one.
     dropped: u64,
 }
@@ -113,8 +117,8 @@ impl Visit for Record {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
         match field.name() {
-            // The message comes first, whatever the order of the fields.
-            "message" => self.message.insert_str(0, &text),
+            "message" => self.message = text,
+            "journal_id" => self.id = Some(text),
             "account" => self.account = Some(text),
             "uid" => self.uid = Some(text),
             "destination" => self.destination = Some(text),
@@ -125,21 +129,13 @@ impl Visit for Record {
 
 impl Record {
     fn append(&mut self, name: &str, value: &dyn fmt::Display) {
-        let _ = write!(self.message, " {name}={value}");
+        let _ = write!(self.others, " {name}={value}");
     }
 
-    /// The journal's MESSAGE_ID of the main events: constant, so that they can be searched for.
-    fn id(&self) -> Option<&'static str> {
-        let first = self.message.split([' ', ':']).next()?;
-        Some(match first {
-            "delivered" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d01",
-            "polled" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d02",
-            "failed" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d03",
-            "quarantined" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d04",
-            "reloaded" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d05",
-            "not-reloaded" => "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d06",
-            _ => return None,
-        })
+    /// What is shown of it.
+    fn text(&self) -> String {
+        let others = if self.id.is_some() { "" } else { &self.others };
+        format!("{}{others}", self.message)
     }
 }
 
@@ -169,9 +165,9 @@ fn emit(record: &Record) {
                 uid = record.uid.as_deref(),
                 octets = record.octets,
                 destination = record.destination.as_deref(),
-                message_id = record.id(),
+                message_id = record.id.as_deref(),
                 "{}",
-                record.message
+                record.text()
             )
         };
     }
@@ -181,5 +177,43 @@ fn emit(record: &Record) {
         Some(Level::DEBUG) => emit!(Level::DEBUG),
         Some(Level::TRACE) => emit!(Level::TRACE),
         _ => emit!(Level::INFO),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event;
+    use crate::message::{MessageKey, Name};
+
+    /// What is taken down of what `work` tells.
+    fn taken_down(work: impl FnOnce()) -> Record {
+        let (records, inbox) = mpsc::sync_channel(LINES);
+        let recorder = Recorder { records, dropped: Arc::default() };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(recorder), work);
+        match inbox.try_recv() {
+            Ok(Item::Record(record)) => record,
+            _ => panic!("nothing was taken down"),
+        }
+    }
+
+    #[test]
+    fn an_event_has_its_fields_its_id_and_a_text_without_them() {
+        let name = |name: &str| Name::new(name).expect("a name");
+        let uid = MessageKey::new(b"17", 0).expect("a unique-id");
+        let delivered = event::Event::Delivered { account: name("bert"), uid, destination: name("home"), octets: 2048 };
+        let record = taken_down(|| delivered.tell());
+        assert_eq!(record.text(), "bert: delivered 17 to home (2048 octets)");
+        assert_eq!(record.id.as_deref(), Some(delivered.journal_id()));
+        let fields = (record.account.as_deref(), record.uid.as_deref(), record.destination.as_deref(), record.octets);
+        assert_eq!(fields, (Some("bert"), Some("17"), Some("home"), Some(2048)));
+        assert_eq!(record.level, Some(Level::INFO));
+    }
+
+    #[test]
+    fn what_is_no_event_has_no_id_whatever_its_first_word_and_all_of_its_fields_in_the_text() {
+        let record = taken_down(|| tracing::debug!(account = "bert", server = "pop", "delivered"));
+        assert_eq!((record.text().as_str(), record.id), ("delivered server=pop", None));
+        assert_eq!(record.account.as_deref(), Some("bert"));
     }
 }

@@ -4,12 +4,14 @@
 //! terminal never holds up the work; what does not fit is counted and said.  Only our own events
 //! are logged unless `POSTRIDER_LOG` asks for others: libraries may log what they send.
 
+mod fields;
 mod journal;
 mod queue;
 
 use std::io;
 use std::sync::OnceLock;
 
+use fields::Fields;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::{self, MakeWriter};
@@ -40,7 +42,8 @@ pub fn start_command<W>(level: Level, colours: bool, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    start(level, fmt::layer().with_writer(writer).with_ansi(colours).with_target(false).without_time());
+    let layer = fmt::layer().fmt_fields(Fields).with_writer(writer).with_ansi(colours);
+    start(level, layer.with_target(false).without_time());
 }
 
 /// Starts the log of the service.
@@ -55,7 +58,7 @@ pub fn start_service(level: Level, format: Format, colours: bool) {
     let layer = fmt::layer().with_writer(queue.clone()).with_target(false);
     match format {
         Format::Json => start(level, layer.json().flatten_event(true)),
-        Format::Auto | Format::Human => start(level, layer.with_ansi(colours)),
+        Format::Auto | Format::Human => start(level, layer.fmt_fields(Fields).with_ansi(colours)),
     }
 }
 
