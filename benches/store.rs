@@ -41,7 +41,7 @@ impl Ground {
             store: Claim::take(dir.path()).and_then(|claim| claim.open()).expect("a state").0,
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
             account: name("a"),
-            place: Place { destination: name("home"), location: "/var/mail/home".into() },
+            place: Place::maildir(name("home"), "/var/mail/home", "machine"),
             _dir: dir,
         }
     }

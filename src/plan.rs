@@ -8,18 +8,19 @@
 mod identity;
 mod left;
 mod matching;
+mod place;
 mod places;
 mod prune;
 mod quiet;
 mod reason;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use identity::{Doubt, Identity, Likeness, doubtful, numbers_of_shared};
 pub use left::Left;
 pub use matching::{Missing, has_migrated, match_headers};
+pub use place::Place;
 pub use places::{at_place, has_it};
 pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
@@ -122,15 +123,6 @@ pub enum Standing {
     HeaderOnly(Box<[Delivery]>),
     /// Not yet delivered everywhere.
     Open(Box<[Delivery]>),
-}
-
-/// A destination as it is at a time: its name, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The destination.
-    pub destination: Name,
-    /// A Maildir's path, a server's address with its recipients.
-    pub location: PathBuf,
 }
 
 /// How far the delivery of one message to one destination has come.

@@ -71,9 +71,8 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
     }
     let look = Look::new(&reader, account, &poll::mailboxes(&config.accounts))?;
     let destinations = config.destinations.iter().filter(|destination| account.deliver.contains(&destination.name));
-    let places: Vec<Place> = destinations
-        .map(|destination| Place { destination: destination.name.clone(), location: destination.location() })
-        .collect();
+    let instance = reader.instance()?;
+    let places: Vec<Place> = destinations.map(|destination| destination.place(&instance)).collect();
     let inventory = poll::inventory(account, &places, &mut session, Memory::Reader(&look)).await?;
     session.quit().await;
     Ok(inventory)

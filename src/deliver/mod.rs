@@ -7,12 +7,12 @@ mod health;
 pub mod maildir;
 pub mod smtp;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use health::{Health, Lapse};
 
 use crate::message::Name;
+use crate::plan::Place;
 
 /// A named destination of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +33,14 @@ pub enum Kind {
 }
 
 impl Destination {
-    /// Where it leads, for people and for the state: a Maildir's path, a server's address with whom the mail is for.
-    pub fn location(&self) -> PathBuf {
+    /// Where it leads as the state knows it, from the machine of this instance word.
+    pub fn place(&self, machine: &str) -> Place {
+        let name = self.name.clone();
         match &self.kind {
-            Kind::Maildir(settings) => settings.path.clone(),
-            Kind::Smtp(settings) => format!("{} {}", settings.endpoint.shown(), settings.recipients.join(",")).into(),
+            Kind::Maildir(settings) => Place::maildir(name, &settings.path, machine),
+            Kind::Smtp(settings) => {
+                Place::server(name, "smtp", settings.endpoint.shown(), &settings.recipients.join(","))
+            }
         }
     }
 }

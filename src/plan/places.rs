@@ -37,7 +37,7 @@ mod tests {
     use crate::message::Name;
 
     fn place(destination: &str, location: &str) -> Place {
-        Place { destination: Name::new(destination).expect("a name"), location: location.into() }
+        Place::maildir(Name::new(destination).expect("a name"), location, "machine")
     }
 
     fn delivery(destination: &str, location: &str, progress: Progress) -> Delivery {

@@ -25,7 +25,7 @@ fn open(progress: &[(&str, Progress)]) -> Option<Standing> {
 }
 
 fn place(destination: &str) -> Place {
-    Place { destination: Name::new(destination).expect("a name"), location: format!("/{destination}").into() }
+    Place::maildir(Name::new(destination).expect("a name"), format!("/{destination}"), "machine")
 }
 
 fn destinations() -> Vec<Place> {

@@ -369,7 +369,9 @@ mod tests {
     fn sink(path: &std::path::Path) -> Sink {
         let name = Name::new("home").expect("a name");
         let kind = Kind::Maildir(maildir::Settings::private(path.to_owned()));
-        Sink::open(Arc::new(Outlet::new(Arc::new(Destination { name, kind }))), false)
+        let destination = Arc::new(Destination { name, kind });
+        let place = destination.place("machine");
+        Sink::open(Arc::new(Outlet::new(destination)), place, false)
     }
 
     fn received(sink: &Sink, name: &str) -> Received {

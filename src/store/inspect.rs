@@ -179,7 +179,8 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
         }
     }
     let mut find = transaction.prepare(
-        "SELECT a.name, m.uid, m.occurrence, p.destination, p.location, d.state, d.at, d.attempts, d.until, d.detail
+        "SELECT a.name, m.uid, m.occurrence, p.destination, p.location, d.state, d.at, d.attempts, d.until, d.detail,
+             p.recipient
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place ORDER BY d.message, d.place",
     )?;
@@ -190,7 +191,7 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
             uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(1)?), 512),
             occurrence: row.get(2)?,
             destination: row.get(3)?,
-            location: shown_location(row.get(4)?),
+            location: shown_location(row.get(4)?, row.get_ref(10)?.as_str()?),
             state: state_name(row.get(5)?),
             at: row.get(6)?,
             attempts: row.get(7)?,

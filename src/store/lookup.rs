@@ -1,16 +1,17 @@
 //! What is known of a listing.
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::prune::GONE;
 use super::quiet;
-use super::schema::{kind, proof, state};
+use super::rows::{PLACE, place};
+use super::schema::{OWN_MAILDIR, kind, proof, state};
 use super::words::Lost;
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Delivery, Gone, Place, Progress, Standing};
+use crate::plan::{Delivery, Gone, Progress, Standing};
 
 /// What the state knows of an account's listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,9 +155,10 @@ pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<
     Ok(number.map_or(Lost::No, Lost::of_number))
 }
 
-/// Whether a message has ever come to this location, or is staged there, whatever its destination was called.
+/// Whether a message has ever come to this Maildir, or is staged there, whatever its destination was called.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
-    let mut find = connection.prepare_cached("SELECT id, used FROM place WHERE location = ?1")?;
+    let mut find =
+        connection.prepare_cached(&format!("SELECT id, used FROM place WHERE location = ?1 AND {OWN_MAILDIR}"))?;
     let places = find.query_map([location.as_os_str().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let places: Vec<(i64, bool)> = places.collect::<rusqlite::Result<_>>()?;
     if places.iter().any(|(_, used)| *used) {
@@ -199,22 +201,20 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
     Ok(Some(Row { standing, absent: row.get::<_, i64>(5)? != 0, present: deleted.is_none(), listed }))
 }
 
-fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {
-    let mut find = connection.prepare_cached(
-        "SELECT p.destination, d.state, d.until, p.location FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
-    )?;
+pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {
+    let mut find = connection.prepare_cached(&format!(
+        "SELECT d.state, d.until, {PLACE} FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1"
+    ))?;
     let rows = find.query_map([message], |row| {
-        let destination: String = row.get(0)?;
-        let progress = match row.get(1)? {
+        let progress = match row.get(0)? {
             state::STAGED => Progress::Staged,
             state::SENDING => Progress::Sending,
             state::DELIVERED => Progress::Delivered,
-            state::DEFERRED => Progress::Deferred(row.get::<_, Option<i64>>(2)?.unwrap_or(0)),
+            state::DEFERRED => Progress::Deferred(row.get::<_, Option<i64>>(1)?.unwrap_or(0)),
             state::SKIPPED => Progress::Skipped,
             _ => Progress::Quarantined,
         };
-        let location = PathBuf::from(std::ffi::OsString::from_vec(row.get(3)?));
-        Ok(Name::new(&destination).map(|destination| Delivery { place: Place { destination, location }, progress }))
+        Ok(place(row, 2)?.map(|place| Delivery { place, progress }))
     })?;
     rows.filter_map(Result::transpose).collect()
 }

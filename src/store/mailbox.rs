@@ -184,9 +184,9 @@ fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result
 fn leave_behind(connection: &Connection, row: &Row, now: UnixTime) -> rusqlite::Result<(i64, usize)> {
     park(connection, row, true)?;
     let begin = "INSERT INTO account (name, first_poll, failures, refusals, not_before, last_success, error, exit_code,
-                                      refused, migrating, lost, deliver, by_size)
+                                      refused, migrating, lost, deliver, by_size, folder, origin)
                  SELECT ?2, first_poll, failures, refusals, not_before, last_success, error, exit_code,
-                        refused, 1, lost, deliver, 0 FROM account WHERE id = ?1";
+                        refused, 1, lost, deliver, 0, folder, origin FROM account WHERE id = ?1";
     let account = connection.prepare_cached(begin)?.insert(params![row.id, row.name])?;
     let copied = copy_apart(connection, row.id, account, now)?;
     Ok((account, copied))
@@ -205,13 +205,13 @@ fn copy_apart(connection: &Connection, from: i64, account: i64, now: UnixTime) -
     })?;
     let mut copy = connection.prepare_cached(
         "INSERT INTO message (account, uid, occurrence, octets, message_id, seen, kind, done, deleted, head, proof,
-                              crashes, absent, digest, listed)
+                              crashes, absent, digest, listed, sender, subject, date, ends, routed)
          SELECT ?2, ?3, ?4, octets, message_id, seen, kind, done, deleted, head, proof, crashes,
-                iif(absent, absent, ?5), digest, listed FROM message WHERE id = ?1 ON CONFLICT DO NOTHING",
+                iif(absent, absent, ?5), digest, listed, sender, subject, date, ends, routed FROM message WHERE id = ?1 ON CONFLICT DO NOTHING",
     )?;
     let mut deliveries = connection.prepare_cached(
-        "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
-         SELECT ?2, place, state, at, attempts, until, detail FROM delivery WHERE message = ?1",
+        "INSERT INTO delivery (message, place, state, at, attempts, until, detail, mark, prefix)
+         SELECT ?2, place, state, at, attempts, until, detail, mark, prefix FROM delivery WHERE message = ?1",
     )?;
     // A header's file is named after what its message was called.
     let mut former = connection

@@ -132,6 +132,14 @@ impl Reader {
         Ok(found.flatten().and_then(|name| Name::new(&name)))
     }
 
+    /// The word that stands for this machine in places; empty of a directory that never had a state.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn instance(&self) -> Result<String, StoreError> {
+        self.read(file::instance).map(Option::unwrap_or_default)
+    }
+
     /// What is known of a listing.
     ///
     /// # Errors
@@ -220,7 +228,7 @@ impl Reader {
 
 /// What an [`Event`] is read from.
 const EVENT: &str = "d.at, substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
-                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest
+                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place";
 
@@ -234,7 +242,7 @@ fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
         octets: row.get::<_, Option<i64>>(5)?.and_then(|octets| u64::try_from(octets).ok()),
         state: state_name(row.get(6)?),
         destination: row.get(7)?,
-        location: shown_location(row.get(8)?),
+        location: shown_location(row.get(8)?, row.get_ref(15)?.as_str()?),
         detail: row.get(9)?,
         deleted_at: row.get(10)?,
     })

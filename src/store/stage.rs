@@ -211,9 +211,10 @@ mod tests {
     fn where_mail_has_come_to_is_known_without_a_look_at_its_deliveries() {
         let connection = Connection::open_in_memory().expect("made");
         connection.execute_batch(schema::CREATE).expect("made");
+        connection.execute("INSERT INTO meta VALUES ('instance', 'machine')", []).expect("named");
         let account = Name::new("a").expect("a name");
         let end = |at: &str, ending| {
-            let place = Place { destination: Name::new("home").expect("a name"), location: at.into() };
+            let place = Place::maildir(Name::new("home").expect("a name"), at, "machine");
             let outcome = Outcome { key: MessageKey::new(b"x", 0).expect("a key"), place, ending };
             settle(&connection, &account, &[outcome], 1).expect("settled");
         };
