@@ -348,6 +348,8 @@ pub struct StagedDelivery {
     pub account: Name,
     /// The Maildir.
     pub maildir: PathBuf,
+    /// The machine that it is on ([`Place::machine`]).
+    pub machine: String,
     /// The file's name.
     pub name: String,
     /// When it was staged.

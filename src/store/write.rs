@@ -222,7 +222,7 @@ fn release_messages(
 
 pub(super) fn staged_query() -> String {
     format!(
-        "SELECT d.message, d.place, a.name, p.location, d.detail, d.at
+        "SELECT d.message, d.place, a.name, p.location, d.detail, d.at, p.machine
          FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place
          WHERE d.state = 1 AND {IN_INDEX} AND (?1 IS NULL OR a.name = ?1)"
@@ -243,6 +243,7 @@ pub(super) fn staged(connection: &Connection, account: Option<&Name>) -> rusqlit
                 maildir: PathBuf::from(std::ffi::OsString::from_vec(location)),
                 name: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
                 at: row.get(5)?,
+                machine: row.get(6)?,
             })
         });
         delivery.transpose()
