@@ -26,7 +26,7 @@ pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
 pub use reason::Reason;
 
-use crate::message::{MessageKey, MessageNumber, Name, UnixTime};
+use crate::message::{MessageKey, MessageNumber, UnixTime};
 
 /// What happens on the server to a message that has been delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,13 +177,13 @@ pub enum Action {
     Delete,
 }
 
-/// Destinations that still want a message.
+/// Places that still want a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
     /// All of the account's.
     All,
     /// Only these.
-    Only(Box<[Name]>),
+    Only(Box<[Place]>),
 }
 
 /// One step for each message of the listing, in its order.  `destinations` are the account's, as
@@ -312,8 +312,8 @@ fn fetch(targets: Targets, reason: Reason, listed: &Listed, policy: &Policy) -> 
 /// What is open of a message, as far as the account's destinations go.
 #[derive(Default)]
 struct Open {
-    /// Destinations that can be tried now.
-    wanted: Vec<Name>,
+    /// Places that can be tried now.
+    wanted: Vec<Place>,
     /// Why others cannot; the reason that counts most.
     unconfirmed: bool,
     waiting: Option<UnixTime>,
@@ -342,7 +342,7 @@ impl Open {
             } else if let Some(until) = until.min() {
                 open.waiting = Some(open.waiting.map_or(until, |earliest| earliest.min(until)));
             } else {
-                open.wanted.push(place.destination.clone());
+                open.wanted.push(place.clone());
             }
         }
         open

@@ -304,7 +304,7 @@ fn retrieved(account: &Account, inventory: &Inventory, tally: &Tally) -> Option<
 fn indexes(targets: &Targets, sinks: &[Sink]) -> Vec<usize> {
     let wanted = |sink: &Sink| match targets {
         Targets::All => true,
-        Targets::Only(names) => names.contains(&sink.place.destination),
+        Targets::Only(places) => places.contains(&sink.place),
     };
     (0..sinks.len()).filter(|&index| wanted(&sinks[index])).collect()
 }

@@ -18,7 +18,7 @@ use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
 use crate::message::{MessageKey, Name};
-use crate::plan::{Identity, Initial, Oversize, Place, Policy, Retention, Standing};
+use crate::plan::{self, Identity, Initial, Oversize, Place, Policy, Retention, Standing};
 use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, StoreError, Whereabouts};
 use crate::threads;
 
@@ -184,10 +184,10 @@ impl Case<'_> {
         };
         let first = files.first().and_then(|(maildir, file)| self.held.get(&maildir.join(&file.name)));
         let mut places = Vec::new();
+        let targets: Vec<Place> = self.places.iter().map(|(place, _)| place.clone()).collect();
         for (place, is_maildir) in self.places {
-            let progress: Vec<_> =
-                on_record.iter().filter(|delivery| delivery.place.destination == place.destination).collect();
-            if progress.iter().any(|delivery| crate::plan::is_over(&delivery.progress)) {
+            let progress = plan::at_place(on_record, place, &targets);
+            if progress.iter().any(|delivery| plan::is_over(&delivery.progress)) {
                 continue;
             }
             let found = files.iter().find(|(maildir, _)| *is_maildir && self.is_at(maildir, place));

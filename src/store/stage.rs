@@ -3,6 +3,8 @@
 //! A batch is one change: rows of places are looked up once, statements are made once, and what
 //! nearly always happens, a new message that is then delivered, takes the fewest of them.
 
+use std::os::unix::ffi::OsStrExt;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::change::{Ending, Outcome, RETRIEVAL_ATTEMPTS, Stage, TargetState};
@@ -83,7 +85,7 @@ pub(super) fn stage(
         for target in &stage.targets {
             let place = places.id(&target.place)?;
             if !is_new {
-                leave_elsewhere(connection, id, place, &target.place.destination)?;
+                leave_elsewhere(connection, id, place, &target.place)?;
             }
             let (state, detail) = match &target.state {
                 TargetState::Staged(name) => (state::STAGED, Some(name)),
@@ -117,14 +119,23 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
     Ok(id)
 }
 
-/// The same destination may have led elsewhere when this message was tried before.
-fn leave_elsewhere(connection: &Connection, message: i64, place: i64, destination: &Name) -> rusqlite::Result<usize> {
+/// The same destination may have led elsewhere when this message was tried before.  Other recipients at the same
+/// location are other targets.
+fn leave_elsewhere(connection: &Connection, message: i64, id: i64, place: &Place) -> rusqlite::Result<usize> {
     connection
         .prepare_cached(
-            "DELETE FROM delivery WHERE message = ?1 AND place <> ?2 AND state <> ?3
-             AND place IN (SELECT id FROM place WHERE destination = ?4)",
+            "DELETE FROM delivery WHERE message = ?1 AND place <> ?2 AND state <> ?3 AND place IN
+                 (SELECT id FROM place WHERE destination = ?4 AND (kind, location, machine) <> (?5, ?6, ?7))",
         )?
-        .execute(params![message, place, state::DELIVERED, destination.as_str()])
+        .execute(params![
+            message,
+            id,
+            state::DELIVERED,
+            place.destination.as_str(),
+            place.kind,
+            place.location.as_os_str().as_bytes(),
+            place.machine
+        ])
 }
 
 pub(super) fn settle(
@@ -205,7 +216,31 @@ mod tests {
 
     use super::*;
     use crate::message::MessageKey;
-    use crate::store::{lookup, schema};
+    use crate::plan::Standing;
+    use crate::store::{Target, lookup, schema};
+
+    #[test]
+    fn a_message_that_is_staged_for_one_recipient_is_still_owed_to_the_others() {
+        let connection = Connection::open_in_memory().expect("made");
+        connection.execute_batch(schema::CREATE).expect("made");
+        let (account, key) = (Name::new("a").expect("a name"), MessageKey::new(b"x", 0).expect("a key"));
+        let hub = |location: &str, who| Place::server(Name::new("hub").expect("a name"), "lmtp", location, who);
+        let stage = |place: Place, state| {
+            let (message_id, fingerprint, targets) = (None, None, vec![Target { place, state }]);
+            let (octets, digest, listed, header_only, key) = (1, [0; 32], None, false, key.clone());
+            let message = Stage { key, octets, digest, listed, message_id, fingerprint, header_only, targets };
+            super::stage(&connection, &account, &[message], 1).expect("staged");
+        };
+        let waits = || TargetState::Deferred("full".into());
+        stage(hub("old:24", "b"), waits());
+        stage(hub("mx:24", "b"), waits());
+        stage(hub("mx:24", "a"), TargetState::Sending);
+        let Some(Standing::Open(left)) = lookup::standing(&connection, &account, &key).expect("read") else {
+            panic!("it is open")
+        };
+        let left: Vec<Place> = left.into_iter().map(|delivery| delivery.place).collect();
+        assert_eq!(left, [hub("mx:24", "b"), hub("mx:24", "a")], "what was tried elsewhere is owed here");
+    }
 
     #[test]
     fn where_mail_has_come_to_is_known_without_a_look_at_its_deliveries() {
