@@ -102,7 +102,7 @@ fn known_of_as_many(bencher: Bencher<'_, '_>, messages: usize) {
     ground.deliver(&keys);
     let listing: Arc<Vec<Option<MessageKey>>> = Arc::new(keys.into_iter().map(Some).collect());
     bencher.counter(ItemsCount::new(messages)).with_inputs(|| Arc::clone(&listing)).bench_local_values(|listing| {
-        let known = ground.runtime.block_on(ground.store.known(&ground.account, listing)).expect("known");
+        let known = ground.runtime.block_on(ground.store.known(&ground.account, listing, NOW)).expect("known");
         assert!(known.standings.iter().all(Option::is_some), "all are known");
         known
     });

@@ -8,6 +8,7 @@
 mod identity;
 mod left;
 mod matching;
+mod patience;
 mod place;
 mod places;
 mod prune;
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 pub use identity::{Doubt, Identity, Likeness, doubtful, numbers_of_shared};
 pub use left::Left;
-pub use matching::{Missing, has_migrated, match_headers};
+pub use matching::{Missing, has_migrated, match_headers, stale_since};
+pub use patience::{Next, Patience};
 pub use place::Place;
 pub use places::{at_place, has_it};
 pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
@@ -409,17 +411,8 @@ fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Least time before a message whose delivery failed is tried again.
-const FIRST_RETRY: i64 = 5 * 60;
-/// Most.
-const LAST_RETRY: i64 = 4 * 60 * 60;
-
-/// When a message that has failed `attempts` times, this one included, is tried again: after 5
-/// minutes, then twice as long each time, up to 4 hours.
-pub fn retry_at(attempts: u32, now: UnixTime) -> UnixTime {
-    let factor = 1_i64 << attempts.saturating_sub(1).min(10);
-    now.saturating_add((FIRST_RETRY * factor).min(LAST_RETRY))
-}
+/// No failure is put off longer.
+const LAST_RETRY: i64 = Patience::USUAL.longest_wait;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::output::{self, count, size};
 use super::progress::Bars;
 use crate::account::{Account, Credential};
+use crate::clock::unix_now;
 use crate::config::Config;
 use crate::credential::SecretSource;
 use crate::deliver::maildir::{FILE_MODE, Maildir};
@@ -221,7 +222,7 @@ async fn try_account(account: &Account, state_dir: &Path) -> Result<String, Poll
 
 /// Whether `initial` was applied before; a state that cannot be read is complained about where it is needed.
 fn was_polled(account: &Account, state_dir: &Path) -> bool {
-    let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[]));
+    let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[], unix_now()));
     known.is_ok_and(|known| known.begun.is_some())
 }
 

@@ -226,10 +226,3 @@ fn the_first_poll_leaves_alone_what_the_policy_says() {
     assert_eq!(initially_ignored(&listing, Initial::None, &dates, NOW), [0, 1, 2]);
     assert_eq!(initially_ignored(&listing, since, &dates, NOW), [0]);
 }
-
-#[test]
-fn retries_come_later_each_time_but_never_stop() {
-    let waits: Vec<i64> = (1..=8).map(|attempts| retry_at(attempts, 0) / 60).collect();
-    assert_eq!(waits, [5, 10, 20, 40, 80, 160, 240, 240]);
-    assert_eq!(retry_at(u32::MAX, 0), LAST_RETRY);
-}

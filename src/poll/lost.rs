@@ -39,7 +39,7 @@ pub(super) async fn known(
     keys: &Arc<Vec<Option<MessageKey>>>,
 ) -> Result<Known, PollError> {
     let store = &context.store;
-    let known = store.known(&account.name, Arc::clone(keys)).await?;
+    let known = store.known(&account.name, Arc::clone(keys), unix_now()).await?;
     if known.lost == Lost::No {
         return Ok(known);
     }
@@ -73,7 +73,7 @@ pub(super) async fn known(
             "{unclear} messages are in one of its destinations and perhaps not in another; they are in quarantine"
         );
     }
-    Ok(store.known(&account.name, Arc::clone(keys)).await?)
+    Ok(store.known(&account.name, Arc::clone(keys), unix_now()).await?)
 }
 
 /// Reads a Maildir that could not be read when the state was rebuilt.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::host::{Host, HostMemory};
 use super::words::{AccountMemory, LastLogin, LostChange, Quiet};
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
+#[cfg(doc)]
+use crate::plan::Patience;
 use crate::plan::{Place, Prune};
 
 /// One change.
@@ -325,17 +327,11 @@ pub enum Ending {
     Delivered(String),
     /// Later, and why.
     Deferred(String),
-    /// The server does not hand it out: later, and after `RETRIEVAL_ATTEMPTS` never by itself.
+    /// The server does not hand it out: later, and after some attempts never by itself ([`Patience`]).
     NotRetrieved(String),
     /// Refused for good, and why.
     Quarantined(String),
 }
-
-/// So often a message is asked for that the server lists and does not hand out.
-pub(super) const RETRIEVAL_ATTEMPTS: u32 = 5;
-
-/// So often the program may die while it handles a message.
-pub(super) const CRASHES: u32 = 2;
 
 /// A staged delivery that may have ended with its process.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::prune::GONE;
-use super::quiet;
 use super::rows::{PLACE, place};
 use super::schema::{OWN_MAILDIR, kind, proof, state};
 use super::words::Lost;
@@ -28,8 +27,8 @@ pub struct Known {
     pub newly_missing: usize,
     /// Messages that the server has no more.
     pub gone: Gone,
-    /// Tells this state from the one before another process has changed it.
-    pub edition: i64,
+    /// Tells this part of the state from the one before it was changed beside the account's poll.
+    pub revision: i64,
     /// Whether its state was lost, and is still to be made out from its listing.
     pub lost: Lost,
     /// For each message that was asked for, in that order: what is known.
@@ -42,10 +41,6 @@ pub struct Known {
     pub shared: Vec<(Box<[u8]>, usize)>,
 }
 
-/// After so many seconds a message that is missing no longer tells that its server was migrated: it
-/// was deleted elsewhere, or the answer to a QUIT was lost.
-const STALE: i64 = 7 * 24 * 3600;
-
 /// A message's row.
 struct Row {
     standing: Option<Standing>,
@@ -55,21 +50,28 @@ struct Row {
     listed: Option<u64>,
 }
 
-pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
+/// What is known of a listing; what was missing before `stale` no longer counts.
+pub(super) fn known(
+    connection: &Connection,
+    account: &Name,
+    keys: &[Option<MessageKey>],
+    stale: UnixTime,
+) -> rusqlite::Result<Known> {
     // One picture, and one lock instead of one for each message.
     let transaction = connection.unchecked_transaction()?;
     let connection: &Connection = &transaction;
-    let edition = quiet::edition(connection)?;
-    let row: Option<(i64, Option<i64>, bool, i64)> = connection
-        .prepare_cached("SELECT id, first_poll, migrating, lost FROM account WHERE name = ?1")?
-        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-        .optional()?;
-    let Some((account, begun, migrating, lost)) = row else {
+    let mut known = Known::default();
+    let find = "SELECT id, first_poll, migrating, lost, revision FROM account WHERE name = ?1";
+    let row = connection.prepare_cached(find)?.query_row([account.as_str()], |row| {
+        (known.begun, known.migrating, known.revision) = (row.get(1)?, row.get(2)?, row.get(4)?);
+        known.lost = Lost::of_number(row.get(3)?);
+        row.get(0)
+    });
+    let Some(account) = row.optional()? else {
         let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
-        return Ok(Known { edition, standings, sizes, ..Known::default() });
+        return Ok(Known { standings, sizes, ..known });
     };
-    let mut known = Known { edition, begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
-    let Counts { remembered, absent, stale, repeated, gone } = counts(connection, account)?;
+    let Counts { remembered, absent, stale, repeated, gone } = counts(connection, account, stale)?;
     known.gone = gone;
     if repeated > 0 {
         known.shared = shared(connection, account)?;
@@ -109,14 +111,14 @@ struct Counts {
     gone: Gone,
 }
 
-fn counts(connection: &Connection, account: i64) -> rusqlite::Result<Counts> {
+fn counts(connection: &Connection, account: i64, stale: UnixTime) -> rusqlite::Result<Counts> {
     let query = format!(
         "SELECT count(*) FILTER (WHERE deleted IS NULL), count(nullif(absent, 0)) FILTER (WHERE deleted IS NULL),
-         count(*) FILTER (WHERE deleted IS NULL AND absent BETWEEN 1 AND unixepoch() - ?2),
+         count(*) FILTER (WHERE deleted IS NULL AND absent BETWEEN 1 AND ?2),
          count({GONE}), min({GONE}), count(nullif(occurrence, 0)) FILTER (WHERE deleted IS NULL)
          FROM message WHERE account = ?1"
     );
-    connection.prepare_cached(&query)?.query_row([account, STALE], |row| {
+    connection.prepare_cached(&query)?.query_row([account, stale], |row| {
         let messages = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
         let gone = Gone { messages, since: row.get(4)? };
         let repeated = row.get(5)?;

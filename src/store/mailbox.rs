@@ -7,6 +7,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::quiet::raise_revision;
 use super::rows::account_id;
 use super::schema::{kind, state};
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
@@ -117,11 +118,12 @@ pub(super) fn bind(
 /// taken away is owed again when it is back.
 pub(super) fn decide_for(
     connection: &Connection,
-    account: &Name,
+    account_name: &Name,
     deliver: &[Name],
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
-    let account = account_id(connection, account)?;
+    let account = account_id(connection, account_name)?;
+    let mut is_news = false;
     let names: Vec<&str> = deliver.iter().map(Name::as_str).collect();
     let mut find = connection.prepare_cached(
         "SELECT d.message, d.place FROM delivery d JOIN message m ON m.id = d.message JOIN place p ON p.id = d.place
@@ -135,7 +137,12 @@ pub(super) fn decide_for(
         for (message, place) in rows.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
             revive.execute(params![message, place, state::DEFERRED, now])?;
             reopen.execute([message])?;
+            is_news = true;
         }
+    }
+    if is_news {
+        // A reload decides this while the account may be polled.
+        raise_revision(connection, account_name)?;
     }
     connection
         .prepare_cached("UPDATE account SET deliver = ?2 WHERE id = ?1")?

@@ -89,8 +89,13 @@ pub(super) fn sight(
     account: &Name,
     keys: &[MessageKey],
     listed: bool,
+    now: UnixTime,
 ) -> rusqlite::Result<usize> {
-    each(connection, account, keys, if listed { "absent = 0" } else { "absent = unixepoch()" })
+    let account = account_id(connection, account)?;
+    let absent = if listed { 0 } else { now };
+    let mut update = connection
+        .prepare_cached("UPDATE message SET absent = ?4 WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?;
+    keys.iter().map(|key| update.execute(params![account, key.uid(), key.occurrence(), absent])).sum()
 }
 
 pub(super) fn set_apart(

@@ -11,7 +11,7 @@ use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
 use super::{StoreError, file, mailbox, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
-use crate::plan::{Identity, Missing};
+use crate::plan::{self, Identity, Missing};
 use crate::text;
 
 /// Reads the state, without the lock.
@@ -144,12 +144,14 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn known(&self, account: &Name, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
+    pub fn known(&self, account: &Name, keys: &[Option<MessageKey>], now: UnixTime) -> Result<Known, StoreError> {
         let nothing = || {
             let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
             Known { standings, sizes, ..Known::default() }
         };
-        self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
+        let stale = plan::stale_since(now);
+        let known = self.read(|connection| lookup::known(connection, account, keys, stale))?;
+        Ok(known.unwrap_or_else(nothing))
     }
 
     /// What is remembered of an account, is not deleted, and is not among these.

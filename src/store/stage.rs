@@ -7,11 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::{Ending, Outcome, RETRIEVAL_ATTEMPTS, Stage, TargetState};
+use super::change::{Ending, Outcome, Stage, TargetState};
 use super::rows::{account_id, finish, message_id, place_id};
 use super::schema::{kind, state};
 use crate::message::{Name, UnixTime};
-use crate::plan::{self, Place};
+use crate::plan::{Next, Patience, Place};
 
 /// The rows of places, each looked up once in a change.
 struct Places<'a> {
@@ -50,6 +50,7 @@ pub(super) fn stage(
     connection: &Connection,
     account: &Name,
     messages: &[Stage],
+    patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
@@ -92,7 +93,7 @@ pub(super) fn stage(
                 TargetState::Sending => (state::SENDING, None),
                 TargetState::Deferred(why) => (state::DEFERRED, Some(why)),
             };
-            let until = matches!(target.state, TargetState::Deferred(_)).then(|| plan::retry_at(1, now));
+            let until = matches!(target.state, TargetState::Deferred(_)).then(|| patience.retry_at(1, now));
             deliver.execute(params![id, place, state, now, until, detail])?;
         }
     }
@@ -142,6 +143,7 @@ pub(super) fn settle(
     connection: &Connection,
     account: &Name,
     outcomes: &[Outcome],
+    patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
@@ -171,13 +173,20 @@ pub(super) fn settle(
                 )?
                 .insert(params![account, outcome.key.uid(), outcome.key.occurrence(), now, kind::WHOLE])?,
         };
-        end(connection, message, place, &outcome.ending, now)?;
+        end(connection, message, place, &outcome.ending, patience, now)?;
     }
     Ok(outcomes.len())
 }
 
 /// Writes down how a delivery ended that has a row or has none.
-fn end(connection: &Connection, message: i64, place: i64, ending: &Ending, now: UnixTime) -> rusqlite::Result<()> {
+fn end(
+    connection: &Connection,
+    message: i64,
+    place: i64,
+    ending: &Ending,
+    patience: &Patience,
+    now: UnixTime,
+) -> rusqlite::Result<()> {
     let before: Option<u32> = connection
         .prepare_cached("SELECT attempts FROM delivery WHERE message = ?1 AND place = ?2")?
         .query_row([message, place], |row| row.get(0))
@@ -187,13 +196,16 @@ fn end(connection: &Connection, message: i64, place: i64, ending: &Ending, now: 
         Ending::NotRetrieved(_) => before.unwrap_or(0) + 1,
         _ => before.unwrap_or(1),
     };
-    let (state, detail, until) = match ending {
-        Ending::Delivered(detail) => (state::DELIVERED, detail, None),
-        Ending::Quarantined(why) => (state::QUARANTINED, why, None),
-        Ending::NotRetrieved(why) if attempts >= RETRIEVAL_ATTEMPTS => (state::QUARANTINED, why, None),
-        Ending::Deferred(why) | Ending::NotRetrieved(why) => {
-            (state::DEFERRED, why, Some(plan::retry_at(attempts, now)))
-        }
+    let (next, detail) = match ending {
+        Ending::Delivered(detail) => (None, detail),
+        Ending::Quarantined(why) => (Some(Next::Quarantine), why),
+        Ending::NotRetrieved(why) => (Some(patience.not_retrieved(attempts, now)), why),
+        Ending::Deferred(why) => (Some(Next::Later(patience.retry_at(attempts, now))), why),
+    };
+    let (state, until) = match next {
+        None => (state::DELIVERED, None),
+        Some(Next::Quarantine) => (state::QUARANTINED, None),
+        Some(Next::Later(until)) => (state::DEFERRED, Some(until)),
     };
     connection
         .prepare_cached(
@@ -229,7 +241,7 @@ mod tests {
             let (message_id, fingerprint, targets) = (None, None, vec![Target { place, state }]);
             let (octets, digest, listed, header_only, key) = (1, [0; 32], None, false, key.clone());
             let message = Stage { key, octets, digest, listed, message_id, fingerprint, header_only, targets };
-            super::stage(&connection, &account, &[message], 1).expect("staged");
+            super::stage(&connection, &account, &[message], &Patience::USUAL, 1).expect("staged");
         };
         let waits = || TargetState::Deferred("full".into());
         stage(hub("old:24", "b"), waits());
@@ -251,7 +263,7 @@ mod tests {
         let end = |at: &str, ending| {
             let place = Place::maildir(Name::new("home").expect("a name"), at, "machine");
             let outcome = Outcome { key: MessageKey::new(b"x", 0).expect("a key"), place, ending };
-            settle(&connection, &account, &[outcome], 1).expect("settled");
+            settle(&connection, &account, &[outcome], &Patience::USUAL, 1).expect("settled");
         };
         let knows = |at: &str| lookup::knows(&connection, Path::new(at)).expect("read");
         end("/a", Ending::Deferred("full".into()));

@@ -21,7 +21,7 @@ use super::words::{AccountMemory, FoundFile, LastLogin, Lost};
 use super::write;
 use super::{Binding, Content, StoreError, file, mailbox, migrate, quiet};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Identity, Left, Missing, Standing};
+use crate::plan::{self, Identity, Left, Missing, Patience, Standing};
 
 /// Requests that share one transaction at most.
 const GROUP_LIMIT: usize = 256;
@@ -100,9 +100,14 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn known(&self, account: &Name, keys: Arc<Vec<Option<MessageKey>>>) -> Result<Known, StoreError> {
-        let account = account.clone();
-        self.read(move |connection| lookup::known(connection, &account, &keys)).await
+    pub async fn known(
+        &self,
+        account: &Name,
+        keys: Arc<Vec<Option<MessageKey>>>,
+        now: UnixTime,
+    ) -> Result<Known, StoreError> {
+        let (account, stale) = (account.clone(), plan::stale_since(now));
+        self.read(move |connection| lookup::known(connection, &account, &keys, stale)).await
     }
 
     /// What is known of one message.
@@ -152,7 +157,8 @@ impl Store {
     /// The database cannot be read.
     pub async fn quiet(&self, account: &Name, digest: [u8; 32], now: UnixTime) -> Result<Option<Left>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| quiet::find(connection, &account, &digest, now)).await
+        let found = self.read(move |connection| quiet::find(connection, &account, &digest)).await?;
+        Ok(found.filter(|&(_, at, until)| plan::is_quiet(at, until, now)).map(|(left, ..)| left))
     }
 
     /// Whether an account's next listing may well have something new, and is not large.
@@ -449,7 +455,8 @@ fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Ve
     // Dropping it without commit rolls back.
     let transaction = super::begin(connection)?;
     let rows = waiting.iter().map(|waiting| {
-        let counts = waiting.changes.iter().map(|change| write::apply(&transaction, change, waiting.now));
+        let counts =
+            waiting.changes.iter().map(|change| write::apply(&transaction, change, &Patience::USUAL, waiting.now));
         counts.sum::<rusqlite::Result<usize>>()
     });
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -48,8 +48,8 @@ pub struct Quiet {
     pub until: UnixTime,
     /// What is left on the server.
     pub left: Left,
-    /// [`super::Known::edition`] of the state that was looked at.
-    pub edition: i64,
+    /// [`super::Known::revision`] of the state that was looked at.
+    pub revision: i64,
 }
 
 /// Whether an account's state was lost, and what is to be done about it.
