@@ -15,6 +15,7 @@
 //! What any change makes untrue is forgotten in one place, `quiet`: that nothing was to be done.
 
 mod account;
+mod answer;
 mod change;
 mod claim;
 mod durable;
@@ -31,6 +32,7 @@ mod migrate;
 mod open;
 mod operator;
 mod prune;
+mod query;
 mod quiet;
 mod read;
 mod renew;
