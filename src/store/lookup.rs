@@ -8,38 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::prune::GONE;
 use super::rows::{PLACE, place};
 use super::schema::{OWN_MAILDIR, kind, proof, state};
-use super::words::Lost;
+use super::words::{Known, Lost};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Delivery, Gone, Progress, Standing};
-
-/// What the state knows of an account's listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// When the account's first poll was; `None`: it is this one.
-    pub begun: Option<UnixTime>,
-    /// Its unique-ids have changed, and not all are matched yet.
-    pub migrating: bool,
-    /// Messages that are remembered and not deleted; not those that have long been missing.
-    pub remembered: usize,
-    /// As many of those are not among the ones that were asked for.
-    pub missing: usize,
-    /// As many of those the last listing did have.
-    pub newly_missing: usize,
-    /// Messages that the server has no more.
-    pub gone: Gone,
-    /// Tells this part of the state from the one before it was changed beside the account's poll.
-    pub revision: i64,
-    /// Whether its state was lost, and is still to be made out from its listing.
-    pub lost: Lost,
-    /// For each message that was asked for, in that order: what is known.
-    pub standings: Vec<Option<Standing>>,
-    /// For each of them its size as LIST had it before.
-    pub sizes: Vec<Option<u64>>,
-    /// Indexes of those that the last listing did not have, or whose unique-id several messages had.
-    pub returned: Vec<usize>,
-    /// Unique-ids that several messages had, which are not deleted, and how many.
-    pub shared: Vec<(Box<[u8]>, usize)>,
-}
 
 /// A message's row.
 struct Row {

@@ -10,18 +10,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::quiet::raise_revision;
 use super::rows::account_id;
 use super::schema::{kind, state};
+use super::words::Binding;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
-
-/// What an account was polled with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Binding {
-    /// The mailbox, as [`crate::store::Change::Bind`] had it; `None`: nobody knows.
-    pub mailbox: Option<String>,
-    /// The destinations that its mail was decided for; `None`: nobody knows.
-    pub deliver: Option<Vec<String>>,
-    /// It was told that the server has no TOP, and that sizes count instead.
-    pub by_size: bool,
-}
 
 /// The account's row, and those of others that may hand theirs over.
 struct Row {

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use rusqlite::params;
 
-use super::change::{Change, Release};
-use super::words::Lost;
+use super::words::{Change, Lost, Release};
 use super::{StoreError, file, open, quiet, write};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::Patience;

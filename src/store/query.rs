@@ -7,13 +7,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::change::StagedDelivery;
-use super::host::{Host, HostMemory};
-use super::lookup::Known;
-use super::mailbox::Binding;
-use super::migrate::Content;
-use super::tokens::Tokens;
-use super::words::{AccountMemory, FoundFile, LastLogin, Lost};
+use super::words::{
+    AccountMemory, Binding, Content, FoundFile, Host, HostMemory, Known, LastLogin, Lost, StagedDelivery, Tokens,
+};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
 

@@ -8,9 +8,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::{Change, Concern};
 use super::rows::account_id;
-use super::words::Quiet;
+use super::words::{Change, Concern, Quiet};
 use crate::message::{Name, UnixTime};
 use crate::plan::Left;
 

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::{Ending, Outcome, Stage, TargetState};
 use super::rows::{account_id, finish, message_id, place_id};
 use super::schema::{kind, state};
+use super::words::{Ending, Outcome, Stage, TargetState};
 use crate::message::{Name, UnixTime};
 use crate::plan::{Next, Patience, Place};
 

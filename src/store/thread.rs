@@ -9,15 +9,14 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::answer::answer;
-use super::change::{Change, StagedDelivery};
-use super::host::{Host, HostMemory};
-use super::lookup::Known;
 use super::open::{Condition, Opened};
 use super::query::{Query, Reply};
 use super::seal::{Seal, break_seal};
-use super::tokens::Tokens;
-use super::words::{AccountMemory, FoundFile, LastLogin, Lost};
-use super::{Binding, Content, StoreError, file, write};
+use super::words::{
+    AccountMemory, Binding, Change, Content, FoundFile, Host, HostMemory, Known, LastLogin, Lost, StagedDelivery,
+    Tokens,
+};
+use super::{StoreError, file, write};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{self, Identity, Left, Missing, Patience, Standing};
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use rusqlite::{Connection, params};
 
 use super::account;
-use super::change::{Change, Release, Resolution, StagedDelivery};
 use super::host;
 use super::lost;
 use super::mailbox;
@@ -16,6 +15,7 @@ use super::quiet;
 use super::rows::{account_id, finish, message_id, place_id};
 use super::schema::{IN_INDEX, kind, state};
 use super::stage;
+use super::words::{Change, Release, Resolution, StagedDelivery};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Next, Patience, Place};
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::account::{AccountMemory, LastLogin, Quiet};
 use super::host::{Host, HostMemory};
-use super::words::{AccountMemory, LastLogin, LostChange, Quiet};
+use super::lost::LostChange;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 #[cfg(doc)]
 use crate::plan::Patience;
@@ -215,7 +216,7 @@ pub enum Change {
 
 /// Whose messages a change may concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Concern<'a> {
+pub(in crate::store) enum Concern<'a> {
     Nothing,
     Account(&'a Name),
     All,
@@ -223,7 +224,7 @@ pub(super) enum Concern<'a> {
 
 impl Change {
     /// Whose messages it may concern.
-    pub(super) fn concern(&self) -> Concern<'_> {
+    pub(in crate::store) fn concern(&self) -> Concern<'_> {
         match self {
             // What is forgotten is in no listing that is known by its digest.
             Self::Prune { .. }
