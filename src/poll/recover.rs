@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::transfer::SPOOL;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{Maildir, MaildirError};
 use crate::deliver::{Destination, Kind};
@@ -40,7 +39,7 @@ pub async fn recover(
     if staged.is_empty() {
         return Ok(Vec::new());
     }
-    let (now, machine) = (unix_now(), store.instance().to_owned());
+    let (now, machine) = (unix_now(), store.local().instance().to_owned());
     let (looked, failed) = match threads::run_until(deadline, move || look(staged, &machine, now)).await {
         Ok(looked) => looked,
         Err(error) => {
@@ -68,7 +67,7 @@ pub async fn remove_strays(
         Kind::Maildir(settings) => Maildir::open_existing(&settings.path),
         Kind::Smtp(_) => None,
     });
-    let (maildirs, instance): (Vec<Maildir>, String) = (maildirs.collect(), store.instance().to_owned());
+    let (maildirs, instance): (Vec<Maildir>, String) = (maildirs.collect(), store.local().instance().to_owned());
     let work = move || {
         for maildir in maildirs {
             match maildir.remove_strays(&instance, |name| known.contains(name)) {
@@ -78,7 +77,7 @@ pub async fn remove_strays(
             }
         }
     };
-    let spools = store.dir().join(SPOOL);
+    let spools = store.local().spool();
     let work = move || {
         work();
         spool::remove_strays(&spools);

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::answer::answer;
+use super::local::Local;
 use super::open::{Condition, Opened};
 use super::query::{Query, Reply};
 use super::seal::{Seal, break_seal};
@@ -38,9 +39,7 @@ enum Request {
 #[derive(Clone, Debug)]
 pub struct Store {
     requests: mpsc::Sender<Request>,
-    dir: Arc<Path>,
-    instance: Arc<str>,
-    _lock: Arc<File>,
+    local: Local,
 }
 
 impl Store {
@@ -57,7 +56,7 @@ impl Store {
             .name("state".into())
             .spawn(move || keeper.run(&inbox))
             .map_err(|error| StoreError::directory(dir, &error))?;
-        Ok(Self { requests, dir: dir.into(), instance: instance.into(), _lock: lock })
+        Ok(Self { requests, local: Local::new(dir, &instance, lock) })
     }
 
     /// Ends the thread and leaves the database so that the next start need not check it.  Whoever
@@ -69,14 +68,19 @@ impl Store {
         self.ask(Request::Close).await
     }
 
-    /// A word that tells this state directory's Maildir names from another's.
-    pub fn instance(&self) -> &str {
-        &self.instance
+    /// What belongs to this machine.
+    pub fn local(&self) -> &Local {
+        &self.local
     }
 
-    /// The state directory.
+    /// [`Local::instance`].
+    pub fn instance(&self) -> &str {
+        self.local.instance()
+    }
+
+    /// [`Local::dir`].
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.local.dir()
     }
 
     /// Applies changes, all or none.  When it returns, they are durable.  Gives the number of rows

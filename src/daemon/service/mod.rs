@@ -233,7 +233,7 @@ impl Service {
             let context = Context { cancel, ..self.context.clone() };
             self.polls.spawn(async move {
                 debug!(account = %name, "polling");
-                let salt = context.store.instance().to_owned();
+                let salt = context.store.local().instance().to_owned();
                 let outcome = poll_guarded(Arc::clone(&account), context, progress).await;
                 let refused = match verdict(outcome.error.as_ref(), None) {
                     Verdict::LoginRefused { .. } => fingerprint(&account, &salt).await,
