@@ -53,7 +53,7 @@ impl Ground {
     /// Records messages as staged, and then as delivered.
     fn deliver(&self, keys: &[MessageKey]) {
         let messages = keys.iter().map(|key| self.stage(key)).collect();
-        self.apply(vec![Change::Stage { account: self.account.clone(), messages }]);
+        self.apply(vec![Change::Stage { account: self.account.clone(), messages, places: vec![self.place.clone()] }]);
         let outcome = |key: &MessageKey| Outcome {
             key: key.clone(),
             place: self.place.clone(),

@@ -230,7 +230,8 @@ impl Committer<'_> {
         // left to hear the answer: so the files are kept before it is asked.
         let staged: Vec<Staged> = batch.into_iter().map(Staged::keep).collect();
         let messages = staged.iter().map(|staged| self.stage(staged)).collect();
-        let mut changes = vec![Change::Stage { account: self.account.clone(), messages }];
+        let places = self.sinks.iter().map(|sink| sink.place.clone()).collect();
+        let mut changes = vec![Change::Stage { account: self.account.clone(), messages, places }];
         let outcomes = std::mem::take(&mut self.moved);
         if !outcomes.is_empty() {
             changes.insert(0, Change::Settle { account: self.account.clone(), outcomes: outcomes.clone() });

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::prune::GONE;
-use super::rows::{PLACE, place};
+use super::rows::place;
 use super::schema::{OWN_MAILDIR, kind, proof, state};
 use super::words::{Known, Lost};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -175,9 +175,10 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
 }
 
 pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {
-    let mut find = connection.prepare_cached(&format!(
-        "SELECT d.state, d.until, {PLACE} FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1"
-    ))?;
+    let mut find = connection.prepare_cached(
+        "SELECT d.state, d.until, p.destination, p.kind, p.location, p.recipient, p.machine
+         FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
+    )?;
     let rows = find.query_map([message], |row| {
         let progress = match row.get(0)? {
             state::STAGED => Progress::Staged,

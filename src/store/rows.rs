@@ -34,10 +34,8 @@ pub(super) fn place_id(connection: &Connection, place: &Place) -> rusqlite::Resu
         .insert(key)
 }
 
-/// The columns of a place, as [`place`] takes them.
-pub(super) const PLACE: &str = "p.destination, p.kind, p.location, p.recipient, p.machine";
-
-/// The place whose columns begin at `first`; `None`: its destination has a name that none can have.
+/// The place whose destination, kind, location, recipient and machine begin at the column `first`; `None`: its
+/// destination has a name that none can have.
 pub(super) fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Place>> {
     let text = |index: usize| Ok::<_, rusqlite::Error>(row.get_ref(first + index)?.as_str()?.to_owned());
     let location = PathBuf::from(OsString::from_vec(row.get(first + 2)?));

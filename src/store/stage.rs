@@ -3,11 +3,9 @@
 //! A batch is one change: rows of places are looked up once, statements are made once, and what
 //! nearly always happens, a new message that is then delivered, takes the fewest of them.
 
-use std::os::unix::ffi::OsStrExt;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{account_id, finish, message_id, place_id};
+use super::rows::{account_id, finish, message_id, place, place_id};
 use super::schema::{kind, state};
 use super::words::{Ending, Outcome, Stage, TargetState};
 use crate::message::{Name, UnixTime};
@@ -50,6 +48,7 @@ pub(super) fn stage(
     connection: &Connection,
     account: &Name,
     messages: &[Stage],
+    present: &[Place],
     patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
@@ -86,7 +85,7 @@ pub(super) fn stage(
         for target in &stage.targets {
             let place = places.id(&target.place)?;
             if !is_new {
-                leave_elsewhere(connection, id, place, &target.place)?;
+                leave_elsewhere(connection, id, &target.place, present)?;
             }
             let (state, detail) = match &target.state {
                 TargetState::Staged(name) => (state::STAGED, Some(name)),
@@ -120,23 +119,23 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
     Ok(id)
 }
 
-/// The same destination may have led elsewhere when this message was tried before.  Other recipients at the same
-/// location are other targets.
-fn leave_elsewhere(connection: &Connection, message: i64, id: i64, place: &Place) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "DELETE FROM delivery WHERE message = ?1 AND place <> ?2 AND state <> ?3 AND place IN
-                 (SELECT id FROM place WHERE destination = ?4 AND (kind, location, machine) <> (?5, ?6, ?7))",
-        )?
-        .execute(params![
-            message,
-            id,
-            state::DELIVERED,
-            place.destination.as_str(),
-            place.kind,
-            place.location.as_os_str().as_bytes(),
-            place.machine
-        ])
+/// The same destination may have led elsewhere when this message was tried before.
+fn leave_elsewhere(connection: &Connection, message: i64, target: &Place, present: &[Place]) -> rusqlite::Result<()> {
+    let mut find = connection.prepare_cached(
+        "SELECT p.id, p.destination, p.kind, p.location, p.recipient, p.machine
+         FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1 AND d.state <> ?2 AND p.destination = ?3",
+    )?;
+    let rows = find.query_map(params![message, state::DELIVERED, target.destination.as_str()], |row| {
+        Ok((row.get::<_, i64>(0)?, place(row, 1)?))
+    })?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut delete = connection.prepare_cached("DELETE FROM delivery WHERE message = ?1 AND place = ?2")?;
+    for (id, place) in rows {
+        if place.is_none_or(|place| place != *target && !present.contains(&place)) {
+            delete.execute([message, id])?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn settle(
@@ -237,14 +236,16 @@ mod tests {
         connection.execute_batch(schema::CREATE).expect("made");
         let (account, key) = (Name::new("a").expect("a name"), MessageKey::new(b"x", 0).expect("a key"));
         let hub = |location: &str, who| Place::server(Name::new("hub").expect("a name"), "lmtp", location, who);
+        let present = ["a", "b"].map(|who| hub("mx:24", who));
         let stage = |place: Place, state| {
             let (message_id, fingerprint, targets) = (None, None, vec![Target { place, state }]);
             let (octets, digest, listed, header_only, key) = (1, [0; 32], None, false, key.clone());
             let message = Stage { key, octets, digest, listed, message_id, fingerprint, header_only, targets };
-            super::stage(&connection, &account, &[message], &Patience::USUAL, 1).expect("staged");
+            super::stage(&connection, &account, &[message], &present, &Patience::USUAL, 1).expect("staged");
         };
         let waits = || TargetState::Deferred("full".into());
         stage(hub("old:24", "b"), waits());
+        stage(hub("mx:24", "c"), waits());
         stage(hub("mx:24", "b"), waits());
         stage(hub("mx:24", "a"), TargetState::Sending);
         let Some(Standing::Open(left)) = lookup::standing(&connection, &account, &key).expect("read") else {

@@ -32,7 +32,9 @@ pub(super) fn apply(
         Change::TellBySize { account } => mailbox::tell_by_size(connection, account),
         Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver, now),
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
-        Change::Stage { account, messages } => stage::stage(connection, account, messages, patience, now),
+        Change::Stage { account, messages, places } => {
+            stage::stage(connection, account, messages, places, patience, now)
+        }
         Change::Settle { account, outcomes } => stage::settle(connection, account, outcomes, patience, now),
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),

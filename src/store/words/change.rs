@@ -48,6 +48,8 @@ pub enum Change {
         account: Name,
         /// The messages.
         messages: Vec<Stage>,
+        /// The account's destinations: what a message was only tried at besides is not owed there any more.
+        places: Vec<Place>,
     },
     /// How deliveries ended.
     Settle {
