@@ -93,6 +93,30 @@ fn a_kill_while_a_state_is_upgraded_loses_nothing() {
 }
 
 #[test]
+fn a_state_of_format_3_is_rebuilt_with_its_places_on_this_machine() {
+    for knows_its_word in [true, false] {
+        let program = program_of_format_3();
+        if !knows_its_word {
+            let database = Connection::open(state_file(&program, "state.db")).expect("the database");
+            database.execute("DELETE FROM meta WHERE name = 'instance'", []).expect("lost");
+        }
+        for sub in ["tmp", "new", "cur"] {
+            private_folder(&program.path("home").join(sub));
+        }
+        let run = program.run(&["state", "rebuild"]).assert_success();
+        assert!(run.stderr.contains(&format!("{MESSAGES} messages, {MESSAGES} deliveries")), "{}", run.stderr);
+        let database = Connection::open(state_file(&program, "state.db")).expect("the database");
+        let word: String = database
+            .query_row("SELECT value FROM meta WHERE name = 'instance'", [], |row| row.get(0))
+            .expect("it has a word");
+        assert_eq!(word == "abcdefgh", knows_its_word);
+        let places = "SELECT group_concat(kind || ' ' || recipient || ' ' || machine, ', ') FROM place ORDER BY id";
+        let places: String = database.query_row(places, [], |row| row.get(0)).expect("read");
+        assert_eq!(places, format!("maildir  {word}, smtp a@b.example "));
+    }
+}
+
+#[test]
 fn what_a_destination_remembers_of_a_delivery_is_never_shown() {
     let program = program_of_format_3();
     program.run(&["history", "-n", "1"]).assert_success();
