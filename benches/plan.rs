@@ -29,6 +29,6 @@ fn every_tenth_is_new(bencher: Bencher<'_, '_>, messages: u32) {
     let listing: Vec<Listed> = (1..=messages).map(listed).collect();
     let policy = Policy { retention: Retention::After(Duration::from_secs(3600)), ..Policy::default() };
     let name = Name::new("home").expect("a name");
-    let destinations = [Place { destination: name, location: "/home".into() }];
+    let destinations = [Place::maildir(name, "/home", "machine")];
     bencher.counter(ItemsCount::new(messages)).bench_local(|| plan(black_box(&listing), &policy, &destinations, NOW));
 }

@@ -41,7 +41,7 @@ impl Ground {
             store: Claim::take(dir.path()).and_then(|claim| claim.open()).expect("a state").0,
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
             account: name("a"),
-            place: Place { destination: name("home"), location: "/var/mail/home".into() },
+            place: Place::maildir(name("home"), "/var/mail/home", "machine"),
             _dir: dir,
         }
     }
@@ -53,7 +53,7 @@ impl Ground {
     /// Records messages as staged, and then as delivered.
     fn deliver(&self, keys: &[MessageKey]) {
         let messages = keys.iter().map(|key| self.stage(key)).collect();
-        self.apply(vec![Change::Stage { account: self.account.clone(), messages }]);
+        self.apply(vec![Change::Stage { account: self.account.clone(), messages, places: vec![self.place.clone()] }]);
         let outcome = |key: &MessageKey| Outcome {
             key: key.clone(),
             place: self.place.clone(),
@@ -102,7 +102,7 @@ fn known_of_as_many(bencher: Bencher<'_, '_>, messages: usize) {
     ground.deliver(&keys);
     let listing: Arc<Vec<Option<MessageKey>>> = Arc::new(keys.into_iter().map(Some).collect());
     bencher.counter(ItemsCount::new(messages)).with_inputs(|| Arc::clone(&listing)).bench_local_values(|listing| {
-        let known = ground.runtime.block_on(ground.store.known(&ground.account, listing)).expect("known");
+        let known = ground.runtime.block_on(ground.store.known(&ground.account, listing, NOW)).expect("known");
         assert!(known.standings.iter().all(Option::is_some), "all are known");
         known
     });

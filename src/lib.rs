@@ -41,7 +41,9 @@
 //!   is another message's is *set apart* and goes on being known by header and content.  When all have changed, mail
 //!   is matched likewise.
 //! * **Names** (`store/mailbox.rs`, `plan/places.rs`): what is known belongs to a mailbox and to a place, not to what
-//!   the configuration calls them.
+//!   the configuration calls them.  A place is a destination with its kind, location, recipient and machine
+//!   (`plan/place.rs`); each is owed a message by itself.  A Maildir's machine is the instance word of its state
+//!   directory (`store/local.rs`), and only that machine looks there for what a crash has left.
 //! * **A server's replies** (`poll/proof.rs`): behind each group of messages the server is asked for
 //!   the unique-id of one of them; without the right answer none of the group is delivered.
 //! * **The database** ([`store`], [`rebuild`]): a seal tells at the next start whether it is as it was

@@ -8,24 +8,27 @@
 mod identity;
 mod left;
 mod matching;
+mod patience;
+mod place;
 mod places;
 mod prune;
 mod quiet;
 mod reason;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use identity::{Doubt, Identity, Likeness, doubtful, numbers_of_shared};
 pub use left::Left;
-pub use matching::{Missing, has_migrated, match_headers};
+pub use matching::{Missing, has_migrated, match_headers, stale_since};
+pub use patience::{Next, Patience};
+pub use place::Place;
 pub use places::{at_place, has_it};
 pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
 pub use reason::Reason;
 
-use crate::message::{MessageKey, MessageNumber, Name, UnixTime};
+use crate::message::{MessageKey, MessageNumber, UnixTime};
 
 /// What happens on the server to a message that has been delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,15 +127,6 @@ pub enum Standing {
     Open(Box<[Delivery]>),
 }
 
-/// A destination as it is at a time: its name, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The destination.
-    pub destination: Name,
-    /// A Maildir's path, a server's address with its recipients.
-    pub location: PathBuf,
-}
-
 /// How far the delivery of one message to one destination has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -185,13 +179,13 @@ pub enum Action {
     Delete,
 }
 
-/// Destinations that still want a message.
+/// Places that still want a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
     /// All of the account's.
     All,
     /// Only these.
-    Only(Box<[Name]>),
+    Only(Box<[Place]>),
 }
 
 /// One step for each message of the listing, in its order.  `destinations` are the account's, as
@@ -320,8 +314,8 @@ fn fetch(targets: Targets, reason: Reason, listed: &Listed, policy: &Policy) -> 
 /// What is open of a message, as far as the account's destinations go.
 #[derive(Default)]
 struct Open {
-    /// Destinations that can be tried now.
-    wanted: Vec<Name>,
+    /// Places that can be tried now.
+    wanted: Vec<Place>,
     /// Why others cannot; the reason that counts most.
     unconfirmed: bool,
     waiting: Option<UnixTime>,
@@ -350,7 +344,7 @@ impl Open {
             } else if let Some(until) = until.min() {
                 open.waiting = Some(open.waiting.map_or(until, |earliest| earliest.min(until)));
             } else {
-                open.wanted.push(place.destination.clone());
+                open.wanted.push(place.clone());
             }
         }
         open
@@ -417,17 +411,8 @@ fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Least time before a message whose delivery failed is tried again.
-const FIRST_RETRY: i64 = 5 * 60;
-/// Most.
-const LAST_RETRY: i64 = 4 * 60 * 60;
-
-/// When a message that has failed `attempts` times, this one included, is tried again: after 5
-/// minutes, then twice as long each time, up to 4 hours.
-pub fn retry_at(attempts: u32, now: UnixTime) -> UnixTime {
-    let factor = 1_i64 << attempts.saturating_sub(1).min(10);
-    now.saturating_add((FIRST_RETRY * factor).min(LAST_RETRY))
-}
+/// No failure is put off longer.
+const LAST_RETRY: i64 = Patience::USUAL.longest_wait;
 
 #[cfg(test)]
 mod tests;

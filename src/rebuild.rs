@@ -111,7 +111,7 @@ async fn complete(
     now: UnixTime,
 ) -> Result<Option<Report>, StoreError> {
     // A directory that never had a state takes the word of any; no other may be asked.
-    let instance = (lost != Lost::Unknown).then(|| store.instance().to_owned());
+    let instance = (lost != Lost::Unknown).then(|| store.local().instance().to_owned());
     let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(store.maildirs().await?).collect();
     // Files up to then may be of messages that are forgotten: they do not tell that anything is lost.
     let forgotten = store.forgotten().await?;

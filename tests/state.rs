@@ -20,6 +20,8 @@ mod history;
 mod support;
 #[path = "state/trouble.rs"]
 mod trouble;
+#[path = "state/upgrade.rs"]
+mod upgrade;
 
 use std::path::PathBuf;
 

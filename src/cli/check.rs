@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::output::{self, count, size};
 use super::progress::Bars;
 use crate::account::{Account, Credential};
+use crate::clock::unix_now;
 use crate::config::Config;
 use crate::credential::SecretSource;
 use crate::failure::{Class, Failure, describe, paragraph};
@@ -140,8 +141,8 @@ async fn connect_all(config: &Config) -> Option<Class> {
         let spinner = bars.spin(&format!("destination {}", destination.name));
         tries.spawn(async move {
             // A state that cannot be read is complained about where it is needed.
-            let known = Reader::open(&state_dir).and_then(|reader| reader.knows(&destination.location()));
-            let tried = deliver::rehearse(&destination, known.unwrap_or(false)).await;
+            let knows = |path| Reader::open(&state_dir).and_then(|reader| reader.knows(path)).unwrap_or(false);
+            let tried = deliver::rehearse(&destination, destination.maildir().is_some_and(knows)).await;
             drop(spinner);
             match tried {
                 Ok(text) => {
@@ -193,6 +194,6 @@ async fn try_account(account: &Account, state_dir: &Path) -> Result<String, Poll
 
 /// Whether `initial` was applied before; a state that cannot be read is complained about where it is needed.
 fn was_polled(account: &Account, state_dir: &Path) -> bool {
-    let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[]));
+    let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[], unix_now()));
     known.is_ok_and(|known| known.begun.is_some())
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::output;
 use super::progress::Bars;
 use crate::account::Account;
+use crate::clock::unix_now;
 use crate::config::Config;
 use crate::plan::{Action, Listed, Place, Step};
 use crate::poll::{self, Inventory, Look, Memory, PollError};
@@ -62,7 +63,7 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
     let reader = Reader::open(&config.state_dir)?;
     let client = poll::connect(account).await?;
     let mut session = poll::log_in(account, client).await?;
-    if reader.known(&account.name, &[])?.lost != Lost::No {
+    if reader.known(&account.name, &[], unix_now())?.lost != Lost::No {
         output::say(&format!(
             "postrider: the state of account {} was lost; its next poll looks for its messages in the Maildirs, and \
              what it finds is shown as new here",
@@ -71,9 +72,8 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
     }
     let look = Look::new(&reader, account, &poll::mailboxes(&config.accounts))?;
     let destinations = config.destinations.iter().filter(|destination| account.deliver.contains(&destination.name));
-    let places: Vec<Place> = destinations
-        .map(|destination| Place { destination: destination.name.clone(), location: destination.location() })
-        .collect();
+    let instance = reader.instance()?;
+    let places: Vec<Place> = destinations.map(|destination| destination.place(&instance)).collect();
     let inventory = poll::inventory(account, &places, &mut session, Memory::Reader(&look)).await?;
     session.quit().await;
     Ok(inventory)

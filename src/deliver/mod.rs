@@ -35,7 +35,7 @@ mod outlet;
 pub mod smtp;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use error::OutletError;
 pub use health::{Health, Lapse};
@@ -45,6 +45,7 @@ pub use verdict::Verdict;
 use crate::credential::SecretSource;
 use crate::message::Name;
 use crate::net::Endpoint;
+use crate::plan::Place;
 
 /// A named destination of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,11 +66,14 @@ pub enum Kind {
 }
 
 impl Destination {
-    /// Where it leads, for people and for the state: a Maildir's path, a server's address with whom the mail is for.
-    pub fn location(&self) -> PathBuf {
+    /// Where it leads as the state knows it, from the machine of this instance word.
+    pub fn place(&self, machine: &str) -> Place {
+        let name = self.name.clone();
         match &self.kind {
-            Kind::Maildir(settings) => settings.path.clone(),
-            Kind::Smtp(settings) => format!("{} {}", settings.endpoint.shown(), settings.recipients.join(",")).into(),
+            Kind::Maildir(settings) => Place::maildir(name, &settings.path, machine),
+            Kind::Smtp(settings) => {
+                Place::server(name, "smtp", settings.endpoint.shown(), &settings.recipients.join(","))
+            }
         }
     }
 

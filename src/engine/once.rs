@@ -34,7 +34,7 @@ pub async fn poll_once(
     before: AccountMemory,
     insists: bool,
 ) -> Polled {
-    let salt = context.store.instance().to_owned();
+    let salt = context.store.local().instance().to_owned();
     if !insists && waits(&before) && is_as_refused(&account, &before, &salt).await {
         return Polled { summary: skipped(&account.name, &before), memory: None };
     }

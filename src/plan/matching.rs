@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::message::{Fingerprint, MessageKey};
+use crate::message::{Fingerprint, MessageKey, UnixTime};
 
 /// A message that is remembered and not in the listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub struct Missing {
     pub was_missing: bool,
     /// Its size by LIST, when it was last known to be this message.
     pub listed: Option<u64>,
+}
+
+/// After so many seconds a message that is missing no longer tells that its server was migrated: it
+/// was deleted elsewhere, or the answer to a QUIT was lost.
+const STALE: i64 = 7 * 24 * 3600;
+
+/// What has been missing since before this time tells nothing any more of its server.
+pub fn stale_since(now: UnixTime) -> UnixTime {
+    now.saturating_sub(STALE)
 }
 
 /// Whether a server seems to have given its messages other unique-ids: most of what it lists is

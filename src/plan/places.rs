@@ -1,34 +1,46 @@
-//! Which deliveries on record are those of a destination, as it is now.
+//! Which deliveries on record are those of a target, as it is now.
 //!
 //! What has come to a place is there, whatever the place is called.  A destination that leads elsewhere since has
-//! what it was given before; what was only tried there is owed to where it leads now.
+//! what it was given before; what was only tried there is owed to where it leads now.  A destination has been led
+//! elsewhere if nothing on record is at any of its present places: as long as it still leads to one of them, what
+//! another recipient or folder has says nothing about this one.
 
 use super::{Delivery, Place, Progress, is_over};
 
-/// The deliveries that count for a destination of an account; `destinations` are all of them.
-pub fn at_place<'a>(deliveries: &'a [Delivery], place: &Place, destinations: &[Place]) -> Vec<&'a Delivery> {
+/// The deliveries that count for a target of an account; `targets` are all of them.
+pub fn at_place<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place]) -> Vec<&'a Delivery> {
     let exactly: Vec<&Delivery> = deliveries.iter().filter(|delivery| delivery.place == *place).collect();
     if !exactly.is_empty() {
         return exactly;
     }
-    let is_anothers = |delivery: &&Delivery| destinations.contains(&delivery.place);
-    let here = deliveries.iter().filter(|delivery| delivery.place.location == place.location);
+    let is_anothers = |delivery: &&Delivery| targets.contains(&delivery.place);
+    let here = deliveries.iter().filter(|delivery| delivery.place.leads_to(place));
     let here: Vec<&Delivery> = here.filter(|delivery| !is_anothers(delivery)).collect();
     if !here.is_empty() {
         return here;
     }
-    let is_elsewhere = |delivery: &&Delivery| {
-        delivery.place.destination == place.destination
-            && !destinations.iter().any(|other| other.location == delivery.place.location)
-    };
-    // It may be in a Maildir that is not there now.
-    let counts = |delivery: &&Delivery| is_over(&delivery.progress) || delivery.progress == Progress::Staged;
-    deliveries.iter().filter(is_elsewhere).filter(counts).collect()
+    led_elsewhere(deliveries, place, targets)
 }
 
-/// Whether a destination wants nothing more of a message.
-pub fn has_it(deliveries: &[Delivery], place: &Place, destinations: &[Place]) -> bool {
-    at_place(deliveries, place, destinations).iter().any(|delivery| is_over(&delivery.progress))
+/// What a destination was given where it led before, if it leads there no more.
+fn led_elsewhere<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place]) -> Vec<&'a Delivery> {
+    let of_it: Vec<&Delivery> =
+        deliveries.iter().filter(|delivery| delivery.place.destination == place.destination).collect();
+    if of_it.iter().any(|delivery| targets.contains(&delivery.place)) {
+        return Vec::new();
+    }
+    let is_taken = |delivery: &Delivery| targets.iter().any(|target| target.leads_to(&delivery.place));
+    let is_whole = |delivery: &Delivery| {
+        // Where it led to several, all of them have it, or it may be in a Maildir that is not there now.
+        let beside = of_it.iter().filter(|other| other.place.is_beside(&delivery.place));
+        beside.into_iter().all(|other| is_over(&other.progress) || other.progress == Progress::Staged)
+    };
+    of_it.iter().copied().filter(|delivery| !is_taken(delivery) && is_whole(delivery)).collect()
+}
+
+/// Whether a target wants nothing more of a message.
+pub fn has_it(deliveries: &[Delivery], place: &Place, targets: &[Place]) -> bool {
+    at_place(deliveries, place, targets).iter().any(|delivery| is_over(&delivery.progress))
 }
 
 #[cfg(test)]
@@ -37,7 +49,11 @@ mod tests {
     use crate::message::Name;
 
     fn place(destination: &str, location: &str) -> Place {
-        Place { destination: Name::new(destination).expect("a name"), location: location.into() }
+        Place::maildir(Name::new(destination).expect("a name"), location, "machine")
+    }
+
+    fn recipient(destination: &str, recipient: &str) -> Place {
+        Place::server(Name::new(destination).expect("a name"), "lmtp", "mx:24", recipient)
     }
 
     fn delivery(destination: &str, location: &str, progress: Progress) -> Delivery {
@@ -74,5 +90,37 @@ mod tests {
             let before = [delivery("home", "/old", progress.clone())];
             assert_eq!(at_place(&before, &now[0], &now).len(), counts, "{progress:?}");
         }
+    }
+
+    #[test]
+    fn what_one_recipient_has_no_other_has() {
+        let (has, waits) = (Progress::Delivered, Progress::Deferred(0));
+        for (on_record, now, want) in [
+            (&[("a", &has), ("b", &waits)][..], &["a", "b"][..], &[true, false][..]),
+            (&[("a", &has)], &["a", "b"], &[true, false]),
+            (&[("a", &has), ("b", &has)], &["a", "b"], &[true, true]),
+            // A recipient in the place of another one, of which the destination still has one, ...
+            (&[("a", &has), ("b", &waits)], &["b", "c"], &[false, false]),
+            // ... and all of them: one who has it does not stand for the other, who has not.
+            (&[("a", &has), ("b", &waits)], &["c"], &[false]),
+            (&[("a", &has), ("b", &has)], &["c"], &[true]),
+        ] {
+            let before = on_record
+                .iter()
+                .map(|(who, progress)| Delivery { place: recipient("hub", who), progress: (*progress).clone() });
+            let before: Vec<Delivery> = before.collect();
+            let now: Vec<Place> = now.iter().map(|who| recipient("hub", who)).collect();
+            let found: Vec<bool> = now.iter().map(|place| has_it(&before, place, &now)).collect();
+            assert_eq!(found, want, "{on_record:?} {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_maildir_of_another_machine_is_another_place() {
+        let (name, has) = (Name::new("home").expect("a name"), Progress::Delivered);
+        let place = |machine| Place::maildir(name.clone(), "/home/mail", machine);
+        let before = [Delivery { place: place("server"), progress: has }];
+        let both = [place("laptop"), place("server")];
+        assert_eq!(both.each_ref().map(|place| has_it(&before, place, &both)), [false, true]);
     }
 }

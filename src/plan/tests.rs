@@ -1,6 +1,7 @@
 //! The rules of planning, one test each.
 
 use super::*;
+use crate::message::Name;
 
 mod any;
 mod quiet;
@@ -25,7 +26,7 @@ fn open(progress: &[(&str, Progress)]) -> Option<Standing> {
 }
 
 fn place(destination: &str) -> Place {
-    Place { destination: Name::new(destination).expect("a name"), location: format!("/{destination}").into() }
+    Place::maildir(Name::new(destination).expect("a name"), format!("/{destination}"), "machine")
 }
 
 fn destinations() -> Vec<Place> {
@@ -38,7 +39,7 @@ fn header(progress: &[(&str, Progress)]) -> Option<Standing> {
 }
 
 fn hub() -> Targets {
-    Targets::Only([Name::new("hub").expect("a name")].into())
+    Targets::Only([place("hub")].into())
 }
 
 fn only(policy: &Policy, listed: Listed) -> (Action, Reason) {
@@ -98,6 +99,28 @@ fn only_destinations_that_lack_a_message_get_it() {
         let standing = open(&[("home", Progress::Delivered), ("hub", progress)]);
         assert_eq!(only(&policy, listed(standing)), want);
     }
+}
+
+#[test]
+fn a_message_that_one_of_several_recipients_has_is_fetched_for_the_others_and_never_deleted() {
+    let recipient = |who| Place::server(Name::new("hub").expect("a name"), "lmtp", "mx:24", who);
+    let targets = ["a", "b", "c"].map(recipient);
+    let policy = Policy { retention: Retention::Delete, ..Policy::default() };
+    let of = |who, progress| Delivery { place: recipient(who), progress };
+    for (on_record, want) in [
+        (vec![of("a", Progress::Delivered), of("b", Progress::Deferred(0))], vec!["b", "c"]),
+        (vec![of("a", Progress::Delivered), of("b", Progress::Skipped)], vec!["c"]),
+        (vec![of("a", Progress::Delivered), of("b", Progress::Quarantined), of("c", Progress::Sending)], vec!["c"]),
+    ] {
+        let listing = [listed(Some(Standing::Open(on_record.into())))];
+        let step = plan(&listing, &policy, &targets, NOW).remove(0);
+        let want: Box<[Place]> = want.into_iter().map(recipient).collect();
+        assert_eq!((step.action, step.reason), (Action::Fetch(Targets::Only(want)), Reason::Unfinished));
+    }
+    // Those who were its recipients before are none now, and one of them has not got it.
+    let on_record = [of("x", Progress::Delivered), of("y", Progress::Deferred(0))];
+    let step = plan(&[listed(Some(Standing::Open(on_record.into())))], &policy, &targets, NOW).remove(0);
+    assert_eq!(step.action, Action::Fetch(Targets::Only(targets.into())));
 }
 
 #[test]
@@ -202,11 +225,4 @@ fn the_first_poll_leaves_alone_what_the_policy_says() {
     assert_eq!(initially_ignored(&listing, Initial::All, &dates, NOW), [0_usize; 0]);
     assert_eq!(initially_ignored(&listing, Initial::None, &dates, NOW), [0, 1, 2]);
     assert_eq!(initially_ignored(&listing, since, &dates, NOW), [0]);
-}
-
-#[test]
-fn retries_come_later_each_time_but_never_stop() {
-    let waits: Vec<i64> = (1..=8).map(|attempts| retry_at(attempts, 0) / 60).collect();
-    assert_eq!(waits, [5, 10, 20, 40, 80, 160, 240, 240]);
-    assert_eq!(retry_at(u32::MAX, 0), LAST_RETRY);
 }

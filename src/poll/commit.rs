@@ -104,7 +104,8 @@ impl Committer<'_> {
         // left to hear the answer: so the files are kept before it is asked.
         let batch: Vec<Received> = batch.into_iter().map(Received::kept).collect();
         let messages = batch.iter().map(|received| self.stage(received)).collect();
-        let mut changes = vec![Change::Stage { account: self.account.clone(), messages }];
+        let places = self.sinks.iter().map(|sink| sink.place.clone()).collect();
+        let mut changes = vec![Change::Stage { account: self.account.clone(), messages, places }];
         let outcomes = std::mem::take(&mut self.moved);
         if !outcomes.is_empty() {
             changes.insert(0, Change::Settle { account: self.account.clone(), outcomes: outcomes.clone() });
@@ -191,7 +192,9 @@ mod tests {
     fn sink(path: &std::path::Path) -> Sink {
         let name = Name::new("home").expect("a name");
         let kind = Kind::Maildir(maildir::Settings::private(path.to_owned()));
-        Sink::open(Arc::new(Outlet::new(Arc::new(Destination { name, kind }))), false)
+        let destination = Arc::new(Destination { name, kind });
+        let place = destination.place("machine");
+        Sink::open(Arc::new(Outlet::new(destination)), place, false)
     }
 
     fn received(sink: &Sink, name: &str) -> Received {

@@ -64,7 +64,7 @@ async fn write_down(account: &Account, context: &Context, login: LastLogin) -> R
 
 fn mark(account: &Account, context: &Context, password: &Secret) -> u8 {
     let mut digest = blake3::Hasher::new();
-    for part in [context.store.instance().as_bytes(), mailbox(account).as_bytes(), &password.fingerprint()] {
+    for part in [context.store.local().instance().as_bytes(), mailbox(account).as_bytes(), &password.fingerprint()] {
         digest.update(&(part.len() as u64).to_le_bytes());
         digest.update(part);
     }

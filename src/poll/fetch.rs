@@ -195,9 +195,12 @@ async fn open_sinks(account: &Account, context: &Context, deadline: Instant) -> 
     let mut known = Vec::with_capacity(outlets.len());
     let expected = lost::expects_maildirs(account, context).await?;
     for outlet in &outlets {
-        known.push(expected || context.store.knows(outlet.destination.location()).await?);
+        let place = outlet.destination.place(context.store.instance());
+        let is_known = expected || context.store.knows(place.location.clone()).await?;
+        known.push((place, is_known));
     }
-    let open = move || outlets.into_iter().zip(known).map(|(outlet, known)| Sink::open(outlet, known)).collect();
+    let open = outlets.into_iter().zip(known);
+    let open = move || open.map(|(outlet, (place, is_known))| Sink::open(outlet, place, is_known)).collect();
     let sinks: Vec<_> = threads::run_until(deadline, open).await?;
     Sink::refuse_twins(&sinks);
     refuse_all_down(&sinks)?;

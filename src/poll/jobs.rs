@@ -52,7 +52,7 @@ pub(super) fn jobs(
 fn indexes(targets: &Targets, places: &[Place]) -> Vec<usize> {
     let wanted = |place: &Place| match targets {
         Targets::All => true,
-        Targets::Only(names) => names.contains(&place.destination),
+        Targets::Only(places) => places.contains(place),
     };
     (0..places.len()).filter(|&index| wanted(&places[index])).collect()
 }

@@ -166,8 +166,6 @@ fn forgotten(account: &Account, inventory: &Inventory, now: UnixTime) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::message::{MessageNumber, Name};
     use crate::plan::{Action, Reason};
@@ -182,7 +180,7 @@ mod tests {
     }
 
     fn place() -> Place {
-        Place { destination: Name::new("home").expect("a name"), location: PathBuf::from("/m") }
+        Place::maildir(Name::new("home").expect("a name"), "/m", "here")
     }
 
     fn outcome(uid: &str) -> Outcome {

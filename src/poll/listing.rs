@@ -30,7 +30,7 @@ pub struct Inventory {
     pub left: Left,
     /// Messages that the state remembers and the server has no more.
     pub(super) gone: Gone,
-    /// The digest of the listing, and the state's edition, if it may be known again by them.
+    /// The digest of the listing, and the revision of the account's state, if it may be known again by them.
     pub(super) look: Option<([u8; 32], i64)>,
 }
 
@@ -48,7 +48,7 @@ impl Inventory {
     /// What is to be remembered of this listing after a poll that has delivered all that was to be
     /// fetched, if that leaves nothing to do with it.  What was decided must be recorded.
     pub(super) fn quiet(&mut self, account: &Account, places: &[Place], now: UnixTime) -> Option<Quiet> {
-        let (digest, edition) = self.look.filter(|_| self.recognised.is_settled())?;
+        let (digest, revision) = self.look.filter(|_| self.recognised.is_settled())?;
         let mut has_changed = false;
         for step in &self.steps {
             match step.action {
@@ -66,7 +66,7 @@ impl Inventory {
             self.steps = plan::plan(listing, policy, places, now);
         }
         let until = plan::quiet_until(listing, &self.steps, policy, now)?;
-        Some(Quiet { digest, until, left: Left::of(&self.steps), edition })
+        Some(Quiet { digest, until, left: Left::of(&self.steps), revision })
     }
 }
 
@@ -131,11 +131,11 @@ where
             standing,
         })
         .collect();
-    let (edition, gone) = (known.edition, known.gone);
+    let (revision, gone) = (known.revision, known.gone);
     let recognition = recognise(account, session, memory, listing, known).await?;
     let (recognised, steps) = planned(account, places, session, recognition).await?;
     let (listed, left) = (recognised.listing.len(), Left::of(&steps));
-    let look = digest.flatten().map(|digest| (digest, edition));
+    let look = digest.flatten().map(|digest| (digest, revision));
     Ok(Inventory { recognised, steps, nameless, listed, left, gone, look })
 }
 

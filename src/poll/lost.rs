@@ -17,7 +17,7 @@ use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
 use crate::event::Event;
 use crate::message::{MessageKey, Name};
-use crate::plan::{Identity, Initial, Oversize, Place, Policy, Retention, Standing};
+use crate::plan::{self, Identity, Initial, Oversize, Place, Policy, Retention, Standing};
 use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, StoreError, Whereabouts};
 use crate::threads;
 
@@ -38,7 +38,7 @@ pub(super) async fn known(
     keys: &Arc<Vec<Option<MessageKey>>>,
 ) -> Result<Known, PollError> {
     let store = &context.store;
-    let known = store.known(&account.name, Arc::clone(keys)).await?;
+    let known = store.known(&account.name, Arc::clone(keys), unix_now()).await?;
     if known.lost == Lost::No {
         return Ok(known);
     }
@@ -69,7 +69,7 @@ pub(super) async fn known(
     if unclear > 0 {
         Event::PerhapsDelivered { account: account.name.clone(), messages: unclear as u64 }.tell();
     }
-    Ok(store.known(&account.name, Arc::clone(keys)).await?)
+    Ok(store.known(&account.name, Arc::clone(keys), unix_now()).await?)
 }
 
 /// Reads a Maildir that could not be read when the state was rebuilt.
@@ -180,10 +180,10 @@ impl Case<'_> {
         };
         let first = files.first().and_then(|(maildir, file)| self.held.get(&maildir.join(&file.name)));
         let mut places = Vec::new();
+        let targets: Vec<Place> = self.places.iter().map(|(place, _)| place.clone()).collect();
         for (place, is_maildir) in self.places {
-            let progress: Vec<_> =
-                on_record.iter().filter(|delivery| delivery.place.destination == place.destination).collect();
-            if progress.iter().any(|delivery| crate::plan::is_over(&delivery.progress)) {
+            let progress = plan::at_place(on_record, place, &targets);
+            if progress.iter().any(|delivery| plan::is_over(&delivery.progress)) {
                 continue;
             }
             let found = files.iter().find(|(maildir, _)| *is_maildir && self.is_at(maildir, place));

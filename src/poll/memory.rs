@@ -53,10 +53,10 @@ impl<'a> Look<'a> {
 
     fn known(&self, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
         if !self.is_other {
-            return self.reader.known(&self.name, keys);
+            return self.reader.known(&self.name, keys, unix_now());
         }
         let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
-        let known = self.reader.known(&self.name, &[])?;
+        let known = self.reader.known(&self.name, &[], unix_now())?;
         Ok(Known { migrating: known.begun.is_some(), standings, sizes, ..known })
     }
 
@@ -104,9 +104,9 @@ impl Memory<'_> {
     pub(super) async fn standings(self, keys: Vec<Option<MessageKey>>) -> Result<Vec<Option<Standing>>, PollError> {
         Ok(match self {
             Memory::Poll { account, context, .. } => {
-                context.store.known(&account.name, Arc::new(keys)).await?.standings
+                context.store.known(&account.name, Arc::new(keys), unix_now()).await?.standings
             }
-            Memory::Reader(look) => look.reader.known(&look.name, &keys)?.standings,
+            Memory::Reader(look) => look.reader.known(&look.name, &keys, unix_now())?.standings,
         })
     }
 

@@ -25,8 +25,9 @@ pub(super) fn digest(listing: &Listing, account: &Account, places: &[Place]) -> 
     add(format!("{:?}", account.policy).as_bytes());
     add(&listing.digest());
     for place in places {
-        add(place.destination.as_str().as_bytes());
-        add(place.location.as_os_str().as_bytes());
+        let Place { destination, kind, location, recipient, machine } = place;
+        let texts = [destination.as_str(), kind, recipient, machine].map(str::as_bytes);
+        texts.into_iter().chain([location.as_os_str().as_bytes()]).for_each(&mut add);
     }
     digest.finalize().into()
 }

@@ -1,5 +1,8 @@
 //! After a crash: what the state calls staged is looked up in the Maildir.
 //!
+//! Only places of this machine are looked at: a Maildir at the same path of another machine, which shares this state,
+//! tells nothing of that one's deliveries, and they stay staged until their own machine looks.
+//!
 //! `tmp/NAME` there: the move is finished now.  Not there: it was delivered, whatever a mail
 //! program has done with it since.  A Maildir that is not there (an unmounted disk) tells
 //! nothing, and its deliveries stay staged.
@@ -9,7 +12,6 @@ use std::path::PathBuf;
 
 use tokio::time::Instant;
 
-use super::transfer::SPOOL;
 use crate::clock::unix_now;
 use crate::deliver::Destination;
 use crate::deliver::maildir::{Maildir, MaildirError};
@@ -37,8 +39,8 @@ pub async fn recover(
     if staged.is_empty() {
         return Ok(Vec::new());
     }
-    let now = unix_now();
-    let (looked, failed) = match threads::run_until(deadline, move || look(staged, now)).await {
+    let (now, machine) = (unix_now(), store.local().instance().to_owned());
+    let (looked, failed) = match threads::run_until(deadline, move || look(staged, &machine, now)).await {
         Ok(looked) => looked,
         Err(error) => {
             Event::RecoveryLate { cause: error.to_string() }.tell();
@@ -62,7 +64,7 @@ pub async fn remove_strays(
 ) -> Result<(), StoreError> {
     let known: BTreeSet<String> = store.staged(None).await?.into_iter().map(|delivery| delivery.name).collect();
     let maildirs = destinations.into_iter().filter_map(|destination| Maildir::open_existing(destination.maildir()?));
-    let (maildirs, instance): (Vec<Maildir>, String) = (maildirs.collect(), store.instance().to_owned());
+    let (maildirs, instance): (Vec<Maildir>, String) = (maildirs.collect(), store.local().instance().to_owned());
     let work = move || {
         for maildir in maildirs {
             match maildir.remove_strays(&instance, |name| known.contains(name)) {
@@ -74,7 +76,7 @@ pub async fn remove_strays(
             }
         }
     };
-    let spools = store.dir().join(SPOOL);
+    let spools = store.local().spool();
     let work = move || {
         work();
         spool::remove_strays(&spools);
@@ -87,9 +89,10 @@ pub async fn remove_strays(
 
 type Looked = (Vec<(StagedDelivery, Resolution)>, Vec<MaildirError>);
 
-fn look(staged: Vec<StagedDelivery>, now: UnixTime) -> Looked {
+/// Looks for what is staged on this machine.
+fn look(staged: Vec<StagedDelivery>, machine: &str, now: UnixTime) -> Looked {
     let mut by_maildir: BTreeMap<PathBuf, Vec<StagedDelivery>> = BTreeMap::new();
-    for delivery in staged {
+    for delivery in staged.into_iter().filter(|delivery| delivery.machine == machine) {
         by_maildir.entry(delivery.maildir.clone()).or_default().push(delivery);
     }
     let (mut looked, mut failed) = (Vec::new(), Vec::new());
@@ -144,7 +147,8 @@ mod tests {
             draft.write(b"text\n").expect("written");
             let account = Name::new("a").expect("a name");
             let maildir = maildir.path().to_owned();
-            StagedDelivery { message: 1, place: 1, account, maildir, name: draft.keep(), at: 1000 }
+            let machine = "machine".to_owned();
+            StagedDelivery { message: 1, place: 1, account, maildir, machine, name: draft.keep(), at: 1000 }
         };
         names.iter().map(staged).collect()
     }
@@ -158,10 +162,28 @@ mod tests {
         // The file system has no rename that never replaces, and the machine died after the link.
         std::fs::hard_link(path.join("tmp/linked"), path.join("new/linked")).expect("linked");
         std::fs::hard_link(path.join("tmp/read"), path.join("cur/read:2,S")).expect("linked");
-        let (looked, failed) = look(deliveries, 2000);
+        let (looked, failed) = look(deliveries, "machine", 2000);
         assert!(failed.is_empty() && looked.iter().all(|(_, resolution)| *resolution == Resolution::Delivered));
         let names = |sub: &str| std::fs::read_dir(path.join(sub)).expect("a directory").count();
         assert_eq!((looked.len(), names("tmp"), names("new"), names("cur")), (3, 0, 2, 1));
+    }
+
+    #[test]
+    fn a_maildir_of_another_machine_at_the_same_path_is_not_asked() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("Maildir");
+        let maildir = Maildir::open(&Settings::private(path.clone()), false).expect("made");
+        let mut deliveries = staged(&maildir, &["there", "elsewhere"]);
+        for delivery in &mut deliveries {
+            delivery.machine = "laptop".to_owned();
+        }
+        // That machine has its draft in a `tmp/` of its own.
+        std::fs::remove_file(path.join("tmp/elsewhere")).expect("removed");
+        for now in [2000, UnixTime::MAX] {
+            assert_eq!(look(deliveries.clone(), "server", now).0, []);
+        }
+        assert!(path.join("tmp/there").exists());
+        assert_eq!(look(deliveries, "laptop", 2000).0.len(), 2);
     }
 
     #[test]
@@ -171,7 +193,7 @@ mod tests {
         let maildir = Maildir::open(&Settings::private(path.clone()), false).expect("made");
         let deliveries = staged(&maildir, &["taken", "free"]);
         std::fs::write(path.join("new/taken"), "another").expect("written");
-        let (looked, failed) = look(deliveries, 2000);
+        let (looked, failed) = look(deliveries, "machine", 2000);
         assert_eq!(failed.iter().map(|error| error.kind).collect::<Vec<_>>(), [std::io::ErrorKind::AlreadyExists]);
         assert_eq!(looked.iter().map(|(delivery, _)| delivery.name.as_str()).collect::<Vec<_>>(), ["free"]);
         assert!(path.join("new/free").exists() && path.join("tmp/taken").exists());
@@ -192,7 +214,7 @@ mod tests {
                 "tmp" => std::fs::remove_file(path.join("tmp/n")).expect("removed"),
                 _ => std::fs::rename(path.join("tmp/n"), path.join("cur/n:2,S")).expect("moved"),
             }
-            assert_eq!(look(deliveries, now).0[0].1, want);
+            assert_eq!(look(deliveries, "machine", now).0[0].1, want);
         }
     }
 }

@@ -24,8 +24,7 @@ pub(super) struct Sink {
 
 impl Sink {
     /// Opens a destination, as far as that takes no network.  `was_there`: the state knows it.
-    pub(super) fn open(outlet: Arc<Outlet>, was_there: bool) -> Self {
-        let place = Place { destination: outlet.destination.name.clone(), location: outlet.destination.location() };
+    pub(super) fn open(outlet: Arc<Outlet>, place: Place, was_there: bool) -> Self {
         if let Some(lapse) = outlet.health.lapse(Instant::now()) {
             let failure = OnceLock::from(Arc::new(OutletError::Waiting(lapse)));
             return Self { outlet, place, maildir: None, failure };

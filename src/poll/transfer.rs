@@ -33,9 +33,6 @@ const LOADS: usize = 4;
 /// Batches that are received while one is being made durable.
 const BATCHES: usize = 1;
 
-/// The folder for large messages on their way to a server, in the state directory.
-pub(super) const SPOOL: &str = "spool";
-
 /// What a transfer needs.
 pub(super) struct Transfer<'a> {
     pub(super) account: &'a Account,
@@ -130,7 +127,7 @@ impl Transfer<'_> {
 
 /// Where large messages on their way to a server are kept.
 fn spool_dir(context: &Context) -> Result<PathBuf, StoreError> {
-    let dir = context.store.dir().join(SPOOL);
+    let dir = context.store.local().spool();
     private::make_folder(&dir).map_err(|error| StoreError::directory(&dir, &error))?;
     Ok(dir)
 }

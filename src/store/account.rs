@@ -107,6 +107,11 @@ pub(super) fn remembered(connection: &Connection, since: UnixTime) -> rusqlite::
     rows.filter_map(Result::transpose).collect()
 }
 
+/// Whether no account is on record.
+pub(super) fn is_none_known(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM account)", [], |row| row.get(0))
+}
+
 /// How many messages of each account are to be tried again at a destination.
 pub(super) fn deferred(connection: &Connection) -> rusqlite::Result<Vec<(Name, u64)>> {
     let mut find = connection.prepare(

@@ -112,6 +112,14 @@ pub(super) fn create(connection: &Connection, instance: Option<String>) -> rusql
     if version(connection)? == schema::VERSION {
         return Ok(false);
     }
+    // Or the rows of other tables would go with a table that is made anew.  Nothing changes it within a transaction.
+    connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let made = make(connection, instance);
+    connection.execute_batch("PRAGMA foreign_keys = ON")?;
+    made.map(|()| true)
+}
+
+fn make(connection: &Connection, instance: Option<String>) -> rusqlite::Result<()> {
     let transaction = super::begin(connection)?;
     // Another process may have been faster.
     match usize::try_from(version(&transaction)?).unwrap_or(0) {
@@ -123,9 +131,11 @@ pub(super) fn create(connection: &Connection, instance: Option<String>) -> rusql
                 .execute("INSERT INTO meta (name, value) VALUES ('instance', ?1), ('generation', '0')", [instance])?;
             transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
         }
-        older => schema::UPGRADES.iter().skip(older - 1).try_for_each(|upgrade| transaction.execute_batch(upgrade))?,
+        older => {
+            schema::UPGRADES.iter().skip(older - 1).try_for_each(|upgrade| transaction.execute_batch(upgrade))?;
+            transaction.execute_batch(schema::GIVE_KINDS)?;
+        }
     }
     transaction.pragma_update(None, "user_version", schema::VERSION)?;
-    transaction.commit()?;
-    Ok(true)
+    transaction.commit()
 }

@@ -6,91 +6,11 @@ use super::lost;
 use super::read::{Reader, state_name};
 use super::rows::shown_location;
 use super::schema::kind;
-use super::words::Lost;
+use super::words::{Inspection, Record};
 use super::write;
-use super::{StagedDelivery, StoreError, sound};
-use crate::message::{UnixTime, unique_id};
+use super::{StoreError, sound};
+use crate::message::unique_id;
 use crate::text;
-
-/// What a look at the whole state has shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inspection {
-    /// What is wrong with the database; nothing, if it is whole.
-    pub faults: Vec<String>,
-    /// Accounts on record.
-    pub accounts: u64,
-    /// Messages on record.
-    pub messages: u64,
-    /// Deliveries on record.
-    pub deliveries: u64,
-    /// Deliveries whose end only their Maildir can tell.
-    pub staged: Vec<StagedDelivery>,
-    /// Accounts that are lost until their next listing.
-    pub lost: Vec<(String, Lost)>,
-}
-
-/// A row of the state.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
-pub enum Record {
-    /// An account.
-    Account {
-        /// Its name.
-        account: String,
-        /// When `initial` was applied.
-        first_poll: Option<UnixTime>,
-        /// When its last poll ended well.
-        last_success: Option<UnixTime>,
-        /// Whether its state was lost, and is made out by its next listing.
-        lost: bool,
-    },
-    /// A message.
-    Message {
-        /// Its account.
-        account: String,
-        /// The unique-id, escaped.
-        uid: String,
-        /// 0 unless several messages share the unique-id.
-        occurrence: u32,
-        /// `whole`, `ignored` (left alone at the first poll) or `header`.
-        kind: &'static str,
-        /// Size as stored.
-        octets: Option<u64>,
-        /// BLAKE3 of the same, in hexadecimal.
-        digest: Option<String>,
-        /// The Message-ID, escaped.
-        message_id: Option<String>,
-        /// When it came on record.
-        seen: UnixTime,
-        /// When it was delivered everywhere.
-        done: Option<UnixTime>,
-        /// When the server confirmed its deletion.
-        deleted_at: Option<UnixTime>,
-    },
-    /// A delivery of a message.
-    Delivery {
-        /// The account.
-        account: String,
-        /// The message's unique-id, escaped.
-        uid: String,
-        /// 0 unless several messages share the unique-id.
-        occurrence: u32,
-        /// The destination.
-        destination: String,
-        /// A Maildir's path, a server's address.
-        location: String,
-        /// As in [`super::Event`].
-        state: &'static str,
-        /// When it came into this state.
-        at: UnixTime,
-        /// How often it was tried.
-        attempts: u32,
-        /// Not tried again before.
-        until: Option<UnixTime>,
-        /// The file's name, the server's reply, the reason.
-        detail: Option<String>,
-    },
-}
 
 impl Reader {
     /// Looks at the whole database; `None` if there never was one.
@@ -179,7 +99,8 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
         }
     }
     let mut find = transaction.prepare(
-        "SELECT a.name, m.uid, m.occurrence, p.destination, p.location, d.state, d.at, d.attempts, d.until, d.detail
+        "SELECT a.name, m.uid, m.occurrence, p.destination, p.location, d.state, d.at, d.attempts, d.until, d.detail,
+             p.recipient
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place ORDER BY d.message, d.place",
     )?;
@@ -190,7 +111,7 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
             uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(1)?), 512),
             occurrence: row.get(2)?,
             destination: row.get(3)?,
-            location: shown_location(row.get(4)?),
+            location: shown_location(row.get(4)?, row.get_ref(10)?.as_str()?),
             state: state_name(row.get(5)?),
             at: row.get(6)?,
             attempts: row.get(7)?,

@@ -1,49 +1,16 @@
 //! What is known of a listing.
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::prune::GONE;
-use super::quiet;
-use super::schema::{kind, proof, state};
-use super::words::Lost;
+use super::rows::place;
+use super::schema::{OWN_MAILDIR, kind, proof, state};
+use super::words::{Known, Lost};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Delivery, Gone, Place, Progress, Standing};
-
-/// What the state knows of an account's listing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// When the account's first poll was; `None`: it is this one.
-    pub begun: Option<UnixTime>,
-    /// Its unique-ids have changed, and not all are matched yet.
-    pub migrating: bool,
-    /// Messages that are remembered and not deleted; not those that have long been missing.
-    pub remembered: usize,
-    /// As many of those are not among the ones that were asked for.
-    pub missing: usize,
-    /// As many of those the last listing did have.
-    pub newly_missing: usize,
-    /// Messages that the server has no more.
-    pub gone: Gone,
-    /// Tells this state from the one before another process has changed it.
-    pub edition: i64,
-    /// Whether its state was lost, and is still to be made out from its listing.
-    pub lost: Lost,
-    /// For each message that was asked for, in that order: what is known.
-    pub standings: Vec<Option<Standing>>,
-    /// For each of them its size as LIST had it before.
-    pub sizes: Vec<Option<u64>>,
-    /// Indexes of those that the last listing did not have, or whose unique-id several messages had.
-    pub returned: Vec<usize>,
-    /// Unique-ids that several messages had, which are not deleted, and how many.
-    pub shared: Vec<(Box<[u8]>, usize)>,
-}
-
-/// After so many seconds a message that is missing no longer tells that its server was migrated: it
-/// was deleted elsewhere, or the answer to a QUIT was lost.
-const STALE: i64 = 7 * 24 * 3600;
+use crate::plan::{Delivery, Gone, Progress, Standing};
 
 /// A message's row.
 struct Row {
@@ -54,21 +21,28 @@ struct Row {
     listed: Option<u64>,
 }
 
-pub(super) fn known(connection: &Connection, account: &Name, keys: &[Option<MessageKey>]) -> rusqlite::Result<Known> {
+/// What is known of a listing; what was missing before `stale` no longer counts.
+pub(super) fn known(
+    connection: &Connection,
+    account: &Name,
+    keys: &[Option<MessageKey>],
+    stale: UnixTime,
+) -> rusqlite::Result<Known> {
     // One picture, and one lock instead of one for each message.
     let transaction = connection.unchecked_transaction()?;
     let connection: &Connection = &transaction;
-    let edition = quiet::edition(connection)?;
-    let row: Option<(i64, Option<i64>, bool, i64)> = connection
-        .prepare_cached("SELECT id, first_poll, migrating, lost FROM account WHERE name = ?1")?
-        .query_row([account.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-        .optional()?;
-    let Some((account, begun, migrating, lost)) = row else {
+    let mut known = Known::default();
+    let find = "SELECT id, first_poll, migrating, lost, revision FROM account WHERE name = ?1";
+    let row = connection.prepare_cached(find)?.query_row([account.as_str()], |row| {
+        (known.begun, known.migrating, known.revision) = (row.get(1)?, row.get(2)?, row.get(4)?);
+        known.lost = Lost::of_number(row.get(3)?);
+        row.get(0)
+    });
+    let Some(account) = row.optional()? else {
         let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
-        return Ok(Known { edition, standings, sizes, ..Known::default() });
+        return Ok(Known { standings, sizes, ..known });
     };
-    let mut known = Known { edition, begun, migrating, lost: Lost::of_number(lost), ..Known::default() };
-    let Counts { remembered, absent, stale, repeated, gone } = counts(connection, account)?;
+    let Counts { remembered, absent, stale, repeated, gone } = counts(connection, account, stale)?;
     known.gone = gone;
     if repeated > 0 {
         known.shared = shared(connection, account)?;
@@ -108,14 +82,14 @@ struct Counts {
     gone: Gone,
 }
 
-fn counts(connection: &Connection, account: i64) -> rusqlite::Result<Counts> {
+fn counts(connection: &Connection, account: i64, stale: UnixTime) -> rusqlite::Result<Counts> {
     let query = format!(
         "SELECT count(*) FILTER (WHERE deleted IS NULL), count(nullif(absent, 0)) FILTER (WHERE deleted IS NULL),
-         count(*) FILTER (WHERE deleted IS NULL AND absent BETWEEN 1 AND unixepoch() - ?2),
+         count(*) FILTER (WHERE deleted IS NULL AND absent BETWEEN 1 AND ?2),
          count({GONE}), min({GONE}), count(nullif(occurrence, 0)) FILTER (WHERE deleted IS NULL)
          FROM message WHERE account = ?1"
     );
-    connection.prepare_cached(&query)?.query_row([account, STALE], |row| {
+    connection.prepare_cached(&query)?.query_row([account, stale], |row| {
         let messages = usize::try_from(row.get::<_, i64>(3)?).unwrap_or(0);
         let gone = Gone { messages, since: row.get(4)? };
         let repeated = row.get(5)?;
@@ -154,9 +128,10 @@ pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<
     Ok(number.map_or(Lost::No, Lost::of_number))
 }
 
-/// Whether a message has ever come to this location, or is staged there, whatever its destination was called.
+/// Whether a message has ever come to this Maildir, or is staged there, whatever its destination was called.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
-    let mut find = connection.prepare_cached("SELECT id, used FROM place WHERE location = ?1")?;
+    let mut find =
+        connection.prepare_cached(&format!("SELECT id, used FROM place WHERE location = ?1 AND {OWN_MAILDIR}"))?;
     let places = find.query_map([location.as_os_str().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let places: Vec<(i64, bool)> = places.collect::<rusqlite::Result<_>>()?;
     if places.iter().any(|(_, used)| *used) {
@@ -199,22 +174,21 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
     Ok(Some(Row { standing, absent: row.get::<_, i64>(5)? != 0, present: deleted.is_none(), listed }))
 }
 
-fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {
+pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {
     let mut find = connection.prepare_cached(
-        "SELECT p.destination, d.state, d.until, p.location FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
+        "SELECT d.state, d.until, p.destination, p.kind, p.location, p.recipient, p.machine
+         FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
     )?;
     let rows = find.query_map([message], |row| {
-        let destination: String = row.get(0)?;
-        let progress = match row.get(1)? {
+        let progress = match row.get(0)? {
             state::STAGED => Progress::Staged,
             state::SENDING => Progress::Sending,
             state::DELIVERED => Progress::Delivered,
-            state::DEFERRED => Progress::Deferred(row.get::<_, Option<i64>>(2)?.unwrap_or(0)),
+            state::DEFERRED => Progress::Deferred(row.get::<_, Option<i64>>(1)?.unwrap_or(0)),
             state::SKIPPED => Progress::Skipped,
             _ => Progress::Quarantined,
         };
-        let location = PathBuf::from(std::ffi::OsString::from_vec(row.get(3)?));
-        Ok(Name::new(&destination).map(|destination| Delivery { place: Place { destination, location }, progress }))
+        Ok(place(row, 2)?.map(|place| Delivery { place, progress }))
     })?;
     rows.filter_map(Result::transpose).collect()
 }

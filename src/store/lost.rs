@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{account_id, finish, place_id};
-use super::schema::{kind, state};
+use super::schema::{OWN_MAILDIR, kind, state};
 use super::words::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
 use crate::message::{Name, UnixTime};
 use crate::plan::Identity;
@@ -48,9 +48,9 @@ pub(super) fn note_files(
     Ok(files.len())
 }
 
-/// Maildirs that mail was delivered to.
+/// Maildirs of this machine that mail was delivered to.
 pub(super) fn maildirs(connection: &Connection) -> rusqlite::Result<Vec<PathBuf>> {
-    let mut find = connection.prepare("SELECT DISTINCT location FROM place WHERE substr(location, 1, 1) = x'2f'")?;
+    let mut find = connection.prepare(&format!("SELECT DISTINCT location FROM place WHERE {OWN_MAILDIR}"))?;
     let rows = find.query_map([], |row| Ok(PathBuf::from(std::ffi::OsString::from_vec(row.get(0)?))))?;
     rows.collect()
 }

@@ -7,20 +7,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::quiet::raise_revision;
 use super::rows::account_id;
 use super::schema::{kind, state};
+use super::words::Binding;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
-
-/// What an account was polled with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Binding {
-    /// The mailbox, as [`crate::store::Change::Bind`] had it; `None`: nobody knows.
-    pub mailbox: Option<String>,
-    /// The destinations that its mail was decided for; `None`: nobody knows.
-    pub deliver: Option<Vec<String>>,
-    /// It was told that the server has no TOP, and that sizes count instead.
-    pub by_size: bool,
-}
 
 /// The account's row, and those of others that may hand theirs over.
 struct Row {
@@ -117,11 +108,12 @@ pub(super) fn bind(
 /// taken away is owed again when it is back.
 pub(super) fn decide_for(
     connection: &Connection,
-    account: &Name,
+    account_name: &Name,
     deliver: &[Name],
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
-    let account = account_id(connection, account)?;
+    let account = account_id(connection, account_name)?;
+    let mut is_news = false;
     let names: Vec<&str> = deliver.iter().map(Name::as_str).collect();
     let mut find = connection.prepare_cached(
         "SELECT d.message, d.place FROM delivery d JOIN message m ON m.id = d.message JOIN place p ON p.id = d.place
@@ -135,7 +127,12 @@ pub(super) fn decide_for(
         for (message, place) in rows.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
             revive.execute(params![message, place, state::DEFERRED, now])?;
             reopen.execute([message])?;
+            is_news = true;
         }
+    }
+    if is_news {
+        // A reload decides this while the account may be polled.
+        raise_revision(connection, account_name)?;
     }
     connection
         .prepare_cached("UPDATE account SET deliver = ?2 WHERE id = ?1")?
@@ -184,9 +181,9 @@ fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result
 fn leave_behind(connection: &Connection, row: &Row, now: UnixTime) -> rusqlite::Result<(i64, usize)> {
     park(connection, row, true)?;
     let begin = "INSERT INTO account (name, first_poll, failures, refusals, not_before, last_success, error, exit_code,
-                                      refused, migrating, lost, deliver, by_size)
+                                      refused, migrating, lost, deliver, by_size, folder, origin)
                  SELECT ?2, first_poll, failures, refusals, not_before, last_success, error, exit_code,
-                        refused, 1, lost, deliver, 0 FROM account WHERE id = ?1";
+                        refused, 1, lost, deliver, 0, folder, origin FROM account WHERE id = ?1";
     let account = connection.prepare_cached(begin)?.insert(params![row.id, row.name])?;
     let copied = copy_apart(connection, row.id, account, now)?;
     Ok((account, copied))
@@ -205,13 +202,13 @@ fn copy_apart(connection: &Connection, from: i64, account: i64, now: UnixTime) -
     })?;
     let mut copy = connection.prepare_cached(
         "INSERT INTO message (account, uid, occurrence, octets, message_id, seen, kind, done, deleted, head, proof,
-                              crashes, absent, digest, listed)
+                              crashes, absent, digest, listed, sender, subject, date, ends, routed)
          SELECT ?2, ?3, ?4, octets, message_id, seen, kind, done, deleted, head, proof, crashes,
-                iif(absent, absent, ?5), digest, listed FROM message WHERE id = ?1 ON CONFLICT DO NOTHING",
+                iif(absent, absent, ?5), digest, listed, sender, subject, date, ends, routed FROM message WHERE id = ?1 ON CONFLICT DO NOTHING",
     )?;
     let mut deliveries = connection.prepare_cached(
-        "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
-         SELECT ?2, place, state, at, attempts, until, detail FROM delivery WHERE message = ?1",
+        "INSERT INTO delivery (message, place, state, at, attempts, until, detail, mark, prefix)
+         SELECT ?2, place, state, at, attempts, until, detail, mark, prefix FROM delivery WHERE message = ?1",
     )?;
     // A header's file is named after what its message was called.
     let mut former = connection

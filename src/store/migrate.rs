@@ -4,22 +4,11 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::Renamed;
 use super::rows::{account_id, message_id};
 use super::schema::{kind, proof};
+use super::words::{Content, Renamed};
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Missing};
-
-/// What a message holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Content {
-    /// Octets as stored.
-    pub octets: u64,
-    /// BLAKE3 of the same.
-    pub digest: [u8; 32],
-    /// Whether it is only the header of a larger message.
-    pub header_only: bool,
-}
 
 /// Messages of one content that are looked at: more than a batch has.
 const ALIKE: u32 = 512;
@@ -89,8 +78,13 @@ pub(super) fn sight(
     account: &Name,
     keys: &[MessageKey],
     listed: bool,
+    now: UnixTime,
 ) -> rusqlite::Result<usize> {
-    each(connection, account, keys, if listed { "absent = 0" } else { "absent = unixepoch()" })
+    let account = account_id(connection, account)?;
+    let absent = if listed { 0 } else { now };
+    let mut update = connection
+        .prepare_cached("UPDATE message SET absent = ?4 WHERE account = ?1 AND uid = ?2 AND occurrence = ?3")?;
+    keys.iter().map(|key| update.execute(params![account, key.uid(), key.occurrence(), absent])).sum()
 }
 
 pub(super) fn set_apart(

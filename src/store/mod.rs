@@ -1,7 +1,7 @@
 //! The state: which messages are known, where each was delivered, what is still open.
 //!
 //! An SQLite database, `STATE-DIR/state.db`, owned by one thread; [`Store`] is a handle to it.
-//! Its operations are in the domain's words, and each is durable when it returns (WAL,
+//! Its operations are in the domain's words (`words`, `query`), and each is durable when it returns (WAL,
 //! `synchronous=FULL`).  Writes that wait at the same time share one transaction, so that many
 //! polls cost one sync.
 //!
@@ -15,7 +15,7 @@
 //! What any change makes untrue is forgotten in one place, `quiet`: that nothing was to be done.
 
 mod account;
-mod change;
+mod answer;
 mod claim;
 mod durable;
 mod error;
@@ -23,6 +23,7 @@ mod file;
 mod ground;
 mod host;
 mod inspect;
+mod local;
 mod lock;
 mod lookup;
 mod lost;
@@ -31,6 +32,7 @@ mod migrate;
 mod open;
 mod operator;
 mod prune;
+mod query;
 mod quiet;
 mod read;
 mod renew;
@@ -47,24 +49,18 @@ mod write;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use change::{Change, Ending, Outcome, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState};
 pub use claim::Claim;
 pub use error::StoreError;
 pub use ground::{Ground, look_at};
-pub use host::{Host, HostMemory};
-pub use inspect::{Inspection, Record};
+pub use local::Local;
 pub use lock::holder;
-pub use lookup::Known;
-pub use mailbox::Binding;
-pub use migrate::Content;
 pub use open::Condition;
 pub use operator::{decide, release};
-pub use read::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage, Reader};
+pub use read::Reader;
 pub use renew::Renewal;
 pub use salvage::Salvaged;
 pub use thread::Store;
-pub use tokens::Tokens;
-pub use words::{AccountMemory, Adopted, Adoption, FoundFile, LastLogin, Lost, LostChange, Quiet, Whereabouts};
+pub use words::*;
 
 /// Begins a transaction that is going to write: it waits for another process now, since one that
 /// has read before it writes would fail at once.

@@ -180,6 +180,9 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Name;
+    use crate::plan::Place;
+    use crate::store::lookup;
 
     /// Each format is the next one without what came in it.
     fn make_format(dir: &Path, format: i64) {
@@ -196,6 +199,21 @@ mod tests {
             "ALTER TABLE account DROP COLUMN worked; ALTER TABLE account DROP COLUMN doubts;
              ALTER TABLE account DROP COLUMN told; ALTER TABLE host DROP COLUMN lessons;
              ALTER TABLE host DROP COLUMN lessons_until;",
+            "PRAGMA foreign_keys = OFF; DROP TABLE account; DROP TABLE place; DROP TABLE alert;
+             CREATE TABLE account (
+                 id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first_poll INTEGER,
+                 failures INTEGER NOT NULL DEFAULT 0, refusals INTEGER NOT NULL DEFAULT 0,
+                 not_before INTEGER NOT NULL DEFAULT 0, last_success INTEGER, error TEXT,
+                 exit_code INTEGER NOT NULL DEFAULT 0, refused BLOB, migrating INTEGER NOT NULL DEFAULT 0,
+                 lost INTEGER NOT NULL DEFAULT 0, mailbox TEXT, deliver TEXT, by_size INTEGER NOT NULL DEFAULT 0,
+                 worked INTEGER, doubts INTEGER NOT NULL DEFAULT 0, told TEXT);
+             CREATE INDEX account_mailbox ON account (mailbox);
+             CREATE TABLE place (id INTEGER PRIMARY KEY, destination TEXT NOT NULL, location BLOB NOT NULL,
+                 used INTEGER NOT NULL DEFAULT 0, UNIQUE (destination, location));
+             ALTER TABLE message DROP COLUMN sender; ALTER TABLE message DROP COLUMN subject;
+             ALTER TABLE message DROP COLUMN date; ALTER TABLE message DROP COLUMN ends;
+             ALTER TABLE message DROP COLUMN routed; ALTER TABLE delivery DROP COLUMN mark;
+             ALTER TABLE delivery DROP COLUMN prefix; ALTER TABLE host DROP COLUMN replies;",
         ];
         let steps: Vec<(i64, &str)> = (1..).zip(without).collect();
         for (_, without) in steps.into_iter().rev().take_while(|(older, _)| *older >= format) {
@@ -219,5 +237,26 @@ mod tests {
                 connection.query_row("SELECT first_poll FROM account", [], |row| row.get(0)).expect("it");
             assert_eq!(first_poll, 7);
         }
+    }
+
+    #[test]
+    fn places_of_before_format_6_are_a_maildir_of_this_machine_or_a_server_with_its_recipients() {
+        let dir = tempfile::tempdir().expect("a directory");
+        make_format(dir.path(), 5);
+        let fill = "INSERT INTO place (id, destination, location, used) VALUES
+                        (3, 'home', CAST('/mail of a' AS BLOB), 1), (5, 'hub', CAST('mx:25 a@b,\"c d\"@e' AS BLOB), 0);
+                    INSERT INTO message (id, account, uid, occurrence, seen, kind) VALUES (7, 1, x'61', 0, 1, 0);
+                    INSERT INTO delivery (message, place, state, at) VALUES (7, 3, 3, 1), (7, 5, 4, 1)";
+        Connection::open(path(dir.path())).and_then(|old| old.execute_batch(fill)).expect("filled");
+        let connection = open(dir.path()).expect("opened").connection;
+        let deliveries = lookup::deliveries(&connection, 7).expect("read");
+        let name = |text| Name::new(text).expect("a name");
+        let home = Place::maildir(name("home"), "/mail of a", &instance(&connection).expect("a word"));
+        let hub = Place::server(name("hub"), "smtp", "mx:25", "a@b,\"c d\"@e");
+        assert_eq!(deliveries.iter().map(|delivery| &delivery.place).collect::<Vec<_>>(), [&home, &hub]);
+        let used = "SELECT used FROM place WHERE destination = 'home'";
+        assert_eq!(connection.query_row(used, [], |row| row.get::<_, i64>(0)).expect("kept"), 1);
+        assert_eq!(sound::faults(&connection).expect("checked"), [""; 0]);
+        connection.execute("DELETE FROM place WHERE id = 3", []).expect_err("rows belong to it");
     }
 }

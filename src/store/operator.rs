@@ -4,10 +4,10 @@ use std::path::Path;
 
 use rusqlite::params;
 
-use super::change::{Change, Release};
-use super::words::Lost;
-use super::{StoreError, file, open, write};
+use super::words::{Change, Lost, Release};
+use super::{StoreError, file, open, quiet, write};
 use crate::message::{MessageKey, Name, UnixTime};
+use crate::plan::Patience;
 
 /// Writes down what the operator decides about a lost account; works beside a running service.
 /// Gives whether it is lost at all.
@@ -16,11 +16,17 @@ use crate::message::{MessageKey, Name, UnixTime};
 /// The database cannot be written.
 pub fn decide(dir: &Path, account: &Name, decision: Lost) -> Result<bool, StoreError> {
     let Some(connection) = open::open_for_reading(dir)? else { return Ok(false) };
-    let changed = connection.execute(
-        "UPDATE account SET lost = ?2 WHERE name = ?1 AND lost <> 0",
-        params![account.as_str(), decision.number()],
-    );
-    changed.map(|rows| rows > 0).map_err(|error| file::database_error(&file::path(dir), &error))
+    let transact = || {
+        let transaction = super::begin(&connection)?;
+        let changed = transaction.execute(
+            "UPDATE account SET lost = ?2 WHERE name = ?1 AND lost <> 0",
+            params![account.as_str(), decision.number()],
+        )?;
+        quiet::raise_revision(&transaction, account)?;
+        transaction.commit()?;
+        Ok(changed > 0)
+    };
+    transact().map_err(|error| file::database_error(&file::path(dir), &error))
 }
 
 /// Tries quarantined messages again or gives them up; works beside a running service.  Gives the
@@ -39,7 +45,8 @@ pub fn release(
     let change = Change::Release { account: account.clone(), key, release };
     let transact = || {
         let transaction = super::begin(&connection)?;
-        let messages = write::apply(&transaction, &change, now)?;
+        let messages = write::apply(&transaction, &change, &Patience::USUAL, now)?;
+        quiet::raise_revision(&transaction, account)?;
         transaction.commit()?;
         Ok(messages)
     };

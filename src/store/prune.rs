@@ -89,7 +89,9 @@ mod tests {
         connection
             .execute_batch(
                 "PRAGMA foreign_keys = ON; INSERT INTO account (id, name) VALUES (1, 'a'), (2, 'b');
-                 INSERT INTO place (id, destination, location) VALUES (1, 'home', x'2f61'), (2, 'else', x'2f62');",
+                 INSERT INTO meta VALUES ('instance', 'machine');
+                 INSERT INTO place (id, destination, kind, location, machine)
+                     VALUES (1, 'home', 'maildir', x'2f61', 'machine'), (2, 'else', 'maildir', x'2f62', 'machine');",
             )
             .expect("filled");
         for (uid, deleted, absent, delivery) in rows {

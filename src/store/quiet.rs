@@ -2,29 +2,34 @@
 //! has changed, the next poll need not look again.
 //!
 //! Every change that concerns an account forgets it in the same transaction ([`forget`]), also one
-//! that another process makes.  One that came between the look and its record is noticed by
-//! SQLite's counter of other processes' commits; this process polls an account once at a time.
+//! that another process makes.  One that came between the look and its record is noticed by the account's
+//! revision, which is raised by whoever changes its part of the state beside its poll ([`raise_revision`]); a poll
+//! does not raise it by what it does itself, or it could never write its look down.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::{Change, Concern};
 use super::rows::account_id;
-use super::words::Quiet;
+use super::words::{Change, Concern, Quiet};
 use crate::message::{Name, UnixTime};
-use crate::plan::{self, Left};
+use crate::plan::Left;
 
-/// Tells the state from the one before another process has changed it.
-pub(super) fn edition(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+/// Tells an account's part of the state from the one before it was changed beside its poll; 0 of one that has none.
+fn revision(connection: &Connection, account: &Name) -> rusqlite::Result<i64> {
+    let mut find = connection.prepare_cached("SELECT revision FROM account WHERE name = ?1")?;
+    Ok(find.query_row([account.as_str()], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
-/// What was left on the server by a look that still holds.
+/// Makes a look at an account's listing that is still to be written down one of before.
+pub(super) fn raise_revision(connection: &Connection, account: &Name) -> rusqlite::Result<usize> {
+    connection.prepare_cached("UPDATE account SET revision = revision + 1 WHERE name = ?1")?.execute([account.as_str()])
+}
+
+/// What was left on the server by the last look, when that was, and when time alone may have changed it.
 pub(super) fn find(
     connection: &Connection,
     account: &Name,
     digest: &[u8; 32],
-    now: UnixTime,
-) -> rusqlite::Result<Option<Left>> {
+) -> rusqlite::Result<Option<(Left, UnixTime, UnixTime)>> {
     let mut find = connection.prepare_cached(
         "SELECT at, until, too_large, quarantined, deferred FROM quiet q JOIN account a ON a.id = q.account
          WHERE a.name = ?1 AND q.digest = ?2 AND a.lost = 0 AND a.migrating = 0",
@@ -32,9 +37,9 @@ pub(super) fn find(
     let found = find.query_row(params![account.as_str(), digest], |row| {
         let count = |index| row.get::<_, i64>(index).map(|number| u64::try_from(number).unwrap_or(0));
         let left = Left { too_large: count(2)?, quarantined: count(3)?, deferred: count(4)?, ..Left::default() };
-        Ok(plan::is_quiet(row.get(0)?, row.get(1)?, now).then_some(left))
+        Ok((left, row.get(0)?, row.get(1)?))
     });
-    found.optional().map(Option::flatten)
+    found.optional()
 }
 
 /// Messages whose sizes cost little.
@@ -54,7 +59,7 @@ pub(super) fn expects_news(connection: &Connection, account: &Name) -> rusqlite:
 
 /// Writes a look down, unless somebody has changed the state since.
 pub(super) fn record(connection: &Connection, account: &Name, quiet: &Quiet, now: UnixTime) -> rusqlite::Result<usize> {
-    if edition(connection)? != quiet.edition {
+    if revision(connection, account)? != quiet.revision {
         return Ok(0);
     }
     let Quiet { digest, until, left: Left { too_large, quarantined, deferred, .. }, .. } = quiet;
@@ -85,7 +90,7 @@ pub(super) fn forget(connection: &Connection, change: &Change) -> rusqlite::Resu
 mod tests {
     use super::*;
     use crate::message::MessageKey;
-    use crate::store::{AccountMemory, Claim, Lost, LostChange, Release, Store, release};
+    use crate::store::{AccountMemory, Claim, Lost, LostChange, Release, Store, decide, release};
 
     const NOW: UnixTime = 1_000_000;
 
@@ -93,13 +98,13 @@ mod tests {
         Name::new(name).expect("a name")
     }
 
-    fn quiet(edition: i64) -> Quiet {
+    fn quiet(revision: i64) -> Quiet {
         let left = Left { too_large: 1, quarantined: 2, deferred: 3, ..Left::default() };
-        Quiet { digest: [7; 32], until: NOW + 60, left, edition }
+        Quiet { digest: [7; 32], until: NOW + 60, left, revision }
     }
 
-    async fn record(store: &Store, account: &str, edition: i64) {
-        let change = Change::Quiet { account: name(account), quiet: quiet(edition) };
+    async fn record(store: &Store, account: &str, revision: i64) {
+        let change = Change::Quiet { account: name(account), quiet: quiet(revision) };
         store.apply(vec![change], NOW).await.expect("written");
     }
 
@@ -107,16 +112,16 @@ mod tests {
         store.quiet(&name(account), [7; 32], NOW).await.expect("read").is_some()
     }
 
-    async fn edition(store: &Store) -> i64 {
-        store.known(&name("a"), Vec::new().into()).await.expect("read").edition
+    async fn revision(store: &Store) -> i64 {
+        store.known(&name("a"), Vec::new().into(), NOW).await.expect("read").revision
     }
 
     #[tokio::test]
     async fn a_look_is_found_by_its_digest_while_it_holds() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
-        let left = quiet(edition(&store).await).left;
-        record(&store, "a", edition(&store).await).await;
+        let left = quiet(revision(&store).await).left;
+        record(&store, "a", revision(&store).await).await;
         for (account, digest, now, want) in [
             ("a", 7, NOW, Some(left)),
             ("a", 7, NOW + 59, Some(left)),
@@ -152,18 +157,18 @@ mod tests {
         for change in changes {
             let what = format!("{change:?}");
             for account in ["a", "b"] {
-                record(&store, account, edition(&store).await).await;
+                record(&store, account, revision(&store).await).await;
             }
             store.apply(vec![change], NOW).await.expect("written");
             assert_eq!((is_quiet(&store, "a").await, is_quiet(&store, "b").await), (false, true), "{what}");
         }
         let all = [Change::Resolve(Vec::new()), Change::Lost(LostChange::Mark { accounts: vec![], lost: Lost::No })];
         for change in all {
-            record(&store, "a", edition(&store).await).await;
+            record(&store, "a", revision(&store).await).await;
             store.apply(vec![change], NOW).await.expect("written");
             assert!(!is_quiet(&store, "a").await && !is_quiet(&store, "b").await);
         }
-        record(&store, "a", edition(&store).await).await;
+        record(&store, "a", revision(&store).await).await;
         let memory = AccountMemory { failures: 1, ..AccountMemory::default() };
         store.apply(vec![Change::Remember { account, memory }], NOW).await.expect("written");
         assert!(is_quiet(&store, "a").await, "how a poll went says nothing about messages");
@@ -174,15 +179,22 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         // After the record.
-        record(&store, "a", edition(&store).await).await;
+        record(&store, "a", revision(&store).await).await;
         release(dir.path(), &name("a"), None, Release::Retry, NOW).expect("written");
         assert!(!is_quiet(&store, "a").await);
         // Between the look and its record.
-        let before = edition(&store).await;
-        release(dir.path(), &name("b"), None, Release::Retry, NOW).expect("written");
+        let before = revision(&store).await;
+        release(dir.path(), &name("a"), None, Release::Retry, NOW).expect("written");
         record(&store, "a", before).await;
         assert!(!is_quiet(&store, "a").await);
-        record(&store, "a", edition(&store).await).await;
+        let before = revision(&store).await;
+        decide(dir.path(), &name("a"), Lost::Seen).expect("written");
+        record(&store, "a", before).await;
+        assert!(!is_quiet(&store, "a").await);
+        // What concerns another account does not count.
+        let before = revision(&store).await;
+        release(dir.path(), &name("b"), None, Release::Retry, NOW).expect("written");
+        record(&store, "a", before).await;
         assert!(is_quiet(&store, "a").await);
     }
 
@@ -192,7 +204,7 @@ mod tests {
         let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         let expects = async || store.expects_news(&name("a")).await.expect("read");
         assert!(expects().await, "nothing is known of it");
-        record(&store, "a", edition(&store).await).await;
+        record(&store, "a", revision(&store).await).await;
         assert!(!expects().await);
         let some = (0..FEW).map(|number| MessageKey::new(&number.to_le_bytes(), 0).expect("a key")).collect();
         store.apply(vec![Change::Begin { account: name("a"), ignored: some }], NOW).await.expect("written");
@@ -210,7 +222,7 @@ mod tests {
         let migrate = |migrating| Change::Migrate { account: name("a"), migrating };
         for (before, after) in [(mark(Lost::Lost), mark(Lost::No)), (migrate(true), migrate(false))] {
             store.apply(vec![before], NOW).await.expect("written");
-            record(&store, "a", edition(&store).await).await;
+            record(&store, "a", revision(&store).await).await;
             assert!(!is_quiet(&store, "a").await);
             store.apply(vec![after], NOW).await.expect("written");
         }

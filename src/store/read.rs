@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, params};
 
-use super::lookup::{self, Known};
+use super::lookup;
 use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
+use super::words::{Event, HistoryFilter, Known, QuarantinedDelivery, QuarantinedMessage};
 use super::{StoreError, file, mailbox, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
-use crate::plan::{Identity, Missing};
+use crate::plan::{self, Identity, Missing};
 use crate::text;
 
 /// Reads the state, without the lock.
@@ -19,82 +20,6 @@ use crate::text;
 pub struct Reader {
     connection: Option<Mutex<Connection>>,
     path: PathBuf,
-}
-
-/// Which part of the history is wanted.
-#[derive(Clone, Debug, Default)]
-pub struct HistoryFilter {
-    /// Only this account.
-    pub account: Option<Name>,
-    /// Only messages whose unique-id, Message-ID or place contains this.
-    pub search: Option<String>,
-    /// At most so many, the newest.
-    pub limit: usize,
-}
-
-/// One delivery of one message.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Event {
-    /// When it came into its state.
-    pub at: UnixTime,
-    /// The account.
-    pub account: String,
-    /// The unique-id, escaped.
-    pub uid: String,
-    /// 0 unless several messages share the unique-id.
-    pub occurrence: u32,
-    /// The Message-ID, escaped.
-    pub message_id: Option<String>,
-    /// Size as stored.
-    pub octets: Option<u64>,
-    /// `staged`, `sending`, `delivered`, `deferred`, `quarantined`, `skipped`.
-    pub state: &'static str,
-    /// The destination.
-    pub destination: String,
-    /// A Maildir's path, a server's address.
-    pub location: String,
-    /// The file's name, the server's reply, the reason.
-    pub detail: Option<String>,
-    /// When the server confirmed that it deleted the message.
-    pub deleted_at: Option<UnixTime>,
-}
-
-/// How one delivery of a message in quarantine stands.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct QuarantinedDelivery {
-    /// What is known of it.
-    #[serde(flatten)]
-    pub event: Event,
-    /// When the message was first seen.
-    pub first_seen: UnixTime,
-    /// Attempts, the last one included.
-    pub attempts: u32,
-    /// So often the program has died while it handled the message.
-    pub crashes: u32,
-    /// The BLAKE3 hash of its content, in hexadecimal, if it was ever retrieved whole.
-    pub digest: Option<String>,
-}
-
-/// A message in quarantine.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct QuarantinedMessage {
-    /// The account.
-    pub account: String,
-    /// The unique-id, escaped.
-    pub uid: String,
-    /// 0 unless several messages share the unique-id.
-    pub occurrence: u32,
-    /// Since when.
-    pub since: UnixTime,
-    /// The destination that refused it.
-    pub destination: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// The Message-ID, escaped.
-    pub message_id: Option<String>,
 }
 
 pub(super) fn state_name(number: i64) -> &'static str {
@@ -132,16 +57,26 @@ impl Reader {
         Ok(found.flatten().and_then(|name| Name::new(&name)))
     }
 
+    /// The word that stands for this machine in places; empty of a directory that never had a state.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn instance(&self) -> Result<String, StoreError> {
+        self.read(file::instance).map(Option::unwrap_or_default)
+    }
+
     /// What is known of a listing.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn known(&self, account: &Name, keys: &[Option<MessageKey>]) -> Result<Known, StoreError> {
+    pub fn known(&self, account: &Name, keys: &[Option<MessageKey>], now: UnixTime) -> Result<Known, StoreError> {
         let nothing = || {
             let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
             Known { standings, sizes, ..Known::default() }
         };
-        self.read(|connection| lookup::known(connection, account, keys)).map(|known| known.unwrap_or_else(nothing))
+        let stale = plan::stale_since(now);
+        let known = self.read(|connection| lookup::known(connection, account, keys, stale))?;
+        Ok(known.unwrap_or_else(nothing))
     }
 
     /// What is remembered of an account, is not deleted, and is not among these.
@@ -220,7 +155,7 @@ impl Reader {
 
 /// What an [`Event`] is read from.
 const EVENT: &str = "d.at, substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
-                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest
+                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place";
 
@@ -234,7 +169,7 @@ fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
         octets: row.get::<_, Option<i64>>(5)?.and_then(|octets| u64::try_from(octets).ok()),
         state: state_name(row.get(6)?),
         destination: row.get(7)?,
-        location: shown_location(row.get(8)?),
+        location: shown_location(row.get(8)?, row.get_ref(15)?.as_str()?),
         detail: row.get(9)?,
         deleted_at: row.get(10)?,
     })

@@ -127,6 +127,12 @@ impl Renewal {
         connection.execute_batch(mode).map_err(database)?;
         file::create(&connection, instance.clone()).map_err(database)?;
         let salvaged = old.map(|old| old.salvage(&connection)).transpose().map_err(database)?.unwrap_or_default();
+        if instance.is_none() {
+            // Nobody knows the machine's word any more: what was its own gets the one that was drawn.
+            let adopt = "UPDATE OR IGNORE place SET machine = (SELECT value FROM meta WHERE name = 'instance')
+                         WHERE kind = 'maildir'";
+            connection.execute(adopt, []).map_err(database)?;
+        }
         salvage::tidy(&aside);
         let aside = note.had_database.then_some(aside);
         Ok(Self { connection, dir: dir.to_owned(), path, aside, salvaged, instance })

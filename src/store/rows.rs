@@ -1,9 +1,10 @@
 //! The rows of accounts, places and messages, by what they are called outside.
 
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::schema::{kind, state};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -18,12 +19,28 @@ pub(super) fn account_id(connection: &Connection, account: &Name) -> rusqlite::R
 }
 
 pub(super) fn place_id(connection: &Connection, place: &Place) -> rusqlite::Result<i64> {
-    let key = params![place.destination.as_str(), place.location.as_os_str().as_bytes()];
-    let mut find = connection.prepare_cached("SELECT id FROM place WHERE destination = ?1 AND location = ?2")?;
+    let location = place.location.as_os_str().as_bytes();
+    let key = params![place.destination.as_str(), place.kind, location, place.recipient, place.machine];
+    let mut find = connection.prepare_cached(
+        "SELECT id FROM place WHERE destination = ?1 AND kind = ?2 AND location = ?3 AND recipient = ?4 AND machine = ?5",
+    )?;
     if let Some(id) = find.query_row(key, |row| row.get(0)).optional()? {
         return Ok(id);
     }
-    connection.prepare_cached("INSERT INTO place (destination, location) VALUES (?1, ?2)")?.insert(key)
+    connection
+        .prepare_cached(
+            "INSERT INTO place (destination, kind, location, recipient, machine) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .insert(key)
+}
+
+/// The place whose destination, kind, location, recipient and machine begin at the column `first`; `None`: its
+/// destination has a name that none can have.
+pub(super) fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Place>> {
+    let text = |index: usize| Ok::<_, rusqlite::Error>(row.get_ref(first + index)?.as_str()?.to_owned());
+    let location = PathBuf::from(OsString::from_vec(row.get(first + 2)?));
+    let (kind, recipient, machine) = (text(1)?.into(), text(3)?.into(), text(4)?.into());
+    Ok(Name::new(&text(0)?).map(|destination| Place { destination, kind, location, recipient, machine }))
 }
 
 pub(super) fn message_id(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<Option<i64>> {
@@ -44,7 +61,8 @@ pub(super) fn finish(connection: &Connection, message: i64, now: UnixTime) -> ru
     Ok(())
 }
 
-/// The folder that a place's location names, as it is shown.
-pub(super) fn shown_location(location: Vec<u8>) -> String {
-    Path::new(&std::ffi::OsString::from_vec(location)).display().to_string()
+/// Where a place leads, as it is shown: a folder, or a server with its recipients.
+pub(super) fn shown_location(location: Vec<u8>, recipient: &str) -> String {
+    let location = PathBuf::from(OsString::from_vec(location));
+    if recipient.is_empty() { location.display().to_string() } else { format!("{} {recipient}", location.display()) }
 }

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
 
 use super::file::{beside, connect_as};
-use super::schema::{kind, state};
+use super::schema::{self, kind, state};
 use super::sound::{SANE, SANE_SINCE};
 
 /// Tables in the order in which rows need each other, with the key to walk them by.
@@ -57,7 +57,10 @@ impl Source {
             if !columns.is_empty() && !self.copy(table, key, &columns, false, &transaction)? {
                 self.copy(table, key, &columns, true, &transaction)?;
             }
-            for (_, sane) in SANE.into_iter().chain([SANE_SINCE]).filter(|(name, _)| *name == table) {
+            if table == "place" {
+                transaction.execute_batch(schema::GIVE_KINDS)?;
+            }
+            for (_, sane) in SANE.into_iter().chain(SANE_SINCE).filter(|(name, _)| *name == table) {
                 transaction.execute(&format!("DELETE FROM {table} WHERE NOT coalesce({sane}, 0)"), [])?;
             }
         }

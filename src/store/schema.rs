@@ -8,10 +8,10 @@
 pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
 
 /// `PRAGMA user_version` of this format.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// What makes each older format the next one, from format 1 on.
-pub(super) const UPGRADES: [&str; 4] = [
+pub(super) const UPGRADES: [&str; 5] = [
     "
 ALTER TABLE account ADD COLUMN migrating INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
@@ -72,7 +72,85 @@ ALTER TABLE account ADD COLUMN told TEXT;
 ALTER TABLE host ADD COLUMN lessons INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE host ADD COLUMN lessons_until INTEGER NOT NULL DEFAULT 0;
 ",
+    // A table's UNIQUE cannot be changed: the two small ones are made anew.
+    "
+CREATE TABLE account_made (
+    id           INTEGER PRIMARY KEY,
+    name         TEXT NOT NULL,
+    first_poll   INTEGER,
+    failures     INTEGER NOT NULL DEFAULT 0,
+    refusals     INTEGER NOT NULL DEFAULT 0,
+    not_before   INTEGER NOT NULL DEFAULT 0,
+    last_success INTEGER,
+    error        TEXT,
+    exit_code    INTEGER NOT NULL DEFAULT 0,
+    refused      BLOB,
+    migrating    INTEGER NOT NULL DEFAULT 0,
+    lost         INTEGER NOT NULL DEFAULT 0,
+    mailbox      TEXT,
+    deliver      TEXT,
+    by_size      INTEGER NOT NULL DEFAULT 0,
+    worked       INTEGER,
+    doubts       INTEGER NOT NULL DEFAULT 0,
+    told         TEXT,
+    folder       TEXT NOT NULL DEFAULT '',
+    origin       TEXT,
+    revision     INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (name, folder)
+);
+INSERT INTO account_made (id, name, first_poll, failures, refusals, not_before, last_success, error, exit_code, refused,
+                          migrating, lost, mailbox, deliver, by_size, worked, doubts, told)
+    SELECT id, name, first_poll, failures, refusals, not_before, last_success, error, exit_code, refused,
+           migrating, lost, mailbox, deliver, by_size, worked, doubts, told FROM account;
+DROP TABLE account;
+ALTER TABLE account_made RENAME TO account;
+CREATE INDEX account_mailbox ON account (mailbox);
+CREATE TABLE place_made (
+    id          INTEGER PRIMARY KEY,
+    destination TEXT NOT NULL,
+    location    BLOB NOT NULL,
+    used        INTEGER NOT NULL DEFAULT 0,
+    kind        TEXT NOT NULL DEFAULT '',
+    recipient   TEXT NOT NULL DEFAULT '',
+    machine     TEXT NOT NULL DEFAULT '',
+    UNIQUE (destination, kind, location, recipient, machine)
+);
+INSERT INTO place_made (id, destination, location, used) SELECT id, destination, location, used FROM place;
+DROP TABLE place;
+ALTER TABLE place_made RENAME TO place;
+ALTER TABLE message ADD COLUMN sender TEXT;
+ALTER TABLE message ADD COLUMN subject TEXT;
+ALTER TABLE message ADD COLUMN date INTEGER;
+ALTER TABLE message ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN routed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE delivery ADD COLUMN mark BLOB;
+ALTER TABLE delivery ADD COLUMN prefix BLOB;
+ALTER TABLE host ADD COLUMN replies BLOB;
+CREATE TABLE alert (
+    kind    TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    host    TEXT NOT NULL,
+    since   INTEGER NOT NULL,
+    held    INTEGER,
+    told    INTEGER,
+    PRIMARY KEY (kind, subject)
+) WITHOUT ROWID;
+",
 ];
+
+/// Gives places of before format 6 their kind: a location that began with a slash was a Maildir of this state
+/// directory's machine, any other a server's host and port, a space and its recipients.
+pub(super) const GIVE_KINDS: &str = "
+UPDATE OR IGNORE place SET kind = 'maildir', machine = (SELECT value FROM meta WHERE name = 'instance')
+    WHERE kind = '' AND substr(location, 1, 1) = x'2f';
+UPDATE OR IGNORE place SET kind = 'smtp', recipient = CAST(substr(location, instr(location, x'20') + 1) AS TEXT),
+        location = substr(location, 1, instr(location, x'20') - 1)
+    WHERE kind = '' AND instr(location, x'20') > 1;
+UPDATE OR IGNORE place SET kind = 'smtp' WHERE kind = '';
+";
+
+/// What tells the Maildirs of this state directory's machine in a query of `place`.
+pub(super) const OWN_MAILDIR: &str = "kind = 'maildir' AND machine = (SELECT value FROM meta WHERE name = 'instance')";
 
 /// The format, for a new database.
 pub(super) const CREATE: &str = "
@@ -81,9 +159,10 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- A mailbox of an account.  Its number goes with the mailbox, and is another one after the loss of this database.
 CREATE TABLE account (
     id           INTEGER PRIMARY KEY,
-    name         TEXT NOT NULL UNIQUE,
+    name         TEXT NOT NULL,
     first_poll   INTEGER,           -- when `initial` was applied; NULL: not yet
     failures     INTEGER NOT NULL DEFAULT 0,
     refusals     INTEGER NOT NULL DEFAULT 0,
@@ -99,16 +178,24 @@ CREATE TABLE account (
     by_size      INTEGER NOT NULL DEFAULT 0, -- it was told that its server has no TOP
     worked       INTEGER,           -- tells the password of the last login from most others (login.rs)
     doubts       INTEGER NOT NULL DEFAULT 0, -- so often in a row that one was refused
-    told         TEXT               -- what was told once of mail that stays on the server for good
+    told         TEXT,              -- what was told once of mail that stays on the server for good
+    folder       TEXT NOT NULL DEFAULT '', -- the folder of its source; empty for POP3, which has one (not used yet)
+    origin       TEXT,              -- the name that goes on standing for it in the tokens of file names
+                                    -- (deliver::maildir::token) when it is renamed; NULL: its own (not used yet)
+    revision     INTEGER NOT NULL DEFAULT 0, -- raised when another process changes what is known of its mail (quiet.rs)
+    UNIQUE (name, folder)
 );
 
--- A destination as it was at the time: a later change of its path must not confuse what is open.
+-- A destination as it was at the time: a later change of its path must not confuse what is open (plan::Place).
 CREATE TABLE place (
     id          INTEGER PRIMARY KEY,
     destination TEXT NOT NULL,
-    location    BLOB NOT NULL,      -- a Maildir's path, a server's address
+    location    BLOB NOT NULL,      -- a Maildir's path, a server's host and port
     used        INTEGER NOT NULL DEFAULT 0, -- mail has come here
-    UNIQUE (destination, location)
+    kind        TEXT NOT NULL DEFAULT '', -- as the destination's `type`; never empty but within an upgrade
+    recipient   TEXT NOT NULL DEFAULT '', -- of one address, or of several that get one copy, with commas between
+    machine     TEXT NOT NULL DEFAULT '', -- of a Maildir the instance word of its machine's state directory
+    UNIQUE (destination, kind, location, recipient, machine)
 );
 
 CREATE TABLE message (
@@ -128,6 +215,11 @@ CREATE TABLE message (
     absent      INTEGER NOT NULL DEFAULT 0, -- since when listings have not had it; 0: the last one had it
     digest      BLOB,               -- BLAKE3 of what `octets` counts
     listed      INTEGER,            -- its size as LIST had it when it was last known to be this message
+    sender      TEXT,               -- its From, escaped and bounded, unless `record-headers` is off (not used yet)
+    subject     TEXT,               -- its Subject, likewise (not used yet)
+    date        INTEGER,            -- its Date (not used yet)
+    ends        INTEGER NOT NULL DEFAULT 0, -- so many sessions in a row have ended at it (not used yet)
+    routed      INTEGER NOT NULL DEFAULT 0, -- 1: routes have decided, its deliveries are all there are (not used yet)
     UNIQUE (account, uid, occurrence)
 );
 
@@ -139,6 +231,8 @@ CREATE TABLE delivery (
     attempts INTEGER NOT NULL DEFAULT 0,
     until    INTEGER,               -- deferred: not before
     detail   TEXT,                  -- the file's name, the server's reply, the reason
+    mark     BLOB,                  -- what the destination knows it by again; never shown or exported (not used yet)
+    prefix   BLOB,                  -- the octets before the message, so that another try sends the same; likewise
     PRIMARY KEY (message, place)
 ) WITHOUT ROWID;
 
@@ -161,7 +255,19 @@ CREATE TABLE host (
     lock_step_until INTEGER NOT NULL, -- so long it gets one command at a time
     lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found not to stand (poll/host.rs)
     lessons_until   INTEGER NOT NULL DEFAULT 0, -- and so long that is believed
+    replies         BLOB,             -- what its replies look like, in the words of who reads them (not used yet)
     PRIMARY KEY (name, port, encrypted)
+) WITHOUT ROWID;
+
+-- Failures of which somebody was told, or is to be: a recovery is told once, too (not used yet).
+CREATE TABLE alert (
+    kind    TEXT NOT NULL,
+    subject TEXT NOT NULL,          -- an account's name; empty for the whole
+    host    TEXT NOT NULL,          -- by which alerts of many accounts become one; may be empty
+    since   INTEGER NOT NULL,       -- when it began
+    held    INTEGER,                -- held back until then, for others of its host
+    told    INTEGER,                -- when it was told; NULL: not yet
+    PRIMARY KEY (kind, subject)
 ) WITHOUT ROWID;
 
 -- What a Maildir's file names tell after the loss of this database (deliver::maildir::token).  A row

@@ -30,13 +30,20 @@ pub(super) const SANE: [(&str, &str); 4] = [
 ];
 
 /// The same, of columns that came later.
-pub(super) const SANE_SINCE: (&str, &str) = (
-    "message",
-    "(digest IS NULL OR (typeof(digest) = 'blob' AND length(digest) = 32))
+pub(super) const SANE_SINCE: [(&str, &str); 4] = [
+    ("account", "typeof(folder) = 'text' AND typeof(origin) IN ('null', 'text') AND typeof(revision) = 'integer'"),
+    ("place", "typeof(kind) = 'text' AND length(kind) > 0 AND typeof(recipient) = 'text' AND typeof(machine) = 'text'"),
+    (
+        "message",
+        "(digest IS NULL OR (typeof(digest) = 'blob' AND length(digest) = 32))
          AND (head IS NULL OR (typeof(head) = 'blob' AND length(head) = 16))
          AND typeof(absent) = 'integer' AND typeof(listed) IN ('null', 'integer')
-         AND typeof(proof) = 'integer' AND typeof(crashes) = 'integer'",
-);
+         AND typeof(proof) = 'integer' AND typeof(crashes) = 'integer'
+         AND typeof(sender) IN ('null', 'text') AND typeof(subject) IN ('null', 'text')
+         AND typeof(date) IN ('null', 'integer') AND typeof(ends) = 'integer' AND typeof(routed) = 'integer'",
+    ),
+    ("delivery", "typeof(mark) IN ('null', 'blob') AND typeof(prefix) IN ('null', 'blob')"),
+];
 
 /// Columns that hold text.
 const TEXT: [(&str, &str); 6] = [
@@ -46,6 +53,17 @@ const TEXT: [(&str, &str); 6] = [
     ("message", "message_id"),
     ("delivery", "detail"),
     ("meta", "value"),
+];
+
+/// The same, of columns that came later.
+const TEXT_SINCE: [(&str, &str); 7] = [
+    ("account", "folder"),
+    ("account", "origin"),
+    ("place", "kind"),
+    ("place", "recipient"),
+    ("place", "machine"),
+    ("message", "sender"),
+    ("message", "subject"),
 ];
 
 /// Complaints that are shown of a damaged database.
@@ -92,7 +110,8 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         let (table, parent) = row?;
         faults.push(format!("a row of {table} belongs to no row of {parent}"));
     }
-    for (table, column) in TEXT {
+    let is_current = version(connection)? == schema::VERSION;
+    for (table, column) in TEXT.into_iter().chain(TEXT_SINCE.into_iter().filter(|_| is_current)) {
         let mut find = connection.prepare(&format!("SELECT {column} FROM {table} WHERE typeof({column}) = 'text'"))?;
         let mut rows = find.query([])?;
         while let Some(row) = rows.next()? {
@@ -102,8 +121,7 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
             }
         }
     }
-    let is_current = version(connection)? == schema::VERSION;
-    for (table, sane) in SANE.into_iter().chain(is_current.then_some(SANE_SINCE)) {
+    for (table, sane) in SANE.into_iter().chain(SANE_SINCE.into_iter().filter(|_| is_current)) {
         let wrong: i64 = connection.query_row(
             &format!("SELECT count(*) FROM {table} WHERE NOT coalesce({sane}, 0)"),
             [],

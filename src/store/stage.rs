@@ -5,11 +5,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::{Ending, Outcome, RETRIEVAL_ATTEMPTS, Stage, TargetState};
-use super::rows::{account_id, finish, message_id, place_id};
+use super::rows::{account_id, finish, message_id, place, place_id};
 use super::schema::{kind, state};
+use super::words::{Ending, Outcome, Stage, TargetState};
 use crate::message::{Name, UnixTime};
-use crate::plan::{self, Place};
+use crate::plan::{Next, Patience, Place};
 
 /// The rows of places, each looked up once in a change.
 struct Places<'a> {
@@ -48,6 +48,8 @@ pub(super) fn stage(
     connection: &Connection,
     account: &Name,
     messages: &[Stage],
+    present: &[Place],
+    patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
@@ -83,14 +85,14 @@ pub(super) fn stage(
         for target in &stage.targets {
             let place = places.id(&target.place)?;
             if !is_new {
-                leave_elsewhere(connection, id, place, &target.place.destination)?;
+                leave_elsewhere(connection, id, &target.place, present)?;
             }
             let (state, detail) = match &target.state {
                 TargetState::Staged(name) => (state::STAGED, Some(name)),
                 TargetState::Sending => (state::SENDING, None),
                 TargetState::Deferred(why) => (state::DEFERRED, Some(why)),
             };
-            let until = matches!(target.state, TargetState::Deferred(_)).then(|| plan::retry_at(1, now));
+            let until = matches!(target.state, TargetState::Deferred(_)).then(|| patience.retry_at(1, now));
             deliver.execute(params![id, place, state, now, until, detail])?;
         }
     }
@@ -118,19 +120,29 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
 }
 
 /// The same destination may have led elsewhere when this message was tried before.
-fn leave_elsewhere(connection: &Connection, message: i64, place: i64, destination: &Name) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "DELETE FROM delivery WHERE message = ?1 AND place <> ?2 AND state <> ?3
-             AND place IN (SELECT id FROM place WHERE destination = ?4)",
-        )?
-        .execute(params![message, place, state::DELIVERED, destination.as_str()])
+fn leave_elsewhere(connection: &Connection, message: i64, target: &Place, present: &[Place]) -> rusqlite::Result<()> {
+    let mut find = connection.prepare_cached(
+        "SELECT p.id, p.destination, p.kind, p.location, p.recipient, p.machine
+         FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1 AND d.state <> ?2 AND p.destination = ?3",
+    )?;
+    let rows = find.query_map(params![message, state::DELIVERED, target.destination.as_str()], |row| {
+        Ok((row.get::<_, i64>(0)?, place(row, 1)?))
+    })?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut delete = connection.prepare_cached("DELETE FROM delivery WHERE message = ?1 AND place = ?2")?;
+    for (id, place) in rows {
+        if place.is_none_or(|place| place != *target && !present.contains(&place)) {
+            delete.execute([message, id])?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn settle(
     connection: &Connection,
     account: &Name,
     outcomes: &[Outcome],
+    patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
@@ -160,13 +172,20 @@ pub(super) fn settle(
                 )?
                 .insert(params![account, outcome.key.uid(), outcome.key.occurrence(), now, kind::WHOLE])?,
         };
-        end(connection, message, place, &outcome.ending, now)?;
+        end(connection, message, place, &outcome.ending, patience, now)?;
     }
     Ok(outcomes.len())
 }
 
 /// Writes down how a delivery ended that has a row or has none.
-fn end(connection: &Connection, message: i64, place: i64, ending: &Ending, now: UnixTime) -> rusqlite::Result<()> {
+fn end(
+    connection: &Connection,
+    message: i64,
+    place: i64,
+    ending: &Ending,
+    patience: &Patience,
+    now: UnixTime,
+) -> rusqlite::Result<()> {
     let before: Option<u32> = connection
         .prepare_cached("SELECT attempts FROM delivery WHERE message = ?1 AND place = ?2")?
         .query_row([message, place], |row| row.get(0))
@@ -176,13 +195,16 @@ fn end(connection: &Connection, message: i64, place: i64, ending: &Ending, now: 
         Ending::NotRetrieved(_) => before.unwrap_or(0) + 1,
         _ => before.unwrap_or(1),
     };
-    let (state, detail, until) = match ending {
-        Ending::Delivered(detail) => (state::DELIVERED, detail, None),
-        Ending::Quarantined(why) => (state::QUARANTINED, why, None),
-        Ending::NotRetrieved(why) if attempts >= RETRIEVAL_ATTEMPTS => (state::QUARANTINED, why, None),
-        Ending::Deferred(why) | Ending::NotRetrieved(why) => {
-            (state::DEFERRED, why, Some(plan::retry_at(attempts, now)))
-        }
+    let (next, detail) = match ending {
+        Ending::Delivered(detail) => (None, detail),
+        Ending::Quarantined(why) => (Some(Next::Quarantine), why),
+        Ending::NotRetrieved(why) => (Some(patience.not_retrieved(attempts, now)), why),
+        Ending::Deferred(why) => (Some(Next::Later(patience.retry_at(attempts, now))), why),
+    };
+    let (state, until) = match next {
+        None => (state::DELIVERED, None),
+        Some(Next::Quarantine) => (state::QUARANTINED, None),
+        Some(Next::Later(until)) => (state::DEFERRED, Some(until)),
     };
     connection
         .prepare_cached(
@@ -205,17 +227,44 @@ mod tests {
 
     use super::*;
     use crate::message::MessageKey;
-    use crate::store::{lookup, schema};
+    use crate::plan::Standing;
+    use crate::store::{Target, lookup, schema};
+
+    #[test]
+    fn a_message_that_is_staged_for_one_recipient_is_still_owed_to_the_others() {
+        let connection = Connection::open_in_memory().expect("made");
+        connection.execute_batch(schema::CREATE).expect("made");
+        let (account, key) = (Name::new("a").expect("a name"), MessageKey::new(b"x", 0).expect("a key"));
+        let hub = |location: &str, who| Place::server(Name::new("hub").expect("a name"), "lmtp", location, who);
+        let present = ["a", "b"].map(|who| hub("mx:24", who));
+        let stage = |place: Place, state| {
+            let (message_id, fingerprint, targets) = (None, None, vec![Target { place, state }]);
+            let (octets, digest, listed, header_only, key) = (1, [0; 32], None, false, key.clone());
+            let message = Stage { key, octets, digest, listed, message_id, fingerprint, header_only, targets };
+            super::stage(&connection, &account, &[message], &present, &Patience::USUAL, 1).expect("staged");
+        };
+        let waits = || TargetState::Deferred("full".into());
+        stage(hub("old:24", "b"), waits());
+        stage(hub("mx:24", "c"), waits());
+        stage(hub("mx:24", "b"), waits());
+        stage(hub("mx:24", "a"), TargetState::Sending);
+        let Some(Standing::Open(left)) = lookup::standing(&connection, &account, &key).expect("read") else {
+            panic!("it is open")
+        };
+        let left: Vec<Place> = left.into_iter().map(|delivery| delivery.place).collect();
+        assert_eq!(left, [hub("mx:24", "b"), hub("mx:24", "a")], "what was tried elsewhere is owed here");
+    }
 
     #[test]
     fn where_mail_has_come_to_is_known_without_a_look_at_its_deliveries() {
         let connection = Connection::open_in_memory().expect("made");
         connection.execute_batch(schema::CREATE).expect("made");
+        connection.execute("INSERT INTO meta VALUES ('instance', 'machine')", []).expect("named");
         let account = Name::new("a").expect("a name");
         let end = |at: &str, ending| {
-            let place = Place { destination: Name::new("home").expect("a name"), location: at.into() };
+            let place = Place::maildir(Name::new("home").expect("a name"), at, "machine");
             let outcome = Outcome { key: MessageKey::new(b"x", 0).expect("a key"), place, ending };
-            settle(&connection, &account, &[outcome], 1).expect("settled");
+            settle(&connection, &account, &[outcome], &Patience::USUAL, 1).expect("settled");
         };
         let knows = |at: &str| lookup::knows(&connection, Path::new(at)).expect("read");
         end("/a", Ending::Deferred("full".into()));

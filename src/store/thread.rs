@@ -8,28 +8,21 @@ use std::sync::{Arc, mpsc};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::account;
-use super::change::{Change, StagedDelivery};
-use super::host::{self, Host, HostMemory};
-use super::lookup::{self, Known};
-use super::lost;
+use super::answer::answer;
+use super::local::Local;
 use super::open::{Condition, Opened};
-use super::prune;
+use super::query::{Query, Reply};
 use super::seal::{Seal, break_seal};
-use super::tokens::{self, Tokens};
-use super::words::{AccountMemory, FoundFile, LastLogin, Lost};
-use super::write;
-use super::{Binding, Content, StoreError, file, mailbox, migrate, quiet};
+use super::words::{
+    AccountMemory, Binding, Change, Content, FoundFile, Host, HostMemory, Known, LastLogin, Lost, StagedDelivery,
+    Tokens,
+};
+use super::{StoreError, file, write};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Identity, Left, Missing, Standing};
+use crate::plan::{self, Identity, Left, Missing, Patience, Standing};
 
 /// Requests that share one transaction at most.
 const GROUP_LIMIT: usize = 256;
-
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// Replies by itself; gives whether the database was found damaged.
-type Reading = Box<dyn FnOnce(&Connection, &Path) -> bool + Send>;
 
 enum Request {
     Apply {
@@ -37,7 +30,7 @@ enum Request {
         now: UnixTime,
         reply: Reply<usize>,
     },
-    Read(Reading),
+    Read(Query),
     /// Ends the thread, and leaves the database in order.
     Close(Reply<()>),
 }
@@ -46,9 +39,7 @@ enum Request {
 #[derive(Clone, Debug)]
 pub struct Store {
     requests: mpsc::Sender<Request>,
-    dir: Arc<Path>,
-    instance: Arc<str>,
-    _lock: Arc<File>,
+    local: Local,
 }
 
 impl Store {
@@ -65,7 +56,7 @@ impl Store {
             .name("state".into())
             .spawn(move || keeper.run(&inbox))
             .map_err(|error| StoreError::directory(dir, &error))?;
-        Ok(Self { requests, dir: dir.into(), instance: instance.into(), _lock: lock })
+        Ok(Self { requests, local: Local::new(dir, &instance, lock) })
     }
 
     /// Ends the thread and leaves the database so that the next start need not check it.  Whoever
@@ -77,14 +68,19 @@ impl Store {
         self.ask(Request::Close).await
     }
 
-    /// A word that tells this state directory's Maildir names from another's.
-    pub fn instance(&self) -> &str {
-        &self.instance
+    /// What belongs to this machine.
+    pub fn local(&self) -> &Local {
+        &self.local
     }
 
-    /// The state directory.
+    /// [`Local::instance`].
+    pub fn instance(&self) -> &str {
+        self.local.instance()
+    }
+
+    /// [`Local::dir`].
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.local.dir()
     }
 
     /// Applies changes, all or none.  When it returns, they are durable.  Gives the number of rows
@@ -100,9 +96,14 @@ impl Store {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn known(&self, account: &Name, keys: Arc<Vec<Option<MessageKey>>>) -> Result<Known, StoreError> {
-        let account = account.clone();
-        self.read(move |connection| lookup::known(connection, &account, &keys)).await
+    pub async fn known(
+        &self,
+        account: &Name,
+        keys: Arc<Vec<Option<MessageKey>>>,
+        now: UnixTime,
+    ) -> Result<Known, StoreError> {
+        let (account, stale) = (account.clone(), plan::stale_since(now));
+        self.read(|reply| Query::Known { account, keys, stale, reply }).await
     }
 
     /// What is known of one message.
@@ -111,7 +112,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn standing(&self, account: &Name, key: MessageKey) -> Result<Option<Standing>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| lookup::standing(connection, &account, &key)).await
+        self.read(|reply| Query::Standing { account, key, reply }).await
     }
 
     /// What an account was polled with.
@@ -120,7 +121,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn binding(&self, account: &Name) -> Result<Binding, StoreError> {
         let account = account.clone();
-        self.read(move |connection| mailbox::find(connection, &account)).await
+        self.read(|reply| Query::Binding { account, reply }).await
     }
 
     /// What the state calls the mailbox that an account leads to now; `None`: it knows nothing of it.
@@ -134,7 +135,7 @@ impl Store {
         others: Arc<[(Name, String)]>,
     ) -> Result<Option<String>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| mailbox::known_as(connection, &account, &mailbox, &others)).await
+        self.read(|reply| Query::KnownAs { account, mailbox, others, reply }).await
     }
 
     /// Messages on the server that were delivered everywhere, and never meant for a destination.
@@ -143,7 +144,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn never_meant_for(&self, account: &Name, destination: &Name) -> Result<u64, StoreError> {
         let (account, destination) = (account.clone(), destination.clone());
-        self.read(move |connection| mailbox::never_meant_for(connection, &account, destination.as_str())).await
+        self.read(|reply| Query::NeverMeantFor { account, destination, reply }).await
     }
 
     /// What was left on the server by a look at this listing that still holds.
@@ -152,7 +153,8 @@ impl Store {
     /// The database cannot be read.
     pub async fn quiet(&self, account: &Name, digest: [u8; 32], now: UnixTime) -> Result<Option<Left>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| quiet::find(connection, &account, &digest, now)).await
+        let found = self.read(|reply| Query::Quiet { account, digest, reply }).await?;
+        Ok(found.filter(|&(_, at, until)| plan::is_quiet(at, until, now)).map(|(left, ..)| left))
     }
 
     /// Whether an account's next listing may well have something new, and is not large.
@@ -161,7 +163,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn expects_news(&self, account: &Name) -> Result<bool, StoreError> {
         let account = account.clone();
-        self.read(move |connection| quiet::expects_news(connection, &account)).await
+        self.read(|reply| Query::ExpectsNews { account, reply }).await
     }
 
     /// What is remembered of a server; nothing is a memory too.
@@ -169,7 +171,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn host(&self, host: Host) -> Result<HostMemory, StoreError> {
-        self.read(move |connection| host::find(connection, &host)).await
+        self.read(|reply| Query::Host { host, reply }).await
     }
 
     /// Whether an account's state was lost, and is still to be made out.
@@ -178,7 +180,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn lost(&self, account: &Name) -> Result<Lost, StoreError> {
         let account = account.clone();
-        self.read(move |connection| lookup::lost(connection, &account)).await
+        self.read(|reply| Query::Lost { account, reply }).await
     }
 
     /// What is remembered of an account, is not deleted, and is not among these.
@@ -187,7 +189,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn missing(&self, account: &Name, listed: Vec<Option<MessageKey>>) -> Result<Vec<Missing>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| migrate::missing(connection, &account, &listed)).await
+        self.read(|reply| Query::Missing { account, listed, reply }).await
     }
 
     /// By what else than their unique-ids messages are known.
@@ -196,7 +198,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn identities(&self, account: &Name, keys: Vec<MessageKey>) -> Result<Vec<Option<Identity>>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| migrate::identities(connection, &account, &keys)).await
+        self.read(|reply| Query::Identities { account, keys, reply }).await
     }
 
     /// Messages of these contents that the server has no more.
@@ -205,7 +207,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn by_content(&self, account: &Name, contents: Vec<Content>) -> Result<Vec<Vec<MessageKey>>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| migrate::by_content(connection, &account, &contents)).await
+        self.read(|reply| Query::ByContent { account, contents, reply }).await
     }
 
     /// What is remembered of all accounts; deliveries are counted from `since` on.
@@ -213,7 +215,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn remembered(&self, since: UnixTime) -> Result<Vec<(Name, AccountMemory)>, StoreError> {
-        self.read(move |connection| account::remembered(connection, since)).await
+        self.read(|reply| Query::Remembered { since, reply }).await
     }
 
     /// What is known of the account's last login.
@@ -222,7 +224,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn last_login(&self, account: &Name) -> Result<LastLogin, StoreError> {
         let account = account.clone();
-        self.read(move |connection| account::last_login(connection, &account)).await
+        self.read(|reply| Query::LastLogin { account, reply }).await
     }
 
     /// What was told once of mail that stays on the server for good.
@@ -231,15 +233,15 @@ impl Store {
     /// The database cannot be read.
     pub async fn told(&self, account: &Name) -> Result<Option<String>, StoreError> {
         let account = account.clone();
-        self.read(move |connection| account::told(connection, &account)).await
+        self.read(|reply| Query::Told { account, reply }).await
     }
 
-    /// Whether a message has ever come to this location.
+    /// Whether a message has ever come to this Maildir of this machine.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub async fn knows(&self, location: PathBuf) -> Result<bool, StoreError> {
-        self.read(move |connection| lookup::knows(connection, &location)).await
+    pub async fn knows(&self, maildir: PathBuf) -> Result<bool, StoreError> {
+        self.read(|reply| Query::Knows { maildir, reply }).await
     }
 
     /// Deliveries that are staged, of one account or of all.
@@ -248,7 +250,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn staged(&self, account: Option<&Name>) -> Result<Vec<StagedDelivery>, StoreError> {
         let account = account.cloned();
-        self.read(move |connection| write::staged(connection, account.as_ref())).await
+        self.read(|reply| Query::Staged { account, reply }).await
     }
 
     /// The time after which no file was delivered whose message is forgotten since; `None`: none is.
@@ -256,7 +258,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn forgotten(&self) -> Result<Option<UnixTime>, StoreError> {
-        self.read(prune::forgotten).await
+        self.read(|reply| Query::Forgotten { reply }).await
     }
 
     /// Tokens of everything on record, by these rules.
@@ -268,7 +270,7 @@ impl Store {
         of_message: fn(&Name, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
     ) -> Result<Tokens, StoreError> {
-        self.read(move |connection| tokens::tokens(connection, of_message, of_file)).await
+        self.read(|reply| Query::Tokens { of_message, of_file, reply }).await
     }
 
     /// Files that were found in Maildirs, by their tokens.
@@ -276,7 +278,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn files(&self, tokens: Vec<String>) -> Result<HashMap<String, Vec<(PathBuf, FoundFile)>>, StoreError> {
-        self.read(move |connection| lost::files(connection, &tokens)).await
+        self.read(|reply| Query::Files { tokens, reply }).await
     }
 
     /// Whether it knows of no account yet.
@@ -284,8 +286,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn is_blank(&self) -> Result<bool, StoreError> {
-        self.read(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM account)", [], |row| row.get(0)))
-            .await
+        self.read(|reply| Query::IsBlank { reply }).await
     }
 
     /// Maildirs that mail was delivered to.
@@ -293,7 +294,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn maildirs(&self) -> Result<Vec<PathBuf>, StoreError> {
-        self.read(lost::maildirs).await
+        self.read(|reply| Query::Maildirs { reply }).await
     }
 
     /// Whether a Maildir could not be read when the state was rebuilt.
@@ -301,22 +302,11 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub async fn is_unread(&self, maildir: PathBuf) -> Result<bool, StoreError> {
-        self.read(move |connection| lost::is_unread(connection, &maildir)).await
+        self.read(|reply| Query::IsUnread { maildir, reply }).await
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.ask(|reply| {
-            Request::Read(Box::new(move |connection, path| {
-                let result = read(connection).map_err(|error| file::database_error(path, &error));
-                let is_damaged = matches!(result, Err(StoreError::Damaged { .. }));
-                let _ = reply.send(result);
-                is_damaged
-            }))
-        })
-        .await
+    async fn read<T>(&self, query: impl FnOnce(Reply<T>) -> Query) -> Result<T, StoreError> {
+        self.ask(|reply| Request::Read(query(reply))).await
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
@@ -356,10 +346,10 @@ impl Keeper {
             while let Some(request) = next {
                 match request {
                     Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
-                    Request::Read(read) => {
+                    Request::Read(query) => {
                         // What was asked to be written before is read.
                         self.commit(std::mem::take(&mut waiting));
-                        let is_damaged = read(&self.connection, &self.path);
+                        let is_damaged = answer(&self.connection, &self.path, query);
                         self.note_damage(is_damaged);
                     }
                     Request::Close(reply) => {
@@ -449,7 +439,8 @@ fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Ve
     // Dropping it without commit rolls back.
     let transaction = super::begin(connection)?;
     let rows = waiting.iter().map(|waiting| {
-        let counts = waiting.changes.iter().map(|change| write::apply(&transaction, change, waiting.now));
+        let counts =
+            waiting.changes.iter().map(|change| write::apply(&transaction, change, &Patience::USUAL, waiting.now));
         counts.sum::<rusqlite::Result<usize>>()
     });
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use rusqlite::{Connection, params};
 
 use super::account;
-use super::change::{CRASHES, Change, Release, Resolution, StagedDelivery};
 use super::host;
 use super::lost;
 use super::mailbox;
@@ -16,19 +15,27 @@ use super::quiet;
 use super::rows::{account_id, finish, message_id, place_id};
 use super::schema::{IN_INDEX, kind, state};
 use super::stage;
+use super::words::{Change, Release, Resolution, StagedDelivery};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::Place;
+use crate::plan::{Next, Patience, Place};
 
 /// Applies one change; gives the number of rows that it concerned.
-pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> rusqlite::Result<usize> {
+pub(super) fn apply(
+    connection: &Connection,
+    change: &Change,
+    patience: &Patience,
+    now: UnixTime,
+) -> rusqlite::Result<usize> {
     quiet::forget(connection, change)?;
     match change {
         Change::Bind { account, mailbox, others } => mailbox::bind(connection, account, mailbox, others, now),
         Change::TellBySize { account } => mailbox::tell_by_size(connection, account),
         Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver, now),
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
-        Change::Stage { account, messages } => stage::stage(connection, account, messages, now),
-        Change::Settle { account, outcomes } => stage::settle(connection, account, outcomes, now),
+        Change::Stage { account, messages, places } => {
+            stage::stage(connection, account, messages, places, patience, now)
+        }
+        Change::Settle { account, outcomes } => stage::settle(connection, account, outcomes, patience, now),
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
         Change::Remember { account: name, memory } => account::remember(connection, name, memory),
@@ -41,14 +48,14 @@ pub(super) fn apply(connection: &Connection, change: &Change, now: UnixTime) -> 
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),
         Change::Seen { account, keys } => migrate::seen(connection, account, keys, now),
-        Change::Sight { account, keys, listed } => migrate::sight(connection, account, keys, *listed),
+        Change::Sight { account, keys, listed } => migrate::sight(connection, account, keys, *listed, now),
         Change::SetApart { account, keys } => migrate::set_apart(connection, account, keys, now),
         Change::Listed { account, sizes } => migrate::listed(connection, account, sizes),
         Change::Rename { account, renamed } => migrate::rename(connection, account, renamed, now),
         Change::Prove { account, keys, same } => migrate::prove(connection, account, keys, *same),
         Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),
         Change::Retrieved { account, keys } => migrate::retrieved(connection, account, keys, now),
-        Change::Crash { account, deaths, places } => crash(connection, account, deaths, places, now),
+        Change::Crash { account, deaths, places } => crash(connection, account, deaths, places, patience, now),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
@@ -125,6 +132,7 @@ fn crash(
     account: &Name,
     deaths: &[(MessageKey, bool)],
     places: &[Place],
+    patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
@@ -138,19 +146,23 @@ fn crash(
             .query_row(params![account, key.uid(), key.occurrence(), now, kind::WHOLE, again], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
-        let state = if crashes >= CRASHES { state::QUARANTINED } else { state::DEFERRED };
-        let why = format!("the program died while it handled this message ({crashes} of {CRASHES} times)");
+        let (state, until) = match patience.died(crashes) {
+            Next::Quarantine => (state::QUARANTINED, 0),
+            Next::Later(until) => (state::DEFERRED, until),
+        };
+        let most = patience.deaths;
+        let why = format!("the program died while it handled this message ({crashes} of {most} times)");
         for place in places {
             let place = place_id(connection, place)?;
             connection
                 .prepare_cached(
                     "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
-                     SELECT id, ?2, ?3, ?4, 1, 0, ?5 FROM message WHERE id = ?1 AND done IS NULL
+                     SELECT id, ?2, ?3, ?4, 1, ?8, ?5 FROM message WHERE id = ?1 AND done IS NULL
                      ON CONFLICT (message, place) DO UPDATE SET
-                         state = excluded.state, at = excluded.at, until = 0, detail = excluded.detail
+                         state = excluded.state, at = excluded.at, until = excluded.until, detail = excluded.detail
                      WHERE state IN (?6, ?7)",
                 )?
-                .execute(params![message, place, state, now, why, state::SENDING, state::DEFERRED])?;
+                .execute(params![message, place, state, now, why, state::SENDING, state::DEFERRED, until])?;
         }
     }
     Ok(deaths.len())
@@ -222,7 +234,7 @@ fn release_messages(
 
 pub(super) fn staged_query() -> String {
     format!(
-        "SELECT d.message, d.place, a.name, p.location, d.detail, d.at
+        "SELECT d.message, d.place, a.name, p.location, d.detail, d.at, p.machine
          FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place
          WHERE d.state = 1 AND {IN_INDEX} AND (?1 IS NULL OR a.name = ?1)"
@@ -243,6 +255,7 @@ pub(super) fn staged(connection: &Connection, account: Option<&Name>) -> rusqlit
                 maildir: PathBuf::from(std::ffi::OsString::from_vec(location)),
                 name: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
                 at: row.get(5)?,
+                machine: row.get(6)?,
             })
         });
         delivery.transpose()

@@ -166,7 +166,7 @@ impl Service {
     pub(super) fn check_refused(&mut self) {
         let latched = self.accounts.values().filter(|account| self.schedule.is_latched(&account.name));
         for account in latched.cloned() {
-            let salt = self.context.store.instance().to_owned();
+            let salt = self.context.store.local().instance().to_owned();
             self.checks.spawn(async move { (account.name.clone(), fingerprint(&account, &salt).await) });
         }
     }

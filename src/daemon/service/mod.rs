@@ -240,7 +240,7 @@ impl Service {
             self.polls.spawn(async move {
                 debug!(account = %name, "polling");
                 let began = Instant::now();
-                let salt = context.store.instance().to_owned();
+                let salt = context.store.local().instance().to_owned();
                 let outcome = poll_guarded(Arc::clone(&account), context, progress).await;
                 let time = began.elapsed();
                 let refused = match verdict(outcome.error.as_ref(), None) {

@@ -122,16 +122,16 @@ proptest! {
             }
             let (Action::Fetch(targets) | Action::FetchHeader(targets)) = &step.action else { continue };
             prop_assert!(!matches!(listed.standing, Some(Standing::Done(_) | Standing::Ignored)));
-            let (Targets::Only(names), Some(Standing::Open(deliveries))) = (targets, &listed.standing) else { continue };
-            prop_assert!(!names.is_empty() && names.iter().all(|name| destinations().iter().any(|place| place.destination == *name)));
+            let (Targets::Only(places), Some(Standing::Open(deliveries))) = (targets, &listed.standing) else { continue };
+            prop_assert!(!places.is_empty() && places.iter().all(|place| destinations().contains(place)));
             let settled = |delivery: &Delivery| {
                 matches!(
                     delivery.progress,
                     Progress::Staged | Progress::Delivered | Progress::Quarantined | Progress::Skipped
                 )
             };
-            let has = |name: &Name| deliveries.iter().any(|delivery| delivery.place.destination == *name && settled(delivery));
-            prop_assert!(!names.iter().any(has), "{:?} {:?}", step, listed);
+            let has = |place: &Place| deliveries.iter().any(|delivery| delivery.place == *place && settled(delivery));
+            prop_assert!(!places.iter().any(has), "{:?} {:?}", step, listed);
         }
     }
 

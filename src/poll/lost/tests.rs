@@ -17,7 +17,10 @@ fn key(index: usize) -> MessageKey {
 }
 
 fn place(destination: &str, location: &str) -> Place {
-    Place { destination: name(destination), location: location.into() }
+    match location.starts_with('/') {
+        true => Place::maildir(name(destination), location, "machine"),
+        false => Place::server(name(destination), "smtp", location, "a@b"),
+    }
 }
 
 /// A Maildir `home` and, perhaps, a server `hub`.

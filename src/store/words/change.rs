@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::account::{AccountMemory, LastLogin, Quiet};
 use super::host::{Host, HostMemory};
-use super::words::{AccountMemory, LastLogin, LostChange, Quiet};
+use super::lost::LostChange;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
+#[cfg(doc)]
+use crate::plan::Patience;
 use crate::plan::{Place, Prune};
 
 /// One change.
@@ -45,6 +48,8 @@ pub enum Change {
         account: Name,
         /// The messages.
         messages: Vec<Stage>,
+        /// The account's destinations: what a message was only tried at besides is not owed there any more.
+        places: Vec<Place>,
     },
     /// How deliveries ended.
     Settle {
@@ -213,7 +218,7 @@ pub enum Change {
 
 /// Whose messages a change may concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Concern<'a> {
+pub(in crate::store) enum Concern<'a> {
     Nothing,
     Account(&'a Name),
     All,
@@ -221,7 +226,7 @@ pub(super) enum Concern<'a> {
 
 impl Change {
     /// Whose messages it may concern.
-    pub(super) fn concern(&self) -> Concern<'_> {
+    pub(in crate::store) fn concern(&self) -> Concern<'_> {
         match self {
             // What is forgotten is in no listing that is known by its digest.
             Self::Prune { .. }
@@ -325,17 +330,11 @@ pub enum Ending {
     Delivered(String),
     /// Later, and why.
     Deferred(String),
-    /// The server does not hand it out: later, and after `RETRIEVAL_ATTEMPTS` never by itself.
+    /// The server does not hand it out: later, and after some attempts never by itself ([`Patience`]).
     NotRetrieved(String),
     /// Refused for good, and why.
     Quarantined(String),
 }
-
-/// So often a message is asked for that the server lists and does not hand out.
-pub(super) const RETRIEVAL_ATTEMPTS: u32 = 5;
-
-/// So often the program may die while it handles a message.
-pub(super) const CRASHES: u32 = 2;
 
 /// A staged delivery that may have ended with its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -348,6 +347,8 @@ pub struct StagedDelivery {
     pub account: Name,
     /// The Maildir.
     pub maildir: PathBuf,
+    /// The machine that it is on ([`Place::machine`]).
+    pub machine: String,
     /// The file's name.
     pub name: String,
     /// When it was staged.

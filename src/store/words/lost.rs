@@ -1,56 +1,9 @@
-//! What the state remembers, in the domain's words: accounts, looks at listings, and states that were lost.
+//! States that were lost, and what is known again of them.
 
 use std::path::PathBuf;
 
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Identity, Left, Place};
-
-/// What is remembered of an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccountMemory {
-    /// Failed polls in a row.
-    pub failures: u32,
-    /// Refused logins in a row.
-    pub refusals: u32,
-    /// No poll before this.
-    pub not_before: UnixTime,
-    /// When its last poll ended well.
-    pub last_success: Option<UnixTime>,
-    /// What was wrong with its last poll.
-    pub error: Option<String>,
-    /// What to do about it.
-    pub advice: Option<String>,
-    /// The kind of the error, as an exit code; 0: none.
-    pub exit_code: u8,
-    /// Tells, while its login is refused, whether the settings or the secret have changed since.
-    pub refused: Option<[u8; 32]>,
-    /// Messages delivered since a time that the caller chose; only read.
-    pub delivered: u64,
-    /// Messages in quarantine; only read.
-    pub quarantined: u64,
-}
-
-/// What is known of the password that an account logged in with last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LastLogin {
-    /// Tells it from most others; `None`: none has worked yet, or the one that did is refused for good.
-    pub mark: Option<u8>,
-    /// So often in a row that very password was refused since.
-    pub doubts: u32,
-}
-
-/// A look at a listing that left nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quiet {
-    /// Tells this listing and the settings that matter from others.
-    pub digest: [u8; 32],
-    /// When time alone may change what is to be done.
-    pub until: UnixTime,
-    /// What is left on the server.
-    pub left: Left,
-    /// [`super::Known::edition`] of the state that was looked at.
-    pub edition: i64,
-}
+use crate::plan::{Identity, Place};
 
 /// Whether an account's state was lost, and what is to be done about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,11 +24,11 @@ pub enum Lost {
 impl Lost {
     const ALL: [Self; 5] = [Self::No, Self::Lost, Self::Unknown, Self::Seen, Self::FetchAgain];
 
-    pub(super) fn of_number(number: i64) -> Self {
+    pub(in crate::store) fn of_number(number: i64) -> Self {
         Self::ALL.into_iter().find(|lost| lost.number() == number).unwrap_or(Self::Lost)
     }
 
-    pub(super) fn number(self) -> i64 {
+    pub(in crate::store) fn number(self) -> i64 {
         self as i64
     }
 }

@@ -1,0 +1,67 @@
+//! How often what fails is tried again, and when.
+
+use crate::message::UnixTime;
+
+/// What becomes of a delivery that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is tried again, not before this time.
+    Later(UnixTime),
+    /// It is left to the operator.
+    Quarantine,
+}
+
+/// How long a message that fails is tried.  Times are seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Least time before a message whose delivery failed is tried again.
+    pub first_wait: i64,
+    /// Most.
+    pub longest_wait: i64,
+    /// So often a message is asked for that the server lists and does not hand out.
+    pub retrievals: u32,
+    /// So often the program may die while it handles a message.
+    pub deaths: u32,
+}
+
+impl Patience {
+    /// Everybody's.
+    pub const USUAL: Self = Self { first_wait: 5 * 60, longest_wait: 4 * 60 * 60, retrievals: 5, deaths: 2 };
+
+    /// When a message that has failed `attempts` times, this one included, is tried again: after 5
+    /// minutes, then twice as long each time, up to 4 hours.
+    pub fn retry_at(&self, attempts: u32, now: UnixTime) -> UnixTime {
+        let factor = 1_i64 << attempts.saturating_sub(1).min(10);
+        now.saturating_add((self.first_wait * factor).min(self.longest_wait))
+    }
+
+    /// What becomes of a message that the server has not handed out so often, this time included.
+    pub fn not_retrieved(&self, attempts: u32, now: UnixTime) -> Next {
+        if attempts >= self.retrievals { Next::Quarantine } else { Next::Later(self.retry_at(attempts, now)) }
+    }
+
+    /// What becomes of a message of which the program has died so often in a row: it is tried again at once, or not at all.
+    pub fn died(&self, deaths: u32) -> Next {
+        if deaths >= self.deaths { Next::Quarantine } else { Next::Later(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_come_later_each_time_but_never_stop() {
+        let waits: Vec<i64> = (1..=8).map(|attempts| Patience::USUAL.retry_at(attempts, 0) / 60).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 240, 240]);
+        assert_eq!(Patience::USUAL.retry_at(u32::MAX, 0), Patience::USUAL.longest_wait);
+    }
+
+    #[test]
+    fn what_is_not_handed_out_or_kills_is_left_to_the_operator_in_the_end() {
+        let patience = Patience { retrievals: 3, ..Patience::USUAL };
+        let tries: Vec<Next> = (1..=4).map(|attempts| patience.not_retrieved(attempts, 0)).collect();
+        assert_eq!(tries, [Next::Later(300), Next::Later(600), Next::Quarantine, Next::Quarantine]);
+        assert_eq!([1, 2].map(|deaths| patience.died(deaths)), [Next::Later(0), Next::Quarantine]);
+    }
+}

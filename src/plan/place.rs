@@ -1,0 +1,49 @@
+//! A destination as it is at a time: its name, and where it leads.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use crate::message::Name;
+
+/// A target of deliveries.  Two that differ in anything are two places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What the configuration calls it.
+    pub destination: Name,
+    /// The kind of destination, in the word of its configuration: `maildir`, `smtp`.
+    pub kind: Cow<'static, str>,
+    /// A Maildir's path, a server's host and port.
+    pub location: PathBuf,
+    /// Whom the mail is for, where the location takes it for several: addresses with a comma between; empty for none.
+    pub recipient: Box<str>,
+    /// The machine that the location is on, by the instance word of its state directory; empty where any machine
+    /// finds the same there.
+    pub machine: Box<str>,
+}
+
+impl Place {
+    /// The kind of a folder of this machine.
+    pub const MAILDIR: &'static str = "maildir";
+
+    /// A folder of a machine.
+    pub fn maildir(destination: Name, path: impl Into<PathBuf>, machine: &str) -> Self {
+        let (location, machine) = (path.into(), machine.into());
+        Self { destination, kind: Self::MAILDIR.into(), location, recipient: "".into(), machine }
+    }
+
+    /// A server that takes mail for a recipient.
+    pub fn server(destination: Name, kind: &'static str, location: impl Into<PathBuf>, recipient: &str) -> Self {
+        let (location, recipient) = (location.into(), recipient.into());
+        Self { destination, kind: kind.into(), location, recipient, machine: "".into() }
+    }
+
+    /// Whether another place leads to the same folder or mailbox, whatever the two are called.
+    pub fn leads_to(&self, other: &Self) -> bool {
+        self.is_beside(other) && self.recipient == other.recipient
+    }
+
+    /// Whether another place is at the same server or is the same folder, for whomever it takes mail.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        (&self.kind, &self.location, &self.machine) == (&other.kind, &other.location, &other.machine)
+    }
+}

@@ -1,0 +1,64 @@
+//! What the database answers to each question.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::query::{Query, Reply};
+use super::{StoreError, account, file, host, lookup, lost, mailbox, migrate, prune, quiet, tokens, write};
+
+/// Answers a question; gives whether the database was found damaged.
+pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool {
+    let to = To { path };
+    match query {
+        Query::Known { account, keys, stale, reply } => {
+            let known = lookup::known(connection, &account, &keys, stale);
+            // Nobody but the caller holds them when it hears.
+            drop(keys);
+            to.send(reply, known)
+        }
+        Query::Standing { account, key, reply } => to.send(reply, lookup::standing(connection, &account, &key)),
+        Query::Missing { account, listed, reply } => to.send(reply, migrate::missing(connection, &account, &listed)),
+        Query::Identities { account, keys, reply } => to.send(reply, migrate::identities(connection, &account, &keys)),
+        Query::ByContent { account, contents, reply } => {
+            to.send(reply, migrate::by_content(connection, &account, &contents))
+        }
+        Query::Quiet { account, digest, reply } => to.send(reply, quiet::find(connection, &account, &digest)),
+        Query::ExpectsNews { account, reply } => to.send(reply, quiet::expects_news(connection, &account)),
+        Query::Staged { account, reply } => to.send(reply, write::staged(connection, account.as_ref())),
+        Query::Binding { account, reply } => to.send(reply, mailbox::find(connection, &account)),
+        Query::KnownAs { account, mailbox, others, reply } => {
+            to.send(reply, mailbox::known_as(connection, &account, &mailbox, &others))
+        }
+        Query::NeverMeantFor { account, destination, reply } => {
+            to.send(reply, mailbox::never_meant_for(connection, &account, destination.as_str()))
+        }
+        Query::Remembered { since, reply } => to.send(reply, account::remembered(connection, since)),
+        Query::LastLogin { account, reply } => to.send(reply, account::last_login(connection, &account)),
+        Query::Told { account, reply } => to.send(reply, account::told(connection, &account)),
+        Query::Host { host, reply } => to.send(reply, host::find(connection, &host)),
+        Query::IsBlank { reply } => to.send(reply, account::is_none_known(connection)),
+        Query::Lost { account, reply } => to.send(reply, lookup::lost(connection, &account)),
+        Query::Knows { maildir, reply } => to.send(reply, lookup::knows(connection, &maildir)),
+        Query::Maildirs { reply } => to.send(reply, lost::maildirs(connection)),
+        Query::IsUnread { maildir, reply } => to.send(reply, lost::is_unread(connection, &maildir)),
+        Query::Files { tokens, reply } => to.send(reply, lost::files(connection, &tokens)),
+        Query::Tokens { of_message, of_file, reply } => to.send(reply, tokens::tokens(connection, of_message, of_file)),
+        Query::Forgotten { reply } => to.send(reply, prune::forgotten(connection)),
+    }
+}
+
+/// Sends answers on, with errors that name the file.
+struct To<'a> {
+    path: &'a Path,
+}
+
+impl To<'_> {
+    fn send<T>(&self, reply: Reply<T>, answer: rusqlite::Result<T>) -> bool {
+        let answer = answer.map_err(|error| file::database_error(self.path, &error));
+        let is_damaged = matches!(answer, Err(StoreError::Damaged { .. }));
+        // Whoever has asked may be gone.
+        let _ = reply.send(answer);
+        is_damaged
+    }
+}

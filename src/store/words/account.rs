@@ -1,0 +1,62 @@
+//! What is remembered of an account: how its polls went, and what it was polled with.
+
+use crate::message::UnixTime;
+use crate::plan::Left;
+
+/// What is remembered of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountMemory {
+    /// Failed polls in a row.
+    pub failures: u32,
+    /// Refused logins in a row.
+    pub refusals: u32,
+    /// No poll before this.
+    pub not_before: UnixTime,
+    /// When its last poll ended well.
+    pub last_success: Option<UnixTime>,
+    /// What was wrong with its last poll.
+    pub error: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// The kind of the error, as an exit code; 0: none.
+    pub exit_code: u8,
+    /// Tells, while its login is refused, whether the settings or the secret have changed since.
+    pub refused: Option<[u8; 32]>,
+    /// Messages delivered since a time that the caller chose; only read.
+    pub delivered: u64,
+    /// Messages in quarantine; only read.
+    pub quarantined: u64,
+}
+
+/// What is known of the password that an account logged in with last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastLogin {
+    /// Tells it from most others; `None`: none has worked yet, or the one that did is refused for good.
+    pub mark: Option<u8>,
+    /// So often in a row that very password was refused since.
+    pub doubts: u32,
+}
+
+/// A look at a listing that left nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Tells this listing and the settings that matter from others.
+    pub digest: [u8; 32],
+    /// When time alone may change what is to be done.
+    pub until: UnixTime,
+    /// What is left on the server.
+    pub left: Left,
+    /// [`super::Known::revision`] of the state that was looked at.
+    pub revision: i64,
+}
+
+/// What an account was polled with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The mailbox, as [`crate::store::Change::Bind`] had it; `None`: nobody knows.
+    pub mailbox: Option<String>,
+    /// The destinations that its mail was decided for; `None`: nobody knows.
+    pub deliver: Option<Vec<String>>,
+    /// It was told that the server has no TOP, and that sizes count instead.
+    pub by_size: bool,
+}

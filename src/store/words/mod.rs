@@ -1,0 +1,22 @@
+//! The domain's words for what the state holds: what can change in it, what is known, remembered and shown.
+//!
+//! No word here knows how anything is stored.
+
+mod account;
+mod change;
+mod history;
+mod host;
+mod known;
+mod lost;
+mod record;
+mod tokens;
+
+pub use account::{AccountMemory, Binding, LastLogin, Quiet};
+pub(super) use change::Concern;
+pub use change::{Change, Ending, Outcome, Release, Renamed, Resolution, Stage, StagedDelivery, Target, TargetState};
+pub use history::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage};
+pub use host::{Host, HostMemory};
+pub use known::{Content, Known};
+pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
+pub use record::{Inspection, Record};
+pub use tokens::Tokens;
