@@ -60,7 +60,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | words | [`message`], [`secret`], [`failure`], [`text`], [`clock`], [`progress`] | small validated types |
+//! | words | [`message`], [`secret`], [`failure`], [`text`], [`clock`], [`machine`], [`progress`] | small validated types |
 //! | decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`transcript`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `subprocess`, [`attempt`], [`spool`], [`store`], [`threads`], [`descriptors`], [`deliver`] | one kind of I/O each |
 //! | settings | [`account`] | what an account is, in the words of the edges |
@@ -144,6 +144,7 @@ pub mod engine;
 pub mod failure;
 pub mod filesystem;
 pub mod header;
+pub mod machine;
 pub mod message;
 pub mod net;
 pub mod oauth;

@@ -25,6 +25,7 @@ pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
 pub use reason::Reason;
 
+use crate::clock::doubling;
 use crate::message::{MessageKey, MessageNumber, Name, UnixTime};
 
 /// What happens on the server to a message that has been delivered.
@@ -418,15 +419,15 @@ fn seconds(time: Duration) -> i64 {
 }
 
 /// Least time before a message whose delivery failed is tried again.
-const FIRST_RETRY: i64 = 5 * 60;
+const FIRST_RETRY: Duration = Duration::from_secs(5 * 60);
 /// Most.
 const LAST_RETRY: i64 = 4 * 60 * 60;
 
 /// When a message that has failed `attempts` times, this one included, is tried again: after 5
 /// minutes, then twice as long each time, up to 4 hours.
 pub fn retry_at(attempts: u32, now: UnixTime) -> UnixTime {
-    let factor = 1_i64 << attempts.saturating_sub(1).min(10);
-    now.saturating_add((FIRST_RETRY * factor).min(LAST_RETRY))
+    let last = Duration::from_secs(LAST_RETRY.unsigned_abs());
+    now.saturating_add(seconds(doubling(FIRST_RETRY, last, attempts)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::doubling;
 use crate::message::Name;
 
 /// Time since the process began.
@@ -329,8 +330,8 @@ impl Entry {
 /// half of the first one, so that a dead server is not hammered.
 fn backoff(entry: &mut Entry, random: &mut fastrand::Rng) -> Duration {
     entry.failures = entry.failures.saturating_add(1);
-    let doubled = FIRST_DELAY.saturating_mul(1 << (entry.failures - 1).min(16));
-    between(FIRST_DELAY / 2, doubled.min(LAST_DELAY.max(entry.timing.interval)), random)
+    let most = doubling(FIRST_DELAY, LAST_DELAY.max(entry.timing.interval), entry.failures);
+    between(FIRST_DELAY / 2, most, random)
 }
 
 /// A tenth more or less, so that accounts drift apart.

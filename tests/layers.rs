@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of each layer, from the words at the bottom to the face at the top.
 const LAYERS: [&[&str]; 9] = [
-    &["clock", "failure", "message", "progress", "secret", "text"],
+    &["clock", "failure", "machine", "message", "progress", "secret", "text"],
     &["header", "plan", "pop3::command", "pop3::multiline", "pop3::reply", "sasl", "schedule", "trace", "transcript"],
     &[
         "attempt",

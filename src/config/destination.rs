@@ -8,12 +8,12 @@ use crate::header;
 use crate::message::Name;
 use crate::net::TlsMode;
 
-use super::account::{TIMEOUT, TIMEOUT_DEFAULT, listed};
+use super::account::{TIMEOUT, listed};
 use super::endpoint::{self, SMTP};
 use super::keys::Section;
-use super::password;
 use super::reader::Reader;
 use super::table::At;
+use super::{defaults, password};
 
 /// The keys of a Maildir.
 pub(super) const MAILDIR: &[Section] = &[Section::Destination, Section::Maildir];
@@ -86,7 +86,7 @@ fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
     let sender = sender(reader);
     let delivered_to = reader.word("delivered-to", &DELIVERED_TO).unwrap_or_default();
     let hello = reader.parsed("hello", hello);
-    let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1).unwrap_or(TIMEOUT_DEFAULT);
+    let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1).unwrap_or(defaults::TIMEOUT);
     let endpoint = endpoint?;
     if endpoint.tls == TlsMode::None && !endpoint.is_private() {
         let at = reader.entry("tls").map_or(reader.at.clone(), |entry| entry.at());

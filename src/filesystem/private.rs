@@ -5,9 +5,11 @@
 //! file of the machine.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use super::durable::{sync_file, sync_folder};
 
 /// An error and the file that it is about.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,23 @@ pub fn create(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().write(true).create_new(true))
 }
 
+/// Puts a file with this content in the place of the one before, whole and durable: it is written under the
+/// name `made`, in the same folder, synced and renamed.
+///
+/// # Errors
+/// It cannot be written; the one before is as it was, unless the folder alone could not be synced.
+pub fn replace(path: &Path, made: &Path, content: &[u8]) -> Result<(), FileError> {
+    let place = || {
+        let mut file = create(made)?;
+        file.write_all(content)?;
+        sync_file(&file)?;
+        std::fs::rename(made, path)
+    };
+    place().inspect_err(|_| drop(std::fs::remove_file(made))).map_err(FileError::of(made))?;
+    let folder = path.parent().unwrap_or(path);
+    sync_folder(folder).map_err(FileError::of(folder))
+}
+
 /// Reads a file, up to a limit.
 ///
 /// # Errors
@@ -117,6 +136,26 @@ pub fn make_folder(path: &Path) -> io::Result<bool> {
             _ => Err(io::Error::new(ErrorKind::NotADirectory, "is not a folder")),
         },
     }
+}
+
+/// Makes the folders of a path that are missing, 0700, and that durable.  Links on the way are followed.
+///
+/// # Errors
+/// One cannot be made, or is no folder.
+pub fn make_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_folders(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        Err(_) if !path.is_dir() => return Err(ErrorKind::NotADirectory.into()),
+        _ => {}
+    }
+    parent.map_or(Ok(()), sync_folder)
 }
 
 /// What something is that should be a file; `None` if it is one, or is not there.
@@ -189,7 +228,23 @@ mod tests {
         empty(&file).expect("emptied");
         assert_eq!(size(&file).expect("said"), Some(0));
         assert!(make_folder(&folder).expect("made"));
+        make_folders(&dir.path().join("a/b")).expect("made");
         let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o7777;
         assert_eq!((mode(&file) & 0o077, mode(&folder)), (0, 0o700));
+        assert_eq!((mode(&dir.path().join("a")), mode(&dir.path().join("a/b"))), (0o700, 0o700));
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_the_one_before_or_leaves_it_as_it_was() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, made) = (dir.path().join("file"), dir.path().join("file.new"));
+        for content in ["one", "2"] {
+            replace(&path, &made, content.as_bytes()).expect("replaced");
+            assert_eq!(read(&path, 9).expect("read"), content.as_bytes());
+            assert!(!made.exists());
+        }
+        std::fs::create_dir(&made).expect("in the way");
+        assert_eq!(replace(&path, &made, b"three").expect_err("refused").path, made);
+        assert_eq!(read(&path, 9).expect("read"), b"2");
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credential::SecretSource;
 use crate::net::{Endpoint, Route, TlsMode, Trust};
+use crate::text;
 
 /// Who gives tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl Provider {
             digest.update(part.as_bytes());
             digest.update([0]);
         }
-        digest.finalize().iter().take(16).fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
+        text::hex(&digest.finalize()[..16])
     }
 
     /// The server of one of the endpoints.

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::text;
+
 /// Octets in a row by which a secret is known, as it is or encoded: a server may repeat a part of it.
 pub(super) const ROW: usize = 8;
 
@@ -28,7 +30,7 @@ impl Hidden {
             return;
         }
         self.form(secret, row);
-        self.form(&hexadecimal(secret), ROW);
+        self.form(&Zeroizing::new(text::hex(secret).into_bytes()), ROW);
         self.form(&escaped(secret, u8::is_ascii_alphanumeric), ROW);
         self.form(&escaped(secret, |octet| octet.is_ascii_alphanumeric() || b"-._~".contains(octet)), ROW);
         self.form(&escaped(secret, |_| false), ROW);
@@ -63,10 +65,6 @@ impl Hidden {
         };
         !self.forms.is_empty() && self.forms.iter().any(betrays)
     }
-}
-
-fn hexadecimal(secret: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(secret.iter().flat_map(|octet| format!("{octet:02x}").into_bytes()).collect())
 }
 
 /// Percent signs before all octets but those that are `plain`.

@@ -3,6 +3,7 @@
 use tracing::warn;
 
 use super::{Committer, Staged};
+use crate::attempt::Slot;
 use crate::clock::unix_now;
 use crate::deliver::maildir;
 use crate::deliver::smtp::{DeliveryError, SendError};
@@ -10,10 +11,6 @@ use crate::failure::describe;
 use crate::poll::error::{DestinationError, PollError};
 use crate::poll::piece::{Copy, Received};
 use crate::store::{Change, Ending, Outcome, StoreError};
-
-/// Messages are marked while they are sent, each lane in a slot of its own after those for what
-/// is being received and written.
-const FIRST_SLOT: usize = 2;
 
 /// So often a message may have passed postrider on its way: a chain of so many collecting servers is none that
 /// somebody has set up.
@@ -40,7 +37,7 @@ impl Committer<'_> {
             this.sinks.iter().filter_map(|sink| sink.outlet.smtp.as_ref()).map(|pool| pool.width()).sum();
         let queue = std::sync::Mutex::new(queue);
         let queue = &queue;
-        let lane = |slot: usize| async move {
+        let lane = |slot: Slot| async move {
             let mut ended = Vec::new();
             loop {
                 let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
@@ -56,7 +53,7 @@ impl Committer<'_> {
                 ended.push((message, position, ending));
             }
         };
-        let lanes = futures_util::future::join_all((FIRST_SLOT..FIRST_SLOT + width).map(lane)).await;
+        let lanes = futures_util::future::join_all((0..width).map(Slot::Sending).map(lane)).await;
         let mut sent = Vec::new();
         for ended in lanes {
             for (message, position, ending) in ended? {
