@@ -6,10 +6,7 @@ pub const SHOWN_LIMIT: usize = 200;
 /// At most `limit` octets of `bytes`, printable: valid UTF-8 without control characters stays,
 /// everything else becomes `\xNN`; what is cut off is marked by `...`.
 pub fn escape(bytes: &[u8], limit: usize) -> String {
-    let (shown, cut) = match bytes.len() > limit {
-        true => (&bytes[..limit], true),
-        false => (bytes, false),
-    };
+    let (shown, cut) = if bytes.len() > limit { (&bytes[..limit], true) } else { (bytes, false) };
     let mut out = String::with_capacity(shown.len());
     for chunk in shown.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -202,9 +202,10 @@ fn complaint(account: Option<&Name>, error: &PollError) -> String {
 async fn try_account(account: &Account, state_dir: &Path) -> Result<String, PollError> {
     let client = poll::connect(account).await?;
     let encryption = client.stream().tls_version().unwrap_or("in clear");
-    let capabilities = match client.capabilities().announced {
-        true => client.capabilities().lines.join(", "),
-        false => "none announced".to_owned(),
+    let capabilities = if client.capabilities().announced {
+        client.capabilities().lines.join(", ")
+    } else {
+        "none announced".to_owned()
     };
     let mut session = poll::log_in(account, client).await?;
     let (messages, octets) = session.stat().await?;

@@ -158,12 +158,13 @@ async fn fetch_one(work: Work, bars: Bars, room: Arc<Semaphore>) -> Polled {
     let _permit = room.acquire().await;
     let name = account.name.to_string();
     let poll = engine::poll_once(account, context, progress, before, insists);
-    let polled = match bars.is_drawn() {
-        false => poll.await,
-        true => tokio::select! {
+    let polled = if bars.is_drawn() {
+        tokio::select! {
             polled = poll => polled,
             () = bar.follow() => Polled { summary: Summary { account: name, ..Summary::default() }, memory: None },
-        },
+        }
+    } else {
+        poll.await
     };
     bar.finish();
     polled

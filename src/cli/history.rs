@@ -41,9 +41,10 @@ fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
         return Ok(super::USAGE);
     }
     let events = reader.history(&filter)?;
-    match arguments.json {
-        true => drop(output::print_json(&events)),
-        false => print(&events),
+    if arguments.json {
+        let _ = output::print_json(&events);
+    } else {
+        print(&events)
     }
     Ok(0)
 }

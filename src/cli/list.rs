@@ -49,9 +49,10 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(inventory) => {
             let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing()[step.index]));
-            match arguments.json {
-                true => drop(output::print_json(&rows.collect::<Vec<_>>())),
-                false => print(rows.collect()),
+            if arguments.json {
+                let _ = output::print_json(&rows.collect::<Vec<_>>());
+            } else {
+                print(rows.collect())
             }
             0
         }

@@ -123,9 +123,10 @@ async fn by_browser(grant: &Grant, start: bool) -> Result<(), OAuthError> {
     let attempt = grant.by_browser(Some(&listener)).await?;
     let is_started = start && start_browser(attempt.url());
     let (as_whom, provider) = (&grant.username, &grant.provider.name);
-    output::print(&match is_started {
-        true => format!("Sign in at {provider} as {as_whom} in your browser.  If none appears, open this address:"),
-        false => format!("Open this address in a browser of this machine and sign in at {provider} as {as_whom}:"),
+    output::print(&if is_started {
+        format!("Sign in at {provider} as {as_whom} in your browser.  If none appears, open this address:")
+    } else {
+        format!("Open this address in a browser of this machine and sign in at {provider} as {as_whom}:")
     });
     output::print(&format!("\n{}\n", attempt.url()));
     let pastes = std::io::stdin().is_terminal().then(|| {

@@ -142,12 +142,11 @@ fn show_one(delivery: &QuarantinedDelivery) {
 
 fn change(choice: &Choice, what: Release, reader: &Reader, places: &Whereabouts) -> Result<u8, StoreError> {
     // A unique-id is given as it is shown, escaped; the state has the octets.
-    let keys: Vec<Option<MessageKey>> = match choice.all {
-        true => vec![None],
-        false => {
-            let keys = reader.quarantined_keys(&choice.account, &choice.uids)?;
-            keys.into_iter().map(Some).collect()
-        }
+    let keys: Vec<Option<MessageKey>> = if choice.all {
+        vec![None]
+    } else {
+        let keys = reader.quarantined_keys(&choice.account, &choice.uids)?;
+        keys.into_iter().map(Some).collect()
     };
     let mut released = 0;
     for key in keys {

@@ -45,10 +45,7 @@ pub(super) fn sections(reader: &mut Reader<'_, '_, '_>) -> Option<&'static [Sect
 /// Reads a destination of a known type.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, sections: &[Section]) -> Option<Destination> {
     reader.refuse_unknown();
-    let kind = match sections.contains(&Section::Maildir) {
-        true => maildir(reader)?,
-        false => smtp(reader)?,
-    };
+    let kind = if sections.contains(&Section::Maildir) { maildir(reader)? } else { smtp(reader)? };
     Some(Destination { name: name.clone(), kind })
 }
 
@@ -90,15 +87,12 @@ fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
     let endpoint = endpoint?;
     if endpoint.tls == TlsMode::None && !endpoint.is_private() {
         let at = reader.entry("tls").map_or(reader.at.clone(), |entry| entry.at());
-        match password::is_set(reader) || reader.entry("username").is_some() {
-            true => {
-                let message = "a login needs TLS: with tls = \"none\" the password could be read on the way";
-                reader.problems.error(&at, message);
-            }
-            false => {
-                let message = format!("{}: with tls = \"none\" the mail can be read on the way", reader.what);
-                reader.problems.warning(&at, message);
-            }
+        if password::is_set(reader) || reader.entry("username").is_some() {
+            let message = "a login needs TLS: with tls = \"none\" the password could be read on the way";
+            reader.problems.error(&at, message);
+        } else {
+            let message = format!("{}: with tls = \"none\" the mail can be read on the way", reader.what);
+            reader.problems.warning(&at, message);
         }
     }
     let recipients = recipients?;
@@ -130,10 +124,7 @@ fn recipients(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<String>> {
     let found = reader.one_or_more("recipient")?;
     let mut recipients = Vec::new();
     for (text, at) in found {
-        match address(text) {
-            true => recipients.push(text.to_owned()),
-            false => wrong_address(reader, "recipient", text, &at),
-        }
+        if address(text) { recipients.push(text.to_owned()) } else { wrong_address(reader, "recipient", text, &at) }
     }
     Some(recipients)
 }
@@ -163,8 +154,5 @@ fn address(text: &str) -> bool {
 /// A host name, or an address literal in brackets (RFC 5321 §4.1.3).
 fn hello(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    match text.len() <= 255 && text.chars().all(good) {
-        true => Ok(text.to_owned()),
-        false => Err("not a host name".into()),
-    }
+    if text.len() <= 255 && text.chars().all(good) { Ok(text.to_owned()) } else { Err("not a host name".into()) }
 }

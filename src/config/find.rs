@@ -58,10 +58,7 @@ pub fn find_file(
     let named = explicit.map(|path| (path.to_owned(), "-c"));
     if let Some((path, by)) = named.or_else(|| Some((variable("POSTRIDER_CONFIG")?, "$POSTRIDER_CONFIG"))) {
         // A file that is there but closed to us is reported when it is opened.
-        return match exists(&path) {
-            true => Ok(path),
-            false => Err(FindError::Missing { path, by }),
-        };
+        return if exists(&path) { Ok(path) } else { Err(FindError::Missing { path, by }) };
     }
     // The XDG base directory specification has relative values ignored.
     let own = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());

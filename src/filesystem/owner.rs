@@ -40,9 +40,10 @@ pub struct Foreign {
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, owner, mode, .. } = self;
-        match owner.is_root() {
-            true => write!(f, "{} can be changed by every user (mode {mode:04o})", path.display()),
-            false => write!(f, "{} belongs to {owner}", path.display()),
+        if owner.is_root() {
+            write!(f, "{} can be changed by every user (mode {mode:04o})", path.display())
+        } else {
+            write!(f, "{} belongs to {owner}", path.display())
         }
     }
 }
@@ -161,9 +162,10 @@ impl Fault {
             }
             Fault::Owner { owner, mode, group } => {
                 let me = Person::me();
-                let way = match me.is_root() {
-                    true => format!("run `{}`", command_as(owner, group)),
-                    false => format!("only what is {me}'s or root's is used"),
+                let way = if me.is_root() {
+                    format!("run `{}`", command_as(owner, group))
+                } else {
+                    format!("only what is {me}'s or root's is used")
                 };
                 format!("belongs to {owner} (mode {mode:04o}): {way}")
             }
@@ -230,9 +232,10 @@ impl Obstacle {
     /// Whose it is, as words that follow an error about `path`.
     pub fn told(&self, path: &Path) -> String {
         let Self { path: own, owner, mode } = self;
-        match own == path {
-            true => format!("it belongs to {owner} (mode {mode:04o})"),
-            false => format!("{} belongs to {owner} (mode {mode:04o})", own.display()),
+        if own == path {
+            format!("it belongs to {owner} (mode {mode:04o})")
+        } else {
+            format!("{} belongs to {owner} (mode {mode:04o})", own.display())
         }
     }
 }
@@ -272,9 +275,10 @@ pub fn command_as(person: Person, group: u32) -> String {
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+~".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

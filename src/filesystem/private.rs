@@ -42,9 +42,10 @@ pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Without O_NONBLOCK a FIFO is waited for; a file does not know it.
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path).map_err(|error| what_it_is(path).unwrap_or(error))?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(what_it_is(path).unwrap_or_else(|| io::Error::other("is not a file"))),
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(what_it_is(path).unwrap_or_else(|| io::Error::other("is not a file")))
     }
 }
 

@@ -224,12 +224,11 @@ impl Talk {
         if self.lines > LINES {
             return;
         }
-        match is_secret {
-            true => {
-                let mark = if line.starts_with(b"+") { "+" } else { "334" };
-                self.log(format_args!("S: {mark} {MASK}"));
-            }
-            false => self.log(format_args!("S: {}", self.shown(line))),
+        if is_secret {
+            let mark = if line.starts_with(b"+") { "+" } else { "334" };
+            self.log(format_args!("S: {mark} {MASK}"));
+        } else {
+            self.log(format_args!("S: {}", self.shown(line)))
         }
     }
 
@@ -242,9 +241,10 @@ impl Talk {
         let is_status = |word: &[u8]| [&b"+OK"[..], b"-ERR"].contains(&word) || word.iter().all(u8::is_ascii_digit);
         let word = line.split(|octet| matches!(octet, b' ' | b'-')).next().unwrap_or_default();
         let word = if line.starts_with(b"-ERR") { b"-ERR" } else { word };
-        match is_status(word) && word.len() <= 4 {
-            true => format!("{} {MASK} (repeats the login)", String::from_utf8_lossy(word)),
-            false => format!("{MASK} (repeats the login)"),
+        if is_status(word) && word.len() <= 4 {
+            format!("{} {MASK} (repeats the login)", String::from_utf8_lossy(word))
+        } else {
+            format!("{MASK} (repeats the login)")
         }
     }
 

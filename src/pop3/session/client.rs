@@ -386,8 +386,9 @@ async fn answered(mut exchange: Exchange, challenge: Vec<u8>) -> Result<(Exchang
         };
         (exchange, answer)
     };
-    match costly {
-        false => Ok(work()),
-        true => threads::run(work).await.map_err(|error| SessionError::Computation(error.to_string())),
+    if costly {
+        threads::run(work).await.map_err(|error| SessionError::Computation(error.to_string()))
+    } else {
+        Ok(work())
     }
 }
