@@ -127,7 +127,7 @@ async fn complete(
                 known = Some(store.tokens(maildir::token, of_file).await?);
             }
             files.retain(|file| !known.as_ref().is_some_and(|known: &Tokens| known.contains(&file.token)));
-            unknown += files.iter().filter(|file| Some(file.at) > forgotten).count();
+            unknown += files.iter().filter(|file| forgotten.is_none_or(|until| file.at > until)).count();
         } else if lost == Lost::Unknown {
             // It is going to be made.
             continue;

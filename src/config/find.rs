@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Class, Failure};
 use crate::filesystem;
 
-/// The last place that is looked at.
-/// The configuration of the system's service.
+/// The configuration of the system's service, which is looked for last.
 pub(super) const SYSTEM_FILE: &str = "/etc/postrider/config.toml";
 
 /// No configuration file.

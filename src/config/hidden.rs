@@ -51,7 +51,7 @@ const HARMLESS: [&str; 10] = [
 const HARMFUL: [&str; 3] = ["password", "client-secret", "proxy"];
 
 /// Shorter secrets are not looked for in other lines: too much would match.
-const SHORTEST_HISTORY: usize = 3;
+const SHORTEST_SECRET: usize = 3;
 
 /// The lines that are not shown, and the secrets that no message may hold.
 pub(super) struct Hidden {
@@ -152,10 +152,10 @@ impl Hidden {
         match value.get_ref() {
             DeValue::Table(table) => table.iter().for_each(|(key, value)| self.hide(source, &key.span(), value)),
             DeValue::Array(array) => array.iter().for_each(|item| self.hide(source, &item.span(), item)),
-            DeValue::String(text) if text.len() >= SHORTEST_HISTORY => {
+            DeValue::String(text) if text.len() >= SHORTEST_SECRET => {
                 self.secrets.push(Zeroizing::new(text.as_ref().to_owned()));
             }
-            DeValue::Integer(number) if number.as_str().len() >= SHORTEST_HISTORY => {
+            DeValue::Integer(number) if number.as_str().len() >= SHORTEST_SECRET => {
                 self.secrets.push(Zeroizing::new(number.as_str().to_owned()));
             }
             _ => {}

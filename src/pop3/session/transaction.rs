@@ -360,8 +360,6 @@ fn step(command: Command<'_>) -> Step {
         Command::Capa => Step::Named("CAPA"),
         Command::Stls => Step::Named("STLS"),
         Command::User(_) => Step::Named("USER"),
-        Command::Rset => Step::Named("RSET"),
-        Command::Noop => Step::Named("NOOP"),
         Command::Quit => Step::Named("QUIT"),
     }
 }
