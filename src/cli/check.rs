@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         return worst.map_or(0, Class::exit_code);
     }
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    worst.max(super::block_on_until_signal(connect_all(config))).map_or(0, Class::exit_code)
+    worst.max(super::runtime::block_on_until_signal(connect_all(config))).map_or(0, Class::exit_code)
 }
 
 fn tls(mode: TlsMode) -> &'static str {

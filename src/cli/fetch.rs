@@ -57,7 +57,7 @@ struct Document<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
-    let accounts = match super::choose(config, &arguments.accounts) {
+    let accounts = match super::accounts::choose(config, &arguments.accounts) {
         Ok(accounts) => accounts.into_iter().map(Arc::clone).collect::<Vec<_>>(),
         Err(code) => return code,
     };
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             fetch_by_service(answers, arguments, &bars)
         }
         Err(Silence::Absent(absence)) => {
-            let fetched = super::block_on(fetch_all(&accounts, config, arguments, &bars));
+            let fetched = super::runtime::block_on(fetch_all(&accounts, config, arguments, &bars));
             fetched.map_err(|error| {
                 if matches!(error, StoreError::Locked { .. }) && absence.is_remarkable() {
                     output::say(&format!("postrider: {absence}"));

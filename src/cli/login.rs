@@ -65,7 +65,7 @@ impl Way {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
-    let account = match super::choose(config, std::slice::from_ref(&arguments.account)) {
+    let account = match super::accounts::choose(config, std::slice::from_ref(&arguments.account)) {
         Ok(accounts) => accounts[0],
         Err(code) => return code,
     };
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
     let way = Way::choose(arguments, has_screen(), grant.provider.device.is_some());
-    super::block_on(async {
+    super::runtime::block_on(async {
         let mut signals = match Signals::of_command() {
             Ok(signals) => signals,
             Err(error) => {

@@ -21,7 +21,7 @@ enum Command {
     /// Show the messages in quarantine
     List {
         /// Only this account
-        #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
+        #[arg(value_name = "ACCOUNT", value_parser = super::accounts::name_of, add = super::completions::accounts())]
         account: Option<Name>,
         /// Write it as JSON
         #[arg(long)]
@@ -76,7 +76,7 @@ fn in_state(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreErro
         Command::Show { choice, .. } | Command::Retry(choice) | Command::Skip(choice) => Some(&choice.account),
         Command::Export { .. } => None,
     };
-    if !super::is_known(account, &reader, places)? {
+    if !super::accounts::is_known(account, &reader, places)? {
         return Ok(super::USAGE);
     }
     match &arguments.command {

@@ -173,10 +173,7 @@ impl Service {
                         info!("{}: finishing what is in flight", signal.name());
                         break;
                     }
-                    Signal::Hangup => {
-                        self.reload("SIGHUP", None);
-                        Event::Tick
-                    }
+                    Signal::Hangup => self.reload("SIGHUP", None),
                     Signal::User1 => self.poll_for(Vec::new(), None, false),
                 },
                 Some(ended) = self.polls.join_next() => self.ended(ended),
@@ -187,16 +184,10 @@ impl Service {
                         info!("asked to stop: finishing what is in flight");
                         break;
                     }
-                    Note::Reload(answer) => {
-                        self.reload("asked to", Some(answer));
-                        Event::Tick
-                    }
+                    Note::Reload(answer) => self.reload("asked to", Some(answer)),
                     Note::Poll { accounts, results, insists } => self.poll_for(accounts, results, insists),
                 },
-                Some(()) = changes.recv() => {
-                    self.reload("a file has changed", None);
-                    Event::Tick
-                }
+                Some(()) = changes.recv() => self.reload("a file has changed", None),
                 () = tick(watchdog.as_mut()) => {
                     systemd::alive();
                     continue;
