@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::message::UnixTime;
 
 /// The time by the clock on the wall.
-pub fn unix_now() -> UnixTime {
+pub(crate) fn unix_now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)
 }
 
 /// How long to wait after `failures` in a row, at least one: `first`, then twice as long each time, up to `last`.
-pub fn doubling(first: Duration, last: Duration, failures: u32) -> Duration {
+pub(crate) fn doubling(first: Duration, last: Duration, failures: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(last)
 }
 

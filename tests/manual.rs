@@ -11,9 +11,9 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use postrider::config::{Absent, KEYS, Section};
-use postrider::failure::Class;
-use postrider::sasl::Mechanism;
+use postrider::testing::config::{Absent, KEYS, Section};
+use postrider::testing::failure::Class;
+use postrider::testing::sasl::Mechanism;
 use support::Postrider;
 
 const PROGRAM: &str = include_str!("../man/postrider.1");
@@ -243,9 +243,9 @@ fn quotation_marks_are_neither_lost_nor_nested() {
 
 #[test]
 fn the_json_of_every_command_is_in_the_manual() {
-    let summary = serde_json::to_value(postrider::poll::Summary::default()).expect("JSON");
-    let status = serde_json::to_value(postrider::process::status::Status::default()).expect("JSON");
-    let account = serde_json::to_value(postrider::process::status::AccountStatus::default()).expect("JSON");
+    let summary = serde_json::to_value(postrider::testing::poll::Summary::default()).expect("JSON");
+    let status = serde_json::to_value(postrider::testing::process::status::Status::default()).expect("JSON");
+    let account = serde_json::to_value(postrider::testing::process::status::AccountStatus::default()).expect("JSON");
     for value in [summary, status, account] {
         for key in value.as_object().expect("an object").keys() {
             let is_told = |line: &str| line.split([' ', ',']).any(|word| word == key);

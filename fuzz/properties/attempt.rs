@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use postrider::attempt::{Attempts, Death, Slot, forget, left};
-use postrider::message::{MessageKey, Name};
+use postrider::testing::attempt::{Attempts, Death, Slot, forget, left};
+use postrider::testing::message::{MessageKey, Name};
 
 /// Octets that tell the boot: its UUID and two clocks.
 const BOOT: usize = 36 + 16;

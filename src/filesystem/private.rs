@@ -38,7 +38,7 @@ impl From<FileError> for io::Error {
 ///
 /// # Errors
 /// It is a link or no file, or cannot be opened.
-pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Without O_NONBLOCK a FIFO is waited for; a file does not know it.
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path).map_err(|error| what_it_is(path).unwrap_or(error))?;
@@ -53,7 +53,7 @@ pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn empty(path: &Path) -> io::Result<File> {
+pub(crate) fn empty(path: &Path) -> io::Result<File> {
     let file = open(path, OpenOptions::new().write(true).create(true).truncate(false))?;
     file.set_len(0)?;
     Ok(file)
@@ -63,7 +63,7 @@ pub fn empty(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It cannot be made.
-pub fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -76,7 +76,7 @@ pub fn create(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It cannot be written; the one before is as it was, unless the folder alone could not be synced.
-pub fn replace(path: &Path, made: &Path, content: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, made: &Path, content: &[u8]) -> Result<(), FileError> {
     let place = || {
         let mut file = create(made)?;
         file.write_all(content)?;
@@ -92,7 +92,7 @@ pub fn replace(path: &Path, made: &Path, content: &[u8]) -> Result<(), FileError
 ///
 /// # Errors
 /// As [`open`].
-pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     open(path, OpenOptions::new().read(true))?.take(limit).read_to_end(&mut octets)?;
     Ok(octets)
@@ -102,7 +102,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// It cannot be said.
-pub fn is_there(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -114,7 +114,7 @@ pub fn is_there(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// It is a link or no file, or cannot be looked at.
-pub fn size(path: &Path) -> io::Result<Option<u64>> {
+pub(crate) fn size(path: &Path) -> io::Result<Option<u64>> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
         Ok(_) => Err(what_it_is(path).unwrap_or_else(|| io::Error::other("is not a file"))),
@@ -127,7 +127,7 @@ pub fn size(path: &Path) -> io::Result<Option<u64>> {
 ///
 /// # Errors
 /// What is there is a link or no folder, or it cannot be made.
-pub fn make_folder(path: &Path) -> io::Result<bool> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
@@ -143,7 +143,7 @@ pub fn make_folder(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// One cannot be made, or is no folder.
-pub fn make_folders(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

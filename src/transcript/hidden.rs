@@ -17,7 +17,7 @@ const SEPARATORS: [u8; 4] = [0, 1, b' ', b','];
 
 /// Secrets in every encoding, in lower case: some servers shout.
 #[derive(Default)]
-pub struct Hidden {
+pub(crate) struct Hidden {
     /// Each with the length of the rows of it that betray it.
     forms: Vec<(Zeroizing<Vec<u8>>, usize)>,
 }
@@ -25,7 +25,7 @@ pub struct Hidden {
 impl Hidden {
     /// Hides a secret, and what base64, hexadecimal and the encodings of addresses make of it.  Where it stands as
     /// it is, it is known by its parts of `row` octets.
-    pub fn add(&mut self, secret: &[u8], row: usize) {
+    pub(crate) fn add(&mut self, secret: &[u8], row: usize) {
         if secret.len() < SHORTEST {
             return;
         }
@@ -58,7 +58,7 @@ impl Hidden {
     }
 
     /// Whether a line holds a secret, or a telling part of one.
-    pub fn is_in(&self, line: &[u8]) -> bool {
+    pub(crate) fn is_in(&self, line: &[u8]) -> bool {
         let line = Zeroizing::new(line.to_ascii_lowercase());
         let betrays = |(form, row): &(Zeroizing<Vec<u8>>, usize)| {
             line.windows(*row).any(|part| memchr::memmem::find(form, part).is_some())

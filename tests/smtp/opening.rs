@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use postrider::credential::SecretSource;
-use postrider::deliver::smtp::{Client, Settings, SmtpError};
-use postrider::failure::{Class, Failure as _};
-use postrider::net::TlsMode;
-use postrider::secret::Secret;
+use postrider::testing::credential::SecretSource;
+use postrider::testing::deliver::smtp::{Client, Settings, SmtpError};
+use postrider::testing::failure::{Class, Failure as _};
+use postrider::testing::net::TlsMode;
+use postrider::testing::secret::Secret;
 
 use super::support::*;
 use super::{HELLO, behaviour, connect, replying, send, settings};

@@ -41,14 +41,14 @@ const NOTES: usize = 64;
 
 /// What the command line says about the service.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Log at least this, whatever the configuration says.
     pub log_level: Option<tracing::Level>,
 }
 
 /// The service cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub(crate) enum ServiceError {
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -82,7 +82,7 @@ impl Failure for ServiceError {
 ///
 /// # Errors
 /// The state cannot be used, or the system refuses what a service needs.
-pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
+pub(crate) async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
     let cancel = CancellationToken::new();
     let context = prepare(&config, cancel).await?;
     let signals = Signals::of_service().map_err(|source| ServiceError::System { what: "signals", source })?;
