@@ -3,7 +3,7 @@
 # make torture every kill, failing call, cut connection, full disk and loss of power: 40 minutes; writes docs/torture.md
 # make fuzz    libFuzzer on every property of fuzz/, FUZZ_SECONDS=60 each
 # make soak    the service under trouble, with figures over time: half an hour; POSTRIDER_SOAK=1m tries it
-# make hostile every case of the hostile servers: a minute; writes docs/hostile.md
+# make hostile every case of the hostile servers: a minute; writes target/hostile.md
 # make bench   beside other fetchers against Dovecot, most of an hour; writes docs/bench.txt and docs/bench.svg
 # make bench-micro   the parts alone: a minute
 # make check-fresh   `make demo` and the services on fresh machines: clean roots of Debian, as root

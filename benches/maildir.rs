@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use postrider::deliver::maildir::{Maildir, Settings, file_name};
-use postrider::message::{MessageKey, Name};
+use postrider::testing::deliver::maildir::{Maildir, Settings, file_name};
+use postrider::testing::message::{MessageKey, Name};
 
 /// Octets of a message.
 const OCTETS: usize = 8192;

@@ -2,7 +2,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use postrider::pop3::reply::{Status, list_line, uidl_line};
+use postrider::testing::pop3::reply::{Status, list_line, uidl_line};
 
 /// Lines of a listing.
 const LINES: u32 = 10_000;

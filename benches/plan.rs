@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use postrider::message::{MessageKey, MessageNumber, Name};
-use postrider::plan::{Listed, Place, Policy, Retention, Standing, plan};
+use postrider::testing::message::{MessageKey, MessageNumber, Name};
+use postrider::testing::plan::{Listed, Place, Policy, Retention, Standing, plan};
 
 const NOW: i64 = 1_700_000_000;
 

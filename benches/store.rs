@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use postrider::message::{MessageKey, Name};
-use postrider::plan::Place;
-use postrider::store::{Change, Claim, Ending, Outcome, Stage, Store, Target, TargetState};
+use postrider::testing::message::{MessageKey, Name};
+use postrider::testing::plan::Place;
+use postrider::testing::store::{Change, Claim, Ending, Outcome, Stage, Store, Target, TargetState};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

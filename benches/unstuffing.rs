@@ -8,7 +8,7 @@ mod mail;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use mail::{Mix, message, with_crlf};
-use postrider::pop3::multiline::Decoder;
+use postrider::testing::pop3::multiline::Decoder;
 
 /// Messages of the realistic mix: some 10 MB.
 const MESSAGES: usize = 400;

@@ -53,6 +53,28 @@ pub struct Death {
     pub again: bool,
 }
 
+/// Where a message is marked: each hand of a poll handles one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// It is being received.
+    Receiving,
+    /// Its header is read and its files are written.
+    Staging,
+    /// It is sent by SMTP, on a connection of this number.
+    Sending(usize),
+}
+
+impl Slot {
+    /// Which of the file's slots it is.
+    fn index(self) -> usize {
+        match self {
+            Slot::Receiving => 0,
+            Slot::Staging => 1,
+            Slot::Sending(lane) => 2 + lane,
+        }
+    }
+}
+
 /// The marks of one poll.
 #[derive(Debug)]
 pub struct Attempts {
@@ -128,7 +150,7 @@ impl Attempts {
 
     /// A message is going to be handled; `again`: the last poll crashed on it.  At most one at a
     /// time in each slot.
-    pub fn enter(&self, slot: usize, key: &MessageKey, again: bool) {
+    pub fn enter(&self, slot: Slot, key: &MessageKey, again: bool) {
         let uid = key.uid();
         let mut mark = Vec::with_capacity(6 + uid.len());
         let length = u16::try_from(uid.len()).unwrap_or(0) | if again { SUSPECT } else { 0 };
@@ -139,7 +161,7 @@ impl Attempts {
     }
 
     /// It has been handled.
-    pub fn leave(&self, slot: usize) {
+    pub fn leave(&self, slot: Slot) {
         self.write(slot, &[0; 2]);
     }
 
@@ -149,8 +171,8 @@ impl Attempts {
     }
 
     /// A mark that cannot be made protects nobody, and holds up nobody.
-    fn write(&self, slot: usize, mark: &[u8]) {
-        let _ = self.file.write_all_at(mark, (HEAD_OCTETS + slot * SLOT_OCTETS) as u64);
+    fn write(&self, slot: Slot, mark: &[u8]) {
+        let _ = self.file.write_all_at(mark, (HEAD_OCTETS + slot.index() * SLOT_OCTETS) as u64);
     }
 }
 
@@ -186,12 +208,12 @@ mod tests {
         let mut marks = Attempts::begin(dir.path(), &account).expect("begun");
         assert_eq!(left(dir.path(), &account), []);
         let long = key(&[b'x'; UNIQUE_ID_LIMIT], 7);
-        marks.enter(0, &key(b"one", 0), false);
-        marks.enter(2, &long, true);
-        marks.enter(0, &key(b"2", 1), false);
-        marks.enter(3, &key(b"2", 1), false);
-        marks.enter(1, &key(b"three", 0), true);
-        marks.leave(1);
+        marks.enter(Slot::Receiving, &key(b"one", 0), false);
+        marks.enter(Slot::Sending(0), &long, true);
+        marks.enter(Slot::Receiving, &key(b"2", 1), false);
+        marks.enter(Slot::Sending(1), &key(b"2", 1), false);
+        marks.enter(Slot::Staging, &key(b"three", 0), true);
+        marks.leave(Slot::Staging);
         // A process that was killed crashed on nothing.
         assert_eq!(left(dir.path(), &account), []);
         marks.panicked();
@@ -207,7 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let account = Name::new("a").expect("a name");
         let mut marks = Attempts::begin(dir.path(), &account).expect("begun");
-        marks.enter(0, &MessageKey::new(b"one", 0).expect("a key"), false);
+        marks.enter(Slot::Receiving, &MessageKey::new(b"one", 0).expect("a key"), false);
         marks.panicked();
         drop(marks);
         assert_eq!(left(dir.path(), &account).len(), 1);

@@ -1,11 +1,29 @@
 //! The time of day.  Decisions take it as a parameter; only what begins something reads it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::message::UnixTime;
 
 /// The time by the clock on the wall.
-pub fn unix_now() -> UnixTime {
+pub(crate) fn unix_now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)
+}
+
+/// How long to wait after `failures` in a row, at least one: `first`, then twice as long each time, up to `last`.
+pub(crate) fn doubling(first: Duration, last: Duration, failures: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_doubles_up_to_the_last_one() {
+        let seconds = Duration::from_secs;
+        let waits = [0, 1, 2, 3, 4, 5, 33, u32::MAX].map(|failures| doubling(seconds(30), seconds(240), failures));
+        assert_eq!(waits.map(|wait| wait.as_secs()), [30, 30, 60, 120, 240, 240, 240, 240]);
+        assert_eq!(doubling(seconds(30), Duration::MAX, 3), seconds(120));
+    }
 }

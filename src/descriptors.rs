@@ -14,7 +14,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 const OWN: usize = 96;
 
 /// With fewer not even one mailbox may be polled.
-pub const LEAST: usize = 32;
+pub(crate) const LEAST: usize = 32;
 
 /// Files of a server that mail is sent to: its connections, and the messages that are being read.
 const SERVER: usize = 8;
@@ -34,7 +34,7 @@ static TOTAL: AtomicIsize = AtomicIsize::new(OWN as isize);
 
 /// What must be known of a configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub(crate) struct Needs {
     /// Polls at a time.
     pub polls: usize,
     /// Maildirs of the account that has most.
@@ -45,7 +45,7 @@ pub struct Needs {
 
 /// Who may have how many files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shares {
+pub(crate) struct Shares {
     /// Polls at a time, at least one.
     pub polls: usize,
     /// Files for what is written and not yet durable.
@@ -53,7 +53,7 @@ pub struct Shares {
 }
 
 /// Divides so many files.
-pub fn divide(limit: usize, needs: Needs) -> Shares {
+pub(crate) fn divide(limit: usize, needs: Needs) -> Shares {
     let own = (OWN + needs.servers.saturating_mul(SERVER)).min(limit / 2);
     let (rest, each) = (limit - own, POLL + needs.maildirs.saturating_mul(MAILDIR));
     let polls = needs.polls.min(rest / 2 / each).max(1);
@@ -61,14 +61,14 @@ pub fn divide(limit: usize, needs: Needs) -> Shares {
 }
 
 /// Thousands of open files are ordinary here; the usual soft limit is 1,024.
-pub fn raise_limit() {
+pub(crate) fn raise_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// How many files this process may have open.
-pub fn limit() -> usize {
+pub(crate) fn limit() -> usize {
     // Beyond that it counts in 32 bits.
     const UNLIMITED: usize = 1 << 30;
     getrlimit(Resource::Nofile)
@@ -78,7 +78,7 @@ pub fn limit() -> usize {
 }
 
 /// Divides the files of this process, from now on.
-pub fn share(needs: Needs) -> Shares {
+pub(crate) fn share(needs: Needs) -> Shares {
     let shares = divide(limit(), needs);
     let drafts = isize::try_from(shares.drafts).unwrap_or(isize::MAX);
     FREE.fetch_add(drafts - TOTAL.swap(drafts, Ordering::Relaxed), Ordering::Relaxed);
@@ -87,11 +87,11 @@ pub fn share(needs: Needs) -> Shares {
 
 /// One of the files for what is written; given back when it is dropped.
 #[derive(Debug)]
-pub struct Permit(());
+pub(crate) struct Permit(());
 
 impl Permit {
     /// `None`: all are in use.
-    pub fn take() -> Option<Self> {
+    pub(crate) fn take() -> Option<Self> {
         let take = |free: isize| (free > 0).then(|| free - 1);
         FREE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok().map(|_| Self(()))
     }

@@ -4,10 +4,10 @@
 mod durable;
 mod folder;
 mod late;
-pub mod owner;
+pub(crate) mod owner;
 mod people;
-pub mod private;
-pub mod sandbox;
+pub(crate) mod private;
+pub(crate) mod sandbox;
 mod whole;
 
 use std::io;
@@ -18,12 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// another container, or one that has crashed.
 const NAME_ATTEMPTS: usize = 100;
 
-pub use durable::{sync_content, sync_file, sync_folder, sync_names};
-pub use folder::Folder;
-pub use late::{Late, PATIENCE, in_time, in_time_async};
-pub use people::Person;
-pub use private::FileError;
-pub use whole::{Accepts, Content, ReadError, digest, read, read_async};
+pub(crate) use durable::{sync_content, sync_file, sync_folder, sync_names};
+pub(crate) use folder::Folder;
+pub(crate) use late::{PATIENCE, in_time, in_time_async};
+pub(crate) use people::Person;
+pub(crate) use private::FileError;
+pub(crate) use whole::{Accepts, Content, ReadError, digest, read, read_async};
 
 /// Magic numbers of statfs(2) for file systems whose locks, memory maps and changes other machines
 /// do not see.
@@ -40,7 +40,7 @@ const NETWORK: [(i64, &str); 6] = [
 ///
 /// # Errors
 /// The path is not there, or cannot be looked at.
-pub fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
+pub(crate) fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
     let stat = rustix::fs::statfs(path)?;
     #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
     let magic = stat.f_type as i64 & 0xffff_ffff;
@@ -53,7 +53,7 @@ pub fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
 ///
 /// # Errors
 /// What `make` failed of.
-pub fn make_unique<T>(mut make: impl FnMut(&str) -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn make_unique<T>(mut make: impl FnMut(&str) -> io::Result<T>) -> io::Result<T> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut attempt = || {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -79,7 +79,7 @@
 //!
 //! | layer | modules | what they are |
 //! |---|---|---|
-//! | words | [`message`], [`secret`], [`failure`], [`text`], [`clock`], [`progress`], [`event`] | small validated types, and what happens |
+//! | words | [`message`], [`secret`], [`failure`], [`text`], [`clock`], [`machine`], [`progress`], [`event`] | small validated types, and what happens |
 //! | decisions | [`pop3::command`], [`pop3::reply`], [`pop3::multiline`], [`sasl`], [`header`], [`trace`], [`transcript`], [`plan`], [`schedule`] | pure: bytes and `now` in, values out |
 //! | edges | [`net`], [`pop3::session`], [`credential`], [`oauth`], [`filesystem`], `subprocess`, [`attempt`], [`spool`], [`store`], [`threads`], [`descriptors`], [`deliver`] | one kind of I/O each |
 //! | settings | [`account`] | what an account is, in the words of the edges |
@@ -156,37 +156,103 @@
 //! environment and for the signals of a crash).
 #![forbid(unsafe_code)]
 
-pub mod account;
-pub mod attempt;
+pub(crate) mod account;
+pub(crate) mod attempt;
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod control;
-pub mod credential;
-pub mod daemon;
-pub mod deliver;
-pub mod descriptors;
-pub mod engine;
-pub mod event;
-pub mod failure;
-pub mod filesystem;
-pub mod header;
-pub mod message;
-pub mod net;
-pub mod oauth;
-pub mod plan;
-pub mod poll;
-pub mod pop3;
-pub mod process;
-pub mod progress;
-pub mod rebuild;
-pub mod sasl;
-pub mod schedule;
-pub mod secret;
-pub mod spool;
-pub mod store;
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod control;
+pub(crate) mod credential;
+pub(crate) mod daemon;
+pub(crate) mod deliver;
+pub(crate) mod descriptors;
+pub(crate) mod engine;
+pub(crate) mod event;
+pub(crate) mod failure;
+pub(crate) mod filesystem;
+pub(crate) mod header;
+pub(crate) mod machine;
+pub(crate) mod message;
+pub(crate) mod net;
+pub(crate) mod oauth;
+pub(crate) mod plan;
+pub(crate) mod poll;
+pub(crate) mod pop3;
+pub(crate) mod process;
+pub(crate) mod progress;
+pub(crate) mod rebuild;
+pub(crate) mod sasl;
+pub(crate) mod schedule;
+pub(crate) mod secret;
+pub(crate) mod spool;
+pub(crate) mod store;
 pub(crate) mod subprocess;
-pub mod text;
-pub mod threads;
-pub mod trace;
-pub mod transcript;
+pub(crate) mod text;
+pub(crate) mod threads;
+pub(crate) mod trace;
+pub(crate) mod transcript;
+
+pub use attempt::death_note;
+pub use net::environment_for_openssl;
+
+/// What the tests, the benchmarks and the fuzzer look at: nothing for anybody else.
+#[doc(hidden)]
+pub mod testing {
+    pub mod attempt {
+        pub use crate::attempt::*;
+    }
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod control {
+        pub use crate::control::*;
+    }
+    pub mod credential {
+        pub use crate::credential::*;
+    }
+    pub mod deliver {
+        pub use crate::deliver::*;
+    }
+    pub mod failure {
+        pub use crate::failure::*;
+    }
+    pub mod header {
+        pub use crate::header::*;
+    }
+    pub mod message {
+        pub use crate::message::*;
+    }
+    pub mod net {
+        pub use crate::net::*;
+    }
+    pub mod plan {
+        pub use crate::plan::*;
+    }
+    pub mod poll {
+        pub use crate::poll::*;
+    }
+    pub mod pop3 {
+        pub use crate::pop3::*;
+    }
+    pub mod process {
+        pub use crate::process::*;
+    }
+    pub mod progress {
+        pub use crate::progress::*;
+    }
+    pub mod sasl {
+        pub use crate::sasl::*;
+    }
+    pub mod secret {
+        pub use crate::secret::*;
+    }
+    pub mod spool {
+        pub use crate::spool::*;
+    }
+    pub mod store {
+        pub use crate::store::*;
+    }
+    pub mod text {
+        pub use crate::text::*;
+    }
+}

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn main() -> ExitCode {
-    let (variable, value) = postrider::net::environment_for_openssl();
+    let (variable, value) = postrider::environment_for_openssl();
     #[expect(unsafe_code, reason = "OpenSSL reads its environment and nothing else can tell it")]
     // SAFETY: no other thread exists yet.
     unsafe {
@@ -61,7 +61,7 @@ fn outlive_large_files() {
 #[expect(unsafe_code, reason = "there is no other way to hear of a crash")]
 fn note_crashes() {
     extern "C" fn crashed(signal: libc::c_int) {
-        let note = postrider::attempt::death_note();
+        let note = postrider::death_note();
         // SAFETY: write and raise may be called in a handler (signal-safety(7)); the octet outlives
         // the call.  The signal has its default effect again (SA_RESETHAND) once this returns.
         unsafe {

@@ -68,11 +68,7 @@ impl MessageKey {
     /// The key of a message that has no unique-id: its BLAKE3 hash, and which of the messages with
     /// this content it is.
     pub fn of_content(digest: &[u8; 32], occurrence: u32) -> Self {
-        let hex = digest
-            .iter()
-            .flat_map(|octet| [octet >> 4, octet & 15])
-            .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
-        Self { uid: CONTENT_UID_PREFIX.iter().copied().chain(hex).collect(), occurrence }
+        Self { uid: [CONTENT_UID_PREFIX, text::hex(digest).as_bytes()].concat().into(), occurrence }
     }
 
     /// A key for the same message that no listing can have, for when the server has given its

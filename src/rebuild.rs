@@ -15,11 +15,11 @@ use crate::deliver::maildir::{self, Telling};
 use crate::message::{Name, UnixTime};
 use crate::store::{Change, Claim, Condition, FoundFile, Lost, LostChange, Store, StoreError, Tokens};
 
-pub use report::{Cause, Report, Scanned};
+pub(crate) use report::{Cause, Report, Scanned};
 
 /// What of the configuration a rebuild needs.
 #[derive(Clone, Debug)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// The accounts, enabled or not.
     pub accounts: Vec<Name>,
     /// The Maildirs.
@@ -28,7 +28,7 @@ pub struct Scope {
 
 impl Scope {
     /// The scope of these accounts and destinations.
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         accounts: impl IntoIterator<Item = &'a Name>,
         destinations: impl IntoIterator<Item = &'a Destination>,
     ) -> Self {
@@ -45,7 +45,7 @@ impl Scope {
 ///
 /// # Errors
 /// Another process holds the lock, or the disk does not let it be mended.
-pub async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Option<Report>), StoreError> {
+pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Option<Report>), StoreError> {
     let claim = Claim::take(dir)?;
     let opened = match claim.open() {
         // A disk that fails once looks like damage; what is whole at a second look is left alone.
@@ -80,7 +80,7 @@ pub async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Op
 ///
 /// # Errors
 /// As [`open`].
-pub fn again(dir: &Path, scope: &Scope) -> Result<(Store, Report), StoreError> {
+pub(crate) fn again(dir: &Path, scope: &Scope) -> Result<(Store, Report), StoreError> {
     let claim = Claim::take(dir)?;
     renew(&claim, scope, Cause::Asked)
 }
@@ -124,7 +124,7 @@ async fn complete(
                 known = Some(store.tokens(maildir::token, of_file).await?);
             }
             files.retain(|file| !known.as_ref().is_some_and(|known: &Tokens| known.contains(&file.token)));
-            unknown += files.iter().filter(|file| Some(file.at) > forgotten).count();
+            unknown += files.iter().filter(|file| forgotten.is_none_or(|until| file.at > until)).count();
         } else if lost == Lost::Unknown {
             // It is going to be made.
             continue;

@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::doubling;
 use crate::message::Name;
 
 /// Time since the process began.
-pub type Moment = Duration;
+pub(crate) type Moment = Duration;
 
 /// First delay after a failure; doubled with each one that follows.
 const FIRST_DELAY: Duration = Duration::from_secs(30);
 /// Longest delay after failures, if the interval is not longer.
 const LAST_DELAY: Duration = Duration::from_secs(60 * 60);
 /// The maildrop is in use by another session, or a login may have been refused for such a reason.
-pub const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
+pub(crate) const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
 /// The server wants more time between logins and does not say how much.
 const LOGIN_DELAY: Duration = Duration::from_secs(15 * 60);
 /// The server has a fault that somebody must mend.
@@ -31,11 +32,11 @@ const LATCH: [Duration; 3] = [Duration::from_secs(3600), Duration::from_secs(4 *
 const SPACING: Duration = Duration::from_millis(100);
 
 /// Longest wait that a server, or a memory from before a restart, can ask for.
-pub const LONGEST: Duration = Duration::from_secs(27 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(27 * 3600);
 
 /// What the schedule must know of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timing {
+pub(crate) struct Timing {
     /// Time between polls.
     pub interval: Duration,
     /// The server's name: polls at the same one are spaced and bounded.
@@ -44,7 +45,7 @@ pub struct Timing {
 
 /// Bounds of the whole schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Polls at a time.
     pub polls: usize,
     /// Of these, at one host.
@@ -53,7 +54,7 @@ pub struct Limits {
 
 /// What is remembered of an account across restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// Failures in a row.
     pub failures: u32,
     /// Refused logins in a row.
@@ -64,7 +65,7 @@ pub struct Memory {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// These are the accounts now.  New ones are polled as soon as their memory allows, others
     /// keep their time; those that are gone end.
     Configured(BTreeMap<Name, (Timing, Memory)>),
@@ -82,7 +83,7 @@ pub enum Event {
 
 /// How a poll ended, as far as it matters for the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Well, or with faults of single messages.
     Good {
         /// Least time between logins, if the server announces one.
@@ -129,7 +130,7 @@ struct Host {
 
 /// Which account is polled when.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     entries: BTreeMap<Name, Entry>,
     hosts: BTreeMap<Arc<str>, Host>,
     limits: Limits,
@@ -138,17 +139,17 @@ pub struct Schedule {
 
 impl Schedule {
     /// An empty schedule.  `seed` decides about jitter.
-    pub fn new(limits: Limits, seed: u64) -> Self {
+    pub(crate) fn new(limits: Limits, seed: u64) -> Self {
         Self { entries: BTreeMap::new(), hosts: BTreeMap::new(), limits, random: fastrand::Rng::with_seed(seed) }
     }
 
     /// Changes the bounds, for polls that begin from now on.
-    pub fn limit(&mut self, limits: Limits) {
+    pub(crate) fn limit(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
     /// Takes in what happened; gives the polls to begin now.
-    pub fn handle(&mut self, event: Event, now: Moment) -> Vec<Name> {
+    pub(crate) fn handle(&mut self, event: Event, now: Moment) -> Vec<Name> {
         match event {
             Event::Configured(accounts) => self.configure(accounts, now),
             Event::Ended(name, verdict) => self.ended(&name, verdict, now),
@@ -172,7 +173,7 @@ impl Schedule {
     }
 
     /// When to ask again, if nothing happens before.
-    pub fn wake(&self) -> Option<Moment> {
+    pub(crate) fn wake(&self) -> Option<Moment> {
         if self.running() >= self.limits.polls {
             return None;
         }
@@ -181,19 +182,19 @@ impl Schedule {
     }
 
     /// When an account's next poll is due.
-    pub fn due(&self, name: &Name) -> Option<Moment> {
+    pub(crate) fn due(&self, name: &Name) -> Option<Moment> {
         self.entries.get(name).map(|entry| entry.due)
     }
 
     /// What to remember of an account across a restart.
-    pub fn memory(&self, name: &Name, now: Moment) -> Option<Memory> {
+    pub(crate) fn memory(&self, name: &Name, now: Moment) -> Option<Memory> {
         let entry = self.entries.get(name)?;
         let wait = entry.due.saturating_sub(now);
         Some(Memory { failures: entry.failures, refusals: entry.refusals, wait })
     }
 
     /// Whether an account waits because its login was refused.
-    pub fn is_latched(&self, name: &Name) -> bool {
+    pub(crate) fn is_latched(&self, name: &Name) -> bool {
         self.entries.get(name).is_some_and(Entry::is_latched)
     }
 
@@ -329,8 +330,8 @@ impl Entry {
 /// half of the first one, so that a dead server is not hammered.
 fn backoff(entry: &mut Entry, random: &mut fastrand::Rng) -> Duration {
     entry.failures = entry.failures.saturating_add(1);
-    let doubled = FIRST_DELAY.saturating_mul(1 << (entry.failures - 1).min(16));
-    between(FIRST_DELAY / 2, doubled.min(LAST_DELAY.max(entry.timing.interval)), random)
+    let most = doubling(FIRST_DELAY, LAST_DELAY.max(entry.timing.interval), entry.failures);
+    between(FIRST_DELAY / 2, most, random)
 }
 
 /// A tenth more or less, so that accounts drift apart.

@@ -6,10 +6,7 @@ pub const SHOWN_LIMIT: usize = 200;
 /// At most `limit` octets of `bytes`, printable: valid UTF-8 without control characters stays,
 /// everything else becomes `\xNN`; what is cut off is marked by `...`.
 pub fn escape(bytes: &[u8], limit: usize) -> String {
-    let (shown, cut) = match bytes.len() > limit {
-        true => (&bytes[..limit], true),
-        false => (bytes, false),
-    };
+    let (shown, cut) = if bytes.len() > limit { (&bytes[..limit], true) } else { (bytes, false) };
     let mut out = String::with_capacity(shown.len());
     for chunk in shown.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -55,9 +52,20 @@ fn is_safe(c: char) -> bool {
     !c.is_control() && !invisible
 }
 
+/// Octets as lower-case hexadecimal digits.
+pub fn hex(octets: &[u8]) -> String {
+    let mut out = String::with_capacity(2 * octets.len());
+    octets.iter().for_each(|&octet| push_digits(&mut out, octet));
+    out
+}
+
 fn push_hex(out: &mut String, byte: u8) {
     out.push_str("\\x");
-    for nibble in [byte >> 4, byte & 15] {
+    push_digits(out, byte);
+}
+
+fn push_digits(out: &mut String, octet: u8) {
+    for nibble in [octet >> 4, octet & 15] {
         out.push(char::from_digit(nibble.into(), 16).unwrap_or('?'));
     }
 }
@@ -72,6 +80,7 @@ mod tests {
         assert_eq!(escape("a\u{202e}b".as_bytes(), 99), "a\\xe2\\x80\\xaeb");
         assert_eq!(escape("Grüße".as_bytes(), 99), "Grüße");
         assert_eq!(escape(b"caf\xe9", 99), "caf\\xe9");
+        assert_eq!(hex(&[0x00, 0x7f, 0xA0, 0xff]), "007fa0ff");
         assert_eq!(lines("a\x1b[31m\n\r\n"), "a\\x1b[31m\n\\x0d\n");
     }
 

@@ -74,7 +74,7 @@ impl Failure for ThreadError {
 ///
 /// # Errors
 /// The system gives none.
-pub fn start() -> io::Result<()> {
+pub(crate) fn start() -> io::Result<()> {
     POOL.start()
 }
 
@@ -82,7 +82,7 @@ pub fn start() -> io::Result<()> {
 ///
 /// # Errors
 /// Its turn has not come in time, or it has panicked.
-pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ThreadError> {
+pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ThreadError> {
     run_until(Instant::now() + PATIENCE, work).await
 }
 
@@ -90,7 +90,7 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_until<T: Send + 'static>(
+pub(crate) async fn run_until<T: Send + 'static>(
     limit: Instant,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ThreadError> {
@@ -98,7 +98,7 @@ pub async fn run_until<T: Send + 'static>(
 }
 
 /// Waits for what is being done, at the end of the process, but not longer than `limit`.
-pub fn settle(limit: Duration) {
+pub(crate) fn settle(limit: Duration) {
     POOL.settle(limit);
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// Where a message came from, and how.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     /// The POP3 server's name or address.
     pub host: String,
     /// The address that was connected to.
@@ -17,7 +17,7 @@ pub struct Trace {
 
 impl Trace {
     /// The `Received:` field, folded, with LF; `now` dates it.
-    pub fn received(&self, now: &jiff::ZonedDateTime) -> String {
+    pub(crate) fn received(&self, now: &jiff::ZonedDateTime) -> String {
         let from = domain(&self.host);
         let address = self.address.map_or(String::new(), |address| format!(" ({})", literal(address)));
         let (protocol, version) = match self.tls_version {
@@ -31,7 +31,7 @@ impl Trace {
 }
 
 /// Whether the value of a `Received:` field is one of [`Trace::received`], however it was folded since.
-pub fn is_ours(value: &[u8]) -> bool {
+pub(crate) fn is_ours(value: &[u8]) -> bool {
     let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     words.any(|word| matches!(word, b"POP3" | b"POP3S")) && words.any(|word| word == b"(postrider);")
 }

@@ -103,9 +103,7 @@ fn a_retention_keeps_until_then() {
     let program = one_account(&server, "retention = \"14d\"");
     program.run(&["fetch"]).assert_success();
     // As if these had been delivered so much earlier.
-    let state = rusqlite::Connection::open(program.state_dir().join("state.db")).expect("the state");
-    state.execute("UPDATE message SET done = done - 86400 WHERE id <= 5", []).expect("changed");
-    drop(state);
+    State::of(&program).delivered_earlier(5, 86_400);
     let days = 24 * 3600;
     for (passed, left) in [(0, 20), (13 * days - 600, 20), (600, 15), (days - 600, 15), (600, 0)] {
         let_pass(&program, passed);

@@ -177,7 +177,8 @@ fn a_disk_that_does_not_answer_holds_up_no_other_account_and_no_end() {
     let server = MailboxServer::start(Message::several(1, Mix::Tiny));
     let program = Postrider::with_config(&account(&server, 0));
     let Some((disk, mut service)) = beside_a_dead_disk(&program, &["run"]) else { return };
-    service.wait_until("mail", LIMIT, |_| count_messages(&program.path("home")) == 1);
+    // Whoever asks during a poll is told how that one ends.
+    service.wait_until("the first poll", LIMIT, |service| service.stderr().contains("polled: 1 delivered"));
     let on_disk = |lines: &str| {
         let other = format!(
             "[accounts.two]\nhost = \"127.0.0.1\"\nport = {}\nusername = \"{}\"\ndeliver = \"home\"\n{lines}\n",

@@ -26,12 +26,6 @@ fn refuse(server: &MailboxServer, text: Option<&str>) {
     server.change(|behaviour| behaviour.refuse_login = text.map(str::to_owned));
 }
 
-/// The last column of the state's `account` that is asked for.
-fn wait_of(program: &Postrider) -> i64 {
-    let state = rusqlite::Connection::open(program.state_dir().join("state.db")).expect("open");
-    state.query_row("SELECT not_before - unixepoch() FROM account", [], |row| row.get(0)).expect("read")
-}
-
 #[test]
 fn a_fetch_that_nobody_watches_tries_a_refused_login_no_more_often_than_the_service() {
     let (server, program) = refusing("-ERR [AUTH] no");
@@ -110,7 +104,7 @@ fn another_password_or_other_settings_are_tried_at_once() {
     // What worked leaves nothing behind.
     password("wrong once more");
     let told = program.run(&["fetch"]).assert_code(77);
-    assert!((HOUR / 2..2 * HOUR).contains(&wait_of(&program)), "{}", told.stderr);
+    assert!((HOUR / 2..2 * HOUR).contains(&State::of(&program).seconds_to_login()), "{}", told.stderr);
 }
 
 #[test]
@@ -118,9 +112,9 @@ fn a_bare_refusal_is_tried_once_more_in_minutes_and_then_counts() {
     for text in ["-ERR", "-ERR, no", "-ERR:no", "-ERROR no", "-ERR no such luck"] {
         let (server, program) = refusing(text);
         program.run(&["fetch"]).assert_code(77);
-        assert!((60 - LIMIT.as_secs() as i64..=300).contains(&wait_of(&program)), "{text}");
+        assert!((60 - LIMIT.as_secs() as i64..=300).contains(&State::of(&program).seconds_to_login()), "{text}");
         program.run(&["fetch"]).assert_code(77);
-        assert!(wait_of(&program) > HOUR / 2, "{text}");
+        assert!(State::of(&program).seconds_to_login() > HOUR / 2, "{text}");
         for _ in 0..3 {
             program.run(&["fetch"]).assert_code(77);
         }
@@ -206,5 +200,5 @@ fn a_password_that_never_worked_is_not_in_doubt() {
     program.config(&good.replace(&format!("\"{}\"", MailboxServer::PASSWORD), "\"another one\""));
     let output = program.run(&["fetch"]).assert_code(77);
     assert!(!output.stderr.contains("has worked"), "{}", output.stderr);
-    assert!(wait_of(&program) > HOUR / 2);
+    assert!(State::of(&program).seconds_to_login() > HOUR / 2);
 }

@@ -104,9 +104,8 @@ fn a_message_that_seems_to_end_at_a_dot_between_bare_line_feeds_is_not_delivered
 #[test]
 fn a_server_that_hangs_up_or_falls_silent_at_capa_is_not_asked_the_next_time() {
     for silent in [false, true] {
-        let server = behaving(2, |behaviour| match silent {
-            true => behaviour.hang_at = Some("CAPA".into()),
-            false => behaviour.drop_at = Some("CAPA".into()),
+        let server = behaving(2, |behaviour| {
+            if silent { behaviour.hang_at = Some("CAPA".into()) } else { behaviour.drop_at = Some("CAPA".into()) }
         });
         server.change(|behaviour| behaviour.faulty_connections = usize::MAX);
         let program = program(server.port(), "timeout = \"1s\"");

@@ -17,11 +17,11 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use postrider::deliver::smtp::{Accepted, Client, DeliveredTo, Pool, SendError, Settings};
-use postrider::failure::{Class, Failure as _};
-use postrider::header::Head;
-use postrider::net::{Endpoint, Route, TlsMode, Trust};
-use postrider::spool::Spool;
+use postrider::testing::deliver::smtp::{Accepted, Client, DeliveredTo, Pool, SendError, Settings};
+use postrider::testing::failure::{Class, Failure as _};
+use postrider::testing::header::Head;
+use postrider::testing::net::{Endpoint, Route, TlsMode, Trust};
+use postrider::testing::spool::Spool;
 
 use support::*;
 
@@ -442,7 +442,7 @@ async fn a_message_that_cannot_be_read_gets_no_final_dot() {
     let mut spool = Spool::new(Path::new("/nowhere"));
     spool.write(b"From: a@example.org\n\n").expect("in memory");
     // The file that it outgrows memory for cannot be made, so what follows is missing.
-    let size = postrider::spool::MEMORY_LIMIT;
+    let size = postrider::testing::spool::MEMORY_LIMIT;
     assert!(spool.write(&vec![b'x'; size]).is_err());
     let outcome = client.send(&Head::default(), b"", "x@y", &spool).await;
     assert!(matches!(outcome, Err(SendError::Local(_))), "{outcome:?}");

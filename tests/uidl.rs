@@ -146,10 +146,7 @@ fn mail_that_the_first_poll_left_alone_is_left_alone_after_the_move() {
     program.run(&["fetch"]).assert_success();
     let today = Message::text("today", &message_of_today(1, 6));
     server.replace(renamed([Message::several(5, Mix::Tiny), vec![today]].concat()));
-    let database = program.state_dir().join("state.db");
-    let connection = rusqlite::Connection::open(database).unwrap();
-    connection.execute("UPDATE account SET first_poll = first_poll - 100000", []).unwrap();
-    drop(connection);
+    State::of(&program).first_polled_earlier(100_000);
     let output = program.run(&["fetch"]).assert_success();
     assert!(output.stdout.contains("a: 1 message delivered"), "{}", output.stdout);
 }

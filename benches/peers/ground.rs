@@ -95,9 +95,8 @@ impl Ground {
         for run in self.emptied + 1..=self.runs {
             let mail = self.disk.path().join(run.to_string()).join("mail");
             if mail.is_dir() {
-                each(&mail, &|path| match path.is_file() {
-                    true => std::fs::OpenOptions::new().write(true).open(path)?.set_len(0),
-                    false => Ok(()),
+                each(&mail, &|path| {
+                    if path.is_file() { std::fs::OpenOptions::new().write(true).open(path)?.set_len(0) } else { Ok(()) }
                 })?;
             }
         }

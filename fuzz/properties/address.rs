@@ -1,6 +1,6 @@
 //! An address list, and a single address that is to stand in an SMTP command.
 
-use postrider::header::{Head, envelope_address};
+use postrider::testing::header::{Head, envelope_address};
 
 pub(super) fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);

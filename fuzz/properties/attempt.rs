@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use postrider::attempt::{Attempts, Death, forget, left};
-use postrider::message::{MessageKey, Name};
+use postrider::testing::attempt::{Attempts, Death, Slot, forget, left};
+use postrider::testing::message::{MessageKey, Name};
 
 /// Octets that tell the boot: its UUID and two clocks.
 const BOOT: usize = 36 + 16;
@@ -20,7 +20,7 @@ pub(super) fn holds(slots: &[u8]) {
         let account = Name::new("work").expect("a name");
         let file = dir.path().join("attempts").join(account.as_str());
         let attempts = Attempts::begin(dir.path(), &account).expect("begun");
-        attempts.enter(0, &MessageKey::new(b"x", 0).expect("a key"), false);
+        attempts.enter(Slot::Receiving, &MessageKey::new(b"x", 0).expect("a key"), false);
         let begun = std::fs::read(&file).expect("the marks");
         drop(attempts);
         let boot = &begun[..BOOT];
@@ -51,7 +51,7 @@ fn naive(slots: &[u8]) -> Vec<Death> {
 fn written(dir: &Path, account: &Name, deaths: &[Death]) {
     let mut attempts = Attempts::begin(dir, account).expect("begun");
     for (slot, death) in deaths.iter().enumerate() {
-        attempts.enter(slot, &death.key, death.again);
+        attempts.enter(Slot::Sending(slot), &death.key, death.again);
     }
     attempts.panicked();
     drop(attempts);

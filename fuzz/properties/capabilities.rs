@@ -1,6 +1,6 @@
 //! The answer to CAPA, line by line, and two of them taken together.
 
-use postrider::pop3::reply::Capabilities;
+use postrider::testing::pop3::reply::Capabilities;
 
 use super::assert_fit_to_be_shown;
 

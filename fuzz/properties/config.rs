@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use postrider::config::{Config, ConfigError, Problem, Weight};
+use postrider::testing::config::{Config, ConfigError, Problem, Weight};
 
 use super::assert_fit_to_be_shown;
 

@@ -4,11 +4,11 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
-use postrider::control::{self, Front, Note, Reply, Request};
-use postrider::message::Name;
-use postrider::poll::Summary;
-use postrider::process::status::{AccountStatus, Board, Status};
-use postrider::progress::Progress;
+use postrider::testing::control::{self, Front, Note, Reply, Request};
+use postrider::testing::message::Name;
+use postrider::testing::poll::Summary;
+use postrider::testing::process::status::{AccountStatus, Board, Status};
+use postrider::testing::progress::Progress;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;

@@ -3,7 +3,7 @@
 //! It says the same whatever its line ends and its folding are, what stands above and below it,
 //! and what it gives out is fit for an SMTP command and for the state.
 
-use postrider::header::{Head, ReturnPath, SCAN_LIMIT, envelope_address};
+use postrider::testing::header::{Head, ReturnPath, SCAN_LIMIT, envelope_address};
 
 pub(super) fn holds(message: &[u8]) {
     if message.len() > SCAN_LIMIT / 4 {

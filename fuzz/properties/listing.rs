@@ -1,7 +1,7 @@
 //! The lines of LIST and UIDL.
 
-use postrider::message::{MessageKey, UNIQUE_ID_LIMIT};
-use postrider::pop3::reply::{list_line, uidl_line};
+use postrider::testing::message::{MessageKey, UNIQUE_ID_LIMIT};
+use postrider::testing::pop3::reply::{list_line, uidl_line};
 
 use super::assert_fit_to_be_shown;
 

@@ -1,8 +1,8 @@
 //! File names in a Maildir: what ours tell, whatever others have added, and that no other tells
 //! anything.
 
-use postrider::deliver::maildir::{Telling, file_name, token};
-use postrider::message::{MessageKey, Name};
+use postrider::testing::deliver::maildir::{Telling, file_name, token};
+use postrider::testing::message::{MessageKey, Name};
 
 pub(super) fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);

@@ -1,6 +1,6 @@
 //! The body of a multi-line response: decoded in pieces as it is at once, and as the RFC says it.
 
-use postrider::pop3::multiline::Decoder;
+use postrider::testing::pop3::multiline::Decoder;
 
 use super::cuts;
 

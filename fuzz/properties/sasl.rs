@@ -4,8 +4,8 @@
 //! Nobody is asked more than a few times, nothing but LOGIN and PLAIN gives the password away, and
 //! with SCRAM only a server that knows it can accept the login.
 
-use postrider::sasl::{Exchange, ExchangeError, Identity, Mechanism, Proof};
-use postrider::secret::Secret;
+use postrider::testing::sasl::{Exchange, ExchangeError, Identity, Mechanism, Proof};
+use postrider::testing::secret::Secret;
 
 use super::{assert_fit_to_be_shown, scram};
 

@@ -7,12 +7,12 @@
 
 use std::time::Duration;
 
-use postrider::message::MessageNumber;
-use postrider::pop3::command::Command;
-use postrider::pop3::multiline::Decoder;
-use postrider::pop3::session::{Client, Login, Session, SessionError, Skips};
-use postrider::sasl::{Identity, Mechanism, Proof};
-use postrider::secret::Secret;
+use postrider::testing::message::MessageNumber;
+use postrider::testing::pop3::command::Command;
+use postrider::testing::pop3::multiline::Decoder;
+use postrider::testing::pop3::session::{Client, Login, Session, SessionError, Skips};
+use postrider::testing::sasl::{Identity, Mechanism, Proof};
+use postrider::testing::secret::Secret;
 
 use super::turns::Turns;
 use super::{assert_fit_to_be_shown, block_on};

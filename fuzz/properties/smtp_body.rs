@@ -1,7 +1,7 @@
 //! A message on its way through DATA: its lines are the same for every server, so that nobody can
 //! smuggle a second message through.
 
-use postrider::deliver::smtp::Converter;
+use postrider::testing::deliver::smtp::Converter;
 
 use super::cuts;
 

@@ -3,7 +3,7 @@
 
 use lettre::transport::smtp::extension::{Extension, ServerInfo};
 use lettre::transport::smtp::response::Response;
-use postrider::deliver::smtp::{Extensions, Replies};
+use postrider::testing::deliver::smtp::{Extensions, Replies};
 
 use super::cuts;
 

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use postrider::net::{Proxy, ask_proxy};
+use postrider::testing::net::{Proxy, ask_proxy};
 use tokio::io::AsyncReadExt;
 
 use super::block_on;

@@ -1,9 +1,9 @@
 //! A status line of POP3 and what is read from its text: response code, STAT, the APOP challenge.
 
-use postrider::pop3::reply::{ResponseCode, Status, stat};
-use postrider::sasl::{apop_challenge, apop_digest};
-use postrider::secret::Secret;
-use postrider::text::{self, SHOWN_LIMIT};
+use postrider::testing::pop3::reply::{ResponseCode, Status, stat};
+use postrider::testing::sasl::{apop_challenge, apop_digest};
+use postrider::testing::secret::Secret;
+use postrider::testing::text::{self, SHOWN_LIMIT};
 
 use super::assert_fit_to_be_shown;
 

@@ -1,8 +1,8 @@
 //! The JSON by which a server refuses a token (RFC 7628 §3.2.2): nothing of it is shown but what
 //! is known, since it may hold the token.
 
-use postrider::sasl::{Exchange, Identity, Mechanism, Proof};
-use postrider::secret::Secret;
+use postrider::testing::sasl::{Exchange, Identity, Mechanism, Proof};
+use postrider::testing::secret::Secret;
 use serde_json::Value;
 
 /// The words for each status.

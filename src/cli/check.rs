@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         return worst.map_or(0, Class::exit_code);
     }
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    worst.max(super::block_on_until_signal(connect_all(config))).map_or(0, Class::exit_code)
+    worst.max(super::runtime::block_on_until_signal(connect_all(config))).map_or(0, Class::exit_code)
 }
 
 fn describe_account(account: &Account) -> String {
@@ -175,9 +175,10 @@ fn complaint(account: Option<&Name>, error: &PollError) -> String {
 async fn try_account(account: &Account, state_dir: &Path) -> Result<String, PollError> {
     let client = poll::connect(account).await?;
     let encryption = client.stream().tls_version().unwrap_or("in clear");
-    let capabilities = match client.capabilities().announced {
-        true => client.capabilities().lines.join(", "),
-        false => "none announced".to_owned(),
+    let capabilities = if client.capabilities().announced {
+        client.capabilities().lines.join(", ")
+    } else {
+        "none announced".to_owned()
     };
     let mut session = poll::log_in(account, client).await?;
     let (messages, octets) = session.stat().await?;

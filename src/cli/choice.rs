@@ -7,7 +7,7 @@ use crate::message::Name;
 #[derive(Debug, clap::Args)]
 pub(super) struct Choice {
     /// The account
-    #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
+    #[arg(value_name = "ACCOUNT", value_parser = super::accounts::name_of, add = super::completions::accounts())]
     pub(super) account: Name,
     /// Unique-ids, as `list` shows them
     #[arg(value_name = "UNIQUE-ID", required_unless_present = "all")]

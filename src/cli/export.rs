@@ -18,7 +18,7 @@ use crate::store::Reader;
 use crate::transcript;
 
 pub(super) fn run(choice: &Choice, folder: Option<&Path>, config: &Config) -> u8 {
-    let accounts = match super::choose(config, &[choice.account.to_string()]) {
+    let accounts = match super::accounts::choose(config, &[choice.account.to_string()]) {
         Ok(accounts) => accounts,
         Err(code) => return code,
     };
@@ -41,7 +41,7 @@ pub(super) fn run(choice: &Choice, folder: Option<&Path>, config: &Config) -> u8
     log::start_command(tracing::Level::WARN, false, io::stderr);
     let mut files = Files { account: &choice.account, folder, open: None };
     let export = transcript::of(account.name.as_str(), poll::export(account, &wanted, &mut files));
-    match super::block_on_until_signal(export) {
+    match super::runtime::block_on_until_signal(export) {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(exported) if exported.len() < wanted.len() => {
             let missing = wanted.difference(&exported).map(MessageKey::to_string).collect::<Vec<_>>().join(", ");

@@ -58,7 +58,7 @@ struct Document<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
-    let accounts = match super::choose(config, &arguments.accounts) {
+    let accounts = match super::accounts::choose(config, &arguments.accounts) {
         Ok(accounts) => accounts.into_iter().map(Arc::clone).collect::<Vec<_>>(),
         Err(code) => return code,
     };
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             fetch_by_service(answers, arguments, &bars)
         }
         Err(Silence::Absent(absence)) => {
-            let fetched = super::block_on(fetch_all(&accounts, config, arguments, &bars));
+            let fetched = super::runtime::block_on(fetch_all(&accounts, config, arguments, &bars));
             fetched.map_err(|error| {
                 if matches!(error, StoreError::Locked { .. }) && absence.is_remarkable() {
                     output::say(&format!("postrider: {absence}"));
@@ -159,12 +159,13 @@ async fn fetch_one(work: Work, bars: Bars, room: Arc<Semaphore>) -> Polled {
     let _permit = room.acquire().await;
     let name = account.name.to_string();
     let poll = engine::poll_once(account, context, progress, before, insists);
-    let polled = match bars.is_drawn() {
-        false => poll.await,
-        true => tokio::select! {
+    let polled = if bars.is_drawn() {
+        tokio::select! {
             polled = poll => polled,
             () = bar.follow() => Polled { summary: Summary { account: name, ..Summary::default() }, memory: None },
-        },
+        }
+    } else {
+        poll.await
     };
     bar.finish();
     polled

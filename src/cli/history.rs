@@ -13,7 +13,7 @@ const WIDE: usize = 160;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Only this account
-    #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
+    #[arg(value_name = "ACCOUNT", value_parser = super::accounts::name_of, add = super::completions::accounts())]
     account: Option<Name>,
     /// Only messages whose unique-id, Message-ID, file name or reply holds TEXT
     #[arg(short, long, value_name = "TEXT")]
@@ -37,13 +37,14 @@ fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
         limit: if arguments.limit == 0 { usize::MAX } else { arguments.limit },
     };
     let reader = Reader::open(&places.state_dir)?;
-    if !super::is_known(arguments.account.as_ref(), &reader, places)? {
+    if !super::accounts::is_known(arguments.account.as_ref(), &reader, places)? {
         return Ok(super::USAGE);
     }
     let events = reader.history(&filter)?;
-    match arguments.json {
-        true => drop(output::print_json(&events)),
-        false => print(&events),
+    if arguments.json {
+        let _ = output::print_json(&events);
+    } else {
+        print(&events)
     }
     Ok(0)
 }

@@ -37,22 +37,23 @@ struct Row {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
-    let accounts = match super::choose(config, std::slice::from_ref(&arguments.account)) {
+    let accounts = match super::accounts::choose(config, std::slice::from_ref(&arguments.account)) {
         Ok(accounts) => accounts,
         Err(code) => return code,
     };
     let Some(account) = accounts.first() else { return 0 };
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
     let spinner = Bars::new(true).spin(&format!("account {}: looking at the mailbox", account.name));
-    let looked = super::block_on_until_signal(transcript::of(account.name.as_str(), look(account, config)));
+    let looked = super::runtime::block_on_until_signal(transcript::of(account.name.as_str(), look(account, config)));
     drop(spinner);
     match looked {
         Err(error) => output::complain_code(Some(&account.name), &error),
         Ok(inventory) => {
             let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing()[step.index]));
-            match arguments.json {
-                true => drop(output::print_json(&rows.collect::<Vec<_>>())),
-                false => print(rows.collect()),
+            if arguments.json {
+                let _ = output::print_json(&rows.collect::<Vec<_>>());
+            } else {
+                print(rows.collect())
             }
             0
         }

@@ -65,7 +65,7 @@ impl Way {
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
-    let account = match super::choose(config, std::slice::from_ref(&arguments.account)) {
+    let account = match super::accounts::choose(config, std::slice::from_ref(&arguments.account)) {
         Ok(accounts) => accounts[0],
         Err(code) => return code,
     };
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
     let way = Way::choose(arguments, has_screen(), grant.provider.device.is_some());
-    super::block_on(async {
+    super::runtime::block_on(async {
         let mut signals = match Signals::of_command() {
             Ok(signals) => signals,
             Err(error) => {
@@ -123,9 +123,10 @@ async fn by_browser(grant: &Grant, start: bool) -> Result<(), OAuthError> {
     let attempt = grant.by_browser(Some(&listener)).await?;
     let is_started = start && start_browser(attempt.url());
     let (as_whom, provider) = (&grant.username, &grant.provider.name);
-    output::print(&match is_started {
-        true => format!("Sign in at {provider} as {as_whom} in your browser.  If none appears, open this address:"),
-        false => format!("Open this address in a browser of this machine and sign in at {provider} as {as_whom}:"),
+    output::print(&if is_started {
+        format!("Sign in at {provider} as {as_whom} in your browser.  If none appears, open this address:")
+    } else {
+        format!("Open this address in a browser of this machine and sign in at {provider} as {as_whom}:")
     });
     output::print(&format!("\n{}\n", attempt.url()));
     let pastes = std::io::stdin().is_terminal().then(|| {

@@ -3,6 +3,7 @@
 //! Data goes to standard output, talk to standard error.  Exit codes follow sysexits(3); of
 //! several failures the one that asks for the most attention counts.
 
+mod accounts;
 mod check;
 mod choice;
 mod client;
@@ -17,6 +18,7 @@ mod progress;
 mod quarantine;
 mod recorded;
 mod run;
+mod runtime;
 mod service;
 mod state;
 mod status;
@@ -26,19 +28,14 @@ use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Whereabouts, find_file};
 use crate::failure::Class;
 use crate::filesystem::owner::Foreign;
-use crate::message::Name;
 use crate::process::privilege::{self, Acting};
-use crate::process::signals::Signals;
 use crate::process::status::Status;
-use crate::store::{Reader, StoreError};
-use crate::{subprocess, threads};
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
@@ -46,9 +43,6 @@ const USAGE: u8 = 64;
 const NO_INPUT: u8 = 66;
 /// Output that cannot be written (EX_IOERR).
 const IO_ERROR: u8 = 74;
-
-/// How long the end of a process waits for its threads.
-const END_LIMIT: Duration = Duration::from_millis(200);
 
 /// Fetches mail from POP3 mailboxes and delivers it to Maildirs or by SMTP, never losing or
 /// doubling a message.
@@ -324,122 +318,12 @@ fn note_of(foreign: &Foreign) -> String {
     format!("note: root acts as {} here, because {foreign}", foreign.owner)
 }
 
-/// The accounts that are named, or all that are enabled.
-///
-/// # Errors
-/// A name that is no account; it is complained about, and the exit code given.
-fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a std::sync::Arc<crate::account::Account>>, u8> {
-    if names.is_empty() {
-        return Ok(config.accounts.iter().filter(|account| account.enabled).collect());
-    }
-    let find = |name: &String| {
-        let found = config.accounts.iter().find(|account| account.name.as_str() == name);
-        found.ok_or_else(|| {
-            let known: Vec<&str> = config.accounts.iter().map(|account| account.name.as_str()).collect();
-            let file = config.file.display();
-            output::say(&format!("postrider: {file} has no account {name:?}.  {}", hint(name, &known)));
-            USAGE
-        })
-    };
-    names.iter().map(find).collect()
-}
-
-/// Whether an account is one of the configuration, or one of which the state knows something.  Complains if it is
-/// neither; where the configuration is broken and nothing is on record, nobody can tell.
-fn is_known(name: Option<&Name>, reader: &Reader, places: &Whereabouts) -> Result<bool, StoreError> {
-    let Some(name) = name else { return Ok(true) };
-    let on_record = reader.accounts()?;
-    let mut known: Vec<&str> = places.accounts().collect();
-    known.extend(on_record.iter().map(String::as_str).filter(|name| !places.accounts().any(|known| known == *name)));
-    if known.contains(&name.as_str()) || (known.is_empty() && places.broken().is_some()) {
-        return Ok(true);
-    }
-    output::say(&format!("postrider: there is no account {:?}.  {}", name.as_str(), hint(name.as_str(), &known)));
-    Ok(false)
-}
-
-/// Which account may have been meant.
-fn hint(name: &str, known: &[&str]) -> String {
-    /// So alike must names be for one to be a slip of the hand for the other.
-    const ALIKE: f64 = 0.75;
-    /// More would not be read.
-    const SHOWN: usize = 10;
-    let likeness = |known: &&&str| strsim::jaro_winkler(known, name);
-    match known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
-        None => "It has none at all.".to_owned(),
-        Some(nearest) if likeness(&nearest) > ALIKE => format!("Did you mean {nearest:?}?"),
-        Some(_) => {
-            let more = if known.len() > SHOWN { ", ..." } else { "" };
-            format!("It has: {}{more}.", known[..known.len().min(SHOWN)].join(", "))
-        }
-    }
-}
-
-/// A runtime for the asynchronous parts; its threads end with it.
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    if let Err(error) = threads::start() {
-        no_threads(&error.to_string());
-    }
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all();
-    // Where a thread cannot be started tokio panics, and then waits for those that were (1.54).
-    std::panic::set_hook(Box::new(|panic| no_threads(panic.payload_as_str().unwrap_or("the cause is not known"))));
-    let built = builder.build();
-    drop(std::panic::take_hook());
-    match built {
-        Ok(runtime) => {
-            runtime.spawn(subprocess::collect_orphans());
-            let result = runtime.block_on(work);
-            // A resolver or a dead disk must not hold up the end.
-            threads::settle(END_LIMIT);
-            runtime.shutdown_timeout(END_LIMIT);
-            subprocess::end_all();
-            result
-        }
-        Err(error) => no_threads(&error.to_string()),
-    }
-}
-
-/// The same for work that a signal may end at any time: commands that it has started end as well.
-fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
-    block_on(async {
-        let mut signals = Signals::of_command();
-        let signal = async {
-            match &mut signals {
-                Ok(signals) => signals.next().await,
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            result = work => result,
-            signal = signal => {
-                progress::clear();
-                output::say(&format!("postrider: {}: not finished", signal.name()));
-                subprocess::end_all();
-                std::process::exit(output::settle(Class::TryLater.exit_code()).into());
-            }
-        }
-    })
-}
-
-fn no_threads(cause: &str) -> ! {
-    output::say(&format!("postrider: cannot start a thread (limit reached?): {cause}"));
-    std::process::exit(71);
-}
-
 /// What this process makes is for its user alone, and its memory, which holds passwords, goes
 /// into no core dump.
 fn harden() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-}
-
-/// A name given on the command line, for looking up in the state; an account that is no longer in
-/// the configuration may still have a history.
-fn name_of(text: &str) -> Result<Name, String> {
-    Name::new(text).ok_or_else(|| "not a possible name".to_owned())
 }
 
 #[cfg(test)]

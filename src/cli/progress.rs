@@ -58,9 +58,10 @@ impl Bars {
     /// Bars on standard error, if that is a terminal and they are wanted.
     pub(super) fn new(wanted: bool) -> Self {
         let drawn = wanted && io::stderr().is_terminal();
-        let target = match drawn {
-            true => ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), FRAMES_PER_SECOND),
-            false => ProgressDrawTarget::hidden(),
+        let target = if drawn {
+            ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), FRAMES_PER_SECOND)
+        } else {
+            ProgressDrawTarget::hidden()
         };
         let multi = MultiProgress::with_draw_target(target);
         if drawn {

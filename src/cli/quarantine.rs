@@ -21,7 +21,7 @@ enum Command {
     /// Show the messages in quarantine
     List {
         /// Only this account
-        #[arg(value_name = "ACCOUNT", value_parser = super::name_of, add = super::completions::accounts())]
+        #[arg(value_name = "ACCOUNT", value_parser = super::accounts::name_of, add = super::completions::accounts())]
         account: Option<Name>,
         /// Write it as JSON
         #[arg(long)]
@@ -76,7 +76,7 @@ fn in_state(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreErro
         Command::Show { choice, .. } | Command::Retry(choice) | Command::Skip(choice) => Some(&choice.account),
         Command::Export { .. } => None,
     };
-    if !super::is_known(account, &reader, places)? {
+    if !super::accounts::is_known(account, &reader, places)? {
         return Ok(super::USAGE);
     }
     match &arguments.command {
@@ -142,12 +142,11 @@ fn show_one(delivery: &QuarantinedDelivery) {
 
 fn change(choice: &Choice, what: Release, reader: &Reader, places: &Whereabouts) -> Result<u8, StoreError> {
     // A unique-id is given as it is shown, escaped; the state has the octets.
-    let keys: Vec<Option<MessageKey>> = match choice.all {
-        true => vec![None],
-        false => {
-            let keys = reader.quarantined_keys(&choice.account, &choice.uids)?;
-            keys.into_iter().map(Some).collect()
-        }
+    let keys: Vec<Option<MessageKey>> = if choice.all {
+        vec![None]
+    } else {
+        let keys = reader.quarantined_keys(&choice.account, &choice.uids)?;
+        keys.into_iter().map(Some).collect()
     };
     let mut released = 0;
     for key in keys {

@@ -46,10 +46,7 @@ fn remembered(places: &Whereabouts) -> Result<Vec<AccountStatus>, StoreError> {
     accounts.sort_by(|a, b| a.name.cmp(&b.name));
     let one = |account: &&std::sync::Arc<crate::account::Account>| {
         let status = of_one(&account.name, memories.remove(&account.name).unwrap_or_default());
-        match account.enabled {
-            true => status,
-            false => AccountStatus { state: State::Disabled, ..status },
-        }
+        if account.enabled { status } else { AccountStatus { state: State::Disabled, ..status } }
     };
     Ok(accounts.iter().map(one).collect())
 }

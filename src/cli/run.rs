@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> u8 {
     }
     // Before any other thread: the wall is around the thread that builds it and its children.
     tracing::debug!(enforced = confine::confine(), "Landlock");
-    let result: Result<(), ServiceError> = super::block_on(daemon::run(config, Options { log_level }));
+    let result: Result<(), ServiceError> = super::runtime::block_on(daemon::run(config, Options { log_level }));
     log::finish();
     match result {
         Ok(()) => 0,

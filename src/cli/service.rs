@@ -1,5 +1,6 @@
 //! `postrider poll` and `postrider reload`: what the running service is asked to do.
 
+use super::accounts::hint;
 use super::client::{self, Silence};
 use super::output;
 use crate::config::Whereabouts;
@@ -20,7 +21,7 @@ pub(super) fn poll(arguments: &PollArguments, places: &Whereabouts) -> u8 {
         Err(Refusal::Silence(silence)) => client::complain(&silence),
         Err(Refusal::Unknown(name, known)) => {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            output::say(&format!("postrider: the service has no account {name:?}.  {}", super::hint(&name, &known)));
+            output::say(&format!("postrider: the service has no account {name:?}.  {}", hint(&name, &known)));
             super::USAGE
         }
     }

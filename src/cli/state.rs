@@ -33,10 +33,10 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Decisions {
     /// What is on the server of this account now was delivered before, or is not wanted
-    #[arg(long, value_name = "ACCOUNT", value_parser = super::name_of)]
+    #[arg(long, value_name = "ACCOUNT", value_parser = super::accounts::name_of)]
     seen: Vec<Name>,
     /// What is on the server of this account and in none of its Maildirs is fetched
-    #[arg(long, value_name = "ACCOUNT", value_parser = super::name_of)]
+    #[arg(long, value_name = "ACCOUNT", value_parser = super::accounts::name_of)]
     fetch_again: Vec<Name>,
 }
 
@@ -44,9 +44,9 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     let result = match &arguments.command {
         Command::Check => check(config),
         Command::Rebuild(Decisions { seen, fetch_again }) if seen.is_empty() && fetch_again.is_empty() => {
-            super::block_on(again(config))
+            super::runtime::block_on(again(config))
         }
-        Command::Rebuild(decisions) => super::block_on(decide_all(decisions, config)),
+        Command::Rebuild(decisions) => super::runtime::block_on(decide_all(decisions, config)),
         Command::Export => return export(config),
     };
     result.unwrap_or_else(|error| output::complain_code(None, &error))

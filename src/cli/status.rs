@@ -64,10 +64,7 @@ fn look(places: &Whereabouts) -> Result<Seen, Silence> {
 
 /// Writes it; `false` if nobody reads it any more.
 fn show(status: &Status, json: bool) -> bool {
-    match json {
-        true => output::print_json(status),
-        false => Picture::of(status).print(),
-    }
+    if json { output::print_json(status) } else { Picture::of(status).print() }
 }
 
 /// What is shown of a status.

@@ -11,8 +11,8 @@ use crate::secret::Secret;
 
 use super::endpoint::{self, POP3};
 use super::oauth::{self, Providers};
-use super::password;
 use super::reader::Reader;
+use super::{defaults, password};
 
 /// Servers lock out who comes more often; longer than a month is a typing error.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(31 * 86_400));
@@ -25,11 +25,6 @@ const DEADLINE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_
 
 /// The keys of a token, of which one is used.
 const TOKEN_KEYS: [&str; 2] = ["oauth", "token-command"];
-
-const HISTORY_DEFAULT: Duration = Duration::from_secs(180 * 86_400);
-const INTERVAL_DEFAULT: Duration = Duration::from_secs(300);
-pub(super) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
-const DEADLINE_DEFAULT: Duration = Duration::from_secs(3600);
 
 /// Reads an account.  `None` if what it needs most is missing or wrong, which has been reported.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, providers: &Providers) -> Option<Account> {
@@ -47,14 +42,14 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, providers: &Pro
     let deadline = reader.duration("deadline", DEADLINE.0..=DEADLINE.1);
     let account = Account {
         name: name.clone(),
-        enabled: reader.boolean("enabled").unwrap_or(true),
+        enabled: reader.boolean("enabled").unwrap_or(defaults::ENABLED),
         policy: policy(reader),
         deliver: deliver(reader),
-        history: reader.duration("history", HISTORY.0..=HISTORY.1).unwrap_or(HISTORY_DEFAULT),
-        interval: reader.duration("interval", INTERVAL.0..=INTERVAL.1).unwrap_or(INTERVAL_DEFAULT),
-        timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
-        deadline: deadline.unwrap_or(DEADLINE_DEFAULT),
-        received_header: reader.boolean("received-header").unwrap_or(true),
+        history: reader.duration("history", HISTORY.0..=HISTORY.1).unwrap_or(defaults::HISTORY),
+        interval: reader.duration("interval", INTERVAL.0..=INTERVAL.1).unwrap_or(defaults::INTERVAL),
+        timeout: timeout.unwrap_or(defaults::TIMEOUT),
+        deadline: deadline.unwrap_or(defaults::DEADLINE),
+        received_header: reader.boolean("received-header").unwrap_or(defaults::RECEIVED_HEADER),
         endpoint: endpoint?,
         username: username?,
         credential: credential?,

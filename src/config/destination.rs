@@ -8,12 +8,12 @@ use crate::header;
 use crate::message::Name;
 use crate::net::TlsMode;
 
-use super::account::{TIMEOUT, TIMEOUT_DEFAULT, listed};
+use super::account::{TIMEOUT, listed};
 use super::endpoint::{self, SMTP};
 use super::keys::Section;
-use super::password;
 use super::reader::Reader;
 use super::table::At;
+use super::{defaults, password};
 
 /// The keys of a Maildir.
 pub(super) const MAILDIR: &[Section] = &[Section::Destination, Section::Maildir];
@@ -83,19 +83,16 @@ fn smtp(reader: &mut Reader<'_, '_, '_>) -> Option<Kind> {
     let sender = sender(reader);
     let delivered_to = reader.word("delivered-to", &DELIVERED_TO).unwrap_or_default();
     let hello = reader.parsed("hello", hello);
-    let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1).unwrap_or(TIMEOUT_DEFAULT);
+    let timeout = reader.duration("timeout", TIMEOUT.0..=TIMEOUT.1).unwrap_or(defaults::TIMEOUT);
     let endpoint = endpoint?;
     if endpoint.tls == TlsMode::None && !endpoint.is_private() {
         let at = reader.entry("tls").map_or(reader.at.clone(), |entry| entry.at());
-        match password::is_set(reader) || reader.entry("username").is_some() {
-            true => {
-                let message = "a login needs TLS: with tls = \"none\" the password could be read on the way";
-                reader.problems.error(&at, message);
-            }
-            false => {
-                let message = format!("{}: with tls = \"none\" the mail can be read on the way", reader.what);
-                reader.problems.warning(&at, message);
-            }
+        if password::is_set(reader) || reader.entry("username").is_some() {
+            let message = "a login needs TLS: with tls = \"none\" the password could be read on the way";
+            reader.problems.error(&at, message);
+        } else {
+            let message = format!("{}: with tls = \"none\" the mail can be read on the way", reader.what);
+            reader.problems.warning(&at, message);
         }
     }
     let recipients = recipients?;
@@ -127,10 +124,7 @@ fn recipients(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<String>> {
     let found = reader.one_or_more("recipient")?;
     let mut recipients = Vec::new();
     for (text, at) in found {
-        match address(text) {
-            true => recipients.push(text.to_owned()),
-            false => wrong_address(reader, "recipient", text, &at),
-        }
+        if address(text) { recipients.push(text.to_owned()) } else { wrong_address(reader, "recipient", text, &at) }
     }
     Some(recipients)
 }
@@ -160,8 +154,5 @@ fn address(text: &str) -> bool {
 /// A host name, or an address literal in brackets (RFC 5321 §4.1.3).
 fn hello(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    match text.len() <= 255 && text.chars().all(good) {
-        true => Ok(text.to_owned()),
-        false => Err("not a host name".into()),
-    }
+    if text.len() <= 255 && text.chars().all(good) { Ok(text.to_owned()) } else { Err("not a host name".into()) }
 }

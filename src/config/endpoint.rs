@@ -134,9 +134,10 @@ fn pin(text: &str) -> Result<[u8; 32], String> {
     let mut pin = [0; 32];
     for (n, octet) in pin.iter_mut().enumerate() {
         let digits = digits.get(2 * n..2 * n + 2).unwrap_or_default();
-        *octet = match digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            true => u8::from_str_radix(digits, 16).map_err(|_| HOW)?,
-            false => return Err(HOW.into()),
+        *octet = if digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            u8::from_str_radix(digits, 16).map_err(|_| HOW)?
+        } else {
+            return Err(HOW.into());
         };
     }
     Ok(pin)

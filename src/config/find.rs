@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Class, Failure};
 use crate::filesystem;
 
-/// The last place that is looked at.
-/// The configuration of the system's service.
+/// The configuration of the system's service, which is looked for last.
 pub(super) const SYSTEM_FILE: &str = "/etc/postrider/config.toml";
 
 /// No configuration file.
@@ -58,10 +57,7 @@ pub fn find_file(
     let named = explicit.map(|path| (path.to_owned(), "-c"));
     if let Some((path, by)) = named.or_else(|| Some((variable("POSTRIDER_CONFIG")?, "$POSTRIDER_CONFIG"))) {
         // A file that is there but closed to us is reported when it is opened.
-        return match exists(&path) {
-            true => Ok(path),
-            false => Err(FindError::Missing { path, by }),
-        };
+        return if exists(&path) { Ok(path) } else { Err(FindError::Missing { path, by }) };
     }
     // The XDG base directory specification has relative values ignored.
     let own = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());

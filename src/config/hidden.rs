@@ -51,7 +51,7 @@ const HARMLESS: [&str; 10] = [
 const HARMFUL: [&str; 3] = ["password", "client-secret", "proxy"];
 
 /// Shorter secrets are not looked for in other lines: too much would match.
-const SHORTEST_HISTORY: usize = 3;
+const SHORTEST_SECRET: usize = 3;
 
 /// The lines that are not shown, and the secrets that no message may hold.
 pub(super) struct Hidden {
@@ -63,10 +63,7 @@ pub(super) struct Hidden {
 impl Hidden {
     /// Finds the lines.  `broken` says that the syntax is, so that `root` may be wrong.
     pub(super) fn find(source: &Source<'_>, root: &DeTable<'_>, broken: bool) -> Self {
-        let judge = |line| match broken {
-            true => !is_recognised(source.line(line)),
-            false => may_hold_secret(source.line(line)),
-        };
+        let judge = |line| if broken { !is_recognised(source.line(line)) } else { may_hold_secret(source.line(line)) };
         let lines = (0..source.line_count()).map(judge).collect();
         let mut hidden = Self { lines, secrets: Vec::new(), first_password: None };
         if broken {
@@ -146,10 +143,7 @@ impl Hidden {
     fn hide(&mut self, source: &Source<'_>, key: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         // A value that could not be read has an empty span at 0; the key's own line is hidden anyway.
         let span = value.span();
-        let ranges = match span.start >= key.end {
-            true => [key.start..span.end, span],
-            false => [key.clone(), span],
-        };
+        let ranges = if span.start >= key.end { [key.start..span.end, span] } else { [key.clone(), span] };
         for line in ranges.iter().filter(|range| !range.is_empty()).flat_map(|range| source.lines_of(range)) {
             if let Some(hidden) = self.lines.get_mut(line) {
                 *hidden = true;
@@ -158,10 +152,10 @@ impl Hidden {
         match value.get_ref() {
             DeValue::Table(table) => table.iter().for_each(|(key, value)| self.hide(source, &key.span(), value)),
             DeValue::Array(array) => array.iter().for_each(|item| self.hide(source, &item.span(), item)),
-            DeValue::String(text) if text.len() >= SHORTEST_HISTORY => {
+            DeValue::String(text) if text.len() >= SHORTEST_SECRET => {
                 self.secrets.push(Zeroizing::new(text.as_ref().to_owned()));
             }
-            DeValue::Integer(number) if number.as_str().len() >= SHORTEST_HISTORY => {
+            DeValue::Integer(number) if number.as_str().len() >= SHORTEST_SECRET => {
                 self.secrets.push(Zeroizing::new(number.as_str().to_owned()));
             }
             _ => {}
@@ -196,10 +190,11 @@ pub(super) fn tells_of_secret(key: &str) -> bool {
 /// The view of one line by itself, in a file whose syntax is sound.
 fn may_hold_secret(line: &str) -> bool {
     let line = line.to_lowercase();
-    match leading_key(&line).is_some_and(is_harmless) {
+    if leading_key(&line).is_some_and(is_harmless) {
         // The value is a path, a command or a name, as its key says; only the comment is open.
-        true => line.split_once('#').is_some_and(|(_, comment)| is_telling(comment)),
-        false => is_telling(&line),
+        line.split_once('#').is_some_and(|(_, comment)| is_telling(comment))
+    } else {
+        is_telling(&line)
     }
 }
 

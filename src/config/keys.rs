@@ -1,5 +1,9 @@
 //! Every key of the configuration: the parser's lists of known keys and the manual come from here.
 
+use std::time::Duration;
+
+use super::{defaults, units};
+
 /// Where a key may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
@@ -24,8 +28,28 @@ pub enum Absent {
     Required,
     /// This value, as it would be written.
     Value(&'static str),
+    /// This switch.
+    Switch(bool),
+    /// This number.
+    Number(usize),
+    /// This duration.
+    Time(Duration),
     /// What the text says.
     Text(&'static str),
+}
+
+impl Absent {
+    /// Whether a text, as it would be written in the configuration, is the value that holds.
+    pub fn is_written(&self, text: &str) -> bool {
+        let bare = text.trim_matches('"');
+        match *self {
+            Absent::Required | Absent::Text(_) => false,
+            Absent::Value(value) => value == text,
+            Absent::Switch(on) => text.parse() == Ok(on),
+            Absent::Number(number) => text.parse() == Ok(number),
+            Absent::Time(time) => bare != text && units::duration(bare) == Ok(time),
+        }
+    }
 }
 
 /// A key of the configuration.
@@ -51,7 +75,7 @@ const TEXT: &str = "a string";
 const ENDPOINT: &str = "an https address";
 const TLS: &str = "\"implicit\", \"starttls\" or \"none\"";
 
-use Absent::{Required, Text, Value};
+use Absent::{Number, Required, Switch, Text, Time, Value};
 use Section::{Account, Destination, Maildir, OAuth, Smtp, Top};
 
 /// All keys, in the order of the manual.
@@ -70,14 +94,14 @@ pub const KEYS: &[Key] = &[
         PATH,
         Text("$RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR/postrider, else the folder run in state-dir"),
     ),
-    key(Top, "max-concurrent-polls", "an integer from 1 to 10000", Value("100")),
-    key(Top, "max-polls-per-host", "an integer from 1 to 1000", Value("10")),
+    key(Top, "max-concurrent-polls", "an integer from 1 to 10000", Number(defaults::MAX_CONCURRENT_POLLS)),
+    key(Top, "max-polls-per-host", "an integer from 1 to 1000", Number(defaults::MAX_POLLS_PER_HOST)),
     key(Top, "log-level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", Value("\"info\"")),
     key(Top, "defaults", "a table of account keys", Text("none")),
     key(Top, "accounts", "a table of accounts", Required),
     key(Top, "destinations", "a table of destinations", Required),
     key(Top, "oauth", "a table of providers", Text("none")),
-    key(Account, "enabled", "true or false", Value("true")),
+    key(Account, "enabled", "true or false", Switch(defaults::ENABLED)),
     key(Account, "host", "a host name or an address", Required),
     key(Account, "port", "an integer from 1 to 65535", Text("995 with tls = \"implicit\", else 110")),
     key(Account, "tls", TLS, Value("\"implicit\"")),
@@ -100,17 +124,17 @@ pub const KEYS: &[Key] = &[
     key(Account, "token-command", "an array of strings", Text("none")),
     key(Account, "oauth", "the name of a provider", Text("none")),
     key(Account, "auth", "\"auto\", or mechanisms in order", Value("\"auto\"")),
-    key(Account, "interval", DURATION, Value("\"5m\"")),
+    key(Account, "interval", DURATION, Time(defaults::INTERVAL)),
     key(Account, "retention", "\"keep\", \"delete\" or a duration such as \"14d\"", Value("\"keep\"")),
     key(Account, "initial", "\"all\", \"none\" or a duration such as \"30d\"", Value("\"all\"")),
     key(Account, "max-size", "a size such as \"10MB\" or \"10MiB\", or octets as an integer", Text("any size")),
     key(Account, "oversize", "\"skip\" or \"headers\"", Value("\"skip\"")),
     key(Account, "max-messages", "an integer of at least 1", Text("all")),
-    key(Account, "history", "a duration of at least \"7d\"", Value("\"180d\"")),
-    key(Account, "timeout", DURATION, Value("\"60s\"")),
-    key(Account, "deadline", DURATION, Value("\"1h\"")),
+    key(Account, "history", "a duration of at least \"7d\"", Time(defaults::HISTORY)),
+    key(Account, "timeout", DURATION, Time(defaults::TIMEOUT)),
+    key(Account, "deadline", DURATION, Time(defaults::DEADLINE)),
     key(Account, "deliver", "the name of a destination, or an array of names", Required),
-    key(Account, "received-header", "true or false", Value("true")),
+    key(Account, "received-header", "true or false", Switch(defaults::RECEIVED_HEADER)),
     key(Destination, "type", "\"maildir\" or \"smtp\"", Required),
     key(Maildir, "path", PATH, Required),
     key(Maildir, "file-mode", "permission bits such as \"0640\"", Value("\"0600\"")),
@@ -137,7 +161,7 @@ pub const KEYS: &[Key] = &[
     key(Smtp, "sender", "an address, or \"\" for the null sender", Text("the message's own")),
     key(Smtp, "delivered-to", "\"rename\" or \"keep\"", Value("\"rename\"")),
     key(Smtp, "hello", "a host name", Text("this machine's name")),
-    key(Smtp, "timeout", DURATION, Value("\"60s\"")),
+    key(Smtp, "timeout", DURATION, Time(defaults::TIMEOUT)),
     key(OAuth, "client-id", TEXT, Required),
     key(OAuth, "client-secret", TEXT, Text("none")),
     key(OAuth, "client-secret-file", PATH, Text("none")),

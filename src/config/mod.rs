@@ -17,6 +17,7 @@
 mod account;
 mod context;
 mod crosscheck;
+mod defaults;
 mod destination;
 mod endpoint;
 mod files;

@@ -80,9 +80,10 @@ fn named<'t>(problems: &mut Problems<'_>, entry: Entry<'t>, group: Group) -> Opt
     let at = entry.key_at();
     let Some(table) = entry.table() else {
         let shown = problems.echo(&at, entry.name(), "this key");
-        let message = match keys::is_known(entry.name()) {
-            true => format!("{shown} belongs into a table [{}.NAME]", group.key),
-            false => format!("{shown} must be a table: [{}.NAME]", group.key),
+        let message = if keys::is_known(entry.name()) {
+            format!("{shown} belongs into a table [{}.NAME]", group.key)
+        } else {
+            format!("{shown} must be a table: [{}.NAME]", group.key)
         };
         problems.unknown_key(&at, message, false);
         return None;

@@ -81,9 +81,10 @@ fn scopes(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<String>> {
 
 /// A name or a number of a directory; it becomes a part of addresses.
 fn tenant(text: &str) -> Result<String, String> {
-    match text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-.".contains(&octet)) && !text.starts_with('.') {
-        true => Ok(text.to_owned()),
-        false => Err("write a domain, a directory's id, \"common\", \"organizations\" or \"consumers\"".into()),
+    if text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-.".contains(&octet)) && !text.starts_with('.') {
+        Ok(text.to_owned())
+    } else {
+        Err("write a domain, a directory's id, \"common\", \"organizations\" or \"consumers\"".into())
     }
 }
 
@@ -100,14 +101,13 @@ pub(super) fn credential(
     let Some(provider) = providers.known.get(text) else {
         let shown = reader.problems.echo(&entry.at(), text, "this one");
         let bare = shown.trim_matches('`');
-        let message = match Preset::ALL.iter().any(|(known, _)| *known == text) {
-            true => format!("`oauth`: {shown} needs your client id: write a table [oauth.{bare}] with `client-id`"),
-            false => {
-                let names = providers.known.keys().map(String::as_str);
-                let names: Vec<&str> = names.chain(Preset::ALL.map(|(known, _)| known)).collect();
-                let hint = did_you_mean(text, &names);
-                format!("`oauth`: there is no provider {shown}; write a table [oauth.{bare}]{hint}")
-            }
+        let message = if Preset::ALL.iter().any(|(known, _)| *known == text) {
+            format!("`oauth`: {shown} needs your client id: write a table [oauth.{bare}] with `client-id`")
+        } else {
+            let names = providers.known.keys().map(String::as_str);
+            let names: Vec<&str> = names.chain(Preset::ALL.map(|(known, _)| known)).collect();
+            let hint = did_you_mean(text, &names);
+            format!("`oauth`: there is no provider {shown}; write a table [oauth.{bare}]{hint}")
         };
         reader.problems.nowhere(Some(&entry.at()), message);
         return None;

@@ -23,17 +23,11 @@ use super::problem::{ConfigError, Weight};
 use super::problems::Problems;
 use super::reader::Reader;
 use super::table::{At, MAIN, Table};
-use super::{Config, account, crosscheck, destination};
+use super::{Config, account, crosscheck, defaults, destination};
 use crate::account::Account;
 use crate::deliver::Destination;
 use crate::filesystem::owner;
 use crate::message::Name;
-
-/// Polls at the same time, unless `max-concurrent-polls` says so.
-const CONCURRENT_POLLS: usize = 100;
-
-/// Those at one host, unless `max-polls-per-host` says so: fewer than servers commonly allow.
-const POLLS_PER_HOST: usize = 10;
 
 /// The words of `log-level`.
 const LEVELS: [(&str, Level); 5] = [
@@ -151,8 +145,8 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
         destinations: values(destinations),
         runtime_dir: runtime_dir.unwrap_or_else(|| paths::default_runtime_dir(&file, &state_dir, context.environment)),
         state_dir,
-        max_concurrent_polls: concurrent.unwrap_or(CONCURRENT_POLLS),
-        max_polls_per_host: per_host.unwrap_or(POLLS_PER_HOST),
+        max_concurrent_polls: concurrent.unwrap_or(defaults::MAX_CONCURRENT_POLLS),
+        max_polls_per_host: per_host.unwrap_or(defaults::MAX_POLLS_PER_HOST),
         log_level: log_level.unwrap_or(Level::INFO),
         warnings: Vec::new(),
     })

@@ -22,10 +22,8 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<SecretSource> {
 /// The same for a secret by other keys.
 pub(super) fn secret(reader: &mut Reader<'_, '_, '_>, keys: [&'static str; 4], what: &str) -> Option<SecretSource> {
     let own: Vec<&str> = keys.into_iter().filter(|name| reader.own_entry(name).is_some()).collect();
-    let names = match own.is_empty() {
-        true => keys.into_iter().filter(|name| reader.entry(name).is_some()).collect(),
-        false => own,
-    };
+    let names =
+        if own.is_empty() { keys.into_iter().filter(|name| reader.entry(name).is_some()).collect() } else { own };
     if let [first, second, ..] = names[..] {
         let later = [first, second].into_iter().filter_map(|name| reader.entry(name));
         if let Some(entry) = later.max_by_key(|entry| entry.key_at().octets.start) {
@@ -87,8 +85,9 @@ pub(super) fn command(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Vec
 
 /// A file in `$CREDENTIALS_DIRECTORY`, so it must not lead out of there.
 fn credential(text: &str, by_file: &str) -> Result<String, String> {
-    match text.contains('/') || matches!(text, "." | "..") {
-        true => Err(format!("takes the name of a systemd credential, not a path; for a path there is `{by_file}`")),
-        false => Ok(text.to_owned()),
+    if text.contains('/') || matches!(text, "." | "..") {
+        Err(format!("takes the name of a systemd credential, not a path; for a path there is `{by_file}`"))
+    } else {
+        Ok(text.to_owned())
     }
 }

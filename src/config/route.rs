@@ -84,9 +84,10 @@ fn proxy(text: &str) -> Result<Option<(String, u16)>, String> {
     if name.is_empty() {
         return Err(HOW.into());
     }
-    match name.contains(':') && !name.starts_with('[') {
-        true => Err("an IPv6 address is put in brackets".into()),
-        false => host(name, "").map(|host| Some((host, port))),
+    if name.contains(':') && !name.starts_with('[') {
+        Err("an IPv6 address is put in brackets".into())
+    } else {
+        host(name, "").map(|host| Some((host, port)))
     }
 }
 

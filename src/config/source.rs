@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A text with the starts of its lines.
+/// A place in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     /// Counted from one.
@@ -11,7 +11,7 @@ pub(super) struct Position {
     pub(super) column: usize,
 }
 
-/// A text that can be asked for its lines.
+/// A text with the starts of its lines.
 pub(super) struct Source<'t> {
     text: &'t str,
     starts: Vec<usize>,

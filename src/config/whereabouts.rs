@@ -53,10 +53,7 @@ impl Whereabouts {
     /// The same once more; a pipe has given all that it had.
     #[must_use]
     pub fn again(&self, environment: Environment<'_>) -> Self {
-        match self.file.is_file() {
-            true => Self::of_file(&self.file, Accepts::File, environment),
-            false => self.clone(),
-        }
+        if self.file.is_file() { Self::of_file(&self.file, Accepts::File, environment) } else { self.clone() }
     }
 
     fn of_file(file: &Path, accepts: Accepts, environment: Environment<'_>) -> Self {

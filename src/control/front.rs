@@ -102,10 +102,8 @@ impl Front {
     /// Has the socket in the state directory as long as its own place cannot be used.
     fn fall_back(&mut self, is_there: bool, error: &io::Error) {
         if !is_there {
-            self.door = match self.runtime_dir == self.state_folder {
-                true => None,
-                false => Door::open(&self.state_folder, true).ok(),
-            };
+            self.door =
+                if self.runtime_dir == self.state_folder { None } else { Door::open(&self.state_folder, true).ok() };
         }
         let result = match &self.door {
             Some(door) => format!("clients of this user and root can use {}", door.path().display()),

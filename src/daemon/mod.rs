@@ -6,4 +6,4 @@
 
 mod service;
 
-pub use service::{Options, ServiceError, run};
+pub(crate) use service::{Options, ServiceError, run};

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::clock::doubling;
 use crate::failure::{Class, Failure, describe};
 
 /// Least time before a destination that has failed is tried again.
@@ -50,7 +51,7 @@ impl Health {
             Some(lapse) => lapse.failures + 1,
             None => 1,
         };
-        let wait = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10)).min(LAST_WAIT);
+        let wait = doubling(FIRST_WAIT, LAST_WAIT, failures);
         let (cause, class, advice) = (describe(error), error.class(), error.advice());
         *lapse = Some(Arc::new(Lapse { cause, class, advice, failures, until: now + wait }));
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use once::{Polled, poll_once};
+pub(crate) use once::{Polled, poll_once};
 
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -38,7 +38,7 @@ pub(crate) type Outlets = HashMap<Name, Arc<Outlet>>;
 ///
 /// # Errors
 /// The state cannot be used.
-pub async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Context, StoreError> {
+pub(crate) async fn prepare(config: &Config, cancel: CancellationToken) -> Result<Context, StoreError> {
     if descriptors::limit() < LEAST {
         let (limit, least) = (descriptors::limit() as u64, LEAST as u64);
         Event::TooFewFiles { limit, least }.tell();
@@ -81,7 +81,7 @@ pub(crate) fn outlets(destinations: &[Arc<Destination>], before: &Outlets) -> Ou
 
 /// How many accounts are polled at a time: by the configuration, and by the files that may be open,
 /// which are divided anew.
-pub fn polls_at_a_time(config: &Config) -> usize {
+pub(crate) fn polls_at_a_time(config: &Config) -> usize {
     let is_maildir = |name: &&Name| {
         let mut found = config.destinations.iter().filter(|destination| destination.name == **name);
         found.any(|destination| destination.maildir().is_some())
@@ -98,20 +98,20 @@ pub fn polls_at_a_time(config: &Config) -> usize {
 }
 
 /// What a rebuild of the state needs to know of a configuration.
-pub fn scope(config: &Config) -> Scope {
+pub(crate) fn scope(config: &Config) -> Scope {
     let accounts = config.accounts.iter().map(|account| &account.name);
     Scope::new(accounts, config.destinations.iter().map(AsRef::as_ref))
 }
 
 /// Leaves the state in order, so that the next start need not check it.
-pub async fn leave(context: &Context) {
+pub(crate) async fn leave(context: &Context) {
     if let Err(error) = context.store.close().await {
         Event::StateUnsealed { cause: error.to_string() }.tell();
     }
 }
 
 /// Says farewell to servers that mail was sent to.
-pub async fn close(context: &Context) {
+pub(crate) async fn close(context: &Context) {
     for outlet in context.outlets.values() {
         if let Some(carrier) = outlet.carrier() {
             carrier.close().await;
@@ -120,7 +120,7 @@ pub async fn close(context: &Context) {
 }
 
 /// Polls once; a panic is an error of this poll.
-pub async fn poll_guarded(account: Arc<Account>, context: Context, progress: Arc<Progress>) -> Outcome {
+pub(crate) async fn poll_guarded(account: Arc<Account>, context: Context, progress: Arc<Progress>) -> Outcome {
     let poll = tokio::spawn(async move {
         let poll = poll::poll(&account, &context, &progress);
         transcript::of(account.name.as_str(), poll).await

@@ -19,7 +19,7 @@ use crate::store::{AccountMemory, Change};
 
 /// How a poll went, and what is to be remembered of it unless that is on record already.
 #[derive(Debug)]
-pub struct Polled {
+pub(crate) struct Polled {
     /// How it went.
     pub summary: Summary,
     /// What is to be remembered.
@@ -27,7 +27,7 @@ pub struct Polled {
 }
 
 /// Polls an account once; a refused login is on record when it returns.  With `insists` a login is tried even if it was refused.
-pub async fn poll_once(
+pub(crate) async fn poll_once(
     account: Arc<Account>,
     context: Context,
     progress: Arc<Progress>,

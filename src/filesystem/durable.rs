@@ -17,7 +17,7 @@ use rustix::io::Errno;
 ///
 /// # Errors
 /// The disk failed, or the file system has no way to do it.
-pub fn sync_content(file: impl AsFd) -> io::Result<()> {
+pub(crate) fn sync_content(file: impl AsFd) -> io::Result<()> {
     match fdatasync(&file) {
         Err(error) if is_unknown(error) => sync_file(file),
         result => Ok(result?),
@@ -28,7 +28,7 @@ pub fn sync_content(file: impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`sync_content`].
-pub fn sync_file(file: impl AsFd) -> io::Result<()> {
+pub(crate) fn sync_file(file: impl AsFd) -> io::Result<()> {
     match fsync(&file).or_else(|error| otherwise(&file, error)) {
         Err(error) if is_unknown(error) => {
             Err(io::Error::new(io::ErrorKind::Unsupported, "its file system cannot make a file durable"))
@@ -41,7 +41,7 @@ pub fn sync_file(file: impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 /// The disk failed.
-pub fn sync_names(folder: impl AsFd) -> io::Result<()> {
+pub(crate) fn sync_names(folder: impl AsFd) -> io::Result<()> {
     match fsync(&folder).or_else(|error| otherwise(&folder, error)) {
         Err(error) if is_unknown(error) => Ok(()),
         result => Ok(result?),
@@ -52,7 +52,7 @@ pub fn sync_names(folder: impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 /// It cannot be opened, or the disk failed.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     sync_names(File::open(path)?)
 }
 

@@ -8,7 +8,7 @@ use super::{PATIENCE, in_time};
 
 /// A folder: two paths that lead to one have the same, by links, bind mounts or `..`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Folder {
+pub(crate) enum Folder {
     /// The nearest folder that is there, and what is missing below it.
     There {
         /// Device and inode.
@@ -22,7 +22,7 @@ pub enum Folder {
 
 impl Folder {
     /// The folders that paths lead to, whether or not they are there yet.
-    pub fn of(paths: &[&Path]) -> Vec<Self> {
+    pub(crate) fn of(paths: &[&Path]) -> Vec<Self> {
         let own: Vec<PathBuf> = paths.iter().map(|path| (*path).to_owned()).collect();
         let unseen = || paths.iter().map(|path| Self::Unseen((*path).to_owned())).collect();
         let look = move || own.iter().map(|path| Self::look(path)).collect();

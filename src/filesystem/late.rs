@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 /// Time for the disk: one that spins up needs some seconds, a network disk is retried after more.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same while another name is late: there may be thousands on one disk.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ static LEFT: Mutex<BTreeMap<PathBuf, usize>> = Mutex::new(BTreeMap::new());
 /// Nothing came in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nothing came within {} s (a network disk that hangs?)", limit.as_secs())]
-pub struct Late {
+pub(crate) struct Late {
     /// The time that it had.
     pub limit: Duration,
 }
@@ -40,7 +40,7 @@ pub(super) struct NoThread(io::Error);
 ///
 /// # Errors
 /// [`Late`] as an [`io::Error`] of the kind `TimedOut`.
-pub fn in_time<T: Send + 'static>(
+pub(crate) fn in_time<T: Send + 'static>(
     name: &Path,
     patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,
@@ -74,7 +74,7 @@ fn is_no_thread(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// As [`in_time`], or the system gives no thread.
-pub async fn in_time_async<T: Send + 'static>(
+pub(crate) async fn in_time_async<T: Send + 'static>(
     name: &Path,
     patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,

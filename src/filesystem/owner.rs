@@ -40,9 +40,10 @@ pub struct Foreign {
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, owner, mode, .. } = self;
-        match owner.is_root() {
-            true => write!(f, "{} can be changed by every user (mode {mode:04o})", path.display()),
-            false => write!(f, "{} belongs to {owner}", path.display()),
+        if owner.is_root() {
+            write!(f, "{} can be changed by every user (mode {mode:04o})", path.display())
+        } else {
+            write!(f, "{} belongs to {owner}", path.display())
         }
     }
 }
@@ -52,7 +53,7 @@ impl fmt::Display for Foreign {
 ///
 /// # Errors
 /// The path cannot be looked at.
-pub fn foreign(path: &Path) -> io::Result<Option<Foreign>> {
+pub(crate) fn foreign(path: &Path) -> io::Result<Option<Foreign>> {
     if !Person::me().is_root() {
         return Ok(None);
     }
@@ -135,7 +136,7 @@ fn names(path: &Path) -> VecDeque<OsString> {
 
 /// Why a file or folder is not obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is neither root's nor this user's.
     Owner {
         /// Whose it is.
@@ -154,16 +155,17 @@ pub enum Fault {
 
 impl Fault {
     /// What is wrong with it, as words that follow its name, and the way out.
-    pub fn told(&self, path: &Path) -> String {
+    pub(crate) fn told(&self, path: &Path) -> String {
         match *self {
             Fault::Writable { mode } => {
                 format!("may be written by others (mode {mode:04o}): chmod go-w {}", path.display())
             }
             Fault::Owner { owner, mode, group } => {
                 let me = Person::me();
-                let way = match me.is_root() {
-                    true => format!("run `{}`", command_as(owner, group)),
-                    false => format!("only what is {me}'s or root's is used"),
+                let way = if me.is_root() {
+                    format!("run `{}`", command_as(owner, group))
+                } else {
+                    format!("only what is {me}'s or root's is used")
                 };
                 format!("belongs to {owner} (mode {mode:04o}): {way}")
             }
@@ -173,7 +175,7 @@ impl Fault {
 
 /// Why a file or folder is not obeyed; `None`: it is root's or this user's, and no one else may
 /// write it.  A group may, if root and this user are all that is known to be in it.
-pub fn fault(metadata: &Metadata) -> Option<Fault> {
+pub(crate) fn fault(metadata: &Metadata) -> Option<Fault> {
     // Whoever may write to a terminal or to /dev/null says nothing by that to who reads it.
     if metadata.file_type().is_char_device() {
         return None;
@@ -183,14 +185,14 @@ pub fn fault(metadata: &Metadata) -> Option<Fault> {
 
 /// Whether others than its owner may read or change a file with a secret.  The group may read one of root's:
 /// that is how a secret is kept from the service's own hands (root:postrider 0640).
-pub fn is_open_to_others(mode: u32, owner: u32) -> bool {
+pub(crate) fn is_open_to_others(mode: u32, owner: u32) -> bool {
     let open = mode & 0o077;
     open != 0 && !(open == 0o040 && owner == 0)
 }
 
 /// [`fault`] for a folder in which others may make files of their own, which are judged by
 /// themselves: `/tmp`.
-pub fn fault_of_shared(metadata: &Metadata) -> Option<Fault> {
+pub(crate) fn fault_of_shared(metadata: &Metadata) -> Option<Fault> {
     let part = Part::of(metadata);
     match part.mode & STICKY {
         0 => fault(metadata),
@@ -219,7 +221,7 @@ fn judge(
 
 /// What this user may not enter, read or write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Obstacle {
+pub(crate) struct Obstacle {
     /// The file or folder.
     pub path: PathBuf,
     owner: Person,
@@ -228,17 +230,18 @@ pub struct Obstacle {
 
 impl Obstacle {
     /// Whose it is, as words that follow an error about `path`.
-    pub fn told(&self, path: &Path) -> String {
+    pub(crate) fn told(&self, path: &Path) -> String {
         let Self { path: own, owner, mode } = self;
-        match own == path {
-            true => format!("it belongs to {owner} (mode {mode:04o})"),
-            false => format!("{} belongs to {owner} (mode {mode:04o})", own.display()),
+        if own == path {
+            format!("it belongs to {owner} (mode {mode:04o})")
+        } else {
+            format!("{} belongs to {owner} (mode {mode:04o})", own.display())
         }
     }
 }
 
 /// Which part of a path is closed to this user; `None` if none is, or it cannot be said.
-pub fn obstacle(path: &Path) -> Option<Obstacle> {
+pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
     let is_barred = |path: &Path, access| {
         rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) == Err(rustix::io::Errno::ACCESS)
     };
@@ -252,7 +255,7 @@ pub fn obstacle(path: &Path) -> Option<Obstacle> {
 }
 
 /// An error about a path, with whose it is where that is the matter.
-pub fn explained(path: &Path, error: &io::Error) -> String {
+pub(crate) fn explained(path: &Path, error: &io::Error) -> String {
     let obstacle = (error.kind() == ErrorKind::PermissionDenied).then(|| obstacle(path)).flatten();
     match obstacle {
         Some(obstacle) => format!("{error}; {}", obstacle.told(path)),
@@ -261,7 +264,7 @@ pub fn explained(path: &Path, error: &io::Error) -> String {
 }
 
 /// The command line of this process as somebody else has to give it.
-pub fn command_as(person: Person, group: u32) -> String {
+pub(crate) fn command_as(person: Person, group: u32) -> String {
     let words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
     match person.name() {
         Some(name) => format!("runuser -u {} -- {}", quoted(&name), words.join(" ")),
@@ -272,9 +275,10 @@ pub fn command_as(person: Person, group: u32) -> String {
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+~".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

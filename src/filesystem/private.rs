@@ -5,9 +5,11 @@
 //! file of the machine.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use super::durable::{sync_file, sync_folder};
 
 /// An error and the file that it is about.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +38,14 @@ impl From<FileError> for io::Error {
 ///
 /// # Errors
 /// It is a link or no file, or cannot be opened.
-pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Without O_NONBLOCK a FIFO is waited for; a file does not know it.
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path).map_err(|error| what_it_is(path).unwrap_or(error))?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(what_it_is(path).unwrap_or_else(|| io::Error::other("is not a file"))),
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(what_it_is(path).unwrap_or_else(|| io::Error::other("is not a file")))
     }
 }
 
@@ -50,7 +53,7 @@ pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn empty(path: &Path) -> io::Result<File> {
+pub(crate) fn empty(path: &Path) -> io::Result<File> {
     let file = open(path, OpenOptions::new().write(true).create(true).truncate(false))?;
     file.set_len(0)?;
     Ok(file)
@@ -60,7 +63,7 @@ pub fn empty(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// It cannot be made.
-pub fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -68,11 +71,28 @@ pub fn create(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().write(true).create_new(true))
 }
 
+/// Puts a file with this content in the place of the one before, whole and durable: it is written under the
+/// name `made`, in the same folder, synced and renamed.
+///
+/// # Errors
+/// It cannot be written; the one before is as it was, unless the folder alone could not be synced.
+pub(crate) fn replace(path: &Path, made: &Path, content: &[u8]) -> Result<(), FileError> {
+    let place = || {
+        let mut file = create(made)?;
+        file.write_all(content)?;
+        sync_file(&file)?;
+        std::fs::rename(made, path)
+    };
+    place().inspect_err(|_| drop(std::fs::remove_file(made))).map_err(FileError::of(made))?;
+    let folder = path.parent().unwrap_or(path);
+    sync_folder(folder).map_err(FileError::of(folder))
+}
+
 /// Reads a file, up to a limit.
 ///
 /// # Errors
 /// As [`open`].
-pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     open(path, OpenOptions::new().read(true))?.take(limit).read_to_end(&mut octets)?;
     Ok(octets)
@@ -82,7 +102,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// It cannot be said.
-pub fn is_there(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -94,7 +114,7 @@ pub fn is_there(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// It is a link or no file, or cannot be looked at.
-pub fn size(path: &Path) -> io::Result<Option<u64>> {
+pub(crate) fn size(path: &Path) -> io::Result<Option<u64>> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
         Ok(_) => Err(what_it_is(path).unwrap_or_else(|| io::Error::other("is not a file"))),
@@ -107,7 +127,7 @@ pub fn size(path: &Path) -> io::Result<Option<u64>> {
 ///
 /// # Errors
 /// What is there is a link or no folder, or it cannot be made.
-pub fn make_folder(path: &Path) -> io::Result<bool> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
@@ -117,6 +137,26 @@ pub fn make_folder(path: &Path) -> io::Result<bool> {
             _ => Err(io::Error::new(ErrorKind::NotADirectory, "is not a folder")),
         },
     }
+}
+
+/// Makes the folders of a path that are missing, 0700, and that durable.  Links on the way are followed.
+///
+/// # Errors
+/// One cannot be made, or is no folder.
+pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_folders(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        Err(_) if !path.is_dir() => return Err(ErrorKind::NotADirectory.into()),
+        _ => {}
+    }
+    parent.map_or(Ok(()), sync_folder)
 }
 
 /// What something is that should be a file; `None` if it is one, or is not there.
@@ -189,7 +229,23 @@ mod tests {
         empty(&file).expect("emptied");
         assert_eq!(size(&file).expect("said"), Some(0));
         assert!(make_folder(&folder).expect("made"));
+        make_folders(&dir.path().join("a/b")).expect("made");
         let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o7777;
         assert_eq!((mode(&file) & 0o077, mode(&folder)), (0, 0o700));
+        assert_eq!((mode(&dir.path().join("a")), mode(&dir.path().join("a/b"))), (0o700, 0o700));
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_the_one_before_or_leaves_it_as_it_was() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, made) = (dir.path().join("file"), dir.path().join("file.new"));
+        for content in ["one", "2"] {
+            replace(&path, &made, content.as_bytes()).expect("replaced");
+            assert_eq!(read(&path, 9).expect("read"), content.as_bytes());
+            assert!(!made.exists());
+        }
+        std::fs::create_dir(&made).expect("in the way");
+        assert_eq!(replace(&path, &made, b"three").expect_err("refused").path, made);
+        assert_eq!(read(&path, 9).expect("read"), b"2");
     }
 }

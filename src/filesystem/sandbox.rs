@@ -6,19 +6,19 @@
 use std::path::Path;
 
 /// The unit.
-pub const UNIT: &str = "postrider.service";
+pub(crate) const UNIT: &str = "postrider.service";
 
 /// What systemd is asked for.
-pub const PROPERTIES: &str =
+pub(crate) const PROPERTIES: &str =
     "LoadState,User,ProtectHome,ProtectSystem,ReadWritePaths,ReadOnlyPaths,InaccessiblePaths,BindPaths,StateDirectory";
 
 /// What to do about it.
-pub const ADVICE: &str = "The unit's sandbox (ProtectHome=, ProtectSystem=, PrivateUsers=) lets the service write only its \
+pub(crate) const ADVICE: &str = "The unit's sandbox (ProtectHome=, ProtectSystem=, PrivateUsers=) lets the service write only its \
                           state: copy maildir.conf.example to /etc/systemd/system/postrider.service.d/maildir.conf and \
                           name the user and the folders there (postrider(8)).";
 
 /// The same for a process that was started as the system's service; `None` for any other.
-pub fn advice() -> Option<&'static str> {
+pub(crate) fn advice() -> Option<&'static str> {
     is_service(&|name| std::env::var(name).ok(), std::process::id()).then_some(ADVICE)
 }
 
@@ -32,7 +32,7 @@ fn is_service(environment: &dyn Fn(&str) -> Option<String>, pid: u32) -> bool {
 
 /// What a unit may write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     protect_home: String,
     protect_system: String,
     writable: Vec<String>,
@@ -43,7 +43,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Reads what `systemctl show` says; `None`: there is no such unit.
-    pub fn parse(shown: &str) -> Option<Self> {
+    pub(crate) fn parse(shown: &str) -> Option<Self> {
         let value = |name: &str| {
             let of = |line: &'_ str| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned());
             shown.lines().find_map(of).unwrap_or_default()
@@ -68,7 +68,7 @@ impl Sandbox {
     }
 
     /// The setting by which a folder cannot be written; `None` if none forbids it.
-    pub fn forbids(&self, folder: &Path) -> Option<String> {
+    pub(crate) fn forbids(&self, folder: &Path) -> Option<String> {
         const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
         const OWN: [&str; 4] = ["/usr", "/boot", "/efi", "/etc"];
         let is_below = |parts: &[String]| parts.iter().any(|part| folder.starts_with(part));

@@ -24,7 +24,7 @@ const LEASE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What may be read under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepts {
+pub(crate) enum Accepts {
     /// A regular file.
     File,
     /// A pipe as well, as `-c <(...)` makes it.
@@ -33,7 +33,7 @@ pub enum Accepts {
 
 /// A file that was read.
 #[derive(Debug)]
-pub struct Content {
+pub(crate) struct Content {
     /// Its octets, wiped when they are dropped; one more than the limit if there are more.
     pub octets: Zeroizing<Vec<u8>>,
     /// Of the file that was read, and not of its name, which may be another one's by now.
@@ -66,7 +66,7 @@ impl ReadError {
 ///
 /// # Errors
 /// It is not a file, cannot be read, or does not come in time.
-pub fn read(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadError> {
+pub(crate) fn read(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadError> {
     let own = path.to_owned();
     in_time(path, patience(accepts), move || read_or_explain(&own, limit, accepts))?
 }
@@ -75,7 +75,7 @@ pub fn read(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadEr
 ///
 /// # Errors
 /// As [`read`].
-pub async fn read_async(path: &Path, limit: u64) -> Result<Content, ReadError> {
+pub(crate) async fn read_async(path: &Path, limit: u64) -> Result<Content, ReadError> {
     let own = path.to_owned();
     in_time_async(path, PATIENCE, move || read_or_explain(&own, limit, Accepts::File)).await?
 }
@@ -113,7 +113,7 @@ fn read_now(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadEr
 
 /// Tells a file from what it was before.  Who may read and write it is a part of that, as it decides
 /// whether it is used; of an empty one it is the digest of nothing.
-pub fn digest(octets: &[u8], mode: u32, owner: u32) -> [u8; 32] {
+pub(crate) fn digest(octets: &[u8], mode: u32, owner: u32) -> [u8; 32] {
     let mut digest = Sha256::new_with_prefix(octets);
     if !octets.is_empty() {
         digest.update((mode & 0o7777).to_be_bytes());

@@ -47,10 +47,7 @@ fn read_chain(path: &Path) -> Result<Vec<X509>, NetError> {
             .map_err(|_| bad(path, format!("holds a certificate that is damaged, number {}", index + 1)))
     });
     let chain = certificates.collect::<Result<Vec<_>, _>>()?;
-    match chain.is_empty() {
-        true => Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
-        false => Ok(chain),
-    }
+    if chain.is_empty() { Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")) } else { Ok(chain) }
 }
 
 fn read_key(path: &Path) -> Result<PKey<Private>, NetError> {

@@ -113,7 +113,7 @@ fn describe(der: &[u8]) -> Option<String> {
         "it is for {names}{more}; issued by {issuer}; valid from {} to {}; sha256:{}",
         certificate.not_before(),
         certificate.not_after(),
-        tls::hex(&print)
+        text::hex(&print)
     ))
 }
 

@@ -80,10 +80,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
     if let Some(fault) = owner::fault(&metadata) {
         return Err(bad(path, fault.told(path)));
     }
-    match octets.len() as u64 > FILE_LIMIT {
-        true => Err(bad(path, "is longer than 16 MiB")),
-        false => Ok(octets),
-    }
+    if octets.len() as u64 > FILE_LIMIT { Err(bad(path, "is longer than 16 MiB")) } else { Ok(octets) }
 }
 
 /// Reads a file of authorities.  The TLS library skips what it cannot read, so every certificate is
@@ -93,9 +90,10 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
 /// [`NetError::File`] if there are none.
 pub(super) fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError> {
     let certificates = Certificate::stack_from_pem(&read(path)?).unwrap_or_default();
-    match certificates.is_empty() {
-        true => Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)")),
-        false => Ok(certificates),
+    if certificates.is_empty() {
+        Err(bad(path, "holds no certificate in PEM (BEGIN CERTIFICATE)"))
+    } else {
+        Ok(certificates)
     }
 }
 

@@ -55,9 +55,10 @@ impl Records {
                 self.broken = self.established && kind == HANDSHAKE;
             }
         }
-        match self.broken {
-            true => Err(io::Error::other("the server began a second TLS handshake, which is refused")),
-            false => Ok(()),
+        if self.broken {
+            Err(io::Error::other("the server began a second TLS handshake, which is refused"))
+        } else {
+            Ok(())
         }
     }
 }

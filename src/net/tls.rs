@@ -1,7 +1,5 @@
 //! The handshake: which authorities, which versions, which certificate.
 
-use std::fmt::Write as _;
-
 use async_native_tls::{TlsConnector, TlsStream};
 use native_tls::{Protocol, TlsConnectorBuilder};
 use openssl::x509::X509;
@@ -9,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::tapped::Tapped;
 use super::{CertificateFault, Endpoint, NetError, TlsFault, TlsVersion, Trust, identity, pem, roots};
-use crate::threads;
+use crate::{text, threads};
 
 /// The variable that keeps OpenSSL from reading the system's bundle for every connection, and
 /// its value.  The binary sets it before it starts any thread; the bundle is read once instead.
@@ -47,7 +45,7 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
     if let Some(pin) = &endpoint.trust.pin {
         let found: [u8; 32] = Sha256::digest(&der).into();
         if found != *pin {
-            return Err(NetError::Pin { host, found: hex(&found) });
+            return Err(NetError::Pin { host, found: text::hex(&found) });
         }
     }
     // Whoever was verified now remains the one.
@@ -179,13 +177,6 @@ fn reason(text: &str) -> (String, Option<CertificateFault>) {
         _ => wrong,
     };
     (format!("the certificate is refused: {wrong}"), Some(fault))
-}
-
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut out, octet| {
-        let _ = write!(out, "{octet:02x}");
-        out
-    })
 }
 
 /// The version in a server's hello (RFC 5246 §7.4.1.3, RFC 8446 §4.1.3): that of the

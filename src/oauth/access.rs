@@ -66,9 +66,10 @@ impl Grant {
         let account = || self.account.clone();
         let tokens = self.vault.read()?;
         let tokens = tokens.ok_or_else(|| OAuthError::NotSignedIn { account: account() })?;
-        match tokens.client == self.provider.binding() {
-            true => Ok(tokens),
-            false => Err(OAuthError::OtherClient { account: account() }),
+        if tokens.client == self.provider.binding() {
+            Ok(tokens)
+        } else {
+            Err(OAuthError::OtherClient { account: account() })
         }
     }
 }

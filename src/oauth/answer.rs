@@ -78,11 +78,12 @@ pub(super) fn of_paste(text: &str, state: &str) -> Brought {
         return Brought::Nothing;
     }
     // Copied out of an address, it is still encoded; a code has no percent sign of its own.
-    let decoded = match text.contains('%') {
-        true => form_urlencoded::parse(format!("c={}", text.replace('+', "%2B")).as_bytes())
+    let decoded = if text.contains('%') {
+        form_urlencoded::parse(format!("c={}", text.replace('+', "%2B")).as_bytes())
             .next()
-            .map(|(_, value)| value.into_owned()),
-        false => Some(text.to_owned()),
+            .map(|(_, value)| value.into_owned())
+    } else {
+        Some(text.to_owned())
     };
     decoded.map_or(Brought::Nothing, found_code)
 }

@@ -13,7 +13,6 @@ use crate::net::NetError;
 
 /// A token that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts say it")]
 pub enum OAuthError {
     #[error("nobody has signed in for this account yet")]
     NotSignedIn { account: Name },

@@ -87,9 +87,8 @@ impl Http {
             told::status(&transcript, head.status);
             judge(head.status)?;
             let body = Limited::new(body, ANSWER_LIMIT).collect().await;
-            let body = body.map_err(|error| match error.is::<http_body_util::LengthLimitError>() {
-                true => HttpError::Large,
-                false => HttpError::Broken,
+            let body = body.map_err(|error| {
+                if error.is::<http_body_util::LengthLimitError>() { HttpError::Large } else { HttpError::Broken }
             })?;
             let body = body.to_bytes().to_vec();
             told::answer(&transcript, &body);

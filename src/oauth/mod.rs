@@ -28,12 +28,10 @@ mod vault;
 
 use std::sync::Arc;
 
-pub use access::Access;
-pub use error::OAuthError;
-pub use listener::Listener;
-pub use provider::{Preset, Provider, endpoint, redirect};
-pub use sign_in::{Browser, Device};
-pub use vault::Vault;
+pub(crate) use error::OAuthError;
+pub(crate) use listener::Listener;
+pub(crate) use provider::{Preset, Provider, endpoint, redirect};
+pub(crate) use vault::Vault;
 
 use crate::message::Name;
 use crate::net::Route;

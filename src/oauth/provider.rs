@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credential::SecretSource;
 use crate::net::{Endpoint, Route, TlsMode, Trust};
+use crate::text;
 
 /// Who gives tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub struct Provider {
 
 /// A provider that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
+pub(crate) enum Preset {
     /// Gmail and Google Workspace.
     Google,
     /// Outlook.com and Microsoft 365.
@@ -46,10 +47,10 @@ pub enum Preset {
 
 impl Preset {
     /// Every preset with its name.
-    pub const ALL: [(&'static str, Preset); 2] = [("google", Preset::Google), ("microsoft", Preset::Microsoft)];
+    pub(crate) const ALL: [(&'static str, Preset); 2] = [("google", Preset::Google), ("microsoft", Preset::Microsoft)];
 
     /// Where a person signs in.
-    pub fn authorization(self, tenant: &str) -> String {
+    pub(crate) fn authorization(self, tenant: &str) -> String {
         match self {
             Preset::Google => "https://accounts.google.com/o/oauth2/v2/auth".into(),
             Preset::Microsoft => format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize"),
@@ -57,7 +58,7 @@ impl Preset {
     }
 
     /// Where tokens come from.
-    pub fn token(self, tenant: &str) -> String {
+    pub(crate) fn token(self, tenant: &str) -> String {
         match self {
             Preset::Google => "https://oauth2.googleapis.com/token".into(),
             Preset::Microsoft => format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"),
@@ -65,7 +66,7 @@ impl Preset {
     }
 
     /// Where device codes come from.  Google's are not for mail (2026).
-    pub fn device(self, tenant: &str) -> Option<String> {
+    pub(crate) fn device(self, tenant: &str) -> Option<String> {
         match self {
             Preset::Google => None,
             Preset::Microsoft => Some(format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode")),
@@ -73,7 +74,7 @@ impl Preset {
     }
 
     /// What is asked for.
-    pub fn scopes(self) -> &'static [&'static str] {
+    pub(crate) fn scopes(self) -> &'static [&'static str] {
         match self {
             Preset::Google => &["https://mail.google.com/"],
             Preset::Microsoft => &["https://outlook.office.com/POP.AccessAsUser.All", "offline_access"],
@@ -82,7 +83,7 @@ impl Preset {
 
     /// Where the browser comes back to: both leave the port to us (RFC 8252 §7.3), Microsoft only
     /// for this name.
-    pub fn redirect(self) -> &'static str {
+    pub(crate) fn redirect(self) -> &'static str {
         match self {
             Preset::Google => "http://127.0.0.1",
             Preset::Microsoft => "http://localhost",
@@ -90,7 +91,7 @@ impl Preset {
     }
 
     /// Google gives a refresh token only to who asks for it, and a second one only after a consent.
-    pub fn parameters(self) -> &'static [(&'static str, &'static str)] {
+    pub(crate) fn parameters(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Preset::Google => &[("access_type", "offline"), ("prompt", "consent")],
             Preset::Microsoft => &[],
@@ -107,7 +108,7 @@ impl Provider {
             digest.update(part.as_bytes());
             digest.update([0]);
         }
-        digest.finalize().iter().take(16).fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
+        text::hex(&digest.finalize()[..16])
     }
 
     /// The server of one of the endpoints.
@@ -129,7 +130,7 @@ impl Provider {
 ///
 /// # Errors
 /// What is wrong, to follow the key's name.
-pub fn endpoint(text: &str) -> Result<Url, String> {
+pub(crate) fn endpoint(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "write an address such as https://login.example/token")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("an address without user name and password is wanted".into());
@@ -150,7 +151,7 @@ pub fn endpoint(text: &str) -> Result<Url, String> {
 ///
 /// # Errors
 /// What is wrong, to follow the key's name.
-pub fn redirect(text: &str) -> Result<Url, String> {
+pub(crate) fn redirect(text: &str) -> Result<Url, String> {
     let url = endpoint(text)?;
     match url.query() {
         Some(_) => Err("must not have a query (?...)".into()),

@@ -156,10 +156,7 @@ async fn pasted(
             }
         }
     }
-    match has_listener {
-        true => std::future::pending().await,
-        false => Err(OAuthError::NothingPasted),
-    }
+    if has_listener { std::future::pending().await } else { Err(OAuthError::NothingPasted) }
 }
 
 impl Device<'_> {

@@ -49,9 +49,8 @@ pub(super) fn answer(transcript: &Transcript, body: &[u8]) {
     }
     let text = match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => {
-            let one = |(name, value): (&String, &Value)| match ANSWERED.contains(&&**name) {
-                true => format!("{name}: {value}"),
-                false => format!("{name}: ***"),
+            let one = |(name, value): (&String, &Value)| {
+                if ANSWERED.contains(&&**name) { format!("{name}: {value}") } else { format!("{name}: ***") }
             };
             fields.iter().map(one).collect::<Vec<_>>().join(", ")
         }

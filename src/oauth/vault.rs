@@ -5,9 +5,9 @@
 //! sign-in: a service watches it.  A file is written under another name, synced, and put in the place of the one
 //! before, also durably.  One that others may read or that somebody else owns is not taken.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::error::OAuthError;
 use super::tokens::Tokens;
-use crate::filesystem::{FileError, Person, private, sync_file, sync_folder};
+use crate::filesystem::{FileError, Person, private, sync_folder};
 use crate::message::Name;
 use crate::threads::{self, ThreadError};
 
@@ -69,8 +69,7 @@ impl Vault {
     /// They cannot be made.
     pub fn make_folders(&self) -> Result<(), OAuthError> {
         let folder = self.folder();
-        let made = DirBuilder::new().mode(0o700).recursive(true).create(&self.state_dir);
-        made.map_err(FileError::of(&self.state_dir))?;
+        private::make_folders(&self.state_dir).map_err(FileError::of(&self.state_dir))?;
         for (folder, parent) in [(&folder, &self.state_dir), (&folder.join(STAMPS), &folder)] {
             if private::make_folder(folder).map_err(FileError::of(folder))? {
                 sync_folder(parent).map_err(FileError::of(parent))?;
@@ -133,17 +132,8 @@ impl Vault {
     }
 
     fn put(&self, path: &Path, text: &[u8]) -> Result<(), OAuthError> {
-        let made = self.beside("new");
-        let place = || {
-            let mut file = private::create(&made)?;
-            file.write_all(text)?;
-            sync_file(&file)?;
-            std::fs::rename(&made, path)
-        };
-        let placed = place().inspect_err(|_| drop(std::fs::remove_file(&made)));
-        placed
-            .and_then(|()| sync_folder(path.parent().unwrap_or(path)))
-            .map_err(|source| OAuthError::File { path: path.to_owned(), source })
+        private::replace(path, &self.beside("new"), text)
+            .map_err(|error| OAuthError::File { path: path.to_owned(), source: error.source })
     }
 
     fn folder(&self) -> PathBuf {

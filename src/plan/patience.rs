@@ -1,5 +1,9 @@
 //! How often what fails is tried again, and when.
 
+use std::time::Duration;
+
+use super::seconds;
+use crate::clock::doubling;
 use crate::message::UnixTime;
 
 /// What becomes of a delivery that has failed.
@@ -31,8 +35,8 @@ impl Patience {
     /// When a message that has failed `attempts` times, this one included, is tried again: after 5
     /// minutes, then twice as long each time, up to 4 hours.
     pub fn retry_at(&self, attempts: u32, now: UnixTime) -> UnixTime {
-        let factor = 1_i64 << attempts.saturating_sub(1).min(10);
-        now.saturating_add((self.first_wait * factor).min(self.longest_wait))
+        let of = |wait: i64| Duration::from_secs(wait.unsigned_abs());
+        now.saturating_add(seconds(doubling(of(self.first_wait), of(self.longest_wait), attempts)))
     }
 
     /// What becomes of a message that the server has not handed out so often, this time included.

@@ -21,9 +21,10 @@ const PATIENCE: u32 = 3;
 /// Keeps in mind that the password has worked.
 pub(super) async fn worked(account: &Account, context: &Context, password: &Secret) -> Result<(), StoreError> {
     let login = LastLogin { mark: Some(mark(account, context, password)), doubts: 0 };
-    match context.store.last_login(&account.name).await? == login {
-        true => Ok(()),
-        false => write_down(account, context, login).await,
+    if context.store.last_login(&account.name).await? == login {
+        Ok(())
+    } else {
+        write_down(account, context, login).await
     }
 }
 

@@ -73,9 +73,10 @@ impl Recognition<'_> {
             }
             self.set_apart(apart).await?;
             // Once for all that are left.
-            doubts = match is_another && !self.distrusted {
-                true => self.others().into_iter().map(|index| (index, Doubt::Distrusted)).collect(),
-                false => Vec::new(),
+            doubts = if is_another && !self.distrusted {
+                self.others().into_iter().map(|index| (index, Doubt::Distrusted)).collect()
+            } else {
+                Vec::new()
             };
             self.distrusted |= is_another;
         }

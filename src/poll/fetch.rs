@@ -270,12 +270,11 @@ fn count(inventory: &Inventory, report: &mut Report) {
 
 fn trace(account: &Account, session: &Session<Stream>) -> Trace {
     let stream = session.stream();
-    let name = rustix::system::uname();
     Trace {
         host: account.endpoint.host.clone(),
         address: stream.peer_addr().ok().map(|address| address.ip()),
         tls_version: stream.tls_version(),
-        by: crate::text::shown(name.nodename().to_bytes()),
+        by: crate::text::shown(&crate::machine::host_name()),
     }
 }
 

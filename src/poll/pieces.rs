@@ -51,9 +51,10 @@ impl Pieces {
             return None;
         }
         self.prefix = None;
-        Some(match complete {
-            true => std::mem::take(&mut self.data),
-            false => std::mem::replace(&mut self.data, Vec::with_capacity(PIECE_OCTETS + READ_OCTETS)),
+        Some(if complete {
+            std::mem::take(&mut self.data)
+        } else {
+            std::mem::replace(&mut self.data, Vec::with_capacity(PIECE_OCTETS + READ_OCTETS))
         })
     }
 

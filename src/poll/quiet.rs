@@ -31,3 +31,25 @@ pub(super) fn digest(listing: &Listing, account: &Account, places: &[Place]) -> 
     }
     digest.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{Initial, Oversize, Policy, Retention};
+
+    #[test]
+    fn every_wish_is_in_the_text_that_the_digest_is_made_of() {
+        let policy = Policy::default;
+        // A field more: a row more below.
+        let Policy { retention: _, initial: _, max_size: _, oversize: _, max_messages: _ } = policy();
+        let others = [
+            Policy { retention: Retention::Delete, ..policy() },
+            Policy { initial: Initial::None, ..policy() },
+            Policy { max_size: Some(1), ..policy() },
+            Policy { oversize: Oversize::Headers, ..policy() },
+            Policy { max_messages: Some(1), ..policy() },
+        ];
+        for other in others {
+            assert_ne!(format!("{other:?}"), format!("{:?}", policy()));
+        }
+    }
+}

@@ -16,7 +16,7 @@ use super::piece::{Claim, Job, Piece};
 use super::pieces::Pieces;
 use super::proof::{Groups, Landmark, Question};
 use super::sink::{Sink, is_deliverable};
-use crate::attempt::Attempts;
+use crate::attempt::{Attempts, Slot};
 use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::pop3::command::Command;
@@ -32,9 +32,6 @@ const LOAD_OCTETS: usize = 128 * 1024;
 
 /// Time to read what was asked for when the process is to end.
 const GRACE: Duration = Duration::from_secs(4);
-
-/// The slot in which a message is marked while it is waited for and its octets come in.
-const SLOT: usize = 0;
 
 /// What a reply is going to answer.
 enum Asked {
@@ -148,9 +145,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             // Before its first octet: the next one may be the last.
             match &next {
                 Asked::Message(job) if job.claim != Claim::Nameless => {
-                    self.attempts.enter(SLOT, &job.key, job.suspect);
+                    self.attempts.enter(Slot::Receiving, &job.key, job.suspect);
                 }
-                _ => self.attempts.leave(SLOT),
+                _ => self.attempts.leave(Slot::Receiving),
             }
             if let Asked::Proof(question) = &next {
                 if groups.prove(self.session, question).await? {

@@ -80,8 +80,13 @@ impl Recognition<'_> {
             renamed.push(Renamed { from: old.key.clone(), to, proven: false });
             matched.insert(from);
         }
-        let mut index = 0..;
-        missing.retain(|_| index.next().is_none_or(|index| !matched.contains(&index)));
+        let mut unmatched = Vec::with_capacity(missing.len() - matched.len());
+        for (index, missing) in missing.drain(..).enumerate() {
+            if !matched.contains(&index) {
+                unmatched.push(missing);
+            }
+        }
+        *missing = unmatched;
         self.result.matched += renamed.len();
         if !renamed.is_empty() {
             self.result.decided.push(Change::Rename { account: self.account.name.clone(), renamed });

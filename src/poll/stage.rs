@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::piece::{Claim, Job, Parcel, Piece, Received, State};
 use super::sink::Sink;
 use super::turn;
-use crate::attempt::Attempts;
+use crate::attempt::{Attempts, Slot};
 use crate::deliver::maildir;
 use crate::header::{self, Head, Renamer};
 use crate::message::Name;
@@ -45,9 +45,6 @@ struct Staging {
     /// Those that are what they seem.
     proven: Vec<Received>,
 }
-
-/// The slot in which a message is marked while its header is read and its files are written.
-const SLOT: usize = 1;
 
 /// A message that is being received.
 struct Open {
@@ -172,7 +169,7 @@ impl Stager {
         }
         // One message's mark takes the place of another's; only the last one's is left over.
         if staging.open.is_none() {
-            self.attempts.leave(SLOT);
+            self.attempts.leave(Slot::Staging);
         }
     }
 
@@ -189,8 +186,8 @@ impl Stager {
             }
             Piece::Start { job, prefix, data, complete } => {
                 match job.claim {
-                    Claim::Nameless => self.attempts.leave(SLOT),
-                    _ => self.attempts.enter(SLOT, &job.key, job.suspect),
+                    Claim::Nameless => self.attempts.leave(Slot::Staging),
+                    _ => self.attempts.enter(Slot::Staging, &job.key, job.suspect),
                 }
                 *open = Some(self.begin(*job, prefix, data));
                 complete

@@ -28,8 +28,6 @@ pub enum Command<'a> {
     /// The header and so many lines of the body.
     Top(MessageNumber, u32),
     Dele(MessageNumber),
-    Rset,
-    Noop,
     Quit,
 }
 
@@ -73,8 +71,6 @@ impl fmt::Display for Command<'_> {
             Command::Retr(number) => write!(f, "RETR {number}"),
             Command::Top(number, lines) => write!(f, "TOP {number} {lines}"),
             Command::Dele(number) => write!(f, "DELE {number}"),
-            Command::Rset => f.write_str("RSET"),
-            Command::Noop => f.write_str("NOOP"),
             Command::Quit => f.write_str("QUIT"),
         }
     }

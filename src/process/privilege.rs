@@ -105,9 +105,10 @@ fn become_owner(foreign: &Foreign) -> io::Result<Option<User>> {
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
     let now = getresuid()?;
-    match [now.real, now.effective, now.saved].iter().all(|now| *now == uid) {
-        true => Ok(user),
-        false => Err(io::Error::other("the system says that it has, and has not")),
+    if [now.real, now.effective, now.saved].iter().all(|now| *now == uid) {
+        Ok(user)
+    } else {
+        Err(io::Error::other("the system says that it has, and has not"))
     }
 }
 

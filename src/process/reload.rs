@@ -75,12 +75,7 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
     let mut known = watched.known(Contents::new(), now);
     let mut is_new = true;
     loop {
-        let poll = async {
-            match watcher.is_notified {
-                true => std::future::pending().await,
-                false => sleep(POLL).await,
-            }
-        };
+        let poll = async { if watcher.is_notified { std::future::pending().await } else { sleep(POLL).await } };
         tokio::select! {
             // Something may have changed between the reading and the watching.
             () = std::future::ready(()), if is_new => is_new = false,

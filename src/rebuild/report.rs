@@ -8,7 +8,7 @@ use crate::store::{FoundFile, Salvaged};
 
 /// Why something had to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The database was gone.
     Missing,
     /// It was damaged, as this says.
@@ -23,7 +23,7 @@ pub enum Cause {
 
 /// What was found in a Maildir.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scanned {
+pub(crate) struct Scanned {
     /// The Maildir.
     pub maildir: PathBuf,
     /// Files that are not on record, or why it could not be read.
@@ -38,7 +38,7 @@ impl Scanned {
 
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Why.
     pub cause: Cause,
     /// Where the old database is now.

@@ -6,6 +6,7 @@
 use md5::{Digest, Md5};
 
 use crate::secret::Secret;
+use crate::text;
 
 /// Octets of a challenge.
 const LIMIT: usize = 250;
@@ -31,7 +32,7 @@ pub fn digest(challenge: &str, password: &Secret) -> String {
     let mut hash = Md5::new();
     hash.update(challenge.as_bytes());
     hash.update(password.expose());
-    hash.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
+    text::hex(&hash.finalize())
 }
 
 #[cfg(test)]

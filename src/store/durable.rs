@@ -1,24 +1,16 @@
 //! Small files beside the database, each there whole or not at all, also after a power loss.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use crate::filesystem::{FileError, private, sync_file, sync_folder};
+use crate::filesystem::{FileError, private, sync_folder};
 
 /// Octets that a small file may have: a line.
 const SIZE_LIMIT: u64 = 4096;
 
 /// Writes a file under a name of its own, syncs it, and puts it in the place of the one before.
 pub(super) fn write(dir: &Path, name: &str, text: &str) -> Result<(), FileError> {
-    let made = dir.join(format!("{name}.new"));
-    let place = || {
-        let mut file = private::create(&made)?;
-        file.write_all(text.as_bytes())?;
-        sync_file(&file)?;
-        std::fs::rename(&made, dir.join(name))
-    };
-    place().inspect_err(|_| drop(std::fs::remove_file(&made))).map_err(FileError::of(&made))?;
-    sync_folder(dir).map_err(FileError::of(dir))
+    private::replace(&dir.join(name), &dir.join(format!("{name}.new")), text.as_bytes())
 }
 
 /// Removes a file, if it is there, for good.

@@ -88,7 +88,7 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
                 _ => "whole",
             },
             octets: row.get::<_, Option<i64>>(4)?.and_then(|octets| u64::try_from(octets).ok()),
-            digest: row.get::<_, Option<Vec<u8>>>(5)?.map(|digest| hexadecimal(&digest)),
+            digest: row.get::<_, Option<Vec<u8>>>(5)?.map(|digest| text::hex(&digest)),
             message_id: row.get::<_, Option<String>>(6)?.map(|id| text::shown(id.as_bytes())),
             seen: row.get(7)?,
             done: row.get(8)?,
@@ -123,8 +123,4 @@ fn export(connection: &Connection, each: &mut impl FnMut(&Record) -> bool) -> ru
         }
     }
     Ok(())
-}
-
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

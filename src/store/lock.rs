@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -21,7 +21,7 @@ const LOOKS: usize = 5;
 
 /// Makes the directory (0700) where it is missing and takes its lock.
 pub(super) fn acquire(dir: &Path) -> Result<File, StoreError> {
-    make_directory(dir).map_err(|error| StoreError::directory(dir, &error))?;
+    private::make_folders(dir).map_err(|error| StoreError::directory(dir, &error))?;
     refuse_network_file_system(dir)?;
     let path = dir.join("lock");
     let opened = private::open(&path, OpenOptions::new().read(true).write(true).create(true).truncate(false));
@@ -62,23 +62,6 @@ fn has_lock(locks: &str, pid: u32, inode: u64) -> bool {
             && words.get(4) == Some(&&*pid)
             && words.get(5).is_some_and(|file| file.ends_with(&inode))
     })
-}
-
-/// Creates what is missing of the path, and makes that durable.
-fn make_directory(dir: &Path) -> std::io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        make_directory(parent)?;
-    }
-    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
-        Err(_) if !dir.is_dir() => return Err(std::io::ErrorKind::NotADirectory.into()),
-        _ => {}
-    }
-    parent.map_or(Ok(()), filesystem::sync_folder)
 }
 
 pub(super) fn refuse_network_file_system(dir: &Path) -> Result<(), StoreError> {

@@ -184,13 +184,12 @@ fn quarantined_deliveries(
         "SELECT {EVENT} WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3 ORDER BY p.destination"
     ))?;
     let rows = find.query_map(params![account.as_str(), key.uid(), key.occurrence()], |row| {
-        let hex = |digest: [u8; 32]| digest.iter().map(|octet| format!("{octet:02x}")).collect();
         Ok(QuarantinedDelivery {
             event: event(row)?,
             first_seen: row.get(11)?,
             attempts: row.get(12)?,
             crashes: row.get(13)?,
-            digest: row.get::<_, Option<[u8; 32]>>(14)?.map(hex),
+            digest: row.get::<_, Option<[u8; 32]>>(14)?.map(|digest| text::hex(&digest)),
         })
     })?;
     rows.collect()

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::text;
+
 /// Octets in a row by which a secret is known, as it is or encoded: a server may repeat a part of it.
 pub(super) const ROW: usize = 8;
 
@@ -15,7 +17,7 @@ const SEPARATORS: [u8; 4] = [0, 1, b' ', b','];
 
 /// Secrets in every encoding, in lower case: some servers shout.
 #[derive(Default)]
-pub struct Hidden {
+pub(crate) struct Hidden {
     /// Each with the length of the rows of it that betray it.
     forms: Vec<(Zeroizing<Vec<u8>>, usize)>,
 }
@@ -23,12 +25,12 @@ pub struct Hidden {
 impl Hidden {
     /// Hides a secret, and what base64, hexadecimal and the encodings of addresses make of it.  Where it stands as
     /// it is, it is known by its parts of `row` octets.
-    pub fn add(&mut self, secret: &[u8], row: usize) {
+    pub(crate) fn add(&mut self, secret: &[u8], row: usize) {
         if secret.len() < SHORTEST {
             return;
         }
         self.form(secret, row);
-        self.form(&hexadecimal(secret), ROW);
+        self.form(&Zeroizing::new(text::hex(secret).into_bytes()), ROW);
         self.form(&escaped(secret, u8::is_ascii_alphanumeric), ROW);
         self.form(&escaped(secret, |octet| octet.is_ascii_alphanumeric() || b"-._~".contains(octet)), ROW);
         self.form(&escaped(secret, |_| false), ROW);
@@ -56,17 +58,13 @@ impl Hidden {
     }
 
     /// Whether a line holds a secret, or a telling part of one.
-    pub fn is_in(&self, line: &[u8]) -> bool {
+    pub(crate) fn is_in(&self, line: &[u8]) -> bool {
         let line = Zeroizing::new(line.to_ascii_lowercase());
         let betrays = |(form, row): &(Zeroizing<Vec<u8>>, usize)| {
             line.windows(*row).any(|part| memchr::memmem::find(form, part).is_some())
         };
         !self.forms.is_empty() && self.forms.iter().any(betrays)
     }
-}
-
-fn hexadecimal(secret: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(secret.iter().flat_map(|octet| format!("{octet:02x}").into_bytes()).collect())
 }
 
 /// Percent signs before all octets but those that are `plain`.

@@ -15,7 +15,7 @@ use tracing::field::display;
 use tracing::trace;
 use zeroize::Zeroizing;
 
-pub use self::hidden::Hidden;
+pub(crate) use self::hidden::Hidden;
 use self::hidden::ROW;
 use crate::text;
 
@@ -39,12 +39,12 @@ tokio::task_local! {
 }
 
 /// Does work for an account, whose name is on each line of what it says to servers.
-pub async fn of<T>(account: &str, work: impl Future<Output = T>) -> T {
+pub(crate) async fn of<T>(account: &str, work: impl Future<Output = T>) -> T {
     WHOSE.scope(account.into(), work).await
 }
 
 /// Work of the same account in a task of its own.
-pub async fn carried<T>(whose: Option<Arc<str>>, work: impl Future<Output = T>) -> T {
+pub(crate) async fn carried<T>(whose: Option<Arc<str>>, work: impl Future<Output = T>) -> T {
     match whose {
         Some(whose) => WHOSE.scope(whose, work).await,
         None => work.await,
@@ -52,13 +52,13 @@ pub async fn carried<T>(whose: Option<Arc<str>>, work: impl Future<Output = T>) 
 }
 
 /// Whose work this is.
-pub fn whose() -> Option<Arc<str>> {
+pub(crate) fn whose() -> Option<Arc<str>> {
     WHOSE.try_with(Arc::clone).ok()
 }
 
 /// What is said on one connection, if anybody wants to know.
 #[derive(Default)]
-pub struct Transcript(Option<Box<Talk>>);
+pub(crate) struct Transcript(Option<Box<Talk>>);
 
 /// A dialogue.
 #[derive(Default)]
@@ -85,20 +85,20 @@ impl fmt::Debug for Transcript {
 
 impl Transcript {
     /// Begins; `server` is named on each line where the account does not tell it.
-    pub fn start(server: Option<String>) -> Self {
+    pub(crate) fn start(server: Option<String>) -> Self {
         let is_wanted = tracing::enabled!(target: TARGET, tracing::Level::TRACE);
         Self(is_wanted.then(|| Box::new(Talk { server, ..Talk::default() })))
     }
 
     /// Something that must not be shown whoever says it.
-    pub fn hide(&mut self, secret: &[u8]) {
+    pub(crate) fn hide(&mut self, secret: &[u8]) {
         if let Some(talk) = &mut self.0 {
             talk.hidden.add(secret, ROW);
         }
     }
 
     /// Octets that were sent: commands, or a part of one.
-    pub fn sent(&mut self, octets: &[u8]) {
+    pub(crate) fn sent(&mut self, octets: &[u8]) {
         let Some(talk) = &mut self.0 else { return };
         if let Some(body) = &mut talk.body_sent {
             *body += octets.len() as u64;
@@ -111,7 +111,7 @@ impl Transcript {
     }
 
     /// Octets that have come: answers, or a part of one.
-    pub fn heard(&mut self, octets: &[u8]) {
+    pub(crate) fn heard(&mut self, octets: &[u8]) {
         let Some(talk) = &mut self.0 else { return };
         for line in whole_lines(&mut talk.hearing, octets) {
             talk.answer(&line);
@@ -119,14 +119,14 @@ impl Transcript {
     }
 
     /// One line that has come.
-    pub fn heard_line(&mut self, line: &[u8]) {
+    pub(crate) fn heard_line(&mut self, line: &[u8]) {
         if let Some(talk) = &mut self.0 {
             talk.answer(line);
         }
     }
 
     /// What is sent from now on is a message, until it is not.
-    pub fn is_sending_message(&mut self, is_message: bool) {
+    pub(crate) fn is_sending_message(&mut self, is_message: bool) {
         let Some(talk) = &mut self.0 else { return };
         match talk.body_sent.take() {
             _ if is_message => talk.body_sent = Some(0),
@@ -136,7 +136,7 @@ impl Transcript {
     }
 
     /// Octets of a message have come; whether these are the last.
-    pub fn heard_message(&mut self, octets: usize, is_all: bool) {
+    pub(crate) fn heard_message(&mut self, octets: usize, is_all: bool) {
         let Some(talk) = &mut self.0 else { return };
         talk.body_heard += octets as u64;
         if is_all {
@@ -146,21 +146,21 @@ impl Transcript {
     }
 
     /// A request in another protocol, as it may be shown.
-    pub fn asked(&self, text: &str) {
+    pub(crate) fn asked(&self, text: &str) {
         if let Some(talk) = &self.0 {
             talk.log(format_args!("C: {}", talk.shown(text.as_bytes())));
         }
     }
 
     /// An answer in another protocol, as it may be shown.
-    pub fn answered(&self, text: &str) {
+    pub(crate) fn answered(&self, text: &str) {
         if let Some(talk) = &self.0 {
             talk.log(format_args!("S: {}", talk.shown(text.as_bytes())));
         }
     }
 
     /// Whether anybody wants to know.
-    pub fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         self.0.is_some()
     }
 }
@@ -224,12 +224,11 @@ impl Talk {
         if self.lines > LINES {
             return;
         }
-        match is_secret {
-            true => {
-                let mark = if line.starts_with(b"+") { "+" } else { "334" };
-                self.log(format_args!("S: {mark} {MASK}"));
-            }
-            false => self.log(format_args!("S: {}", self.shown(line))),
+        if is_secret {
+            let mark = if line.starts_with(b"+") { "+" } else { "334" };
+            self.log(format_args!("S: {mark} {MASK}"));
+        } else {
+            self.log(format_args!("S: {}", self.shown(line)))
         }
     }
 
@@ -242,9 +241,10 @@ impl Talk {
         let is_status = |word: &[u8]| [&b"+OK"[..], b"-ERR"].contains(&word) || word.iter().all(u8::is_ascii_digit);
         let word = line.split(|octet| matches!(octet, b' ' | b'-')).next().unwrap_or_default();
         let word = if line.starts_with(b"-ERR") { b"-ERR" } else { word };
-        match is_status(word) && word.len() <= 4 {
-            true => format!("{} {MASK} (repeats the login)", String::from_utf8_lossy(word)),
-            false => format!("{MASK} (repeats the login)"),
+        if is_status(word) && word.len() <= 4 {
+            format!("{} {MASK} (repeats the login)", String::from_utf8_lossy(word))
+        } else {
+            format!("{MASK} (repeats the login)")
         }
     }
 

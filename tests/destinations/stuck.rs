@@ -48,10 +48,7 @@ fn what_is_stuck_in_tmp_fails_every_poll_until_it_is_moved() {
     program.run(&["fetch"]).assert_success();
     // As a process leaves it that dies between the record and the move, of which one cannot be made any more.
     let file = std::fs::read_dir(program.path("home/new")).unwrap().next().unwrap().unwrap().file_name();
-    let state = rusqlite::Connection::open(program.state_dir().join("state.db")).unwrap();
-    let staged = state.execute("UPDATE delivery SET state = 1 WHERE detail = ?1", [file.to_str().unwrap()]).unwrap();
-    assert_eq!(staged, 1);
-    drop(state);
+    State::of(&program).stage_again(file.to_str().unwrap());
     std::fs::write(program.path("home/tmp").join(&file), "the message").unwrap();
     server.add(Message::generated(1, 4, Mix::Tiny));
     for _ in 0..2 {

@@ -19,9 +19,10 @@ fn snapshot(directory: &std::path::Path) -> Vec<String> {
     for entry in std::fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
         let metadata = path.metadata().expect("there");
-        match metadata.is_dir() {
-            true => out.extend(snapshot(&path)),
-            false => out.push(format!("{} {}", path.display(), metadata.len())),
+        if metadata.is_dir() {
+            out.extend(snapshot(&path))
+        } else {
+            out.push(format!("{} {}", path.display(), metadata.len()))
         }
     }
     out.sort();

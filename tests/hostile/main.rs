@@ -35,7 +35,7 @@
 //! A case that is `slow` or `heavy`, and ends otherwise than it should, is tried once more with five times
 //! the patience: on a busy machine three seconds may be over before the server has had its turn.
 //!
-//! `POSTRIDER_HOSTILE_CASE=210` runs one case alone; `make hostile` writes `docs/hostile.md`.
+//! `POSTRIDER_HOSTILE_CASE=210` runs one case alone; `make hostile` writes `target/hostile.md`.
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,

@@ -1,9 +1,9 @@
-//! The table of a run, `docs/hostile.md`.
+//! The table of a run, `target/hostile.md`: it is as good as the machine, and stands in no commit.
 
 use super::case::Case;
-use super::support::checkout;
 use super::trial::{ACCOUNTS, Row};
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// The variable that asks for the table.
 const VARIABLE: &str = "POSTRIDER_HOSTILE";
@@ -29,7 +29,9 @@ pub(crate) fn write(cases: &[Case], rows: &[Row]) {
     );
     eprintln!("hostile: {total}");
     if std::env::var(VARIABLE).is_ok_and(|value| value == "table") {
-        std::fs::write(checkout("docs/hostile.md"), table(cases, rows, &total)).expect("docs/hostile.md");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("hostile.md");
+        std::fs::write(&path, table(cases, rows, &total)).expect("the table");
+        eprintln!("hostile: written to {}", path.display());
     }
 }
 

@@ -76,10 +76,8 @@ impl Account<'_> {
 
     /// Its part of the configuration; once the server is honest, any login will do.
     fn section(&self, certificates: &Certificates, honest: bool) -> String {
-        let (timeout, deadline) = match honest {
-            true => (LONG_TIMEOUT, HEAVY_DEADLINE),
-            false => (self.timeout(), self.deadline()),
-        };
+        let (timeout, deadline) =
+            if honest { (LONG_TIMEOUT, HEAVY_DEADLINE) } else { (self.timeout(), self.deadline()) };
         let mut lines = vec![
             format!("[accounts.{}]", self.name),
             "host = \"127.0.0.1\"".to_owned(),

@@ -87,14 +87,7 @@ fn as_before(program: &Postrider) {
         let number: usize = message.split_once("Subject: m").expect("one of ours").1[..4].parse().expect("a number");
         let sent = format!("{}{message}", LINES[number].replace("\r\n", "\n"));
         std::fs::write(&path, format!("{trace}{sent}")).expect("written");
-        let (now, before) = (blake3::hash(message.as_bytes()), blake3::hash(sent.as_bytes()));
-        let state = rusqlite::Connection::open(program.state_dir().join("state.db")).expect("the state");
-        let change = "UPDATE message SET digest = ?1, octets = ?2 WHERE digest = ?3";
-        let changed = state.execute(change, rusqlite::params![before.as_bytes(), sent.len() as i64, now.as_bytes()]);
-        assert_eq!(changed.expect("changed"), 1);
-        let keys = "UPDATE message SET uid = ?1 WHERE uid = ?2";
-        let key = |hash: blake3::Hash| format!("blake3:{}", hash.to_hex()).into_bytes();
-        state.execute(keys, [key(before), key(now)]).expect("changed");
+        State::of(program).replace_content(message.as_bytes(), sent.as_bytes());
     }
 }
 

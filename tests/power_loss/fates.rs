@@ -51,10 +51,7 @@ fn at_random(pending: &[Kind], random: &mut fastrand::Rng) -> Vec<Fate> {
     let kept = random.f64();
     let any = |kind: &Kind| {
         let options = options(*kind, random.u64(..));
-        match random.f64() < kept {
-            true => Fate::Kept,
-            false => options[random.usize(1..options.len())],
-        }
+        if random.f64() < kept { Fate::Kept } else { options[random.usize(1..options.len())] }
     };
     pending.iter().map(any).collect()
 }

@@ -128,10 +128,7 @@ impl Interpreter {
         if flags.contains("O_CREAT") && self.files.insert(path.clone()) {
             return vec![Operation::Create(path)];
         }
-        match flags.contains("O_TRUNC") {
-            true => vec![Operation::Resize { path, octets: 0 }],
-            false => Vec::new(),
-        }
+        if flags.contains("O_TRUNC") { vec![Operation::Resize { path, octets: 0 }] } else { Vec::new() }
     }
 
     fn append(&mut self, descriptor: &str, data: Vec<u8>) -> Vec<Operation> {

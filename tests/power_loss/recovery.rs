@@ -106,11 +106,10 @@ fn recover(world: &World, wanted: &Manifest) -> Verdict {
     let (lost, twice) = (!found.missing.is_empty(), !found.duplicate.is_empty());
     let wrong = found.left_in_tmp > 0 || !found.corrupt.is_empty() || !found.unknown.is_empty() || left_wrong;
     let is_right = !lost && !twice && !wrong && !stuck && refused.is_none();
-    let story = match is_right {
-        true => String::new(),
-        false => {
-            format!("  exit {refused:?}, {left} on the server, {found}  disk {:?}\n{said}", world.disk.paths())
-        }
+    let story = if is_right {
+        String::new()
+    } else {
+        format!("  exit {refused:?}, {left} on the server, {found}  disk {:?}\n{said}", world.disk.paths())
     };
     Verdict { lost, twice, wrong, stuck, refused, story }
 }

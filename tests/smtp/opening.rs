@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use postrider::credential::SecretSource;
-use postrider::deliver::smtp::{Client, Settings, SmtpError};
-use postrider::failure::{Class, Failure as _};
-use postrider::net::TlsMode;
-use postrider::secret::Secret;
+use postrider::testing::credential::SecretSource;
+use postrider::testing::deliver::smtp::{Client, Settings, SmtpError};
+use postrider::testing::failure::{Class, Failure as _};
+use postrider::testing::net::TlsMode;
+use postrider::testing::secret::Secret;
 
 use super::support::*;
 use super::{HELLO, behaviour, connect, replying, send, settings};
@@ -84,9 +84,12 @@ async fn a_server_that_hangs_up_at_ehlo_is_told_helo_in_another_connection() {
 #[tokio::test]
 async fn a_server_without_ehlo_gets_no_mail_where_encryption_or_a_login_is_wanted() {
     for drops in [false, true] {
-        let server = ScriptedSmtp::start_with(behaviour(|behaviour| match drops {
-            true => behaviour.drop_at = Some((Stage::Ehlo, None)),
-            false => behaviour.replies.push((Stage::Ehlo, None, "502 5.5.1 what".into())),
+        let server = ScriptedSmtp::start_with(behaviour(|behaviour| {
+            if drops {
+                behaviour.drop_at = Some((Stage::Ehlo, None))
+            } else {
+                behaviour.replies.push((Stage::Ehlo, None, "502 5.5.1 what".into()))
+            }
         }));
         let mut encrypted = settings(server.port());
         encrypted.endpoint.tls = TlsMode::StartTls;

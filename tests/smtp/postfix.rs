@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use postrider::deliver::smtp::{Client, SendError, Settings, SmtpError};
-use postrider::net::{NetError, TlsMode};
+use postrider::testing::deliver::smtp::{Client, SendError, Settings, SmtpError};
+use postrider::testing::net::{NetError, TlsMode};
 
 use super::support::*;
 use super::{HELLO, connect, send, send_after, settings};

@@ -11,9 +11,7 @@ fn check_tells_a_whole_state_from_a_damaged_one() {
     let run = program.run(&["state", "check"]).assert_success();
     assert_eq!(run.stdout, "ok: 1 account, 5 messages, 5 deliveries\n");
 
-    let database = rusqlite::Connection::open(state_file(&program, "state.db")).expect("the database");
-    database.execute("UPDATE message SET kind = 9 WHERE id = 1", []).expect("changed");
-    drop(database);
+    State::of(&program).damage_a_message();
     let run = program.run(&["state", "check"]).assert_code(74);
     assert!(run.stdout.contains("1 rows of message"), "{}", run.stdout);
 }

@@ -24,9 +24,7 @@ fn delivered() -> (MailboxServer, Postrider) {
 #[test]
 fn a_newer_database_is_left_to_the_newer_program() {
     let (server, program) = delivered();
-    let database = rusqlite::Connection::open(state_file(&program, "state.db")).expect("the database");
-    database.pragma_update(None, "user_version", 99).expect("changed");
-    drop(database);
+    State::of(&program).set_format(99);
     // The newer program has broken the seal.
     std::fs::remove_file(state_file(&program, "clean")).expect("removed");
     assert_untouched(&program, &server, 74, "newer postrider (format 99");
@@ -37,9 +35,7 @@ fn a_database_of_another_program_is_left_alone() {
     let (server, program) = delivered();
     lose_database(&program);
     let _ = std::fs::remove_file(state_file(&program, "clean"));
-    let database = rusqlite::Connection::open(state_file(&program, "state.db")).expect("a database");
-    database.execute_batch("CREATE TABLE other (x); PRAGMA application_id = 7").expect("made");
-    drop(database);
+    State::of(&program).be_of_another_program();
     assert_untouched(&program, &server, 74, "another program");
 }
 
@@ -60,11 +56,11 @@ fn a_state_directory_that_cannot_be_written_fetches_nothing() {
 #[test]
 fn a_database_that_another_program_keeps_locked_fetches_nothing() {
     let (server, program) = delivered();
-    let database = rusqlite::Connection::open(state_file(&program, "state.db")).expect("the database");
-    database.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let state = State::of(&program);
+    state.lock();
     assert_untouched(&program, &server, 75, "locked for");
-    database.execute_batch("ROLLBACK").expect("released");
-    drop(database);
+    state.unlock();
+    drop(state);
     program.run(&["fetch"]).assert_success();
     assert_eq!(server.remaining(), 0);
 }

@@ -77,9 +77,10 @@ impl Inetd {
         let mail = self.dir.path().join("var/mail").join(user);
         let messages: Vec<Vec<u8>> =
             fill.indexes().map(|index| with_body(as_stored(&message(fill.seed, index, fill.mix)))).collect();
-        match mail.is_dir() {
-            true => put_into_maildir(&mail.join("Maildir"), fill, &messages),
-            false => append_to_mbox(&mail, &messages),
+        if mail.is_dir() {
+            put_into_maildir(&mail.join("Maildir"), fill, &messages)
+        } else {
+            append_to_mbox(&mail, &messages)
         }
         messages
     }

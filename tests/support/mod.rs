@@ -10,6 +10,7 @@
 //! * [`AuthorizationServer`]: a provider of OAuth 2.0 that answers by a function.
 //! * [`Postrider`]: the program with a home of its own.
 //! * [`Manifest`]: what must arrive, and whether it did, exactly once.
+//! * [`State`]: what it remembers, to be looked at and changed.
 //! * [`pop3s`], [`mailbox`], [`maildir`], [`smtp`]: the sections of a configuration.
 //!
 //! Nothing here sleeps to wait: [`wait_until`] polls for a condition.
@@ -42,9 +43,10 @@ mod program;
 mod scripted;
 mod smtp;
 mod socks;
+mod state;
 
 pub use authorization::{Asked, AuthorizationServer, browse, json, tokens};
-pub use config::{let_pass, mailbox, maildir, pop3s, set_deferrals_due, smtp};
+pub use config::{mailbox, maildir, pop3s, smtp};
 pub use dovecot::Dovecot;
 pub use inetd::Inetd;
 pub use listener::{Connection, Listener};
@@ -58,6 +60,7 @@ pub use program::{Output, Postrider, Running};
 pub use scripted::{Scripted, Step};
 pub use smtp::{Received, ScriptedSmtp, SmtpBehaviour, Stage};
 pub use socks::{SocksBehaviour, SocksProxy};
+pub use state::{State, let_pass, set_deferrals_due};
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

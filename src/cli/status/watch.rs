@@ -32,7 +32,7 @@ pub(super) fn run(places: &mut Whereabouts, json: bool) -> u8 {
     if is_drawn {
         let _ = output::write(ENTER);
     }
-    let ended = crate::cli::block_on(watch(first, places, json));
+    let ended = crate::cli::runtime::block_on(watch(first, places, json));
     if is_drawn {
         let _ = output::write(LEAVE);
     }

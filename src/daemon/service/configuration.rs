@@ -68,8 +68,9 @@ impl Service {
         Event::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
     }
 
-    /// Has the configuration read again, beside the loop: it may lie on a disk that takes its time.
-    pub(super) fn reload(&mut self, cause: &'static str, answer: Option<Answer>) {
+    /// Has the configuration read again, beside the loop: it may lie on a disk that takes its time.  Until it is
+    /// there nothing changes.
+    pub(super) fn reload(&mut self, cause: &'static str, answer: Option<Answer>) -> Event {
         let wanted = self.reload.wanted.get_or_insert_with(|| Wanted { cause, answers: Vec::new() });
         wanted.answers.extend(answer);
         // What is being read may be older than what was asked for: then it is read once more.
@@ -80,6 +81,7 @@ impl Service {
             let file = self.config.file.clone();
             self.reload.loads.spawn(async move { (load(file).await, wanted) });
         }
+        Event::Tick
     }
 
     /// Takes in what was read.  A broken configuration changes nothing but the status.

@@ -42,14 +42,14 @@ const NOTES: usize = 64;
 
 /// What the command line says about the service.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Log at least this, whatever the configuration says.
     pub log_level: Option<tracing::Level>,
 }
 
 /// The service cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub(crate) enum ServiceError {
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,7 +83,7 @@ impl Failure for ServiceError {
 ///
 /// # Errors
 /// The state cannot be used, or the system refuses what a service needs.
-pub async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
+pub(crate) async fn run(config: Config, options: Options) -> Result<(), ServiceError> {
     let cancel = CancellationToken::new();
     let context = prepare(&config, cancel).await?;
     let signals = Signals::of_service().map_err(|source| ServiceError::System { what: "signals", source })?;
@@ -179,10 +179,7 @@ impl Service {
                         self.tell(&Told::Stopping { cause: signal.name() });
                         break;
                     }
-                    Signal::Hangup => {
-                        self.reload("SIGHUP", None);
-                        Event::Tick
-                    }
+                    Signal::Hangup => self.reload("SIGHUP", None),
                     Signal::User1 => self.poll_for(Vec::new(), None, false),
                 },
                 Some(ended) = self.polls.join_next() => self.ended(ended),
@@ -193,16 +190,10 @@ impl Service {
                         self.tell(&Told::Stopping { cause: "asked to stop" });
                         break;
                     }
-                    Note::Reload(answer) => {
-                        self.reload("asked to", Some(answer));
-                        Event::Tick
-                    }
+                    Note::Reload(answer) => self.reload("asked to", Some(answer)),
                     Note::Poll { accounts, results, insists } => self.poll_for(accounts, results, insists),
                 },
-                Some(()) = changes.recv() => {
-                    self.reload("a file has changed", None);
-                    Event::Tick
-                }
+                Some(()) = changes.recv() => self.reload("a file has changed", None),
                 () = tick(watchdog.as_mut()) => {
                     systemd::alive();
                     continue;

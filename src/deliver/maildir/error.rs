@@ -93,13 +93,14 @@ impl Failure for MaildirError {
 }
 
 fn advice_of_root(owner: Person, group: u32) -> String {
-    match owner.is_root() {
-        true => "Close that folder to others: `chmod o-w` on it.  The mail stays on the server.".to_owned(),
-        false => format!(
+    if owner.is_root() {
+        "Close that folder to others: `chmod o-w` on it.  The mail stays on the server.".to_owned()
+    } else {
+        format!(
             "Run it as {owner}: `{}`; or give `state-dir` a folder of {owner}'s, and root does so by itself.  The \
              mail stays on the server.",
             owner::command_as(owner, group)
-        ),
+        )
     }
 }
 

@@ -201,9 +201,10 @@ impl Maildir {
         let identity_of = |stat: Result<_, Errno>| stat.map(identity).map_err(|error| failed(error.into()));
         let synced = identity_of(rustix::fs::fstat(&self.new))?;
         let there = identity_of(rustix::fs::statat(&self.root, NEW, AtFlags::empty()))?;
-        match synced == there {
-            true => Ok(()),
-            false => Err(failure(&self.path, "new/ cannot be synced", &io::Error::other("it is another folder now"))),
+        if synced == there {
+            Ok(())
+        } else {
+            Err(failure(&self.path, "new/ cannot be synced", &io::Error::other("it is another folder now")))
         }
     }
 

@@ -1,12 +1,13 @@
 //! Names of files in a Maildir: unique, and telling whose message they hold.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
+use crate::machine::host_name;
 use crate::message::{MessageKey, Name, UnixTime};
+use crate::text;
 
 /// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time and by
 /// `word`, which is process and count ([`crate::filesystem::make_unique`]); INSTANCE tells which state
@@ -26,10 +27,7 @@ pub fn token(account: &Name, key: &MessageKey) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut out, octet| {
-        let _ = write!(out, "{octet:02x}");
-        out
-    })
+    text::hex(&hash.finalize()[..16])
 }
 
 /// What a file's name tells that [`file_name`] has made, whatever sizes and flags others have
@@ -73,8 +71,8 @@ fn host() -> &'static str {
 }
 
 fn read_host() -> String {
-    let name = rustix::system::uname();
-    let name = String::from_utf8_lossy(name.nodename().to_bytes()).into_owned();
+    let name = host_name();
+    let name = String::from_utf8_lossy(&name);
     let fit: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
     if fit.is_empty() { "localhost".to_owned() } else { fit }

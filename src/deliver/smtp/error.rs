@@ -177,7 +177,7 @@ impl Failure for SendError {
     fn advice(&self) -> Option<String> {
         match self {
             SendError::Refused { .. } => Some(
-                "It stays on the POP3 server.  Once the cause is gone, try it again; or fetch it into another \
+                "It stays where it came from.  Once the cause is gone, try it again; or fetch it into another \
                  destination."
                     .into(),
             ),

@@ -13,6 +13,7 @@ use lettre::transport::smtp::extension::ClientId;
 use super::extensions::Extensions;
 use super::wire::{SharedWire, Wire};
 use super::{Place, Reply, Settings, SmtpError};
+use crate::machine::host_name;
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::secret::Secret;
 use crate::transcript::Hidden;
@@ -241,9 +242,8 @@ fn hello(settings: &Settings, stream: &Stream) -> Result<ClientId, SmtpError> {
             false => Err(SmtpError::Settings { what: "`hello` is no host name", value: name.clone() }),
         };
     }
-    let uname = rustix::system::uname();
-    if let Some(name) = uname.nodename().to_str().ok().filter(|name| is_full_name(name)) {
-        return Ok(ClientId::Domain(name.to_owned()));
+    if let Some(name) = String::from_utf8(host_name()).ok().filter(|name| is_full_name(name)) {
+        return Ok(ClientId::Domain(name));
     }
     Ok(match stream.local_addr().map(|address| address.ip().to_canonical()) {
         Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),

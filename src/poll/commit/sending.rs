@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::join_all;
 
 use super::Committer;
+use crate::attempt::Slot;
 use crate::clock::unix_now;
 use crate::deliver::maildir;
 use crate::deliver::{Carrier, Found, Shipment, Verdict};
@@ -16,10 +17,6 @@ use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
 use crate::poll::sink::Sink;
 use crate::store::{Change, Ending, Outcome, StoreError};
-
-/// Messages are marked while they are sent, each lane in a slot of its own after those for what
-/// is being received and written.
-const FIRST_SLOT: usize = 2;
 
 /// How many times a message may have passed postrider on its way: nobody sets up a longer chain of collecting servers.
 const PASSAGES: usize = 10;
@@ -35,7 +32,7 @@ impl Committer<'_> {
         let (this, shared) = (&*self, &*batch);
         let width: usize = this.sinks.iter().filter_map(Sink::carrier).map(Carrier::lanes).sum();
         let queue = &Mutex::new(queue);
-        let lane = |slot: usize| async move {
+        let lane = |slot: Slot| async move {
             let mut ended = Vec::new();
             loop {
                 let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -51,7 +48,7 @@ impl Committer<'_> {
                 ended.push((at, ending));
             }
         };
-        let lanes = join_all((FIRST_SLOT..FIRST_SLOT + width).map(lane)).await;
+        let lanes = join_all((0..width).map(Slot::Sending).map(lane)).await;
         for ended in lanes {
             for (at, ending) in ended? {
                 let received = &mut batch[at.message];

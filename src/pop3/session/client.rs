@@ -232,30 +232,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         opening.write(&step(), self.wire.output());
         loop {
             self.wire.flush(&step).await?;
-            // A challenge is a plus sign, with or without a space and a text.
-            let heard = self.wire.line(&step, |line| match line {
-                [b'+'] => Ok(Vec::new()),
-                [b'+', b' ', text @ ..] => Ok(text.to_vec()),
-                _ => Err(Status::parse_login(line).ok_or_else(|| crate::text::shown(line))),
-            });
-            let challenge = match heard.await? {
+            let challenge = match self.challenge(&step).await? {
                 Ok(challenge) => challenge,
-                Err(Ok(status)) if opening.turns(&status) => {
+                Err(status) if opening.turns(&status) => {
                     self.check_in_step(&step)?;
                     opening.write(&step(), self.wire.output());
                     continue;
                 }
-                Err(Ok(status)) if opening.is_misunderstood(&status) => {
+                Err(status) if opening.is_misunderstood(&status) => {
                     return Err(SessionError::NotUnderstood { mechanism, status });
                 }
-                Err(Ok(status)) => {
+                Err(status) => {
                     let reason = exchange.refusal().map(str::to_owned);
                     if status.ok {
                         exchange.finish()?;
                     }
                     return Ok((status, reason));
                 }
-                Err(Err(line)) => return Err(SessionError::OutOfStep { step: step(), line }),
             };
             self.check_in_step(&step)?;
             let answer = match opening.answer(&challenge) {
@@ -282,6 +275,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             self.wire.output().extend_from_slice(b"\r\n");
         }
+    }
+
+    /// What the server asks next (RFC 5034 §4), or its final answer.
+    async fn challenge(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<Result<Vec<u8>, Status>, SessionError> {
+        // A challenge is a plus sign, with or without a space and a text.
+        let heard = self.wire.line(step, |line| match line {
+            [b'+'] => Ok(Ok(Vec::new())),
+            [b'+', b' ', text @ ..] => Ok(Ok(text.to_vec())),
+            _ => Status::parse_login(line).map(Err).ok_or_else(|| crate::text::shown(line)),
+        });
+        heard.await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
     /// CAPA (RFC 2449 §5); a server that refuses it is an old one, and is probed by use.
@@ -386,8 +390,9 @@ async fn answered(mut exchange: Exchange, challenge: Vec<u8>) -> Result<(Exchang
         };
         (exchange, answer)
     };
-    match costly {
-        false => Ok(work()),
-        true => threads::run(work).await.map_err(|error| SessionError::Computation(error.to_string())),
+    if costly {
+        threads::run(work).await.map_err(|error| SessionError::Computation(error.to_string()))
+    } else {
+        Ok(work())
     }
 }

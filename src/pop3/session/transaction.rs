@@ -298,9 +298,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 _ => Err(SessionError::Refused { step: step(), status }),
             };
         }
-        let check = |line: &[u8]| match each(line) {
-            true => Ok(()),
-            false => Err(SessionError::OutOfStep { step: step(), line: crate::text::shown(line) }),
+        let check = |line: &[u8]| {
+            if each(line) {
+                Ok(())
+            } else {
+                Err(SessionError::OutOfStep { step: step(), line: crate::text::shown(line) })
+            }
         };
         self.wire.lines(&step, LISTING_LIMIT, check).await?;
         Ok(true)
@@ -357,8 +360,6 @@ fn step(command: Command<'_>) -> Step {
         Command::Capa => Step::Named("CAPA"),
         Command::Stls => Step::Named("STLS"),
         Command::User(_) => Step::Named("USER"),
-        Command::Rset => Step::Named("RSET"),
-        Command::Noop => Step::Named("NOOP"),
         Command::Quit => Step::Named("QUIT"),
     }
 }

@@ -111,10 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let read = match self.output.is_empty() || self.sends_first {
-            true => None,
-            false => self.read_what_has_come().await,
-        };
+        let read = if self.output.is_empty() || self.sends_first { None } else { self.read_what_has_come().await };
         let read = match read {
             Some(read) => Ok(read),
             None => {
