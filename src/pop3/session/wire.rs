@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,8 +13,7 @@ use tokio::time::timeout;
 use super::SessionError;
 use crate::pop3::multiline::Decoder;
 use crate::pop3::reply::{self, Status};
-use crate::text;
-use crate::transcript::Transcript;
+use crate::transcript::{Hidden, NOT_SHOWN, Transcript};
 
 /// One buffer, reused: the TLS library clears what it is given, so a larger one costs time.
 const BUFFER_OCTETS: usize = 32 * 1024;
@@ -37,6 +37,8 @@ pub(super) struct Wire<S> {
     sends_first: bool,
     silence: Duration,
     transcript: Transcript,
+    /// What nothing that the server says may show, for as long as the connection lives.
+    hidden: Arc<Hidden>,
     /// The last line has ended in a bare LF.
     bare: bool,
 }
@@ -46,7 +48,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
         let transcript = Transcript::start(None);
         let (start, end, output) = (0, 0, Vec::new());
-        Self { stream, buffer, start, end, output, sends_first: false, silence, transcript, bare: false }
+        let (sends_first, hidden, bare) = (false, Arc::default(), false);
+        Self { stream, buffer, start, end, output, sends_first, silence, transcript, hidden, bare }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -62,9 +65,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.silence
     }
 
-    /// What must not be seen in a transcript.
+    /// What must not be seen in a transcript, nor in anything that the server says.
     pub(super) fn hide(&mut self, secret: &[u8]) {
         self.transcript.hide(secret);
+        Arc::make_mut(&mut self.hidden).add(secret);
+    }
+
+    /// The same for what was sent in a login, which the transcript has seen.
+    pub(super) fn hide_sent(&mut self, message: &[u8]) {
+        Arc::make_mut(&mut self.hidden).add_sent(message);
+    }
+
+    /// What nothing that the server says may show.
+    pub(super) fn hidden(&self) -> Arc<Hidden> {
+        Arc::clone(&self.hidden)
     }
 
     /// Octets that have come and are not yet read.
@@ -184,9 +198,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         step: &(dyn Fn() -> String + Sync),
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<(Status, T), SessionError> {
+        let hidden = self.hidden();
         let parse = |line: &[u8]| match Status::parse(line) {
+            Some(status) if hidden.is_in(line) => Ok((status.with_text(NOT_SHOWN), read(reply::behind_status(line)))),
             Some(status) => Ok((status, read(reply::behind_status(line)))),
-            None => Err(text::shown(line)),
+            None => Err(hidden.shown(line)),
         };
         self.line(step, parse).await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
