@@ -122,6 +122,46 @@ fn a_server_that_hangs_up_or_falls_silent_at_capa_is_not_asked_the_next_time() {
 }
 
 #[test]
+fn a_server_that_refuses_capa_and_is_then_gone_is_not_asked_the_next_time() {
+    for (auth, offers) in [("user", "USER"), ("plain", "SASL PLAIN")] {
+        for (silent, again) in [(false, false), (true, false), (false, true)] {
+            // `again`: it refuses only behind the login.
+            let server = Scripted::conversation(move |_, peer| {
+                peer.connection.send_line("+OK")?;
+                let (mut asked, mut gone) = (0, false);
+                while let Some(line) = peer.hear()? {
+                    match line.split(' ').next().unwrap_or_default() {
+                        _ if gone && silent => {}
+                        _ if gone => return Ok(()),
+                        "CAPA" if again && asked == 0 => {
+                            asked += 1;
+                            peer.connection.send(format!("+OK\r\n{offers}\r\n.\r\n").as_bytes())?;
+                        }
+                        "CAPA" => {
+                            gone = true;
+                            peer.connection.send_line("-ERR unknown command")?;
+                        }
+                        "STAT" => peer.connection.send_line("+OK 0 0")?,
+                        "UIDL" | "LIST" => peer.connection.send(b"+OK\r\n.\r\n")?,
+                        _ => peer.connection.send_line("+OK")?,
+                    }
+                }
+                Ok(())
+            });
+            let program = program(server.port(), &format!("timeout = \"1s\"\nauth = \"{auth}\""));
+            program.run(&["fetch"]).assert_code(69);
+            for _ in 0..3 {
+                program.run(&["fetch"]).assert_success();
+            }
+            if !again {
+                program.run(&["check", "--connect"]).assert_success();
+                program.run(&["list", "a"]).assert_success();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_server_that_hangs_up_at_the_second_capa_is_asked_once() {
     let server = Scripted::conversation(|_, peer| {
         peer.connection.send_line("+OK")?;

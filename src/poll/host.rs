@@ -156,7 +156,8 @@ impl Server {
         if !matches!(error, PollError::Session(_)) {
             return (None, false);
         }
-        let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
+        let mut memory = self.memory.clone();
+        learn(&mut memory, error, unix_now());
         let time = lock_step(error, flight);
         if let Some(time) = time {
             if time == OUT_OF_STEP {

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use super::{Account, PollError, connect};
+use super::{Account, PollError, connect, connect_to};
 use crate::credential::{Kind, SecretSource};
 use crate::net::{Endpoint, Stream};
 use crate::oauth::Grant;
-use crate::pop3::session::{Client, Login, Session, SessionError};
+use crate::pop3::session::{Client, Login, Session, SessionError, Skips};
 use crate::sasl::{Identity, Proof};
 use crate::secret::Secret;
 
@@ -79,12 +79,18 @@ struct Offered {
     is_final: bool,
 }
 
-/// Logs in with the account's credentials.
+/// Logs in with the account's credentials; where the server is gone behind a refused CAPA, once more without it.
 ///
 /// # Errors
 /// The password or the token cannot be had, or the server refuses.
 pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
-    log_in_with(account, client, &mut None).await
+    match log_in_with(account, client, &mut None).await {
+        Err(PollError::Session(SessionError::Capabilities { stage, .. })) => {
+            let client = connect_to(account, None, Skips::default().with(stage)).await?;
+            log_in_with(account, client, &mut None).await
+        }
+        result => result,
+    }
 }
 
 /// The same; puts the password that it offers into `offered`.

@@ -323,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if self.skips.has(stage) {
             return Ok(());
         }
-        self.hear_capabilities().await.map_err(|error| match error {
+        self.hear_capabilities(stage).await.map_err(|error| match error {
             SessionError::Closed { .. }
             | SessionError::Io { .. }
             | SessionError::Silence { .. }
@@ -332,8 +332,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         })
     }
 
-    async fn hear_capabilities(&mut self) -> Result<(), SessionError> {
-        if self.command(Command::Capa).await?.ok {
+    async fn hear_capabilities(&mut self, stage: Stage) -> Result<(), SessionError> {
+        if !self.command(Command::Capa).await?.ok {
+            self.wire.has_refused_capa(stage);
+        } else {
             self.capabilities.announced = true;
             let capabilities = &mut self.capabilities;
             let step = || "CAPA".to_owned();

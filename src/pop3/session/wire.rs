@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
-use super::SessionError;
+use super::{SessionError, Stage};
 use crate::pop3::multiline::Decoder;
 use crate::pop3::reply::{self, Status};
 use crate::transcript::{Hidden, NOT_SHOWN, Transcript};
@@ -39,6 +39,8 @@ pub(super) struct Wire<S> {
     transcript: Transcript,
     /// What nothing that the server says may show, for as long as the connection lives.
     hidden: Arc<Hidden>,
+    /// CAPA was refused then, and nothing has come since.
+    refused_capa: Option<Stage>,
     /// The last line has ended in a bare LF.
     bare: bool,
 }
@@ -48,8 +50,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
         let transcript = Transcript::start(None);
         let (start, end, output) = (0, 0, Vec::new());
-        let (sends_first, hidden, bare) = (false, Arc::default(), false);
-        Self { stream, buffer, start, end, output, sends_first, silence, transcript, hidden, bare }
+        let (sends_first, hidden, refused_capa, bare) = (false, Arc::default(), None, false);
+        Self { stream, buffer, start, end, output, sends_first, silence, transcript, hidden, refused_capa, bare }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -81,6 +83,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Arc::clone(&self.hidden)
     }
 
+    /// CAPA was refused: what ends the connection at the next command may be that.
+    pub(super) fn has_refused_capa(&mut self, stage: Stage) {
+        self.refused_capa = Some(stage);
+    }
+
+    fn perhaps_of_capa(&mut self, error: SessionError) -> SessionError {
+        match self.refused_capa.take() {
+            Some(stage) => SessionError::Capabilities { stage, source: Box::new(error) },
+            None => error,
+        }
+    }
+
     /// Octets that have come and are not yet read.
     pub(super) fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
@@ -109,11 +123,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         };
         let sent = timeout(self.silence, send).await;
         zeroize::Zeroize::zeroize(&mut self.output);
-        match sent {
-            Err(_) => Err(SessionError::Silence { step: step(), limit: self.silence }),
-            Ok(Err(source)) => Err(SessionError::Io { step: step(), source }),
-            Ok(Ok(())) => Ok(()),
-        }
+        let error = match sent {
+            Err(_) => SessionError::Silence { step: step(), limit: self.silence },
+            Ok(Err(source)) => SessionError::Io { step: step(), source },
+            Ok(Ok(())) => return Ok(()),
+        };
+        Err(self.perhaps_of_capa(error))
     }
 
     /// Reads more into the buffer, which must have room.  What is not sent yet goes out before
@@ -136,15 +151,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 timeout(self.silence, self.stream.read(&mut self.buffer[self.end..])).await
             }
         };
-        match read {
-            Err(_) => Err(SessionError::Silence { step: step(), limit: self.silence }),
-            Ok(Err(source)) => Err(SessionError::Io { step: step(), source }),
-            Ok(Ok(0)) => Err(SessionError::Closed { step: step() }),
+        let error = match read {
+            Err(_) => SessionError::Silence { step: step(), limit: self.silence },
+            Ok(Err(source)) => SessionError::Io { step: step(), source },
+            Ok(Ok(0)) => SessionError::Closed { step: step() },
             Ok(Ok(octets)) => {
                 self.end += octets;
-                Ok(())
+                self.refused_capa = None;
+                return Ok(());
             }
-        }
+        };
+        Err(self.perhaps_of_capa(error))
     }
 
     /// Reads without waiting; `None` if nothing has come.
