@@ -272,6 +272,26 @@ fn without_top_nothing_is_fetched_where_its_date_decides() {
     }
 }
 
+#[test]
+fn a_header_without_a_field_tells_no_date() {
+    for answer in ["+OK\r\n.", "+OK\r\n\r\n.", "+OK\r\n\r\nDate: Mon, 1 Jan 2018 00:00:00 +0000\r\n."] {
+        for announced in [true, false] {
+            let server = behaving(3, |behaviour| {
+                behaviour.answers = vec![("TOP".to_owned(), answer.to_owned())];
+                if !announced {
+                    behaviour.capabilities = None;
+                }
+            });
+            let program = program(server.port(), "initial = \"30d\"");
+            for _ in 0..2 {
+                let output = program.run(&["fetch"]).assert_code(78);
+                assert!(output.stderr.contains("no TOP"), "{}", output.stderr);
+            }
+            assert_eq!(server.count("RETR"), 0);
+        }
+    }
+}
+
 // AUTH
 
 /// A dialogue up to the answer to the login; the session behind it is that of an empty mailbox.
