@@ -231,6 +231,19 @@ fn an_empty_mailbox_may_refuse_to_be_listed() {
 }
 
 #[test]
+fn whatever_refuses_to_list_an_empty_mailbox_says_that_it_is_empty() {
+    for text in ["-ERR", "-ERR [SYS/PERM] empty", "-ERR [X] maildrop locked: nothing there", "-ERR try again later"] {
+        for refused in [&["UIDL", "LIST"][..], &["UIDL"], &["LIST"]] {
+            let answers = refused.iter().map(|&verb| (verb.to_owned(), text.to_owned())).collect();
+            let server = behaving(0, |behaviour| behaviour.answers = answers);
+            let program = program(server.port(), "");
+            program.run(&["fetch"]).assert_success();
+            program.run(&["list", "a"]).assert_success();
+        }
+    }
+}
+
+#[test]
 fn a_mailbox_with_mail_may_not() {
     let server = behaving(1, |behaviour| behaviour.answers = vec![("UIDL".into(), "-ERR no messages".into())]);
     program(server.port(), "").run(&["fetch"]).assert_code(76);
@@ -310,17 +323,26 @@ fn with_token(port: u16, auth: &str, token: &str) -> Postrider {
 #[test]
 fn a_server_that_asks_for_what_it_was_given_gets_it_again() {
     let plain = STANDARD.encode("\0user\0secret");
-    for plus in ["S: +", "S: + "] {
+    for plus in ["S: +", "S: + ", "S: + go ahead", "S: + VXNlcm5hbWU6"] {
         let (ask, again) = (format!("C: AUTH PLAIN {plain}"), format!("C: {plain}"));
         let server = login(&[&ask, plus, &again, "S: +OK"]);
         program(server.port(), "auth = \"plain\"").run(&["fetch"]).assert_success();
         server.assert_followed();
     }
-    let server = login(&["C: AUTH OAUTHBEARER *", "S: + ", "C: *", "S: +OK"]);
-    with_token(server.port(), "oauthbearer", "t0ken").run(&["fetch"]).assert_success();
-    server.assert_followed();
-    let heard = server.heard();
-    assert_eq!(heard[1], format!("AUTH OAUTHBEARER {}", heard[2]));
+    for plus in ["S: + ", "S: +", "S: + go ahead", "S: + Continue"] {
+        let server = login(&["C: AUTH OAUTHBEARER *", plus, "C: *", "S: +OK"]);
+        with_token(server.port(), "oauthbearer", "t0ken").run(&["fetch"]).assert_success();
+        server.assert_followed();
+        let heard = server.heard();
+        assert_eq!(heard[1], format!("AUTH OAUTHBEARER {}", heard[2]));
+    }
+    // Why a token is refused is no question.
+    let why = format!("S: + {}", STANDARD.encode("{\"status\":\"invalid_token\"}"));
+    let begin = ["S: +OK", "C: CAPA", "S: -ERR"];
+    let refused = ["C: AUTH OAUTHBEARER *", &why, "C: AQ==", "S: -ERR no", "eof"];
+    let server = Scripted::dialogue(&[&begin[..], &refused[..]].concat());
+    let output = with_token(server.port(), "oauthbearer", "t0ken").run(&["fetch"]).assert_code(77);
+    assert!(output.stderr.contains("the token is invalid"), "{}", output.stderr);
 }
 
 #[test]

@@ -304,8 +304,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let status = self.reply().await?;
         if !status.ok {
+            // Where there is nothing to list, whatever the refusal says is that.
+            if self.is_empty {
+                return Ok(false);
+            }
             // A code that says "not now" tells nothing about what the server can do.
-            let announced = matches!(command, Command::Uidl) && self.capabilities.uidl && !self.is_empty;
+            let announced = matches!(command, Command::Uidl) && self.capabilities.uidl;
             return match status.meaning() {
                 None | Some(ResponseCode::Other(_)) if !announced => Ok(false),
                 _ => Err(SessionError::Refused { step: step(), status }),
