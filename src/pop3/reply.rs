@@ -89,6 +89,8 @@ impl Status {
     pub fn meaning(&self) -> Option<ResponseCode> {
         match &self.code {
             Some(ResponseCode::Other(_)) | None if !self.ok => words::meaning(&self.text).or_else(|| self.code.clone()),
+            // Some say so of whatever ends a login.
+            Some(ResponseCode::Auth) if !self.ok && words::is_held(&self.text) => Some(ResponseCode::InUse),
             code => code.clone(),
         }
     }

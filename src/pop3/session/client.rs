@@ -11,7 +11,7 @@ use super::wire::Wire;
 use super::{Session, SessionError};
 use crate::net::{Endpoint, Stream, within};
 use crate::pop3::command::{self, Command};
-use crate::pop3::reply::{Capabilities, Status};
+use crate::pop3::reply::{Capabilities, ResponseCode, Status};
 use crate::sasl::{self, Exchange, ExchangeError, Identity, Mechanism, Offer, Proof};
 use crate::secret::Secret;
 use crate::threads;
@@ -141,6 +141,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let (status, greeting) = client.wire.line(&step, read).await?;
         let status = status.map_err(|line| SessionError::OutOfStep { step: step(), line })?;
         if !status.ok {
+            // Nobody has logged in yet: words that ask for patience mean what they say.
+            let meaning = status.meaning().filter(|code| matches!(code, ResponseCode::InUse | ResponseCode::SysTemp));
+            let status = Status { code: meaning.or(status.code), ..status };
             return Err(SessionError::Refused { step: step(), status });
         }
         client.greeting = Some(greeting);
