@@ -223,13 +223,27 @@ fn a_password_that_has_worked_is_in_doubt_three_times_before_it_counts_as_refuse
     refuse(&server, None);
     program.run(&["fetch"]).assert_success();
     refuse(&server, Some("-ERR no"));
+    let logins = server.logins();
     (0..3).for_each(|_| drop(program.run(&["fetch"]).assert_code(75)));
-    program.run(&["fetch"]).assert_code(77);
+    let output = program.run(&["fetch"]).assert_code(77);
+    assert!(output.stderr.contains("somebody has changed it"), "{}", output.stderr);
     let_pass(&program, 301);
     program.run(&["fetch"]).assert_code(77);
-    let logins = server.logins();
-    program.run(&["fetch"]).assert_code(77);
-    assert_eq!(server.logins(), logins);
+    assert_eq!(server.logins(), logins + 4);
+}
+
+#[test]
+fn whatever_words_refuse_a_password_that_has_worked_it_is_in_doubt_first() {
+    for text in ["-ERR [AUTH] wrong", "-ERR invalid password", "-ERR"] {
+        let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+        let program = Postrider::with_config(&account(&server, ""));
+        program.run(&["fetch"]).assert_success();
+        refuse(&server, Some(text));
+        for code in [75, 75, 75, 77, 77, 77] {
+            program.run(&["fetch"]).assert_code(code);
+        }
+        assert_eq!(server.logins(), 1 + 4, "{text}");
+    }
 }
 
 #[test]
