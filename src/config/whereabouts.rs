@@ -45,7 +45,7 @@ impl Whereabouts {
     /// Those of the configuration that [`find_file`] finds.
     pub fn look(explicit: Option<&Path>, environment: Environment<'_>) -> Self {
         match find_file(explicit, environment) {
-            Ok(file) => Self::of_file(&file, Accepts::FileOrPipe, environment),
+            Ok(file) => Self::of_file(&file, Accepts::FileOrPromptPipe, environment),
             Err(error) => Self::without_file(&error, environment),
         }
     }

@@ -140,6 +140,22 @@ fn a_service_is_found_by_its_configuration_where_the_file_does_not_tell_the_stat
 }
 
 #[test]
+fn a_fifo_into_which_nobody_writes_is_not_waited_for_without_end() {
+    let server = MailboxServer::start(Vec::new());
+    let program = with_defaults(&server);
+    program.run(&["fetch"]).assert_success();
+    gone(&program);
+    let path = program.config_path();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    let commands: [&[&str]; 4] = [&["status"], &["poll"], &["history"], &["quarantine", "list"]];
+    let running: Vec<Running> = commands.into_iter().map(|command| program.spawn(command)).collect();
+    for command in running {
+        let output = command.wait(LIMIT).assert_code(78);
+        assert_says(&output, &["config.toml", "nothing came within 10 s"]);
+    }
+}
+
+#[test]
 fn without_any_file_the_default_folders_are_tried() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::new();
