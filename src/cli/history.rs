@@ -41,18 +41,18 @@ fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
         return Ok(super::USAGE);
     }
     let events = reader.history(&filter)?;
+    if events.is_empty() {
+        super::say_nothing("Nothing of that kind was fetched yet.", arguments.json, &reader, places);
+    }
     match arguments.json {
         true => drop(output::print_json(&events)),
+        false if events.is_empty() => {}
         false => print(&events),
     }
     Ok(0)
 }
 
 fn print(events: &[Event]) {
-    if events.is_empty() {
-        output::say("Nothing of that kind was fetched yet.");
-        return;
-    }
     let is_narrow = Size::of(&std::io::stdout()).is_some_and(|size| size.columns < WIDE);
     let cells = events.iter().map(|event| {
         let what = match event.deleted_at {

@@ -185,6 +185,7 @@ fn without_configuration(cli: Cli, needs: Needs, set: SetVariable<'_>) -> Result
     if acting.is_some() {
         places = places.again(&environment);
     }
+    places.is_guess &= state_dir == places.state_dir;
     places.state_dir = state_dir;
     let code = match cli.command {
         Command::History(arguments) => history::run(&arguments, &places),
@@ -355,6 +356,18 @@ fn is_known(name: Option<&Name>, reader: &Reader, places: &Whereabouts) -> Resul
     }
     output::say(&format!("postrider: there is no account {:?}.  {}", name.as_str(), hint(name.as_str(), &known)));
     Ok(false)
+}
+
+/// Says that nothing is in the state, or that perhaps it is somewhere else; whoever reads JSON needs only the latter.
+fn say_nothing(nothing: &str, json: bool, reader: &Reader, places: &Whereabouts) {
+    if places.is_guess && reader.is_absent() {
+        output::say(&format!(
+            "postrider: it is not known where the state is: the configuration does not tell, and there is none in {}",
+            places.state_dir.display()
+        ));
+    } else if !json {
+        output::say(nothing);
+    }
 }
 
 /// Which account may have been meant.
