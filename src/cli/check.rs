@@ -150,7 +150,9 @@ async fn connect_all(config: &Config) -> Option<Class> {
         let spinner = bars.spin(&format!("account {}", account.name));
         let state_dir = config.state_dir.clone();
         tries.spawn(async move {
-            let tried = transcript::of(account.name.as_str(), try_account(&account, &state_dir)).await;
+            let work = transcript::of(account.name.as_str(), try_account(&account, &state_dir));
+            let server = format!("account {}: {}", account.name, account.endpoint.shown());
+            let tried = bars.telling(&server, Some(account.timeout), work).await;
             drop(spinner);
             match tried {
                 Ok(text) => {
@@ -169,7 +171,12 @@ async fn connect_all(config: &Config) -> Option<Class> {
         let (state_dir, bars) = (config.state_dir.clone(), bars.clone());
         let spinner = bars.spin(&format!("destination {}", destination.name));
         tries.spawn(async move {
-            let tried = try_destination(&destination, &state_dir).await;
+            let (what, silence) = match &destination.kind {
+                Kind::Maildir(settings) => (settings.path.display().to_string(), None),
+                Kind::Smtp(settings) => (settings.endpoint.shown(), Some(settings.timeout)),
+            };
+            let what = format!("destination {}: {what}", destination.name);
+            let tried = bars.telling(&what, silence, try_destination(&destination, &state_dir)).await;
             drop(spinner);
             match tried {
                 Ok(text) => {
