@@ -82,7 +82,6 @@ pub enum NoQuit {
 
 /// What happened.  `account` and `uid` are whose and which message; `cause` and `text` are the words of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are explained above")]
 pub enum Event {
     /// A destination has a message.
     Delivered { account: Name, uid: MessageKey, destination: Name, octets: u64 },

@@ -123,11 +123,29 @@ fn a_bare_refusal_is_tried_once_more_in_minutes_and_then_counts() {
 }
 
 #[test]
+fn a_refusal_that_names_the_password_counts_at_once() {
+    for text in [
+        "-ERR invalid password",
+        "-ERR Password supplied for \"alice\" is incorrect.",
+        "-ERR Logon failure: unknown user name or bad password.",
+        "-ERR[AUTH] mailbox is locked",
+    ] {
+        let (server, program) = refusing(text);
+        for _ in 0..3 {
+            program.run(&["fetch"]).assert_code(77);
+        }
+        assert_eq!(server.logins(), 1, "{text}");
+    }
+}
+
+#[test]
 fn a_locked_mailbox_is_no_refused_login_wherever_it_is_told() {
     let locked = "-ERR unable to lock maildrop";
     for (step, text) in [
         ("PASS", "-ERR maildrop already locked"),
         ("PASS", "-ERR [LOCKED] Mailbox is in use"),
+        ("PASS", "-ERR Account is temporarily locked by another session"),
+        ("PASS", "-ERR [AUTH] mailbox locked by another session"),
         ("USER", locked),
         ("AUTH", "-ERR POP lock busy!  Is another session active? (11)"),
         ("STAT", locked),
@@ -151,9 +169,26 @@ fn a_locked_mailbox_is_no_refused_login_wherever_it_is_told() {
         }
         assert_eq!(server.connections(), 2, "{step}");
     }
-    let behaviour = Behaviour { greeting: locked.to_owned(), ..Behaviour::default() };
-    let server = MailboxServer::start_with(Vec::new(), behaviour);
-    Postrider::with_config(&account(&server, "")).run(&["fetch"]).assert_code(75);
+}
+
+#[test]
+fn a_greeting_that_asks_for_patience_is_no_broken_protocol() {
+    for (greeting, code) in [
+        ("-ERR unable to lock maildrop", 75),
+        ("-ERR too many connections, try again later", 75),
+        ("-ERR Server too busy", 75),
+        ("-ERR service not available", 75),
+        ("-ERR [SYS/TEMP] overloaded", 75),
+        ("-ERR Connection refused: too many sessions from your address", 75),
+        ("-ERR access denied", 76),
+        ("-ERR wrong password", 76),
+        ("-ERR", 76),
+    ] {
+        let behaviour = Behaviour { greeting: greeting.to_owned(), ..Behaviour::default() };
+        let server = MailboxServer::start_with(Vec::new(), behaviour);
+        let output = Postrider::with_config(&account(&server, "")).run(&["fetch"]).assert_code(code);
+        assert!(!output.stderr.contains("Check `username`"), "{}", output.stderr);
+    }
 }
 
 #[test]
@@ -182,13 +217,27 @@ fn a_password_that_has_worked_is_in_doubt_three_times_before_it_counts_as_refuse
     refuse(&server, None);
     program.run(&["fetch"]).assert_success();
     refuse(&server, Some("-ERR no"));
+    let logins = server.logins();
     (0..3).for_each(|_| drop(program.run(&["fetch"]).assert_code(75)));
-    program.run(&["fetch"]).assert_code(77);
+    let output = program.run(&["fetch"]).assert_code(77);
+    assert!(output.stderr.contains("somebody has changed it"), "{}", output.stderr);
     let_pass(&program, 301);
     program.run(&["fetch"]).assert_code(77);
-    let logins = server.logins();
-    program.run(&["fetch"]).assert_code(77);
-    assert_eq!(server.logins(), logins);
+    assert_eq!(server.logins(), logins + 4);
+}
+
+#[test]
+fn whatever_words_refuse_a_password_that_has_worked_it_is_in_doubt_first() {
+    for text in ["-ERR [AUTH] wrong", "-ERR invalid password", "-ERR"] {
+        let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+        let program = Postrider::with_config(&account(&server, ""));
+        program.run(&["fetch"]).assert_success();
+        refuse(&server, Some(text));
+        for code in [75, 75, 75, 77, 77, 77] {
+            program.run(&["fetch"]).assert_code(code);
+        }
+        assert_eq!(server.logins(), 1 + 4, "{text}");
+    }
 }
 
 #[test]

@@ -121,6 +121,46 @@ fn a_server_that_hangs_up_or_falls_silent_at_capa_is_not_asked_the_next_time() {
 }
 
 #[test]
+fn a_server_that_refuses_capa_and_is_then_gone_is_not_asked_the_next_time() {
+    for (auth, offers) in [("user", "USER"), ("plain", "SASL PLAIN")] {
+        for (silent, again) in [(false, false), (true, false), (false, true)] {
+            // `again`: it refuses only behind the login.
+            let server = Scripted::conversation(move |_, peer| {
+                peer.connection.send_line("+OK")?;
+                let (mut asked, mut gone) = (0, false);
+                while let Some(line) = peer.hear()? {
+                    match line.split(' ').next().unwrap_or_default() {
+                        _ if gone && silent => {}
+                        _ if gone => return Ok(()),
+                        "CAPA" if again && asked == 0 => {
+                            asked += 1;
+                            peer.connection.send(format!("+OK\r\n{offers}\r\n.\r\n").as_bytes())?;
+                        }
+                        "CAPA" => {
+                            gone = true;
+                            peer.connection.send_line("-ERR unknown command")?;
+                        }
+                        "STAT" => peer.connection.send_line("+OK 0 0")?,
+                        "UIDL" | "LIST" => peer.connection.send(b"+OK\r\n.\r\n")?,
+                        _ => peer.connection.send_line("+OK")?,
+                    }
+                }
+                Ok(())
+            });
+            let program = program(server.port(), &format!("timeout = \"1s\"\nauth = \"{auth}\""));
+            program.run(&["fetch"]).assert_code(69);
+            for _ in 0..3 {
+                program.run(&["fetch"]).assert_success();
+            }
+            if !again {
+                program.run(&["check", "--connect"]).assert_success();
+                program.run(&["list", "a"]).assert_success();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_server_that_hangs_up_at_the_second_capa_is_asked_once() {
     let server = Scripted::conversation(|_, peer| {
         peer.connection.send_line("+OK")?;
@@ -190,6 +230,19 @@ fn an_empty_mailbox_may_refuse_to_be_listed() {
 }
 
 #[test]
+fn whatever_refuses_to_list_an_empty_mailbox_says_that_it_is_empty() {
+    for text in ["-ERR", "-ERR [SYS/PERM] empty", "-ERR [X] maildrop locked: nothing there", "-ERR try again later"] {
+        for refused in [&["UIDL", "LIST"][..], &["UIDL"], &["LIST"]] {
+            let answers = refused.iter().map(|&verb| (verb.to_owned(), text.to_owned())).collect();
+            let server = behaving(0, |behaviour| behaviour.answers = answers);
+            let program = program(server.port(), "");
+            program.run(&["fetch"]).assert_success();
+            program.run(&["list", "a"]).assert_success();
+        }
+    }
+}
+
+#[test]
 fn a_mailbox_with_mail_may_not() {
     let server = behaving(1, |behaviour| behaviour.answers = vec![("UIDL".into(), "-ERR no messages".into())]);
     program(server.port(), "").run(&["fetch"]).assert_code(76);
@@ -231,6 +284,26 @@ fn without_top_nothing_is_fetched_where_its_date_decides() {
     }
 }
 
+#[test]
+fn a_header_without_a_field_tells_no_date() {
+    for answer in ["+OK\r\n.", "+OK\r\n\r\n.", "+OK\r\n\r\nDate: Mon, 1 Jan 2018 00:00:00 +0000\r\n."] {
+        for announced in [true, false] {
+            let server = behaving(3, |behaviour| {
+                behaviour.answers = vec![("TOP".to_owned(), answer.to_owned())];
+                if !announced {
+                    behaviour.capabilities = None;
+                }
+            });
+            let program = program(server.port(), "initial = \"30d\"");
+            for _ in 0..2 {
+                let output = program.run(&["fetch"]).assert_code(78);
+                assert!(output.stderr.contains("no TOP"), "{}", output.stderr);
+            }
+            assert_eq!(server.count("RETR"), 0);
+        }
+    }
+}
+
 // AUTH
 
 /// A dialogue up to the answer to the login; the session behind it is that of an empty mailbox.
@@ -249,17 +322,26 @@ fn with_token(port: u16, auth: &str, token: &str) -> Postrider {
 #[test]
 fn a_server_that_asks_for_what_it_was_given_gets_it_again() {
     let plain = STANDARD.encode("\0user\0secret");
-    for plus in ["S: +", "S: + "] {
+    for plus in ["S: +", "S: + ", "S: + go ahead", "S: + VXNlcm5hbWU6"] {
         let (ask, again) = (format!("C: AUTH PLAIN {plain}"), format!("C: {plain}"));
         let server = login(&[&ask, plus, &again, "S: +OK"]);
         program(server.port(), "auth = \"plain\"").run(&["fetch"]).assert_success();
         server.assert_followed();
     }
-    let server = login(&["C: AUTH OAUTHBEARER *", "S: + ", "C: *", "S: +OK"]);
-    with_token(server.port(), "oauthbearer", "t0ken").run(&["fetch"]).assert_success();
-    server.assert_followed();
-    let heard = server.heard();
-    assert_eq!(heard[1], format!("AUTH OAUTHBEARER {}", heard[2]));
+    for plus in ["S: + ", "S: +", "S: + go ahead", "S: + Continue"] {
+        let server = login(&["C: AUTH OAUTHBEARER *", plus, "C: *", "S: +OK"]);
+        with_token(server.port(), "oauthbearer", "t0ken").run(&["fetch"]).assert_success();
+        server.assert_followed();
+        let heard = server.heard();
+        assert_eq!(heard[1], format!("AUTH OAUTHBEARER {}", heard[2]));
+    }
+    // Why a token is refused is no question.
+    let why = format!("S: + {}", STANDARD.encode("{\"status\":\"invalid_token\"}"));
+    let begin = ["S: +OK", "C: CAPA", "S: -ERR"];
+    let refused = ["C: AUTH OAUTHBEARER *", &why, "C: AQ==", "S: -ERR no", "eof"];
+    let server = Scripted::dialogue(&[&begin[..], &refused[..]].concat());
+    let output = with_token(server.port(), "oauthbearer", "t0ken").run(&["fetch"]).assert_code(77);
+    assert!(output.stderr.contains("the token is invalid"), "{}", output.stderr);
 }
 
 #[test]

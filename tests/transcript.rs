@@ -149,6 +149,99 @@ fn a_secret_that_is_repeated_later_in_the_session_is_not_shown() {
     assert_lines(&fetched, &["S: +OK *** (repeats the login)"]);
 }
 
+/// Has one message, and repeats something in its refusal of a command behind the login.
+fn repeating(at: &'static str, echo: String) -> Scripted {
+    Scripted::conversation(move |_, peer| {
+        peer.connection.send_line("+OK")?;
+        let mut has_asked = false;
+        while let Some(line) = peer.hear()? {
+            let verb = line.split(' ').next().unwrap_or_default();
+            has_asked |= matches!(verb, "STAT" | "UIDL");
+            let repeats = verb == at && (verb != "UIDL" || !line.contains(' '));
+            let answer = match verb {
+                _ if repeats => format!("-ERR unknown, you said <{echo}>"),
+                "CAPA" if !has_asked => "+OK\r\nUSER\r\nUIDL\r\nTOP\r\nSASL PLAIN\r\n.".to_owned(),
+                "STAT" => "+OK 1 20".to_owned(),
+                "UIDL" if line.contains(' ') => "+OK 1 u1".to_owned(),
+                "UIDL" => "+OK\r\n1 u1\r\n.".to_owned(),
+                "LIST" => "+OK\r\n1 20\r\n.".to_owned(),
+                "RETR" | "TOP" => "+OK\r\nSubject: x\r\n\r\nx\r\n.".to_owned(),
+                _ => "+OK".to_owned(),
+            };
+            peer.connection.send_line(&answer)?;
+        }
+        Ok(())
+    })
+}
+
+/// Whatever the program says and keeps.
+#[track_caller]
+fn assert_nowhere(program: &Postrider, secret: &str) {
+    for args in
+        [&["fetch"][..], &["fetch", "-vv"], &["history", "--json"], &["status", "--json"], &["quarantine", "list"]]
+    {
+        assert_no_secret(&program.run(args), secret);
+    }
+    let mut kept = Vec::new();
+    for name in ["state.db", "state.db-wal"] {
+        kept.extend(std::fs::read(program.state_dir().join(name)).unwrap_or_default());
+    }
+    let kept = String::from_utf8_lossy(&kept);
+    assert!(!kept.is_empty());
+    for form in forms(secret) {
+        assert!(!kept.contains(&form), "{form} is in the state");
+    }
+}
+
+#[test]
+fn what_a_server_repeats_behind_the_login_is_in_no_error_and_not_in_the_state() {
+    let secret = random();
+    for (number, at) in ["STAT", "UIDL", "RETR", "TOP", "LIST", "DELE", "QUIT"].into_iter().enumerate() {
+        let line = STANDARD.encode(format!("\0{}\0{secret}", MailboxServer::USER));
+        for (auth, echo) in [
+            ("user", forms(&secret).swap_remove(number)),
+            ("user", format!("PASS {secret}")),
+            ("plain", format!("AUTH PLAIN {line}")),
+            ("plain", format!("AUTH PLAIN {}", &line[..30])),
+        ] {
+            let server = repeating(at, echo);
+            let initial = if at == "TOP" { "30d" } else { "all" };
+            let keys = format!("auth = \"{auth}\"\nretention = \"delete\"\ninitial = \"{initial}\"");
+            let text = account(server.port(), &secret, &keys);
+            assert_nowhere(&Postrider::with_config(&format!("{text}{}", maildir("home"))), &secret);
+        }
+    }
+}
+
+#[test]
+fn what_a_mail_server_repeats_behind_the_login_is_in_no_error_and_not_in_the_state() {
+    let secret = random();
+    for (number, (stage, code)) in [
+        (Stage::Mail, "550 5.7.1"),
+        (Stage::Rcpt, "451 4.3.0"),
+        (Stage::Data, "554"),
+        (Stage::Dot, "550 5.7.1"),
+        (Stage::Dot, "451"),
+        (Stage::Dot, "250 2.0.0"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for echo in [secret.clone(), forms(&secret).swap_remove(number)] {
+            let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+            let hub = ScriptedSmtp::start();
+            hub.change(|behaviour| {
+                behaviour.extensions.push("AUTH PLAIN".to_owned());
+                behaviour.replies = vec![(stage, None, format!("{code} you are <{echo}>"))];
+            });
+            let account = mailbox(server.port(), "one", "deliver = \"hub\"");
+            let login = format!("username = \"me\"\npassword = \"{secret}\"\ntls = \"none\"\n");
+            let program = Postrider::with_config(&format!("{account}{}{login}", smtp("hub", hub.port())));
+            assert_nowhere(&program, &secret);
+        }
+    }
+}
+
 #[test]
 fn mail_by_smtp_is_shown_without_the_login_and_the_message() {
     for mechanism in ["AUTH PLAIN", "AUTH LOGIN"] {

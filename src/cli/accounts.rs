@@ -48,6 +48,18 @@ pub(super) fn is_known(name: Option<&Name>, reader: &Reader, places: &Whereabout
     Ok(false)
 }
 
+/// Says that nothing is in the state, or that perhaps it is somewhere else; whoever reads JSON needs only the latter.
+pub(super) fn say_nothing(nothing: &str, json: bool, reader: &Reader, places: &Whereabouts) {
+    if places.is_guess && reader.is_absent() {
+        output::say(&format!(
+            "postrider: it is not known where the state is: the configuration does not tell, and there is none in {}",
+            places.state_dir.display()
+        ));
+    } else if !json {
+        output::say(nothing);
+    }
+}
+
 /// Which account may have been meant.
 pub(super) fn hint(name: &str, known: &[&str]) -> String {
     /// So alike must names be for one to be a slip of the hand for the other.

@@ -121,7 +121,9 @@ async fn connect_all(config: &Config) -> Option<Class> {
         let spinner = bars.spin(&format!("account {}", account.name));
         let state_dir = config.state_dir.clone();
         tries.spawn(async move {
-            let tried = transcript::of(account.name.as_str(), try_account(&account, &state_dir)).await;
+            let work = transcript::of(account.name.as_str(), try_account(&account, &state_dir));
+            let server = format!("account {}: {}", account.name, account.endpoint.shown());
+            let tried = bars.telling(&server, Some(account.timeout), work).await;
             drop(spinner);
             match tried {
                 Ok(text) => {
@@ -142,7 +144,10 @@ async fn connect_all(config: &Config) -> Option<Class> {
         tries.spawn(async move {
             // A state that cannot be read is complained about where it is needed.
             let knows = |path| Reader::open(&state_dir).and_then(|reader| reader.knows(path)).unwrap_or(false);
-            let tried = deliver::rehearse(&destination, destination.maildir().is_some_and(knows)).await;
+            let known = destination.maildir().is_some_and(knows);
+            let server = destination.endpoint().map_or(String::new(), |endpoint| format!(": {}", endpoint.shown()));
+            let what = format!("destination {}{server}", destination.name);
+            let tried = bars.telling(&what, destination.timeout(), deliver::rehearse(&destination, known)).await;
             drop(spinner);
             match tried {
                 Ok(text) => {

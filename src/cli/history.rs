@@ -41,19 +41,18 @@ fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
         return Ok(super::USAGE);
     }
     let events = reader.history(&filter)?;
+    if events.is_empty() {
+        super::accounts::say_nothing("Nothing of that kind was fetched yet.", arguments.json, &reader, places);
+    }
     if arguments.json {
         let _ = output::print_json(&events);
-    } else {
-        print(&events)
+    } else if !events.is_empty() {
+        print(&events);
     }
     Ok(0)
 }
 
 fn print(events: &[Event]) {
-    if events.is_empty() {
-        output::say("Nothing of that kind was fetched yet.");
-        return;
-    }
     let is_narrow = Size::of(&std::io::stdout()).is_some_and(|size| size.columns < WIDE);
     let cells = events.iter().map(|event| {
         let what = match event.deleted_at {

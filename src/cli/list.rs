@@ -43,8 +43,11 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     };
     let Some(account) = accounts.first() else { return 0 };
     log::start_command(tracing::Level::WARN, false, std::io::stderr);
-    let spinner = Bars::new(true).spin(&format!("account {}: looking at the mailbox", account.name));
-    let looked = super::runtime::block_on_until_signal(transcript::of(account.name.as_str(), look(account, config)));
+    let bars = Bars::new(true);
+    let spinner = bars.spin(&format!("account {}: looking at the mailbox", account.name));
+    let server = format!("account {}: {}", account.name, account.endpoint.shown());
+    let looking = transcript::of(account.name.as_str(), look(account, config));
+    let looked = super::runtime::block_on_until_signal(bars.telling(&server, Some(account.timeout), looking));
     drop(spinner);
     match looked {
         Err(error) => output::complain_code(Some(&account.name), &error),

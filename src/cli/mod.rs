@@ -180,6 +180,7 @@ fn without_configuration(cli: Cli, needs: Needs, set: SetVariable<'_>) -> Result
     if acting.is_some() {
         places = places.again(&environment);
     }
+    places.is_guess &= state_dir == places.state_dir;
     places.state_dir = state_dir;
     let code = match cli.command {
         Command::History(arguments) => history::run(&arguments, &places),

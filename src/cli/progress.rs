@@ -29,6 +29,9 @@ pub(super) fn clear() {
 /// How often the terminal is written to at most.
 const FRAMES_PER_SECOND: u8 = 20;
 
+/// So long nothing is said where nothing is drawn.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// How often bars are drawn anew.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -84,6 +87,21 @@ impl Bars {
             bar.enable_steady_tick(FRAME);
         }
         Spinner(bar)
+    }
+
+    /// Does what takes its time; where nothing is drawn, it is told once that it goes on: what is waited for, and how
+    /// long its silence may last.
+    pub(super) async fn telling<T>(&self, what: &str, silence: Option<Duration>, work: impl Future<Output = T>) -> T {
+        if self.drawn {
+            return work.await;
+        }
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(QUIET, &mut work).await {
+            return done;
+        }
+        let limit = silence.map_or(String::new(), |limit| format!("; its silence may last {} s", limit.as_secs()));
+        self.say(&format!("{what} is waited for{limit}"));
+        work.await
     }
 
     /// A bar for an account.

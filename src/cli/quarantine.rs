@@ -80,7 +80,7 @@ fn in_state(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreErro
         return Ok(super::USAGE);
     }
     match &arguments.command {
-        Command::List { account, json } => list(account.as_ref(), *json, &reader).map(|()| 0),
+        Command::List { account, json } => list(account.as_ref(), *json, &reader, places).map(|()| 0),
         Command::Show { choice, json } => show(choice, *json, &reader),
         Command::Retry(choice) => change(choice, Release::Retry, &reader, places),
         Command::Skip(choice) => change(choice, Release::Skip, &reader, places),
@@ -88,13 +88,14 @@ fn in_state(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreErro
     }
 }
 
-fn list(account: Option<&Name>, json: bool, reader: &Reader) -> Result<(), StoreError> {
+fn list(account: Option<&Name>, json: bool, reader: &Reader, places: &Whereabouts) -> Result<(), StoreError> {
     let messages = reader.quarantined(account)?;
+    if messages.is_empty() {
+        super::accounts::say_nothing("The quarantine is empty.", json, reader, places);
+    }
     if json {
         output::print_json(&messages);
-    } else if messages.is_empty() {
-        output::say("The quarantine is empty.");
-    } else {
+    } else if !messages.is_empty() {
         let cells = messages.into_iter().map(|message| {
             let reason = message.reason.unwrap_or_default();
             [local_time(message.since), message.account, message.uid, message.destination, reason]

@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 
 use super::output;
 use crate::config::Whereabouts;
-use crate::failure::{Class, Failure};
+use crate::failure::Class;
 use crate::message::Name;
 use crate::process::privilege;
 use crate::process::status::{AccountStatus, SCHEMA, State, Status};
 use crate::store::{AccountMemory, Reader, StoreError};
 
-/// The status of no service.  Root reads as the state's owner.  What cannot be read is complained about.
-pub(super) fn status(places: &Whereabouts) -> Status {
-    let accounts = match privilege::act_for(&places.state_dir) {
-        Ok(_) => remembered(places).unwrap_or_else(|error| complain(&error)),
-        Err(error) => complain(&error),
+/// The status of no service.  Root reads as the state's owner.  What cannot be read is complained about; gives the
+/// exit code of that, too, or 0.
+pub(super) fn status(places: &Whereabouts) -> (Status, u8) {
+    let remembered = match privilege::act_for(&places.state_dir) {
+        Ok(_) => remembered(places).map_err(|error| output::complain_code(None, &error)),
+        Err(error) => Err(output::complain_code(None, &error)),
     };
-    Status {
+    let (accounts, code) = remembered.map_or_else(|code| (Vec::new(), code), |accounts| (accounts, 0));
+    let status = Status {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         running: false,
@@ -26,12 +28,8 @@ pub(super) fn status(places: &Whereabouts) -> Status {
         config_error: places.broken().map(|broken| broken.text.clone()),
         accounts,
         ..Status::default()
-    }
-}
-
-fn complain<E: Failure + 'static>(error: &E) -> Vec<AccountStatus> {
-    output::complain_code(None, error);
-    Vec::new()
+    };
+    (status, code)
 }
 
 /// The accounts of the configuration; where it is broken, those that are on record.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::output::{self, count};
 use crate::clock::unix_now;
-use crate::config::Config;
+use crate::config::{Config, Whereabouts};
 use crate::engine::scope;
 use crate::failure::Class;
 use crate::filesystem::owner;
@@ -119,10 +119,14 @@ async fn decide_all(decisions: &Decisions, config: &Config) -> Result<u8, StoreE
     }
     let seen = decisions.seen.iter().map(|name| (name, Lost::Seen));
     let again = decisions.fetch_again.iter().map(|name| (name, Lost::FetchAgain));
+    let places = Whereabouts::from(config.clone());
     let mut code = 0;
     for (account, decision) in seen.chain(again) {
         if !decide(&config.state_dir, account, decision)? {
-            output::say(&format!("postrider: the state of account {account} is not lost: there is nothing to decide"));
+            if super::accounts::is_known(Some(account), &Reader::open(&config.state_dir)?, &places)? {
+                let nothing = "is not lost: there is nothing to decide";
+                output::say(&format!("postrider: the state of account {account} {nothing}"));
+            }
             code = super::USAGE;
         }
     }

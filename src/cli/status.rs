@@ -41,6 +41,8 @@ struct Seen {
     status: Status,
     /// No service runs; this is on record.
     absence: Option<Absence>,
+    /// The exit code of a record that cannot be read.
+    fault: u8,
 }
 
 impl Seen {
@@ -49,15 +51,18 @@ impl Seen {
         if let Some(absence) = &self.absence {
             output::say(&format!("postrider: {absence}"));
         }
-        self.status.exit_code()
+        super::graver(self.status.exit_code(), self.fault)
     }
 }
 
 /// Asks the service, or reads what is on record where there is none.
 fn look(places: &Whereabouts) -> Result<Seen, Silence> {
     match client::status(places) {
-        Ok((status, peer)) => Ok(Seen { status: super::with_fault(status, peer, places), absence: None }),
-        Err(Silence::Absent(absence)) => Ok(Seen { status: recorded::status(places), absence: Some(absence) }),
+        Ok((status, peer)) => Ok(Seen { status: super::with_fault(status, peer, places), absence: None, fault: 0 }),
+        Err(Silence::Absent(absence)) => {
+            let (status, fault) = recorded::status(places);
+            Ok(Seen { status, absence: Some(absence), fault })
+        }
         Err(silence) => Err(silence),
     }
 }

@@ -64,11 +64,11 @@ fn file_mode(text: &str) -> Result<u32, String> {
     let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|octet| matches!(octet, b'0'..=b'7'));
     let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal).ok_or(HOW)?;
     let fault = match mode {
-        _ if mode & 0o7000 != 0 => "a message has no setuid, setgid or sticky bit",
+        _ if mode & 0o7000 != 0 => "a message has no setuid, setgid or sticky bit: write \"0640\", not \"2640\"",
         _ if mode & 0o111 != 0 => {
             "a message is not executable; folders get their x bits by themselves: write \"0640\", not \"0750\""
         }
-        _ if mode & 0o002 != 0 => "a message must not be for everybody to write",
+        _ if mode & 0o002 != 0 => "a message must not be for everybody to write: write \"0660\" for a group",
         _ if mode & 0o600 != 0o600 => "its owner must be able to read and write a message: write \"0600\" or more",
         _ => return Ok(mode),
     };

@@ -10,6 +10,13 @@ pub(super) const BACKSLASH: &str = "in double quotes a backslash begins an escap
 const QUOTES: &str = "a name with other characters than ASCII letters, digits, - and _ is written in quotes, as in \
                       [accounts.\"alice@example.org\"]";
 
+/// Of a truth value in another language than TOML.
+const BOOLEAN: &str = "what is on is `true`, and what is off is `false`, without quotes";
+
+/// Of a quote that ends a value too early, or of none that ends it.
+const QUOTE: &str = "a value ends at the next quote of the kind that it began with: write one that holds such a quote \
+                     in quotes of the other kind";
+
 /// The longest escape, and what may follow it before it is seen to be wrong.
 const ESCAPE_OCTETS: usize = 10;
 
@@ -26,6 +33,11 @@ pub(super) fn of_syntax(line: &str, at: usize) -> Option<&'static str> {
     {
         return Some(BACKSLASH);
     }
+    if let Some((_, value)) = line.split_once('=').filter(|_| before.contains('='))
+        && let Some(hint) = of_value(value.trim())
+    {
+        return Some(hint);
+    }
     if line.len() <= before.len() {
         return None;
     }
@@ -33,6 +45,17 @@ pub(super) fn of_syntax(line: &str, at: usize) -> Option<&'static str> {
     let is_in_key = line.contains('=') && !before.contains('=');
     let follows_a_name = before.trim_start_matches([' ', '\t', '[']).starts_with(|c: char| c.is_alphanumeric());
     ((is_in_header || is_in_key) && follows_a_name && !before.contains('"')).then_some(QUOTES)
+}
+
+/// What is wrong with a value that is none.
+fn of_value(value: &str) -> Option<&'static str> {
+    let word = value.split(['#', ' ', '\t']).next().unwrap_or_default();
+    if ["yes", "no", "on", "off"].iter().any(|other| word.eq_ignore_ascii_case(other)) {
+        return Some(BOOLEAN);
+    }
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    // With two of them something else is wrong.
+    (value.matches(quote).count() != 2).then_some(QUOTE)
 }
 
 /// Whether a value is written with an escape that stands for something else than itself: `\x41`, `\b`.
@@ -65,6 +88,12 @@ mod tests {
             ("[accounts.my box]", 12, Some(QUOTES)),
             ("[accounts.b\u{fc}ro]", 11, Some(QUOTES)),
             ("alice@example.org = { host = 1 }", 5, Some(QUOTES)),
+            ("enabled = yes", 10, Some(BOOLEAN)),
+            ("enabled = Off # x", 10, Some(BOOLEAN)),
+            ("enabled = yesterday", 10, None),
+            (r#"password = "se"cret1""#, 15, Some(QUOTE)),
+            ("password = 'it's secret1'", 15, Some(QUOTE)),
+            (r#"password = "secret1"#, 19, Some(QUOTE)),
             ("[accounts.a] x", 13, None),
             ("[accounts.b", 11, None),
             ("[", 1, None),

@@ -28,6 +28,8 @@ pub struct Whereabouts {
     pub runtime_dir: PathBuf,
     /// The configuration, or what is wrong with it.
     pub config: Result<Config, Broken>,
+    /// Nothing has told where the state is: the folder is the default one.
+    pub is_guess: bool,
 }
 
 /// A configuration that cannot be used.
@@ -45,7 +47,7 @@ impl Whereabouts {
     /// Those of the configuration that [`find_file`] finds.
     pub fn look(explicit: Option<&Path>, environment: Environment<'_>) -> Self {
         match find_file(explicit, environment) {
-            Ok(file) => Self::of_file(&file, Accepts::FileOrPipe, environment),
+            Ok(file) => Self::of_file(&file, Accepts::FileOrPromptPipe, environment),
             Err(error) => Self::without_file(&error, environment),
         }
     }
@@ -90,11 +92,13 @@ impl Whereabouts {
             DeValue::String(path) if !path.is_empty() => paths.resolve(path).ok(),
             _ => None,
         };
-        let state_dir = named("state-dir").or_else(|| paths::default_state_dir(&file, environment));
+        let state_dir = named("state-dir");
+        let is_guess = state_dir.is_none();
+        let state_dir = state_dir.or_else(|| paths::default_state_dir(&file, environment));
         let state_dir = state_dir.unwrap_or_else(|| SYSTEM_STATE.into());
         let runtime_dir =
             named("runtime-dir").unwrap_or_else(|| paths::default_runtime_dir(&file, &state_dir, environment));
-        Self { file, state_dir, runtime_dir, config: Err(broken) }
+        Self { file, state_dir, runtime_dir, config: Err(broken), is_guess }
     }
 
     fn is_used(&self) -> bool {
@@ -118,7 +122,7 @@ impl Whereabouts {
 impl From<Config> for Whereabouts {
     fn from(config: Config) -> Self {
         let (state_dir, runtime_dir) = (config.state_dir.clone(), config.runtime_dir.clone());
-        Self { file: files::absolute(&config.file), state_dir, runtime_dir, config: Ok(config) }
+        Self { file: files::absolute(&config.file), state_dir, runtime_dir, config: Ok(config), is_guess: false }
     }
 }
 
@@ -172,5 +176,16 @@ mod tests {
         assert_eq!(found.state_dir, dir.path().join(".local/state/postrider"));
         assert!(found.broken().expect("no file").text.contains("does not exist"));
         assert_eq!(found.accounts().count(), 0);
+        assert!(found.is_guess);
+    }
+
+    #[test]
+    fn a_folder_that_is_named_is_no_guess() {
+        let is_guess = |text: &str| {
+            let broken = Broken { text: String::new(), is_closed: false };
+            Whereabouts::guess(Path::new("/etc/p.toml"), text, broken, &environment).is_guess
+        };
+        assert!(!is_guess("state-dir = \"/s\"\n]]]"));
+        assert!(is_guess("") && is_guess("state-dir = 3") && is_guess("runtime-dir = \"/r\""));
     }
 }

@@ -36,6 +36,7 @@ pub mod smtp;
 mod verdict;
 
 use std::path::Path;
+use std::time::Duration;
 
 pub use error::OutletError;
 pub use health::{Health, Lapse};
@@ -98,6 +99,14 @@ impl Destination {
         match &self.kind {
             Kind::Maildir(_) => None,
             Kind::Smtp(settings) => Some(&settings.endpoint),
+        }
+    }
+
+    /// The silence that ends a connection to it, if it has any.
+    pub fn timeout(&self) -> Option<Duration> {
+        match &self.kind {
+            Kind::Maildir(_) => None,
+            Kind::Smtp(settings) => Some(settings.timeout),
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
             Verdict::Good { login_delay }
         }
         Some(PollError::OAuth(error)) if error.is_refusal() => Verdict::LoginRefused { certain: true },
+        // It was tried often enough.
+        Some(PollError::Doubted { is_over: true, .. }) => Verdict::LoginRefused { certain: true },
         Some(PollError::Doubted { .. }) => Verdict::InUse,
         Some(PollError::Session(session)) => of_session(session, login_delay),
         Some(PollError::TokenRefused { source, .. }) => of_session(source, login_delay),

@@ -29,6 +29,8 @@ pub(crate) enum Accepts {
     File,
     /// A pipe as well, as `-c <(...)` makes it.
     FileOrPipe,
+    /// The same, for whoever can do without it: one into which nobody writes is not waited for as long.
+    FileOrPromptPipe,
 }
 
 /// A file that was read.
@@ -82,7 +84,7 @@ pub(crate) async fn read_async(path: &Path, limit: u64) -> Result<Content, ReadE
 
 fn patience(accepts: Accepts) -> Duration {
     match accepts {
-        Accepts::File => PATIENCE,
+        Accepts::File | Accepts::FileOrPromptPipe => PATIENCE,
         Accepts::FileOrPipe => PIPE_PATIENCE,
     }
 }
@@ -145,7 +147,7 @@ fn check(metadata: &Metadata, accepts: Accepts) -> Result<bool, ReadError> {
     let kind = metadata.file_type();
     match accepts {
         _ if kind.is_file() => Ok(false),
-        Accepts::FileOrPipe if kind.is_fifo() => Ok(true),
+        Accepts::FileOrPipe | Accepts::FileOrPromptPipe if kind.is_fifo() => Ok(true),
         _ => Err(ReadError::Kind(name(kind))),
     }
 }

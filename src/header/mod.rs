@@ -120,6 +120,11 @@ impl<'a> Found<'a> {
     }
 }
 
+/// Whether a header has any field at all.
+pub fn has_field(octets: &[u8]) -> bool {
+    Fields::new(octets).next().is_some()
+}
+
 /// Whether the header at the beginning of a message ends within these octets of it; `looked_at` of them were
 /// looked at before, and it did not.
 pub fn ends_within(octets: &[u8], looked_at: usize) -> bool {
@@ -223,6 +228,16 @@ mod tests {
         for end in ["\n", "\r\n"] {
             let head = scan(&format!("Subject: x{end}{end}From: a@example.org{end}"));
             assert_eq!(head, Head::default());
+        }
+    }
+
+    #[test]
+    fn a_header_without_a_field_is_none() {
+        for text in ["", "\n", "\r\n", "\nSubject: x\n", "no field\n\n", " \n\n", ": x\n"] {
+            assert!(!has_field(text.as_bytes()), "{text:?}");
+        }
+        for text in ["X:\n", "From alice\nSubject: x\n\n", "Date: x"] {
+            assert!(has_field(text.as_bytes()), "{text:?}");
         }
     }
 

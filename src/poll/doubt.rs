@@ -45,10 +45,10 @@ pub(super) async fn refused(
     }
     if last.doubts >= PATIENCE {
         write_down(account, context, LastLogin::default()).await?;
-        return Ok(source.into());
+        return Ok(PollError::Doubted { source: Box::new(source), is_over: true });
     }
     write_down(account, context, LastLogin { doubts: last.doubts + 1, ..last }).await?;
-    Ok(PollError::Doubted { source: Box::new(source) })
+    Ok(PollError::Doubted { source: Box::new(source), is_over: false })
 }
 
 /// Whether it was for the password, as far as the server tells.

@@ -8,7 +8,6 @@ use crate::deliver::OutletError;
 use crate::failure::{Class, Failure};
 use crate::message::Name;
 use crate::oauth::OAuthError;
-use crate::pop3::reply::ResponseCode;
 use crate::pop3::session::SessionError;
 use crate::store::StoreError;
 use crate::threads::ThreadError;
@@ -26,7 +25,7 @@ pub enum PollError {
     #[error("{source}")]
     TokenRefused { account: Name, source: Box<SessionError> },
     #[error("{source}; the same password has worked before")]
-    Doubted { source: Box<SessionError> },
+    Doubted { source: Box<SessionError>, is_over: bool },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
@@ -68,7 +67,7 @@ impl Failure for PollError {
             PollError::Credential(error) => error.class(),
             PollError::Session(error) => error.class(),
             PollError::TokenRefused { source, .. } => source.class(),
-            PollError::Doubted { source } if source.meaning() == Some(ResponseCode::Auth) => Class::LoginRefused,
+            PollError::Doubted { source, is_over: true } => source.class(),
             PollError::OAuth(error) => error.class(),
             PollError::Store(error) => error.class(),
             PollError::Destination { source, .. } => source.class(),
@@ -114,6 +113,10 @@ impl Failure for PollError {
                      state rebuild --seen {account}`; to fetch them, even if they come a second time: `postrider state \
                      rebuild --fetch-again {account}`."
                 ));
+            }
+            PollError::Doubted { is_over: true, .. } => {
+                "Check the password: it was refused several times in a row, so somebody has changed it there.  Repeated \
+                 attempts may lock the account."
             }
             PollError::Doubted { .. } => {
                 "Perhaps another session holds the mailbox, or the server has a problem that passes: it is tried again in \

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::proof::{Groups, Landmark, Question};
-use crate::header::{Head, SCAN_LIMIT};
+use crate::header::{self, Head, SCAN_LIMIT};
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError, Window};
@@ -105,7 +105,9 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
                     let room = SCAN_LIMIT.saturating_sub(header.len());
                     header.extend_from_slice(&piece[..piece.len().min(room)]);
                 }
-                known.heads.insert(message.number, Some(Head::scan(&header)));
+                // Some servers answer TOP by nothing.
+                let head = header::has_field(&header).then(|| Head::scan(&header));
+                known.heads.insert(message.number, head);
                 groups.receive(message);
             }
         }

@@ -164,7 +164,8 @@ impl Server {
         if !matches!(error, PollError::Session(_)) {
             return None;
         }
-        let mut memory = HostMemory { capabilities: None, ..self.memory.clone() };
+        let mut memory = self.memory.clone();
+        learn(&mut memory, error, unix_now());
         let time = lock_step(error, flight);
         if let Some(time) = time {
             let why = if time == OUT_OF_STEP { LockStep::OutOfStep } else { LockStep::Unanswered };

@@ -4,12 +4,12 @@
 //! refused is renewed and the new one tried once, on a connection of its own; then it counts as a
 //! refused login.
 
-use super::{PollError, connect};
+use super::{PollError, connect, connect_to};
 use crate::account::{Account, Credential};
 use crate::clock::unix_now;
 use crate::credential::Kind;
 use crate::net::{Endpoint, Stream};
-use crate::pop3::session::{Client, Login, Session, SessionError};
+use crate::pop3::session::{Client, Login, Session, SessionError, Skips};
 use crate::sasl::{Identity, Proof};
 use crate::secret::Secret;
 
@@ -48,12 +48,18 @@ struct Offered {
     is_final: bool,
 }
 
-/// Logs in with the account's credentials.
+/// Logs in with the account's credentials; where the server is gone behind a refused CAPA, once more without it.
 ///
 /// # Errors
 /// The password or the token cannot be had, or the server refuses.
 pub async fn log_in(account: &Account, client: Client<Stream>) -> Result<Session<Stream>, PollError> {
-    log_in_with(account, client, &mut None).await
+    match log_in_with(account, client, &mut None).await {
+        Err(PollError::Session(SessionError::Capabilities { stage, .. })) => {
+            let client = connect_to(account, None, Skips::default().with(stage)).await?;
+            log_in_with(account, client, &mut None).await
+        }
+        result => result,
+    }
 }
 
 /// The same; puts the password that it offers into `offered`.

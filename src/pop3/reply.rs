@@ -78,10 +78,19 @@ impl Status {
         Status { ok, code: response_code(rest), text: text::shown(rest) }
     }
 
+    /// With another text, since its own must not be shown; it means what it did.
+    #[must_use]
+    pub fn with_text(self, text: &str) -> Self {
+        let about = if self.is_about_the_command() { "unknown command " } else { "" };
+        Self { ok: self.ok, code: self.meaning(), text: format!("{about}{text}") }
+    }
+
     /// What a refusal means: by its response code, or else by its words.
     pub fn meaning(&self) -> Option<ResponseCode> {
         match &self.code {
             Some(ResponseCode::Other(_)) | None if !self.ok => words::meaning(&self.text).or_else(|| self.code.clone()),
+            // Some say so of whatever ends a login.
+            Some(ResponseCode::Auth) if !self.ok && words::is_held(&self.text) => Some(ResponseCode::InUse),
             code => code.clone(),
         }
     }
@@ -178,6 +187,15 @@ impl Capabilities {
             "IMPLEMENTATION" => self.implementation = Some(words.collect::<Vec<_>>().join(" ")),
             _ => {}
         }
+    }
+
+    /// Shows this in the place of the line that was read last.
+    pub fn hide_last_line(&mut self, text: &str) {
+        let Some(line) = self.lines.last_mut() else { return };
+        if line.to_ascii_uppercase().starts_with("IMPLEMENTATION") {
+            self.implementation = Some(text.to_owned());
+        }
+        text.clone_into(line);
     }
 }
 
@@ -277,6 +295,16 @@ mod tests {
         for other in ["-ERRATUM", "+OKAY", "-ER", "-ERRORS"] {
             assert_eq!(Status::parse_login(other.as_bytes()), None, "{other}");
         }
+    }
+
+    #[test]
+    fn without_its_own_text_a_refusal_means_what_it_did() {
+        let hidden = |line: &str| status(line).expect("a status").with_text("(not shown)");
+        assert_eq!(hidden("-ERR secret: maildrop already locked").meaning(), Some(ResponseCode::InUse));
+        assert_eq!(hidden("-ERR [SYS/TEMP] secret").meaning(), Some(ResponseCode::SysTemp));
+        assert_eq!(hidden("-ERR secret").meaning(), None);
+        assert!(hidden("-ERR unknown command: PASS secret").is_about_the_command());
+        assert_eq!(hidden("-ERR secret").text, "(not shown)");
     }
 
     #[test]

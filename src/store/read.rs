@@ -42,6 +42,11 @@ impl Reader {
         Ok(Self { connection: open::open_for_reading(dir)?.map(Mutex::new), path: file::path(dir) })
     }
 
+    /// Whether there is no state at all.
+    pub fn is_absent(&self) -> bool {
+        self.connection.is_none()
+    }
+
     /// The name under which the state knows the mailbox that an account leads to now; `None`: what it knows by
     /// the account's name, if anything, is of another.
     ///

@@ -1,5 +1,7 @@
 //! Secrets of a dialogue, to be found again in what a server says, whatever it has made of them.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -7,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::text;
 
 /// Octets in a row by which a secret is known, as it is or encoded: a server may repeat a part of it.
-pub(super) const ROW: usize = 8;
+const ROW: usize = 8;
 
 /// A shorter one could not be told from common words.
 const SHORTEST: usize = 4;
@@ -15,21 +17,29 @@ const SHORTEST: usize = 4;
 /// What separates the fields of a login: the last one is what proves it.
 const SEPARATORS: [u8; 4] = [0, 1, b' ', b','];
 
+/// What stands for what a server says and must not be shown.
+pub(crate) const NOT_SHOWN: &str = "(its answer repeats what it was sent, and is not shown)";
+
 /// Secrets in every encoding, in lower case: some servers shout.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Hidden {
     /// Each with the length of the rows of it that betray it.
     forms: Vec<(Zeroizing<Vec<u8>>, usize)>,
 }
 
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden")
+    }
+}
+
 impl Hidden {
-    /// Hides a secret, and what base64, hexadecimal and the encodings of addresses make of it.  Where it stands as
-    /// it is, it is known by its parts of `row` octets.
-    pub(crate) fn add(&mut self, secret: &[u8], row: usize) {
+    /// Hides a secret, and what base64, hexadecimal and the encodings of addresses make of it.
+    pub(crate) fn add(&mut self, secret: &[u8]) {
         if secret.len() < SHORTEST {
             return;
         }
-        self.form(secret, row);
+        self.form(secret, ROW);
         self.form(&Zeroizing::new(text::hex(secret).into_bytes()), ROW);
         self.form(&escaped(secret, u8::is_ascii_alphanumeric), ROW);
         self.form(&escaped(secret, |octet| octet.is_ascii_alphanumeric() || b"-._~".contains(octet)), ROW);
@@ -40,7 +50,7 @@ impl Hidden {
     }
 
     /// Hides what was sent in a login: it is a secret, or holds one at its end in base64.
-    pub(super) fn add_sent(&mut self, sent: &[u8]) {
+    pub(crate) fn add_sent(&mut self, sent: &[u8]) {
         // A shorter one could be a word; what it holds is hidden by itself.
         if sent.len() >= ROW {
             self.form(sent, ROW);
@@ -48,13 +58,18 @@ impl Hidden {
         let Ok(decoded) = STANDARD.decode(sent).map(Zeroizing::new) else { return };
         let end = decoded.iter().rposition(|octet| *octet > 1).map_or(0, |at| at + 1);
         let proof = decoded[..end].rsplit(|octet| SEPARATORS.contains(octet)).next().unwrap_or_default();
-        self.add(proof, ROW);
+        self.add(proof);
     }
 
     fn form(&mut self, form: &[u8], row: usize) {
         if !form.is_empty() {
             self.forms.push((Zeroizing::new(form.to_ascii_lowercase()), row.min(form.len())));
         }
+    }
+
+    /// A server's text fit to be shown, or what stands for it.
+    pub(crate) fn shown(&self, line: &[u8]) -> String {
+        if self.is_in(line) { NOT_SHOWN.to_owned() } else { text::shown(line) }
     }
 
     /// Whether a line holds a secret, or a telling part of one.

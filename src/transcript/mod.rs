@@ -15,8 +15,7 @@ use tracing::field::display;
 use tracing::trace;
 use zeroize::Zeroizing;
 
-pub(crate) use self::hidden::Hidden;
-use self::hidden::ROW;
+pub(crate) use self::hidden::{Hidden, NOT_SHOWN};
 use crate::text;
 
 /// The target of the events.
@@ -93,7 +92,7 @@ impl Transcript {
     /// Something that must not be shown whoever says it.
     pub(crate) fn hide(&mut self, secret: &[u8]) {
         if let Some(talk) = &mut self.0 {
-            talk.hidden.add(secret, ROW);
+            talk.hidden.add(secret);
         }
     }
 
@@ -201,7 +200,7 @@ impl Talk {
         self.exchanging = verb == b"AUTH";
         let shown: &[&[u8]] = match (&verb[..], first, second) {
             (b"PASS", Some(_), _) => {
-                self.hidden.add(&line[verb.len() + 1..], ROW);
+                self.hidden.add(&line[verb.len() + 1..]);
                 &[b"PASS"]
             }
             (b"APOP" | b"AUTH", Some(first), Some(second)) => {

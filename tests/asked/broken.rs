@@ -140,6 +140,47 @@ fn a_service_is_found_by_its_configuration_where_the_file_does_not_tell_the_stat
 }
 
 #[test]
+fn where_nothing_tells_of_the_state_it_is_not_said_to_be_empty() {
+    let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+    let program = Postrider::with_config(&account(&server));
+    program.run(&["fetch"]).assert_success();
+    for break_it in [a_folder as Break, gone, |program| program.raw_config("interval = \"5m\"\n[", 0o600)] {
+        let before = text(&program);
+        break_it(&program);
+        for command in [&["history"][..], &["history", "--json"], &["quarantine", "list"]] {
+            let output = program.run(command).assert_code(78);
+            assert_says(&output, &["it is not known where the state is", "there is none in", "config.toml"]);
+            assert!(!output.text().contains("is empty") && !output.text().contains("Nothing"), "{}", output.text());
+        }
+        let _ = std::fs::remove_dir(program.config_path());
+        program.raw_config(&before, 0o600);
+    }
+    // A file that tells it, and a state in the default place, are enough.
+    misspell(&program);
+    assert_says(&program.run(&["quarantine", "list"]).assert_code(78), &["The quarantine is empty"]);
+    let program = with_defaults(&server);
+    program.run(&["fetch"]).assert_success();
+    gone(&program);
+    assert_says(&program.run(&["quarantine", "list"]).assert_code(78), &["The quarantine is empty"]);
+}
+
+#[test]
+fn a_fifo_into_which_nobody_writes_is_not_waited_for_without_end() {
+    let server = MailboxServer::start(Vec::new());
+    let program = with_defaults(&server);
+    program.run(&["fetch"]).assert_success();
+    gone(&program);
+    let path = program.config_path();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    let commands: [&[&str]; 4] = [&["status"], &["poll"], &["history"], &["quarantine", "list"]];
+    let running: Vec<Running> = commands.into_iter().map(|command| program.spawn(command)).collect();
+    for command in running {
+        let output = command.wait(LIMIT).assert_code(78);
+        assert_says(&output, &["config.toml", "nothing came within 10 s"]);
+    }
+}
+
+#[test]
 fn without_any_file_the_default_folders_are_tried() {
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::new();

@@ -33,6 +33,32 @@ fn without_a_service_status_tells_how_the_last_fetch_ended() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_is_a_failure_of_its_own() {
+    let server = MailboxServer::start(Vec::new());
+    let newer = |program: &Postrider| {
+        let state = rusqlite::Connection::open(program.state_dir().join("state.db")).expect("opened");
+        state.pragma_update(None, "user_version", 9999).expect("changed");
+    };
+    let damaged = |program: &Postrider| {
+        std::fs::write(program.state_dir().join("state.db"), [b'x'; 5000]).expect("written");
+    };
+    let a_folder = |program: &Postrider| {
+        std::fs::remove_file(program.state_dir().join("state.db")).expect("removed");
+        std::fs::create_dir(program.state_dir().join("state.db")).expect("made");
+    };
+    for break_it in [newer as fn(&Postrider), damaged, a_folder] {
+        let program = Postrider::with_config(&account(&server));
+        program.run(&["fetch"]).assert_success();
+        program.run(&["status"]).assert_code(69);
+        break_it(&program);
+        let status = program.run(&["status"]).assert_code(74);
+        assert!(status.stderr.contains("state.db"), "{}", status.text());
+        let shown = json(&program.run(&["status", "--json"]).assert_code(74));
+        assert_eq!(shown["running"], false);
+    }
+}
+
+#[test]
 fn what_waits_and_what_is_in_quarantine_is_counted_without_a_service() {
     let server = MailboxServer::start(Message::several(3, Mix::Tiny));
     let hub = ScriptedSmtp::start();

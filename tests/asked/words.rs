@@ -14,6 +14,8 @@ fn a_name_that_is_no_account_is_an_error_and_the_accounts_are_named() {
         &["quarantine", "show", "nosuch", "--all"],
         &["quarantine", "retry", "nosuch", "--all"],
         &["quarantine", "skip", "nosuch", "--all"],
+        &["state", "rebuild", "--seen", "nosuch"],
+        &["state", "rebuild", "--fetch-again", "nosuch"],
     ] {
         let refused = program.run(command).assert_code(64);
         assert!(refused.stderr.contains("no account \"nosuch\".  It has: one."), "{}", refused.text());

@@ -3,6 +3,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::SOON;
 use super::support::*;
 
 fn account(server: &MailboxServer, state_dir: &str, keys: &str) -> String {
@@ -86,4 +87,33 @@ fn every_file_with_a_secret_that_others_may_read_is_warned_of_once() {
     assert!(!output.text().contains(MailboxServer::PASSWORD), "{}", output.text());
     std::fs::set_permissions(program.path("hub"), Permissions::from_mode(0o666)).unwrap();
     program.run(&["check"]).assert_code(78);
+}
+
+#[test]
+fn a_server_that_is_silent_is_told_of_before_it_is_given_up() {
+    // Who connects waits.
+    let server = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let port = server.local_addr().expect("its address").port();
+    let program = Postrider::new();
+    let account = mailbox(port, "a", "deliver = \"hub\"\ntimeout = \"9s\"");
+    program.config(&format!("{account}{}tls = \"none\"\ntimeout = \"9s\"\n", smtp("hub", port)));
+    let (check, list) = (program.spawn(&["check", "--connect"]), program.spawn(&["list", "a"]));
+    let said = format!("account a: 127.0.0.1:{port} is waited for; its silence may last 9 s");
+    let checked = check.wait(SOON).assert_code(69);
+    for text in [&checked.stderr, &list.wait(SOON).assert_code(69).stderr] {
+        assert_eq!(text.matches(&said).count(), 1, "{text}");
+    }
+    assert!(checked.stderr.contains("destination hub: 127.0.0.1:"), "{}", checked.stderr);
+    assert!(!checked.stderr.contains("t is tried again"), "{}", checked.stderr);
+}
+
+#[test]
+fn a_server_that_answers_is_not_said_to_be_waited_for() {
+    let server = MailboxServer::start(Message::several(1, Mix::Tiny));
+    let program =
+        Postrider::with_config(&format!("{}{}", mailbox(server.port(), "a", "deliver = \"home\""), maildir("home")));
+    for command in [&["check", "--connect"][..], &["list", "a"]] {
+        let output = program.run(command).assert_success();
+        assert!(!output.stderr.contains("waited for"), "{}", output.stderr);
+    }
 }

@@ -160,23 +160,23 @@ impl Command {
         refusal(reply, reason)
     }
 
-    /// Whether a reply that refuses for good may do so because of the sender.  Servers say it in many ways, and an
-    /// address more that is tried costs little: so it is whatever does not name another reason, by its status
-    /// (RFC 3463) or its code (RFC 5321 §4.2.3, RFC 4954 §6).
+    /// Whether a reply may refuse because of the sender.  Servers say it in many ways, and an address more that is
+    /// tried costs little: so it is whatever refuses for good and does not name another reason, by its status
+    /// (RFC 3463) or its code (RFC 5321 §4.2.3, RFC 4954 §6).  What refuses for now has to name the sender: Postfix
+    /// says 450 4.1.8 to a domain that is not found, for as long as the message waits.
     fn may_refuse_sender(&self, reply: &Reply) -> bool {
-        if !reply.is_permanent() {
-            return false;
-        }
         let status = reply.text.split(' ').next().unwrap_or_default();
+        if !reply.is_permanent() {
+            return reply.is_transient() && *self != Command::Data && matches!(status, "4.1.7" | "4.1.8");
+        }
         match self {
-            // Not: the command, its parameters, the login, the size.
-            Command::Mail(_) => {
-                !matches!(reply.code, 500 | 502..=504 | 523 | 530 | 534 | 535 | 538 | 552 | 555) && status != "5.3.4"
-            }
+            // Not: the login, the size.
+            Command::Mail(_) => !matches!(reply.code, 523 | 530 | 534 | 535 | 538 | 552) && status != "5.3.4",
             // Many look at the sender only now.  Not: the recipient, the mailbox, the size.
-            Command::Rcpt(_) if status.starts_with("5.1.") => matches!(status, "5.1.0" | "5.1.7" | "5.1.8"),
             Command::Rcpt(_) => {
-                matches!(reply.code, 501 | 550 | 553 | 554) && !status.starts_with("5.2.") && status != "5.3.4"
+                let is_of_recipient =
+                    matches!(status, "5.1.1" | "5.1.2" | "5.1.3" | "5.1.4" | "5.1.5" | "5.1.6" | "5.1.10" | "5.3.4");
+                reply.code != 552 && !is_of_recipient && !status.starts_with("5.2.")
             }
             Command::Data => false,
         }
@@ -367,9 +367,18 @@ mod tests {
             (&[(552, "5.3.4 too large")], false),
             (&[(530, "5.7.0 log in")], false),
             (&[(535, "5.7.8 log in")], false),
-            (&[(502, "5.5.1 what")], false),
-            (&[(555, "5.5.4 SIZE")], false),
-            (&[(450, "4.1.8 no such domain now")], false),
+            (&[(502, "5.5.1 what")], true),
+            (&[(555, "5.5.4 SIZE")], true),
+            (&[(504, "5.5.2 <x>: Sender address rejected: need fully-qualified address")], true),
+            (&[(250, "x"), (504, "5.5.2 <x>: Sender address rejected: need fully-qualified address")], true),
+            (&[(523, "5.3.4 too large")], false),
+            (&[(450, "4.1.8 no such domain now")], true),
+            (&[(250, "x"), (450, "4.1.8 <x>: Sender address rejected: Domain not found"), (503, "x")], true),
+            (&[(250, "x"), (451, "4.1.7 x")], true),
+            (&[(450, "4.7.1 greylisted")], false),
+            (&[(250, "x"), (450, "4.1.2 recipient's domain not found")], false),
+            (&[(250, "x"), (550, "5.1.10 null MX")], false),
+            (&[(250, "x"), (250, "x"), (450, "4.1.8 x")], false),
             (&[(250, "x"), (550, "Sender verify failed"), (503, "x")], true),
             (&[(250, "x"), (550, "5.7.1 relaying denied")], true),
             (&[(250, "x"), (550, "5.1.1 nobody")], false),

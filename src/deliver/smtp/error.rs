@@ -107,7 +107,7 @@ impl Failure for SmtpError {
             }
             SmtpError::Net(error) => return error.advice(),
             SmtpError::Timeout { .. } | SmtpError::Broken { .. } | SmtpError::Closed { .. } => {
-                "It is tried again.  If it stays so, check the server's log and the network."
+                "The next poll tries again.  If it stays so, check the server's log and the network."
             }
             SmtpError::SpeaksTls { .. } => {
                 "Nothing was sent.  Write tls = \"implicit\", or name a port on which the server speaks in clear (25, 587)."

@@ -16,13 +16,9 @@ use super::{Place, Reply, Settings, SmtpError};
 use crate::machine::host_name;
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::secret::Secret;
-use crate::transcript::Hidden;
 
 /// Octets of a host name (RFC 5321 §4.5.3.1.2).
 const DOMAIN_LIMIT: usize = 255;
-
-/// Octets in a row by which a password is known in a reply.
-const ECHO_OCTETS: usize = 24;
 
 /// A connection that takes mail.
 pub(super) struct Opened {
@@ -102,9 +98,9 @@ async fn open_by(greeting: Greeting, settings: &Settings, secret: Option<&Secret
             return Err(SmtpError::ClearLogin { server: endpoint.shown() });
         }
         if let Some(secret) = secret {
-            opened.wire.lock().transcript().hide(secret.expose());
+            opened.wire.lock().hide(secret.expose());
         }
-        opened.log_in(endpoint, credentials).await.map_err(|error| hide_echo(error, secret))?;
+        opened.log_in(endpoint, credentials).await?;
     }
     Ok(opened)
 }
@@ -125,21 +121,6 @@ impl Opened {
             Some(reply) => Err(SmtpError::Refused { place, reply }),
             None => Err(SmtpError::from_lettre(place, &error, self.wire.lock().is_closed())),
         }
-    }
-}
-
-/// Takes the place of a reply that repeats the password.
-fn hide_echo(error: SmtpError, secret: Option<&Secret>) -> SmtpError {
-    let mut hidden = Hidden::default();
-    hidden.add(secret.map_or(&[][..], Secret::expose), ECHO_OCTETS);
-    let mended = |reply: Reply| match hidden.is_in(reply.text.as_bytes()) {
-        true => Reply { text: "(it repeats what it was sent, and is not shown)".to_owned(), ..reply },
-        false => reply,
-    };
-    match error {
-        SmtpError::LoginRefused { server, reply } => SmtpError::LoginRefused { server, reply: mended(reply) },
-        SmtpError::Refused { place, reply } => SmtpError::Refused { place, reply: mended(reply) },
-        error => error,
     }
 }
 

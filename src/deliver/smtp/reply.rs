@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::text;
+use crate::transcript::{Hidden, NOT_SHOWN};
 
 /// Octets of a line; RFC 5321 §4.5.3.1.5 says 512.
 const LINE_LIMIT: usize = 2048;
@@ -73,9 +74,16 @@ pub struct Replies {
     taken: usize,
     /// Replies that have ended.
     complete: usize,
+    /// What no text may show.
+    hidden: Hidden,
 }
 
 impl Replies {
+    /// From now on this is shown by no text.
+    pub fn hide(&mut self, secret: &[u8]) {
+        self.hidden.add(secret);
+    }
+
     /// Takes what the server says next.
     ///
     /// # Errors
@@ -95,10 +103,10 @@ impl Replies {
 
     fn end_line(&mut self) -> Result<(), String> {
         let line = std::mem::take(&mut self.line);
-        let (code, text) = split(&line).ok_or_else(|| text::shown(&line))?;
+        let (code, text) = split(&line).ok_or_else(|| self.hidden.shown(&line))?;
         // RFC 5321 §4.2.1.  Which of two would count is not for us to guess.
         if self.lines > 0 && *code != self.code {
-            return Err(format!("two codes in one reply: {}", text::shown(&line)));
+            return Err(format!("two codes in one reply: {}", self.hidden.shown(&line)));
         }
         self.code = *code;
         let is_last = text.first() != Some(&b'-');
@@ -112,7 +120,11 @@ impl Replies {
         }
         self.ready.extend_from_slice(code);
         self.ready.push(if is_last { b' ' } else { b'-' });
-        let text = printable(text.get(1..).unwrap_or_default());
+        let text = text.get(1..).unwrap_or_default();
+        let text = match self.hidden.is_in(text) {
+            true => format!("{}{NOT_SHOWN}", status(text)),
+            false => printable(text),
+        };
         // Where it is cut a space may stand, which whoever reads it again would take away.
         let text = text[..text.floor_char_boundary(TEXT_LIMIT)].trim_ascii_end();
         self.ready.extend_from_slice(text.as_bytes());
@@ -170,6 +182,15 @@ fn split(line: &[u8]) -> Option<(&[u8; 3], &[u8])> {
     (good && matches!(text.first(), None | Some(b' ' | b'-'))).then_some((code, text))
 }
 
+/// The status at the beginning of a text (RFC 2034), and the space behind it.
+fn status(text: &[u8]) -> String {
+    let word = text.split(|octet| *octet == b' ').next().unwrap_or_default();
+    let mut numbers = word.split(|octet| *octet == b'.');
+    let is_number = |part: &[u8]| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    let is_status = numbers.by_ref().take(3).filter(|part| is_number(part)).count() == 3 && numbers.next().is_none();
+    if is_status { printable(word) + " " } else { String::new() }
+}
+
 fn printable(text: &[u8]) -> String {
     let safe = |c: char| if c.is_control() { '?' } else { c };
     match std::str::from_utf8(text) {
@@ -202,6 +223,20 @@ mod tests {
         assert_eq!(replies.take_reply(), Some((550, vec!["caf? ?[m".into()])));
         assert_eq!(replies.take_reply(), None);
         assert!(replies.is_quiet());
+    }
+
+    #[test]
+    fn a_text_that_repeats_a_secret_is_replaced_behind_its_code_and_status() {
+        let mut replies = Replies::default();
+        replies.hide(b"a long secret");
+        let said = ["550-5.7.1 you are A LONG SECRET", "550-5.7.1 a l", "550 6.6 YSBsb25nIHNlY3JldA==", "250 ok"];
+        replies.feed((said.join("\r\n") + "\r\n").as_bytes()).expect("replies");
+        let hidden = "(its answer repeats what it was sent, and is not shown)";
+        let told = vec![format!("5.7.1 {hidden}"), "5.7.1 a l".into(), hidden.into()];
+        assert_eq!(replies.take_reply(), Some((550, told)));
+        assert_eq!(replies.take_reply(), Some((250, vec!["ok".into()])));
+        let error = replies.feed(b"hello a long secret\r\n").expect_err("no reply");
+        assert_eq!(error, hidden);
     }
 
     #[test]

@@ -76,6 +76,12 @@ impl Wire {
         &mut self.transcript
     }
 
+    /// From now on nothing that is told of the server shows this.
+    pub(super) fn hide(&mut self, secret: &[u8]) {
+        self.transcript.hide(secret);
+        self.replies.hide(secret);
+    }
+
     /// From the next write on, its replies may take so long.
     pub(super) fn set_reply_limit(&mut self, limit: Duration) {
         self.reply_limit = limit;

@@ -38,13 +38,6 @@ const BLAME: &[&str] = &[
     "blocked",
     "locked out",
     "lockout",
-    "account locked",
-    "account is locked",
-    "account has been locked",
-    "account temporarily locked",
-    "account is temporarily locked",
-    "user locked",
-    "user is locked",
     "failed login",
     "login failure",
     "login failed",
@@ -59,6 +52,20 @@ const BLAME: &[&str] = &[
     "doesn't exist",
     "over quota",
     "for this account",
+];
+
+/// Words of a password that is wrong, beside one that names it.
+const WRONG: &[&str] = &["invalid", "incorrect", "wrong", "bad ", "not accepted", "not match", "mismatch"];
+
+/// Somebody may not log in, unless it is another session that locks.
+const LOCKED_OUT: &[&str] = &[
+    "account locked",
+    "account is locked",
+    "account has been locked",
+    "account temporarily locked",
+    "account is temporarily locked",
+    "user locked",
+    "user is locked",
 ];
 
 /// Forms of "lock", as whole words: "blocked" and "unlock" are none of them.
@@ -95,6 +102,7 @@ const MAILDROP: &[&str] = &[
 
 /// Another session has the maildrop.
 const IN_USE: &[&str] = &[
+    "by another",
     "in use",
     "in-use",
     "already open",
@@ -196,7 +204,10 @@ const UNKNOWN: &[&str] = &[
 /// What the text of a refusal means, if it is plain.
 pub(super) fn meaning(text: &str) -> Option<ResponseCode> {
     let text = text.to_ascii_lowercase();
-    if has(&text, BLAME) {
+    if text.contains("passw") && has(&text, WRONG) {
+        return Some(ResponseCode::Auth);
+    }
+    if has(&text, BLAME) || (has(&text, LOCKED_OUT) && !has(&text, IN_USE)) {
         return None;
     }
     let words: Vec<&str> = text.split(|c: char| !(c.is_alphanumeric() || c == '\'')).collect();
@@ -205,6 +216,11 @@ pub(super) fn meaning(text: &str) -> Option<ResponseCode> {
         return Some(ResponseCode::InUse);
     }
     has(&text, PASSING).then_some(ResponseCode::SysTemp)
+}
+
+/// Whether the text of a refusal says that another session has the maildrop, and nothing else.
+pub(super) fn is_held(text: &str) -> bool {
+    meaning(text) == Some(ResponseCode::InUse) && has(&text.to_ascii_lowercase(), IN_USE)
 }
 
 /// Whether the text of a refusal is about the form of the command, and not about what the command says.
@@ -242,6 +258,8 @@ mod tests {
             "Another session is already open for this user",
             "user alice already logged in",
             "[LOCKED] mail drop locked",
+            "Account is temporarily locked by another session",
+            "User locked: another POP3 session is open",
         ] {
             assert_eq!(meaning(text), Some(ResponseCode::InUse), "{text}");
         }
@@ -263,6 +281,32 @@ mod tests {
     }
 
     #[test]
+    fn what_names_the_password_and_calls_it_wrong_is_the_passwords_refusal() {
+        for text in [
+            "invalid password",
+            "Password supplied for \"alice\" is incorrect.",
+            "Logon failure: unknown user name or bad password.",
+            "Username and password not accepted",
+            "WRONG PASSWORD",
+            "password incorrect, mailbox locked by another session",
+            "Invalid user name or password, try again later",
+        ] {
+            assert_eq!(meaning(text), Some(ResponseCode::Auth), "{text}");
+        }
+        for text in
+            ["password locked", "password expired", "invalid login", "bad mailbox", "POP3 needs an app password"]
+        {
+            assert_eq!(meaning(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_holds_the_maildrop_is_more_than_a_lock() {
+        assert!(is_held("mailbox locked by another session") && is_held("Mailbox in use"));
+        assert!(!is_held("mailbox is locked") && !is_held("invalid login, mailbox in use"));
+    }
+
+    #[test]
     fn words_about_the_password_win_over_all_others() {
         for text in [
             "Invalid login, please try again",
@@ -270,7 +314,6 @@ mod tests {
             "account is temporarily locked: too many failed attempts, try again later",
             "you are locked out",
             "access blocked",
-            "password incorrect, mailbox locked",
             "Authentication failed. Please try again later",
             "POP3 access is not available for this account",
             "no",

@@ -12,17 +12,14 @@ use super::wire::Wire;
 use super::{Session, SessionError};
 use crate::net::{Endpoint, Stream, within};
 use crate::pop3::command::{self, Command};
-use crate::pop3::reply::{Capabilities, Status};
+use crate::pop3::reply::{Capabilities, ResponseCode, Status};
 use crate::sasl::{self, Exchange, ExchangeError, Identity, Mechanism, Offer, Proof};
 use crate::secret::Secret;
 use crate::threads;
-use crate::transcript::Hidden;
+use crate::transcript::NOT_SHOWN;
 
 /// Lines that an answer to CAPA may have.
 const CAPABILITY_LIMIT: usize = 200;
-
-/// The first octets of a message by which it is known in a server's text.
-const ECHO_OCTETS: usize = 24;
 
 /// A connection before the login.
 pub struct Client<S> {
@@ -103,6 +100,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let (status, greeting) = client.wire.line(&step, read).await?;
         let status = status.map_err(|line| SessionError::OutOfStep { step: step(), line })?;
         if !status.ok {
+            // Nobody has logged in yet: words that ask for patience mean what they say.
+            let meaning = status.meaning().filter(|code| matches!(code, ResponseCode::InUse | ResponseCode::SysTemp));
+            let status = Status { code: meaning.or(status.code), ..status };
             return Err(SessionError::Refused { step: step(), status });
         }
         client.greeting = Some(greeting);
@@ -141,11 +141,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 },
             }
         })?;
-        let mut said = match login.proof {
-            Proof::Password(secret) | Proof::Token(secret) => vec![secret.clone()],
-            Proof::Certificate => Vec::new(),
-        };
-        for secret in &said {
+        // For as long as the session lasts: a server may repeat it in any answer.
+        if let Proof::Password(secret) | Proof::Token(secret) = login.proof {
             self.wire.hide(secret.expose());
         }
         let answer = match (mechanism, login.proof) {
@@ -155,17 +152,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             (Mechanism::Apop, Proof::Password(password)) => {
                 self.apop(login, password).await.map(|status| (status, None))
             }
-            _ => self.auth(mechanism, login, &mut said).await,
+            _ => self.auth(mechanism, login).await,
         };
-        let (mut status, reason) = answer.map_err(|error| match error {
-            SessionError::OutOfStep { step, mut line } => {
-                hide_echo(&mut line, &said);
-                SessionError::OutOfStep { step, line }
-            }
-            error => error,
-        })?;
+        let (status, reason) = answer?;
         if !status.ok {
-            hide_echo(&mut status.text, &said);
             let username = login.identity.username.to_owned();
             return Err(SessionError::LoginRefused { username, mechanism, status, reason });
         }
@@ -198,6 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// APOP (RFC 1939 §7), only where nobody can meddle with the challenge.
     async fn apop(&mut self, login: &Login<'_>, password: &Secret) -> Result<Status, SessionError> {
         let digest = sasl::apop_digest(self.apop_challenge(login)?, password);
+        self.wire.hide_sent(digest.as_bytes());
         command::encode_apop(login.identity.username, &digest, self.wire.output())?;
         self.login_step("APOP").await
     }
@@ -214,19 +205,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Err(SessionError::NoChallenge { fault })
     }
 
-    /// AUTH (RFC 5034).  Gives the final answer, and why it is no if the mechanism has told; puts
-    /// what it sends into `said`.
+    /// AUTH (RFC 5034).  Gives the final answer, and why it is no if the mechanism has told.
     async fn auth(
         &mut self,
         mechanism: Mechanism,
         login: &Login<'_>,
-        said: &mut Vec<Secret>,
     ) -> Result<(Status, Option<String>), SessionError> {
         let name = mechanism.sasl_name();
         let step = || format!("AUTH {name}");
         let mut exchange = Exchange::new(mechanism, &login.identity, login.proof, nonce())?;
         let initial = exchange.initial()?.map(|message| encoded(&message));
-        said.extend(initial.clone());
+        initial.iter().for_each(|message| self.hide_message(mechanism, message));
         self.check_in_step(&step)?;
         let mut opening = Opening::new(mechanism, initial);
         opening.write(&step(), self.wire.output());
@@ -240,14 +229,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     continue;
                 }
                 Err(status) if opening.is_misunderstood(&status) => {
-                    return Err(SessionError::NotUnderstood { mechanism, status });
+                    return Err(SessionError::NotUnderstood { mechanism, status: self.fit(status) });
                 }
                 Err(status) => {
                     let reason = exchange.refusal().map(str::to_owned);
                     if status.ok {
                         exchange.finish()?;
                     }
-                    return Ok((status, reason));
+                    return Ok((self.fit(status), reason));
                 }
             };
             self.check_in_step(&step)?;
@@ -262,8 +251,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             };
             match answer {
                 Ok(message) => {
+                    self.hide_message(mechanism, &message);
                     self.wire.output().extend_from_slice(message.expose());
-                    said.push(message);
                 }
                 Err(error) => {
                     // Cancelled, as well as it goes.
@@ -277,13 +266,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
+    /// A status without the secret that it repeats.  What its words mean is looked at before.
+    fn fit(&self, status: Status) -> Status {
+        if self.wire.hidden().is_in(status.text.as_bytes()) { status.with_text(NOT_SHOWN) } else { status }
+    }
+
     /// What the server asks next (RFC 5034 §4), or its final answer.
     async fn challenge(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<Result<Vec<u8>, Status>, SessionError> {
+        let hidden = self.wire.hidden();
         // A challenge is a plus sign, with or without a space and a text.
         let heard = self.wire.line(step, |line| match line {
             [b'+'] => Ok(Ok(Vec::new())),
             [b'+', b' ', text @ ..] => Ok(Ok(text.to_vec())),
-            _ => Status::parse_login(line).map(Err).ok_or_else(|| crate::text::shown(line)),
+            _ => Status::parse_login(line).map(Err).ok_or_else(|| hidden.shown(line)),
         });
         heard.await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
@@ -294,7 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if self.skips.has(stage) {
             return Ok(());
         }
-        self.hear_capabilities().await.map_err(|error| match error {
+        self.hear_capabilities(stage).await.map_err(|error| match error {
             SessionError::Closed { .. }
             | SessionError::Io { .. }
             | SessionError::Silence { .. }
@@ -303,13 +298,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         })
     }
 
-    async fn hear_capabilities(&mut self) -> Result<(), SessionError> {
-        if self.command(Command::Capa).await?.ok {
+    async fn hear_capabilities(&mut self, stage: Stage) -> Result<(), SessionError> {
+        if !self.command(Command::Capa).await?.ok {
+            self.wire.has_refused_capa(stage);
+        } else {
             self.capabilities.announced = true;
             let capabilities = &mut self.capabilities;
             let step = || "CAPA".to_owned();
+            let hidden = self.wire.hidden();
             let add = |line: &[u8]| {
                 capabilities.add_line(line);
+                if hidden.is_in(line) {
+                    capabilities.hide_last_line(NOT_SHOWN);
+                }
                 Ok(())
             };
             self.wire.lines(&step, CAPABILITY_LIMIT, add).await?;
@@ -327,7 +328,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let step = || step.to_owned();
         self.check_in_step(&step)?;
         self.wire.flush(&step).await?;
-        let read = |line: &[u8]| Status::parse_login(line).ok_or_else(|| crate::text::shown(line));
+        let hidden = self.wire.hidden();
+        let read = |line: &[u8]| match Status::parse_login(line) {
+            Some(status) if hidden.is_in(line) => Ok(status.with_text(NOT_SHOWN)),
+            Some(status) => Ok(status),
+            None => Err(hidden.shown(line)),
+        };
         self.wire.line(&step, read).await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
@@ -343,26 +349,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     fn check_in_step(&self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
         match self.wire.unread() {
             [] => Ok(()),
-            unread => Err(SessionError::OutOfStep { step: step(), line: crate::text::shown(unread) }),
+            unread => Err(SessionError::OutOfStep { step: step(), line: self.wire.hidden().shown(unread) }),
+        }
+    }
+
+    /// Hides a message of an exchange, and what it proves.
+    fn hide_message(&mut self, mechanism: Mechanism, message: &Secret) {
+        match mechanism {
+            // It may be the name of the user, which may be told.
+            Mechanism::Login | Mechanism::External => self.wire.hide(message.expose()),
+            _ => self.wire.hide_sent(message.expose()),
         }
     }
 }
 
 fn lossy(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
-}
-
-/// Takes the place of a server's text that repeats what it was sent in a login, however encoded, as some do with a
-/// command that they do not know: it would be logged.
-fn hide_echo(text: &mut String, said: &[Secret]) {
-    let mut hidden = Hidden::default();
-    for secret in said {
-        // The text is cut.
-        hidden.add(secret.expose(), ECHO_OCTETS);
-    }
-    if hidden.is_in(text.as_bytes()) {
-        *text = "(its answer repeats what it was sent, and is not shown)".to_owned();
-    }
 }
 
 /// Octets of chance that nobody can guess, as text.

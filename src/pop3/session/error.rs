@@ -159,7 +159,7 @@ impl Failure for SessionError {
             (SessionError::NotUnderstood { .. }, _) => {
                 "The password or token is not to blame.  Name another mechanism in `auth`, as \"user\"."
             }
-            (_, Some(InUse)) => "Another program is reading this mailbox; it is tried again in a few minutes.",
+            (_, Some(InUse)) => "Another program is reading this mailbox; a poll tries again in a few minutes.",
             (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",
             (_, Some(SysTemp)) => "The server has a problem that passes; the next poll tries again.",
             (_, Some(SysPerm)) => "The server has a problem that its operator has to mend; ask the provider.",

@@ -5,6 +5,9 @@
 //! So where nothing but the form was refused, the other form is tried once, on the same connection: nobody has
 //! looked at the secret yet.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::pop3::command;
 use crate::pop3::reply::{ResponseCode, Status};
 use crate::sasl::Mechanism;
@@ -56,11 +59,24 @@ impl Opening {
     /// The message, if a challenge asks for it.
     pub(super) fn answer(&mut self, challenge: &[u8]) -> Option<Secret> {
         let is_first = !std::mem::replace(&mut self.is_heard, true);
-        // One that was sent in the command's line is asked for again by a server that has not read it; SCRAM has an
-        // answer of the server's next, and it is not nothing.
-        let is_scram = matches!(self.mechanism, Mechanism::ScramSha1 | Mechanism::ScramSha256);
-        let is_asked = is_first && (self.form == Form::Alone || (challenge.is_empty() && !is_scram));
+        let is_asked = is_first && (self.form == Form::Alone || self.asks_again(challenge));
         self.message.take_if(|_| is_asked)
+    }
+
+    /// Whether the message that was sent in the command's line is asked for again, by a server that has not read it.
+    fn asks_again(&self, challenge: &[u8]) -> bool {
+        match self.mechanism {
+            // The server has an answer of its own next, and it is not nothing.
+            Mechanism::ScramSha1 | Mechanism::ScramSha256 => false,
+            // Nothing else could be wanted, whatever the text.
+            Mechanism::Plain | Mechanism::External => true,
+            // Why it is refused would be told in a text in base64 (RFC 7628 §3.2.2).
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => {
+                let text = STANDARD.decode(challenge).ok().and_then(|text| String::from_utf8(text).ok());
+                text.is_none_or(|text| text.is_empty())
+            }
+            _ => challenge.is_empty(),
+        }
     }
 
     /// Whether a refusal is of the form alone; then the other one is next.

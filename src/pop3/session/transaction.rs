@@ -195,11 +195,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Refused, or the answer cannot be read.
     pub async fn stat(&mut self) -> Result<(u32, u64), SessionError> {
         let step = "STAT".to_owned();
-        let status = self.command(Command::Stat).await?;
+        self.check_in_step()?;
+        self.queue(Command::Stat);
+        let (status, totals) = self.reply_with(totals).await?;
         if !status.ok {
             return Err(SessionError::Refused { step, status });
         }
-        reply::stat(&status.text).ok_or(SessionError::OutOfStep { step, line: status.text })
+        totals.ok_or(SessionError::OutOfStep { step, line: status.text })
     }
 
     /// UIDL: every message with its unique-id, in the server's order, and STAT before it.  `None` if
@@ -218,8 +220,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.queue(Command::List);
         }
         // A hint: whatever a server makes of it, the listing is what counts.
-        let status = self.reply().await?;
-        let totals = status.ok.then(|| reply::stat(&status.text)).flatten();
+        let (status, totals) = self.reply_with(totals).await?;
+        let totals = totals.filter(|_| status.ok);
         self.is_empty = totals.is_some_and(|(messages, _)| messages == 0);
         let (share, mut listing) = (Share::begin(), Listing::of_totals(totals));
         let reading = self.listing(Command::Uidl, |line| {
@@ -291,19 +293,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let status = self.reply().await?;
         if !status.ok {
+            // Where there is nothing to list, whatever the refusal says is that.
+            if self.is_empty {
+                return Ok(false);
+            }
             // A code that says "not now" tells nothing about what the server can do.
-            let announced = matches!(command, Command::Uidl) && self.capabilities.uidl && !self.is_empty;
+            let announced = matches!(command, Command::Uidl) && self.capabilities.uidl;
             return match status.meaning() {
                 None | Some(ResponseCode::Other(_)) if !announced => Ok(false),
                 _ => Err(SessionError::Refused { step: step(), status }),
             };
         }
+        let hidden = self.wire.hidden();
         let check = |line: &[u8]| {
-            if each(line) {
-                Ok(())
-            } else {
-                Err(SessionError::OutOfStep { step: step(), line: crate::text::shown(line) })
-            }
+            if each(line) { Ok(()) } else { Err(SessionError::OutOfStep { step: step(), line: hidden.shown(line) }) }
         };
         self.wire.lines(&step, LISTING_LIMIT, check).await?;
         Ok(true)
@@ -315,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// [`SessionError::OutOfStep`].
     pub fn check_in_step(&self) -> Result<(), SessionError> {
         if self.outstanding.is_empty() && !self.wire.unread().is_empty() {
-            let line = crate::text::shown(self.wire.unread());
+            let line = self.wire.hidden().shown(self.wire.unread());
             return Err(SessionError::OutOfStep { step: format!("after {}", self.answered.text()), line });
         }
         Ok(())
@@ -345,6 +348,11 @@ async fn rationed(
         () = share.revoked() => Err(SessionError::Rationed { step: step.to_owned(), limit: TOTAL_OCTETS }),
         listed = reading => listed,
     }
+}
+
+/// What the answer to STAT tells.
+fn totals(answer: &[u8]) -> Option<(u32, u64)> {
+    reply::stat(&crate::text::shown(answer))
 }
 
 fn step(command: Command<'_>) -> Step {

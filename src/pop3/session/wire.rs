@@ -3,17 +3,17 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
-use super::SessionError;
+use super::{SessionError, Stage};
 use crate::pop3::multiline::Decoder;
 use crate::pop3::reply::{self, Status};
-use crate::text;
-use crate::transcript::Transcript;
+use crate::transcript::{Hidden, NOT_SHOWN, Transcript};
 
 /// One buffer, reused: the TLS library clears what it is given, so a larger one costs time.
 const BUFFER_OCTETS: usize = 32 * 1024;
@@ -37,6 +37,10 @@ pub(super) struct Wire<S> {
     sends_first: bool,
     silence: Duration,
     transcript: Transcript,
+    /// What nothing that the server says may show, for as long as the connection lives.
+    hidden: Arc<Hidden>,
+    /// CAPA was refused then, and nothing has come since.
+    refused_capa: Option<Stage>,
     /// The last line has ended in a bare LF.
     bare: bool,
 }
@@ -46,7 +50,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let buffer = vec![0; BUFFER_OCTETS].into_boxed_slice();
         let transcript = Transcript::start(None);
         let (start, end, output) = (0, 0, Vec::new());
-        Self { stream, buffer, start, end, output, sends_first: false, silence, transcript, bare: false }
+        let (sends_first, hidden, refused_capa, bare) = (false, Arc::default(), None, false);
+        Self { stream, buffer, start, end, output, sends_first, silence, transcript, hidden, refused_capa, bare }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -62,9 +67,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.silence
     }
 
-    /// What must not be seen in a transcript.
+    /// What must not be seen in a transcript, nor in anything that the server says.
     pub(super) fn hide(&mut self, secret: &[u8]) {
         self.transcript.hide(secret);
+        Arc::make_mut(&mut self.hidden).add(secret);
+    }
+
+    /// The same for what was sent in a login, which the transcript has seen.
+    pub(super) fn hide_sent(&mut self, message: &[u8]) {
+        Arc::make_mut(&mut self.hidden).add_sent(message);
+    }
+
+    /// What nothing that the server says may show.
+    pub(super) fn hidden(&self) -> Arc<Hidden> {
+        Arc::clone(&self.hidden)
+    }
+
+    /// CAPA was refused: what ends the connection at the next command may be that.
+    pub(super) fn has_refused_capa(&mut self, stage: Stage) {
+        self.refused_capa = Some(stage);
+    }
+
+    fn perhaps_of_capa(&mut self, error: SessionError) -> SessionError {
+        match self.refused_capa.take() {
+            Some(stage) => SessionError::Capabilities { stage, source: Box::new(error) },
+            None => error,
+        }
     }
 
     /// Octets that have come and are not yet read.
@@ -95,11 +123,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         };
         let sent = timeout(self.silence, send).await;
         zeroize::Zeroize::zeroize(&mut self.output);
-        match sent {
-            Err(_) => Err(SessionError::Silence { step: step(), limit: self.silence }),
-            Ok(Err(source)) => Err(SessionError::Io { step: step(), source }),
-            Ok(Ok(())) => Ok(()),
-        }
+        let error = match sent {
+            Err(_) => SessionError::Silence { step: step(), limit: self.silence },
+            Ok(Err(source)) => SessionError::Io { step: step(), source },
+            Ok(Ok(())) => return Ok(()),
+        };
+        Err(self.perhaps_of_capa(error))
     }
 
     /// Reads more into the buffer, which must have room.  What is not sent yet goes out before
@@ -119,15 +148,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 timeout(self.silence, self.stream.read(&mut self.buffer[self.end..])).await
             }
         };
-        match read {
-            Err(_) => Err(SessionError::Silence { step: step(), limit: self.silence }),
-            Ok(Err(source)) => Err(SessionError::Io { step: step(), source }),
-            Ok(Ok(0)) => Err(SessionError::Closed { step: step() }),
+        let error = match read {
+            Err(_) => SessionError::Silence { step: step(), limit: self.silence },
+            Ok(Err(source)) => SessionError::Io { step: step(), source },
+            Ok(Ok(0)) => SessionError::Closed { step: step() },
             Ok(Ok(octets)) => {
                 self.end += octets;
-                Ok(())
+                self.refused_capa = None;
+                return Ok(());
             }
-        }
+        };
+        Err(self.perhaps_of_capa(error))
     }
 
     /// Reads without waiting; `None` if nothing has come.
@@ -181,9 +212,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         step: &(dyn Fn() -> String + Sync),
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<(Status, T), SessionError> {
+        let hidden = self.hidden();
         let parse = |line: &[u8]| match Status::parse(line) {
+            Some(status) if hidden.is_in(line) => Ok((status.with_text(NOT_SHOWN), read(reply::behind_status(line)))),
             Some(status) => Ok((status, read(reply::behind_status(line)))),
-            None => Err(text::shown(line)),
+            None => Err(hidden.shown(line)),
         };
         self.line(step, parse).await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
