@@ -23,6 +23,7 @@ mod file;
 mod ground;
 mod host;
 mod inspect;
+mod keeper;
 mod local;
 mod lock;
 mod lookup;

@@ -1,0 +1,161 @@
+//! The thread that owns the database: it writes for all that wait in one transaction, and answers.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use rusqlite::Connection;
+
+use super::answer::answer;
+use super::query::{Query, Reply};
+use super::seal::{Seal, break_seal};
+use super::words::Change;
+use super::{StoreError, file, write};
+use crate::message::UnixTime;
+use crate::plan::Patience;
+
+/// Requests that share one transaction at most.
+const GROUP_LIMIT: usize = 256;
+
+/// What the thread is asked to do.
+pub(super) enum Request {
+    Apply {
+        changes: Vec<Change>,
+        now: UnixTime,
+        reply: Reply<usize>,
+    },
+    Read(Query),
+    /// Ends the thread, and leaves the database in order.
+    Close(Reply<()>),
+}
+
+/// A change that waits for its transaction.
+struct Waiting {
+    changes: Vec<Change>,
+    now: UnixTime,
+    reply: Reply<usize>,
+}
+
+/// The database and what this process has done with it.
+pub(super) struct Keeper {
+    pub(super) connection: Connection,
+    pub(super) dir: PathBuf,
+    pub(super) path: PathBuf,
+    /// A seal lies beside it that fits.
+    pub(super) is_sealed: bool,
+    /// A seal lies beside it that fits but for its being a copy.
+    pub(super) is_copy: bool,
+    /// Something was committed.
+    pub(super) has_written: bool,
+    /// SQLite has found it damaged.
+    pub(super) is_damaged: bool,
+}
+
+impl Keeper {
+    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Request>) {
+        while let Ok(first) = inbox.recv() {
+            let mut waiting = Vec::new();
+            let mut next = Some(first);
+            while let Some(request) = next {
+                match request {
+                    Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
+                    Request::Read(query) => {
+                        // What was asked to be written before is read.
+                        self.commit(std::mem::take(&mut waiting));
+                        let is_damaged = answer(&self.connection, &self.path, query);
+                        self.note_damage(is_damaged);
+                    }
+                    Request::Close(reply) => {
+                        self.commit(waiting);
+                        let _ = reply.send(self.close());
+                        return;
+                    }
+                }
+                next = if waiting.len() < GROUP_LIMIT { inbox.try_recv().ok() } else { None };
+            }
+            self.commit(waiting);
+        }
+    }
+
+    /// One transaction for all that wait; if it fails, one for each, so that only the culprit fails.
+    fn commit(&mut self, waiting: Vec<Waiting>) {
+        if waiting.is_empty() {
+            return;
+        }
+        match transact(&self.connection, &waiting) {
+            Ok(rows) => {
+                let broken = self.break_seal();
+                for (waiting, rows) in waiting.into_iter().zip(rows) {
+                    let _ = waiting.reply.send(broken.clone().map(|()| rows));
+                }
+            }
+            Err(error) if waiting.len() == 1 => {
+                let error = file::database_error(&self.path, &error);
+                self.note_damage(matches!(error, StoreError::Damaged { .. }));
+                for waiting in waiting {
+                    let _ = waiting.reply.send(Err(error.clone()));
+                }
+            }
+            Err(_) => waiting.into_iter().for_each(|one| self.commit(vec![one])),
+        }
+    }
+
+    /// After the first commit and before anybody hears of it: what nobody knows of may be lost.
+    fn break_seal(&mut self) -> Result<(), StoreError> {
+        if !self.has_written {
+            break_seal(&self.dir)?;
+            (self.has_written, self.is_sealed) = (true, false);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the next start looks at the whole of it.
+    fn note_damage(&mut self, is_damaged: bool) {
+        if is_damaged {
+            self.is_damaged = true;
+            // Without write access nothing else can be done, and nothing is written either.
+            let _ = break_seal(&self.dir);
+        }
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        if self.is_sealed || self.is_damaged {
+            return Ok(());
+        }
+        let failed = |error: rusqlite::Error| file::database_error(&self.path, &error);
+        let generation = file::generation(&self.connection).map_err(failed)?.unwrap_or(0);
+        if self.is_copy && !self.has_written {
+            drop(self.connection);
+            return seal(&self.dir, &self.path, generation);
+        }
+        let generation = generation + 1;
+        let raise = "INSERT OR REPLACE INTO meta (name, value) VALUES ('generation', ?1)";
+        self.connection.execute(raise, [generation.to_string()]).map_err(failed)?;
+        let busy: bool =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
+        drop(self.connection);
+        if busy {
+            // Somebody reads it; the next start takes the write-ahead log in.
+            return Ok(());
+        }
+        seal(&self.dir, &self.path, generation)
+    }
+}
+
+/// The database must be closed.
+fn seal(dir: &Path, path: &Path, generation: i64) -> Result<(), StoreError> {
+    let seal = Seal::of(path, generation).map_err(|error| StoreError::file(path, &error))?;
+    Ok(seal.write(dir)?)
+}
+
+fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Vec<usize>> {
+    // Dropping it without commit rolls back.
+    let transaction = super::begin(connection)?;
+    let rows = waiting.iter().map(|waiting| {
+        let counts =
+            waiting.changes.iter().map(|change| write::apply(&transaction, change, &Patience::USUAL, waiting.now));
+        counts.sum::<rusqlite::Result<usize>>()
+    });
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    transaction.commit()?;
+    Ok(rows)
+}
