@@ -14,6 +14,7 @@ mod places;
 mod prune;
 mod quiet;
 mod reason;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -27,166 +28,9 @@ pub use places::{at_place, has_it};
 pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
 pub use reason::Reason;
+pub use words::{Action, Delivery, Initial, Listed, Oversize, Policy, Progress, Retention, Standing, Step, Targets};
 
 use crate::message::{MessageKey, MessageNumber, UnixTime};
-
-/// What happens on the server to a message that has been delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Retention {
-    /// It stays.
-    #[default]
-    Keep,
-    /// It is deleted as soon as it is durable everywhere.
-    Delete,
-    /// It is deleted so long after its delivery.
-    After(Duration),
-}
-
-/// What happens to mail that is there at the account's first poll.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Initial {
-    /// It is fetched.
-    #[default]
-    All,
-    /// It is remembered as seen and left alone.
-    None,
-    /// What arrived within this time is fetched, older mail is left alone.
-    Since(Duration),
-}
-
-/// What happens to a message above `max_size`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Oversize {
-    /// It stays on the server.
-    #[default]
-    Skip,
-    /// Its header is delivered, and it stays on the server.
-    Headers,
-}
-
-/// An account's wishes about its messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// After delivery.
-    pub retention: Retention,
-    /// At the first poll.
-    pub initial: Initial,
-    /// Largest message to fetch, in octets; `None`: any.
-    pub max_size: Option<u64>,
-    /// For larger ones.
-    pub oversize: Oversize,
-    /// Messages to fetch in one poll; `None`: all.
-    pub max_messages: Option<u32>,
-}
-
-/// A message as the server lists it, with what the state knows of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its number in this session.
-    pub number: MessageNumber,
-    /// Its unique-id and occurrence; `None` where the server gave no usable unique-id.
-    pub key: Option<MessageKey>,
-    /// Another message of the listing has the same unique-id.
-    pub shared: bool,
-    /// Its size by LIST; a hint.
-    pub octets: Option<u64>,
-    /// What the state knows; `None`: it is new.
-    pub standing: Option<Standing>,
-}
-
-/// What the state knows of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It was there before the first poll and is left alone.
-    Ignored,
-    /// Delivered everywhere, at this time.
-    Done(UnixTime),
-    /// Delivered everywhere at this time under another unique-id, or so its header says.  Its
-    /// BLAKE3 hash can prove it; `None`: nothing can, or it has refuted it.
-    Matched {
-        /// When it was delivered.
-        at: UnixTime,
-        /// Of what was delivered.
-        digest: Option<[u8; 32]>,
-    },
-    /// The message with this unique-id is another than the one that was delivered.
-    Reused,
-    /// It may be another than the one that was delivered; only its content can tell.
-    Unclear {
-        /// When that one was delivered everywhere, if it was.
-        at: Option<UnixTime>,
-    },
-    /// A later poll looks whether it is known.
-    Later,
-    /// One with this unique-id and this BLAKE3 hash was delivered, and the server has confirmed its
-    /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
-    Deleted([u8; 32]),
-    /// Only its header was delivered, or is on its way.
-    HeaderOnly(Box<[Delivery]>),
-    /// Not yet delivered everywhere.
-    Open(Box<[Delivery]>),
-}
-
-/// How far the delivery of one message to one destination has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The destination, as it was then.
-    pub place: Place,
-    /// How far.
-    pub progress: Progress,
-}
-
-/// The states of a delivery that began.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// In the Maildir, or on its way there: only the Maildir itself can tell.
-    Staged,
-    /// It was being sent when the process ended; nobody knows how that went.
-    Sending,
-    /// Done.
-    Delivered,
-    /// Failed for now; not tried again before this time.
-    Deferred(UnixTime),
-    /// Refused for good; left to the operator.
-    Quarantined,
-    /// Given up by the operator.
-    Skipped,
-}
-
-/// What to do with one message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Index of the message in the listing.
-    pub index: usize,
-    /// What.
-    pub action: Action,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// What can be done with a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing: it stays where it is.
-    Leave,
-    /// It is retrieved and delivered.
-    Fetch(Targets),
-    /// Its header is retrieved and delivered.
-    FetchHeader(Targets),
-    /// It is retrieved; if it is what was delivered, it may be deleted.
-    Prove,
-    /// It is deleted on the server.
-    Delete,
-}
-
-/// Places that still want a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Targets {
-    /// All of the account's.
-    All,
-    /// Only these.
-    Only(Box<[Place]>),
-}
 
 /// One step for each message of the listing, in its order.  `destinations` are the account's, as
 /// they are now: what is owed to others is owed no more, and one that is new wants what is not

@@ -21,6 +21,7 @@ use super::turns::Turn;
 use super::{Context, host, lost, mailbox, owed, told};
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::deliver::maildir::MaildirError;
 use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
@@ -42,12 +43,7 @@ pub(super) async fn run(
     let began = unix_now();
 
     // 1. Nothing is fetched that cannot be delivered.
-    let sinks = open_sinks(account, context, deadline).await?;
-    let places: Vec<Place> = sinks.iter().map(|sink| sink.place.clone()).collect();
-    let (_turn, bound) = begin(account, context, deadline).await?;
-    let stuck = owed::blame(&sinks, recover(&context.store, Some(&account.name), deadline).await?);
-    refuse_all_down(&sinks)?;
-    let crashed = crashed(account, context, &sinks).await?;
+    let Ready { sinks, places, turn: _turn, bound, stuck, crashed } = get_ready(account, context, deadline).await?;
 
     // 2. Connect and log in.
     progress.enter(Phase::Connecting);
@@ -57,12 +53,10 @@ pub(super) async fn run(
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
     let listed = list(account, context, &sinks, &places, &mut session, deadline).await;
-    let lesson = listed.as_ref().err().and_then(|error| server.broke(account, error, session.flight(), report));
-    record(context, lesson.into_iter().collect()).await?;
+    let learn = |error: &PollError| server.broke(account, error, session.flight(), report);
+    record(context, listed.as_ref().err().and_then(learn).into_iter().collect()).await?;
     let mut inventory = listed?;
-    let decided = decided(account, &mut inventory).into_iter().chain(bound).chain(server.news());
-    record(context, decided.collect()).await?;
-    tell(account, context, &inventory, report).await?;
+    take_stock(account, context, &mut inventory, bound.into_iter().chain(server.news()), report).await?;
 
     // 4. A destination is tried before the first message is fetched for it.
     let mut jobs = jobs(&account.policy, &inventory, &places, &crashed, unix_now());
@@ -78,28 +72,49 @@ pub(super) async fn run(
     let Transferred { received, committed, tally, moved } = transferred;
     let lesson = received.as_ref().err().and_then(|error| server.broke(account, error, session.flight(), report));
     let mut facts = Facts::of(received.is_ok(), committed.is_ok(), &harvest, &tally);
-    let contents = take_in(report, tally);
-    let not_retrieved = not_retrieved(account, &sinks, &harvest, report);
+    let mut records = Records { moved, lesson, contents: take_in(report, tally), ..Records::default() };
+    records.not_retrieved = not_retrieved(account, &sinks, &harvest, report);
 
     // 6. The rest is deleted, and QUIT makes it true; a session that went wrong is just dropped.
     progress.enter(Phase::Finishing);
     let mut result = received.and(committed);
     if facts.may_delete() {
         due.extend(due_by_plan(&inventory));
-        let marked = &mut harvest.marked;
-        let ended = farewell(account, session, due, marked, facts.is_settled(), deadline).await;
+        let ended = farewell(account, session, due, &mut harvest.marked, facts.is_settled(), deadline).await;
         result = ended.map(|deleted| report.deleted = deleted);
-        facts.ended = result.is_ok();
     }
 
     // 7. What happened is written down.
-    facts.end(report, &harvest, &sinks);
-    let records = Records { moved, not_retrieved, contents, marked: std::mem::take(&mut harvest.marked), lesson };
+    facts.end(result.is_ok(), report, &harvest, &sinks);
+    records.marked = std::mem::take(&mut harvest.marked);
     record(context, ledger(account, &places, &mut inventory, &facts, records, (began, unix_now()))).await?;
     sinks.iter().for_each(|sink| sink.tell(wanted > 0));
-    result?;
-    stuck.into_iter().for_each(|(index, error)| sinks[index].fail(error));
-    conclude(&sinks, &harvest, report, wanted)
+    result.and_then(|()| conclude(&sinks, stuck, &harvest, report, wanted))
+}
+
+/// What a poll has before it connects.
+struct Ready {
+    sinks: Arc<[Sink]>,
+    places: Vec<Place>,
+    /// The account's turn, until this is dropped.
+    turn: Turn,
+    /// What ties the account to its mailbox, to be recorded.
+    bound: Vec<Change>,
+    /// Single files that cannot be moved, with the positions of their destinations.
+    stuck: Vec<(usize, MaildirError)>,
+    /// Messages that an earlier run crashed on.
+    crashed: Vec<MessageKey>,
+}
+
+/// Opens the destinations and finishes what an earlier run has left.
+async fn get_ready(account: &Account, context: &Context, deadline: Instant) -> Result<Ready, PollError> {
+    let sinks = open_sinks(account, context, deadline).await?;
+    let places = sinks.iter().map(|sink| sink.place.clone()).collect();
+    let (turn, bound) = begin(account, context, deadline).await?;
+    let stuck = owed::blame(&sinks, recover(&context.store, Some(&account.name), deadline).await?);
+    refuse_all_down(&sinks)?;
+    let crashed = crashed(account, context, &sinks).await?;
+    Ok(Ready { sinks, places, turn, bound, stuck, crashed })
 }
 
 /// Takes the account's turn, and finds the state's part that belongs to its mailbox.
@@ -132,13 +147,16 @@ async fn record(context: &Context, changes: Vec<Change>) -> Result<(), PollError
     Ok(())
 }
 
-/// Reports what the listing shows.
-async fn tell(
+/// Writes down what the listing decides, with what else is new, and reports what it shows.
+async fn take_stock(
     account: &Account,
     context: &Context,
-    inventory: &Inventory,
+    inventory: &mut Inventory,
+    news: impl Iterator<Item = Change>,
     report: &mut Report,
 ) -> Result<(), PollError> {
+    let decided = decided(account, inventory).into_iter().chain(news);
+    record(context, decided.collect()).await?;
     report.recognised = inventory.recognised.matched as u64;
     if report.recognised > 0 {
         Event::UniqueIdsChanged { account: account.name.clone(), messages: report.recognised }.tell();
@@ -309,8 +327,15 @@ fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &
     outcomes
 }
 
-/// What is still to be told once everything is written down.
-fn conclude(sinks: &[Sink], harvest: &Harvest, report: &Report, wanted: usize) -> Result<(), PollError> {
+/// What is still to be told once everything is written down; `stuck`: single files that cannot be moved.
+fn conclude(
+    sinks: &[Sink],
+    stuck: Vec<(usize, MaildirError)>,
+    harvest: &Harvest,
+    report: &Report,
+    wanted: usize,
+) -> Result<(), PollError> {
+    stuck.into_iter().for_each(|(index, error)| sinks[index].fail(error));
     let others_work = sinks.iter().any(Sink::is_up);
     if let Some(error) = sinks.iter().find_map(|sink| sink.failure(others_work)) {
         return Err(error);

@@ -39,7 +39,7 @@ pub(super) struct Facts {
     pub(super) destinations_work: bool,
     /// Deletions that the server agreed to.
     pub(super) marked: usize,
-    /// What was due was asked to be deleted, and the session was ended.
+    /// What was due was asked to be deleted, and the session was ended, after a transfer that went well.
     pub(super) ended: bool,
     /// Deletions that the answer to QUIT confirmed.
     pub(super) deleted: u64,
@@ -61,8 +61,9 @@ impl Facts {
         }
     }
 
-    /// How the rest ended.
-    pub(super) fn end(&mut self, report: &Report, harvest: &Harvest, sinks: &[Sink]) {
+    /// How the rest ended; `ended`: nothing went wrong at all.
+    pub(super) fn end(&mut self, ended: bool, report: &Report, harvest: &Harvest, sinks: &[Sink]) {
+        self.ended = ended;
         self.failures = report.failures.len();
         self.waiting = report.waiting;
         self.destinations_work = sinks.iter().all(Sink::is_up);

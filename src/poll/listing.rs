@@ -70,6 +70,57 @@ impl Inventory {
     }
 }
 
+/// What the server has.
+enum Asked {
+    /// The last poll has found nothing to do with the very same.
+    Known { listed: usize, left: Left },
+    /// Without unique-ids there is no `digest`; where nothing can tell the listing from others, it is empty.
+    Listed { entries: Vec<Entry>, digest: Option<Option<[u8; 32]>> },
+}
+
+/// Asks for the unique-ids, or where the server has none and the settings allow it, for the numbers.
+async fn ask<S>(
+    account: &Account,
+    places: &[Place],
+    session: &mut Session<S>,
+    memory: &Memory<'_>,
+) -> Result<Asked, PollError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // Where news are likely, or sizes cost little, a round trip is saved.
+    let sizes_follow = memory.expects_news().await?;
+    let Some(listing) = session.uidl(sizes_follow).await? else {
+        let policy = &account.policy;
+        // What was there at the first poll could not be told from what is new.
+        if policy.retention == Retention::Delete && policy.initial == Initial::All {
+            return Ok(Asked::Listed { entries: session.list().await?, digest: None });
+        }
+        if !session.is_empty() {
+            return Err(PollError::NoUniqueIds);
+        }
+        pass_sizes(session).await?;
+        return Ok(Asked::Listed { entries: Vec::new(), digest: Some(None) });
+    };
+    let digest = memory.digest(&listing, places);
+    if let Some(left) = memory.quiet(digest).await? {
+        pass_sizes(session).await?;
+        return Ok(Asked::Known { listed: listing.len(), left });
+    }
+    Ok(Asked::Listed { entries: listing.entries(), digest: Some(digest) })
+}
+
+/// Reads sizes that nobody needs, if they were asked for.
+async fn pass_sizes<S>(session: &mut Session<S>) -> Result<(), PollError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if session.outstanding() > 0 {
+        session.sizes(&mut []).await?;
+    }
+    Ok(())
+}
+
 /// Asks what is there and decides what to do with it; `places` are the account's destinations.  Nothing is changed, here or on the server.
 /// A poll gets no messages where the last one has found nothing to do and nothing has changed.
 ///
@@ -84,31 +135,9 @@ pub async fn inventory<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    // Where news are likely, or sizes cost little, a round trip is saved.
-    let sizes_follow = memory.expects_news().await?;
-    let (mut entries, digest) = match session.uidl(sizes_follow).await? {
-        Some(listing) => {
-            let digest = memory.digest(&listing, places);
-            if let Some(left) = memory.quiet(digest).await? {
-                // Nobody needs them, but they may have been asked for.
-                if session.outstanding() > 0 {
-                    session.sizes(&mut []).await?;
-                }
-                return Ok(Inventory { listed: listing.len(), left, ..Inventory::default() });
-            }
-            (listing.entries(), Some(digest))
-        }
-        // What was there at the first poll could not be told from what is new.
-        None if account.policy.retention == Retention::Delete && account.policy.initial == Initial::All => {
-            (session.list().await?, None)
-        }
-        None if session.is_empty() => {
-            if session.outstanding() > 0 {
-                session.sizes(&mut []).await?;
-            }
-            (Vec::new(), Some(None))
-        }
-        None => return Err(PollError::NoUniqueIds),
+    let (mut entries, digest) = match ask(account, places, session, &memory).await? {
+        Asked::Known { listed, left } => return Ok(Inventory { listed, left, ..Inventory::default() }),
+        Asked::Listed { entries, digest } => (entries, digest),
     };
     let nameless = digest.is_none();
     // Sizes are found by number; servers list in order, but need not.
