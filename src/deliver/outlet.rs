@@ -37,7 +37,7 @@ pub enum Way {
 #[derive(Debug)]
 pub enum Carrier {
     /// Connections to an SMTP server.
-    Smtp(Pool),
+    Smtp(Box<Pool>),
 }
 
 /// A message to be handed over.
@@ -69,7 +69,7 @@ impl Outlet {
     pub fn new(destination: Arc<Destination>) -> Self {
         let way = match &destination.kind {
             Kind::Maildir(_) => Way::Staged,
-            Kind::Smtp(settings) => Way::HandedOver(Carrier::Smtp(Pool::new(settings.as_ref().clone()))),
+            Kind::Smtp(settings) => Way::HandedOver(Carrier::Smtp(Box::new(Pool::new(settings.as_ref().clone())))),
         };
         Self { destination, way, health: Health::default() }
     }

@@ -176,6 +176,11 @@ mod tests {
 
     const NOW: UnixTime = 1_800_000_000;
 
+    /// What is otherwise than in a poll that went well, and in words.
+    type Row<F> = (&'static str, F);
+    type OfListing = fn(&mut Facts, &mut Inventory);
+    type OfRecords = fn(&mut Facts, &mut Records);
+
     fn key(uid: &str) -> MessageKey {
         MessageKey::new(uid.as_bytes(), 0).expect("a key")
     }
@@ -245,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_mailbox_is_looked_at_again_unless_every_step_went_well() {
-        let rows: [(&str, fn(&mut Facts)); 10] = [
+        let rows: [Row<fn(&mut Facts)>; 10] = [
             ("the session broke", |facts| facts.received = false),
             ("a batch is not on record", |facts| facts.committed = false),
             ("messages were left", |facts| facts.stopped = true),
@@ -272,7 +277,7 @@ mod tests {
 
     #[test]
     fn nothing_is_forgotten_after_a_session_that_went_wrong() {
-        let rows: [(&str, fn(&mut Facts, &mut Inventory)); 5] = [
+        let rows: [Row<OfListing>; 5] = [
             ("the session broke", |facts, _| facts.received = false),
             ("a batch is not on record", |facts, _| facts.committed = false),
             ("QUIT went wrong", |facts, _| facts.ended = false),
@@ -294,7 +299,7 @@ mod tests {
             .contains(&"migrated")
         };
         assert!(migrated(|_| {}));
-        let rows: [(&str, fn(&mut Facts)); 6] = [
+        let rows: [Row<fn(&mut Facts)>; 6] = [
             ("the session broke", |facts| facts.received = false),
             ("a batch is not on record", |facts| facts.committed = false),
             ("messages were left", |facts| facts.stopped = true),
@@ -320,7 +325,7 @@ mod tests {
             .contains(&"retrieved")
         };
         assert!(retrieved(|_, _| {}));
-        let rows: [(&str, fn(&mut Facts, &mut Records)); 5] = [
+        let rows: [Row<OfRecords>; 5] = [
             ("the session broke", |facts, _| facts.received = false),
             ("a batch is not on record", |facts, _| facts.committed = false),
             ("messages were left", |facts, _| facts.stopped = true),
