@@ -85,7 +85,7 @@ fn a_refused_login_is_told_from_one_that_passes() {
         ("-ERR [SYS/TEMP] busy", 75, &["busy", "the next poll tries again"]),
         ("-ERR [SYS/PERM] broken", 75, &["broken", "ask the provider"]),
         ("-ERR [LOGIN-DELAY] wait", 75, &["wait", "raise `interval`"]),
-        ("what?", 76, &["PASS", "none of POP3", "Nothing was deleted"]),
+        ("what?", 76, &["PASS", "not a POP3 reply", "Nothing was deleted"]),
     ] {
         let server = refusing(answer);
         assert_fails(&account("127.0.0.1", server.port(), "none", ""), code, words);

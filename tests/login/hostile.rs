@@ -102,7 +102,7 @@ fn a_first_message_of_scram_that_breaks_its_rules_is_not_computed_with() {
         (&endless, "a line of more than 8192 octets"),
         ("+ !!!not-base64", "not in base64"),
         ("+", "does not begin with a nonce"),
-        ("what?", "none of POP3"),
+        ("what?", "not a POP3 reply"),
     ] {
         let server = speaking(&[line]);
         assert_ends(&server, "scram-sha-256", 76, &[words]);
@@ -170,7 +170,7 @@ fn what_comes_unasked_during_a_login_ends_it() {
         "R: + PDEuMkB0aHJlZT4=\r\n+OK forged\r\n",
         "eof",
     ]);
-    assert_ends(&server, "cram-md5", 76, &["AUTH CRAM-MD5", "none of POP3"]);
+    assert_ends(&server, "cram-md5", 76, &["AUTH CRAM-MD5", "not a POP3 reply"]);
 }
 
 #[test]
