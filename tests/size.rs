@@ -27,7 +27,6 @@ const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("config/tests/refused.rs", "a_bad_structure_is_told_in_plain_words", FLAT),
     ("pop3/session/error.rs", "advice", FLAT),
     ("event/sentence.rs", "of", FLAT),
-    ("poll/transfer.rs", "run", FLAT),
     ("store/inspect.rs", "export", TO_BE_SPLIT),
     ("store/open.rs", "open_or_make", TO_BE_SPLIT),
 ];
