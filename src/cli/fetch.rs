@@ -132,7 +132,7 @@ async fn fetch_all(
     stopping.abort();
     // For `status`; in one transaction.
     if let Err(error) = context.store.apply(changes, unix_now()).await {
-        tracing::warn!("the results are not on record: {error}");
+        tracing::warn!("the results of these polls could not be recorded: {error}");
     }
     daemon::close(&context).await;
     daemon::leave(&context).await;
