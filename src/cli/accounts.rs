@@ -52,7 +52,7 @@ pub(super) fn is_known(name: Option<&Name>, reader: &Reader, places: &Whereabout
 pub(super) fn say_nothing(nothing: &str, json: bool, reader: &Reader, places: &Whereabouts) {
     if places.is_guess && reader.is_absent() {
         output::say(&format!(
-            "postrider: it is not known where the state is: the configuration does not tell, and there is none in {}",
+            "postrider: cannot tell where the state is: the configuration does not say, and there is none in {}",
             places.state_dir.display()
         ));
     } else if !json {

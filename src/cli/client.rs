@@ -50,6 +50,13 @@ pub(super) enum Silence {
     Broken(String),
 }
 
+impl Silence {
+    /// It answers another question than it was asked.
+    fn mismatch() -> Self {
+        Silence::Broken("it sent a reply that does not match the request".into())
+    }
+}
+
 /// Where a service was looked for in vain.
 pub(super) struct Absence {
     state_dir: PathBuf,
@@ -108,7 +115,7 @@ pub(super) fn status(places: &Whereabouts) -> Result<(Status, u32), Silence> {
     let mut answers = ask(places, &Request::Status)?;
     match answers.reply()? {
         Reply::Status(status) => Ok((*status, answers.peer)),
-        _ => Err(Silence::Broken("it sent a reply that does not match the request".into())),
+        _ => Err(Silence::mismatch()),
     }
 }
 
@@ -145,7 +152,7 @@ fn probe(places: &Whereabouts, path: &Path, owners: &BTreeSet<u32>) -> Result<Re
             let whose = format!("the service at {socket} keeps its state in {}, not in {ours}", status.state_dir);
             Ok(Err(Miss::Found(whose)))
         }
-        _ => Err(Silence::Broken("it sent a reply that does not match the request".into())),
+        _ => Err(Silence::mismatch()),
     }
 }
 

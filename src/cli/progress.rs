@@ -29,7 +29,7 @@ pub(super) fn clear() {
 /// How often the terminal is written to at most.
 const FRAMES_PER_SECOND: u8 = 20;
 
-/// So long nothing is said where nothing is drawn.
+/// How long nothing is said where no bar is drawn.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// How often bars are drawn anew.
@@ -89,8 +89,8 @@ impl Bars {
         Spinner(bar)
     }
 
-    /// Does what takes its time; where nothing is drawn, it is told once that it goes on: what is waited for, and how
-    /// long its silence may last.
+    /// Does work that may take long.  Where no bar is drawn, says once what it waits for, and how long that may stay
+    /// silent.
     pub(super) async fn telling<T>(&self, what: &str, silence: Option<Duration>, work: impl Future<Output = T>) -> T {
         if self.drawn {
             return work.await;
@@ -99,8 +99,8 @@ impl Bars {
         if let Ok(done) = tokio::time::timeout(QUIET, &mut work).await {
             return done;
         }
-        let limit = silence.map_or(String::new(), |limit| format!("; its silence may last {} s", limit.as_secs()));
-        self.say(&format!("{what} is waited for{limit}"));
+        let limit = silence.map_or(String::new(), |limit| format!("; it may stay silent for {} s", limit.as_secs()));
+        self.say(&format!("waiting for {what}{limit}"));
         work.await
     }
 

@@ -10,12 +10,12 @@ pub(super) const BACKSLASH: &str = "in double quotes a backslash begins an escap
 const QUOTES: &str = "a name with other characters than ASCII letters, digits, - and _ is written in quotes, as in \
                       [accounts.\"alice@example.org\"]";
 
-/// Of a truth value in another language than TOML.
-const BOOLEAN: &str = "what is on is `true`, and what is off is `false`, without quotes";
+/// A boolean as other languages write it.
+const BOOLEAN: &str = "write `true` or `false`, without quotes";
 
-/// Of a quote that ends a value too early, or of none that ends it.
-const QUOTE: &str = "a value ends at the next quote of the kind that it began with: write one that holds such a quote \
-                     in quotes of the other kind";
+/// A quote inside a value, or one that is missing at its end.
+const QUOTE: &str =
+    "a value ends at the next quote of its kind: put a value that holds one between quotes of the other kind";
 
 /// The longest escape, and what may follow it before it is seen to be wrong.
 const ESCAPE_OCTETS: usize = 10;
@@ -47,7 +47,7 @@ pub(super) fn of_syntax(line: &str, at: usize) -> Option<&'static str> {
     ((is_in_header || is_in_key) && follows_a_name && !before.contains('"')).then_some(QUOTES)
 }
 
-/// What is wrong with a value that is none.
+/// What is wrong with a value that is not one of TOML's.
 fn of_value(value: &str) -> Option<&'static str> {
     let word = value.split(['#', ' ', '\t']).next().unwrap_or_default();
     if ["yes", "no", "on", "off"].iter().any(|other| word.eq_ignore_ascii_case(other)) {

@@ -83,7 +83,7 @@ pub(super) fn of(event: &Event) -> String {
         ),
         Event::LoginRetried { .. } => "its settings or its password have changed: the login is tried again".to_owned(),
         Event::PollLost { cause } => format!("a poll was lost: {cause}"),
-        Event::NotRecorded { cause, .. } => format!("a result is not on record: {cause}"),
+        Event::NotRecorded { cause, .. } => format!("a result could not be recorded: {cause}"),
         Event::NotMoved { cause, .. } => format!("a batch was not moved into new/: {cause}"),
         Event::StaysStaged { file: Some(file), cause, .. } => {
             format!("the delivery of {file} is not finished: {cause}")

@@ -149,7 +149,7 @@ fn where_nothing_tells_of_the_state_it_is_not_said_to_be_empty() {
         break_it(&program);
         for command in [&["history"][..], &["history", "--json"], &["quarantine", "list"]] {
             let output = program.run(command).assert_code(78);
-            assert_says(&output, &["it is not known where the state is", "there is none in", "config.toml"]);
+            assert_says(&output, &["cannot tell where the state is", "there is none in", "config.toml"]);
             assert!(!output.text().contains("is empty") && !output.text().contains("Nothing"), "{}", output.text());
         }
         let _ = std::fs::remove_dir(program.config_path());

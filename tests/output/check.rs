@@ -98,7 +98,7 @@ fn a_server_that_is_silent_is_told_of_before_it_is_given_up() {
     let account = mailbox(port, "a", "deliver = \"hub\"\ntimeout = \"9s\"");
     program.config(&format!("{account}{}tls = \"none\"\ntimeout = \"9s\"\n", smtp("hub", port)));
     let (check, list) = (program.spawn(&["check", "--connect"]), program.spawn(&["list", "a"]));
-    let said = format!("account a: 127.0.0.1:{port} is waited for; its silence may last 9 s");
+    let said = format!("waiting for account a: 127.0.0.1:{port}; it may stay silent for 9 s");
     let checked = check.wait(SOON).assert_code(69);
     for text in [&checked.stderr, &list.wait(SOON).assert_code(69).stderr] {
         assert_eq!(text.matches(&said).count(), 1, "{text}");

@@ -81,7 +81,7 @@ error: `tls` takes "implicit", "starttls" or "none", not `implict`; did you mean
 3 | tls = "implict"
   |       ^^^^^^^^^
 
-error: invalid basic string, expected `"`; a value ends at the next quote of the kind that it began with: write one that holds such a quote in quotes of the other kind
+error: invalid basic string, expected `"`; a value ends at the next quote of its kind: put a value that holds one between quotes of the other kind
  --> config.toml:4:18
   |
 4 | username = "alice
@@ -95,7 +95,7 @@ error: invalid basic string, expected `"`; a value ends at the next quote of the
 fn a_line_that_may_hold_a_password_is_not_shown() {
     assert_eq!(
         rendered("[accounts.work]\npassword = \"hunter2\nhost = 1\n"),
-        r#"error: invalid basic string, expected `"`; a value ends at the next quote of the kind that it began with: write one that holds such a quote in quotes of the other kind
+        r#"error: invalid basic string, expected `"`; a value ends at the next quote of its kind: put a value that holds one between quotes of the other kind
 --> config.toml:2:20
  = note: the line is not shown because it may hold a password
 
