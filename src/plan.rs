@@ -28,7 +28,9 @@ pub use places::{at_place, has_it};
 pub use prune::{Gone, Prune, SHORTEST_HISTORY, prune};
 pub use quiet::{is_quiet, quiet_until};
 pub use reason::Reason;
-pub use words::{Action, Delivery, Initial, Listed, Oversize, Policy, Progress, Retention, Standing, Step, Targets};
+pub use words::{
+    Action, Delivery, DeliveryState, Initial, Listed, Oversize, Policy, Retention, Standing, Step, Targets,
+};
 
 use crate::message::{MessageKey, MessageNumber, UnixTime};
 
@@ -173,17 +175,17 @@ impl Open {
         let mut open = Self::default();
         for place in destinations {
             let of_it = at_place(deliveries, place, destinations);
-            let any = |is: fn(&Progress) -> bool| of_it.iter().any(|delivery| is(&delivery.progress));
+            let any = |is: fn(&DeliveryState) -> bool| of_it.iter().any(|delivery| is(&delivery.progress));
             let until = of_it.iter().filter_map(|delivery| match delivery.progress {
                 // No failure is put off longer: a clock that has gone back since must not do so.
-                Progress::Deferred(until) if until > now && until - now <= LAST_RETRY => Some(until),
+                DeliveryState::Deferred(until) if until > now && until - now <= LAST_RETRY => Some(until),
                 _ => None,
             });
             if any(is_over) {
                 open.delivered = true;
-            } else if any(|progress| *progress == Progress::Staged) {
+            } else if any(|progress| *progress == DeliveryState::Staged) {
                 open.unconfirmed = true;
-            } else if any(|progress| *progress == Progress::Quarantined) {
+            } else if any(|progress| *progress == DeliveryState::Quarantined) {
                 open.quarantined = true;
             } else if let Some(until) = until.min() {
                 open.waiting = Some(open.waiting.map_or(until, |earliest| earliest.min(until)));
@@ -206,8 +208,8 @@ impl Open {
 }
 
 /// Whether a destination wants nothing more of a message.
-pub fn is_over(progress: &Progress) -> bool {
-    matches!(progress, Progress::Delivered | Progress::Skipped)
+pub fn is_over(progress: &DeliveryState) -> bool {
+    matches!(progress, DeliveryState::Delivered | DeliveryState::Skipped)
 }
 
 /// A raised `max-size` brings the whole message, to every destination.

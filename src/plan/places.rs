@@ -5,7 +5,7 @@
 //! elsewhere if nothing on record is at any of its present places: as long as it still leads to one of them, what
 //! another recipient or folder has says nothing about this one.
 
-use super::{Delivery, Place, Progress, is_over};
+use super::{Delivery, DeliveryState, Place, is_over};
 
 /// The deliveries that count for a target of an account; `targets` are all of them.
 pub fn at_place<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place]) -> Vec<&'a Delivery> {
@@ -33,7 +33,7 @@ fn led_elsewhere<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place
     let is_whole = |delivery: &Delivery| {
         // Where it led to several, all of them have it, or it may be in a Maildir that is not there now.
         let beside = of_it.iter().filter(|other| other.place.is_beside(&delivery.place));
-        beside.into_iter().all(|other| is_over(&other.progress) || other.progress == Progress::Staged)
+        beside.into_iter().all(|other| is_over(&other.progress) || other.progress == DeliveryState::Staged)
     };
     of_it.iter().copied().filter(|delivery| !is_taken(delivery) && is_whole(delivery)).collect()
 }
@@ -56,13 +56,14 @@ mod tests {
         Place::server(Name::new(destination).expect("a name"), "lmtp", "mx:24", recipient)
     }
 
-    fn delivery(destination: &str, location: &str, progress: Progress) -> Delivery {
+    fn delivery(destination: &str, location: &str, progress: DeliveryState) -> Delivery {
         Delivery { place: place(destination, location), progress }
     }
 
     #[test]
     fn what_came_to_a_place_is_there_whatever_the_place_is_called_now() {
-        let before = [delivery("home", "/a", Progress::Delivered), delivery("archive", "/b", Progress::Deferred(0))];
+        let before =
+            [delivery("home", "/a", DeliveryState::Delivered), delivery("archive", "/b", DeliveryState::Deferred(0))];
         for (now, want) in [
             ([place("home", "/a"), place("archive", "/b")], [true, false]),
             // Swapped, renamed, led elsewhere, each of them and both.
@@ -81,11 +82,11 @@ mod tests {
     fn what_was_only_tried_elsewhere_is_owed_to_where_a_destination_leads_now() {
         let now = [place("home", "/new")];
         for (progress, counts) in [
-            (Progress::Sending, 0),
-            (Progress::Deferred(i64::MAX), 0),
-            (Progress::Quarantined, 0),
-            (Progress::Staged, 1),
-            (Progress::Skipped, 1),
+            (DeliveryState::Sending, 0),
+            (DeliveryState::Deferred(i64::MAX), 0),
+            (DeliveryState::Quarantined, 0),
+            (DeliveryState::Staged, 1),
+            (DeliveryState::Skipped, 1),
         ] {
             let before = [delivery("home", "/old", progress.clone())];
             assert_eq!(at_place(&before, &now[0], &now).len(), counts, "{progress:?}");
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_one_recipient_has_no_other_has() {
-        let (has, waits) = (Progress::Delivered, Progress::Deferred(0));
+        let (has, waits) = (DeliveryState::Delivered, DeliveryState::Deferred(0));
         for (on_record, now, want) in [
             (&[("a", &has), ("b", &waits)][..], &["a", "b"][..], &[true, false][..]),
             (&[("a", &has)], &["a", "b"], &[true, false]),
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_maildir_of_another_machine_is_another_place() {
-        let (name, has) = (Name::new("home").expect("a name"), Progress::Delivered);
+        let (name, has) = (Name::new("home").expect("a name"), DeliveryState::Delivered);
         let place = |machine| Place::maildir(name.clone(), "/home/mail", machine);
         let before = [Delivery { place: place("server"), progress: has }];
         let both = [place("laptop"), place("server")];

@@ -3,7 +3,7 @@
 //! While the listing, the state, the policy and the destinations are what they were, only the time
 //! can change a plan: [`quiet_until`] says when it may.  Before that nobody needs to look a message up.
 
-use super::{Action, Delivery, LAST_RETRY, Listed, Policy, Progress, Reason, Retention, Standing, Step, seconds};
+use super::{Action, Delivery, DeliveryState, LAST_RETRY, Listed, Policy, Reason, Retention, Standing, Step, seconds};
 use crate::message::UnixTime;
 
 /// So long a plan is believed at most.  What nobody has thought of comes to light within a day: a
@@ -46,7 +46,7 @@ fn retention_over(retention: Retention, delivered: UnixTime, now: UnixTime) -> O
 fn retry(deliveries: &[Delivery], now: UnixTime) -> Option<UnixTime> {
     let turns = deliveries.iter().filter_map(|delivery| match delivery.progress {
         // One that is put off for too long counts as due until it is not.
-        Progress::Deferred(until) => Some([until.saturating_sub(LAST_RETRY), until]),
+        DeliveryState::Deferred(until) => Some([until.saturating_sub(LAST_RETRY), until]),
         _ => None,
     });
     turns.flatten().filter(|&turn| turn > now).min()

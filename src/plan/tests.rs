@@ -19,9 +19,11 @@ fn listed(standing: Option<Standing>) -> Listed {
     }
 }
 
-fn open(progress: &[(&str, Progress)]) -> Option<Standing> {
-    let delivery =
-        |(destination, progress): &(&str, Progress)| Delivery { place: place(destination), progress: progress.clone() };
+fn open(progress: &[(&str, DeliveryState)]) -> Option<Standing> {
+    let delivery = |(destination, progress): &(&str, DeliveryState)| Delivery {
+        place: place(destination),
+        progress: progress.clone(),
+    };
     Some(Standing::Open(progress.iter().map(delivery).collect()))
 }
 
@@ -33,7 +35,7 @@ fn destinations() -> Vec<Place> {
     ["home", "hub"].map(place).to_vec()
 }
 
-fn header(progress: &[(&str, Progress)]) -> Option<Standing> {
+fn header(progress: &[(&str, DeliveryState)]) -> Option<Standing> {
     let Some(Standing::Open(deliveries)) = open(progress) else { return None };
     Some(Standing::HeaderOnly(deliveries))
 }
@@ -66,19 +68,23 @@ fn retention_decides_about_delivered_messages() {
 #[test]
 fn nothing_undelivered_is_ever_deleted() {
     let policy = Policy { retention: Retention::Delete, ..Policy::default() };
-    let mut standings =
-        vec![None, Some(Standing::Ignored), Some(Standing::Deleted([0; 32])), header(&[("home", Progress::Delivered)])];
+    let mut standings = vec![
+        None,
+        Some(Standing::Ignored),
+        Some(Standing::Deleted([0; 32])),
+        header(&[("home", DeliveryState::Delivered)]),
+    ];
     for progress in [
-        Progress::Staged,
-        Progress::Sending,
-        Progress::Delivered,
-        Progress::Deferred(0),
-        Progress::Deferred(NOW + 1),
-        Progress::Quarantined,
-        Progress::Skipped,
+        DeliveryState::Staged,
+        DeliveryState::Sending,
+        DeliveryState::Delivered,
+        DeliveryState::Deferred(0),
+        DeliveryState::Deferred(NOW + 1),
+        DeliveryState::Quarantined,
+        DeliveryState::Skipped,
     ] {
-        standings.push(open(&[("home", Progress::Delivered), ("hub", progress.clone())]));
-        standings.push(header(&[("home", Progress::Delivered), ("hub", progress)]));
+        standings.push(open(&[("home", DeliveryState::Delivered), ("hub", progress.clone())]));
+        standings.push(header(&[("home", DeliveryState::Delivered), ("hub", progress)]));
     }
     for standing in standings {
         let (action, _) = only(&policy, listed(standing.clone()));
@@ -90,13 +96,13 @@ fn nothing_undelivered_is_ever_deleted() {
 fn only_destinations_that_lack_a_message_get_it() {
     let policy = Policy::default();
     for (progress, want) in [
-        (Progress::Sending, (Action::Fetch(hub()), Reason::Unfinished)),
-        (Progress::Deferred(NOW), (Action::Fetch(hub()), Reason::Unfinished)),
-        (Progress::Deferred(NOW + 1), (Action::Leave, Reason::Deferred(NOW + 1))),
-        (Progress::Quarantined, (Action::Leave, Reason::Quarantined)),
-        (Progress::Staged, (Action::Leave, Reason::Unconfirmed)),
+        (DeliveryState::Sending, (Action::Fetch(hub()), Reason::Unfinished)),
+        (DeliveryState::Deferred(NOW), (Action::Fetch(hub()), Reason::Unfinished)),
+        (DeliveryState::Deferred(NOW + 1), (Action::Leave, Reason::Deferred(NOW + 1))),
+        (DeliveryState::Quarantined, (Action::Leave, Reason::Quarantined)),
+        (DeliveryState::Staged, (Action::Leave, Reason::Unconfirmed)),
     ] {
-        let standing = open(&[("home", Progress::Delivered), ("hub", progress)]);
+        let standing = open(&[("home", DeliveryState::Delivered), ("hub", progress)]);
         assert_eq!(only(&policy, listed(standing)), want);
     }
 }
@@ -108,9 +114,16 @@ fn a_message_that_one_of_several_recipients_has_is_fetched_for_the_others_and_ne
     let policy = Policy { retention: Retention::Delete, ..Policy::default() };
     let of = |who, progress| Delivery { place: recipient(who), progress };
     for (on_record, want) in [
-        (vec![of("a", Progress::Delivered), of("b", Progress::Deferred(0))], vec!["b", "c"]),
-        (vec![of("a", Progress::Delivered), of("b", Progress::Skipped)], vec!["c"]),
-        (vec![of("a", Progress::Delivered), of("b", Progress::Quarantined), of("c", Progress::Sending)], vec!["c"]),
+        (vec![of("a", DeliveryState::Delivered), of("b", DeliveryState::Deferred(0))], vec!["b", "c"]),
+        (vec![of("a", DeliveryState::Delivered), of("b", DeliveryState::Skipped)], vec!["c"]),
+        (
+            vec![
+                of("a", DeliveryState::Delivered),
+                of("b", DeliveryState::Quarantined),
+                of("c", DeliveryState::Sending),
+            ],
+            vec!["c"],
+        ),
     ] {
         let listing = [listed(Some(Standing::Open(on_record.into())))];
         let step = plan(&listing, &policy, &targets, NOW).remove(0);
@@ -118,7 +131,7 @@ fn a_message_that_one_of_several_recipients_has_is_fetched_for_the_others_and_ne
         assert_eq!((step.action, step.reason), (Action::Fetch(Targets::Only(want)), Reason::Unfinished));
     }
     // Those who were its recipients before are none now, and one of them has not got it.
-    let on_record = [of("x", Progress::Delivered), of("y", Progress::Deferred(0))];
+    let on_record = [of("x", DeliveryState::Delivered), of("y", DeliveryState::Deferred(0))];
     let step = plan(&[listed(Some(Standing::Open(on_record.into())))], &policy, &targets, NOW).remove(0);
     assert_eq!(step.action, Action::Fetch(Targets::Only(targets.into())));
 }
@@ -130,16 +143,16 @@ fn too_large_a_message_is_left_or_gives_its_header() {
     assert_eq!(only(&skip, listed(None)), (Action::Leave, reason.clone()));
     let headers = Policy { oversize: Oversize::Headers, ..skip };
     assert_eq!(only(&headers, listed(None)), (Action::FetchHeader(Targets::All), reason.clone()));
-    let done = header(&[("home", Progress::Delivered), ("hub", Progress::Delivered)]);
+    let done = header(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Delivered)]);
     assert_eq!(only(&headers, listed(done.clone())), (Action::Leave, Reason::HeaderOnly));
-    let half = header(&[("home", Progress::Delivered), ("hub", Progress::Deferred(0))]);
+    let half = header(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Deferred(0))]);
     assert_eq!(only(&headers, listed(half.clone())), (Action::FetchHeader(hub()), reason.clone()));
     let raised = Policy { max_size: Some(100), ..headers.clone() };
     for standing in [done, half] {
         assert_eq!(only(&raised, listed(standing)), (Action::Fetch(Targets::All), Reason::Unfinished));
     }
     // Who is owed the whole does not get its header beside those who have the whole.
-    let whole = open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(0))]);
+    let whole = open(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Deferred(0))]);
     assert_eq!(only(&headers, listed(whole)), (Action::Leave, reason));
 }
 
@@ -148,15 +161,25 @@ fn what_is_owed_follows_the_destinations_that_the_account_has_now() {
     let policy = Policy::default();
     for (deliveries, want) in [
         (
-            &[("home", Progress::Delivered), ("gone", Progress::Deferred(0))][..],
+            &[("home", DeliveryState::Delivered), ("gone", DeliveryState::Deferred(0))][..],
             (Action::Fetch(hub()), Reason::Unfinished),
         ),
-        (&[("home", Progress::Delivered), ("gone", Progress::Staged)], (Action::Fetch(hub()), Reason::Unfinished)),
         (
-            &[("home", Progress::Delivered), ("hub", Progress::Skipped), ("gone", Progress::Quarantined)],
+            &[("home", DeliveryState::Delivered), ("gone", DeliveryState::Staged)],
+            (Action::Fetch(hub()), Reason::Unfinished),
+        ),
+        (
+            &[
+                ("home", DeliveryState::Delivered),
+                ("hub", DeliveryState::Skipped),
+                ("gone", DeliveryState::Quarantined),
+            ],
             (Action::Leave, Reason::Over),
         ),
-        (&[("home", Progress::Staged), ("hub", Progress::Sending)], (Action::Fetch(hub()), Reason::Unfinished)),
+        (
+            &[("home", DeliveryState::Staged), ("hub", DeliveryState::Sending)],
+            (Action::Fetch(hub()), Reason::Unfinished),
+        ),
     ] {
         assert_eq!(only(&policy, listed(open(deliveries))), want, "{deliveries:?}");
     }
@@ -166,7 +189,7 @@ fn what_is_owed_follows_the_destinations_that_the_account_has_now() {
 fn a_clock_that_went_back_puts_nothing_off_for_long() {
     let policy = Policy::default();
     for (until, waits) in [(NOW + LAST_RETRY, true), (NOW + LAST_RETRY + 1, false), (UnixTime::MAX, false)] {
-        let standing = open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(until))]);
+        let standing = open(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Deferred(until))]);
         assert_eq!(only(&policy, listed(standing)).0 == Action::Leave, waits, "{until}");
     }
 }

@@ -109,12 +109,12 @@ pub struct Delivery {
     /// The destination, as it was then.
     pub place: Place,
     /// How far.
-    pub progress: Progress,
+    pub progress: DeliveryState,
 }
 
 /// The states of a delivery that began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum DeliveryState {
     /// In the Maildir, or on its way there: only the Maildir itself can tell.
     Staged,
     /// It was being sent when the process ended; nobody knows how that went.

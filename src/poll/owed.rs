@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::listing::Inventory;
 use super::sink::Sink;
 use crate::deliver::maildir::MaildirError;
-use crate::plan::{Progress, Reason, Standing};
+use crate::plan::{DeliveryState, Reason, Standing};
 use crate::threads::ThreadError;
 
 /// Puts what could not be finished down to its destination.  Gives the indexes of those at which only a single
@@ -44,7 +44,7 @@ fn is_waited_for(inventory: &Inventory, sink: &Sink) -> bool {
     deferred.into_iter().any(|step| match &inventory.listing()[step.index].standing {
         Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries
             .iter()
-            .any(|delivery| delivery.place == sink.place && matches!(delivery.progress, Progress::Deferred(_))),
+            .any(|delivery| delivery.place == sink.place && matches!(delivery.progress, DeliveryState::Deferred(_))),
         _ => false,
     })
 }

@@ -10,7 +10,7 @@ use super::rows::place;
 use super::schema::{OWN_MAILDIR, kind, proof, state};
 use super::words::{Known, Lost};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Delivery, Gone, Progress, Standing};
+use crate::plan::{Delivery, DeliveryState, Gone, Standing};
 
 /// A message's row.
 struct Row {
@@ -181,12 +181,12 @@ pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Res
     )?;
     let rows = find.query_map([message], |row| {
         let progress = match row.get(0)? {
-            state::STAGED => Progress::Staged,
-            state::SENDING => Progress::Sending,
-            state::DELIVERED => Progress::Delivered,
-            state::DEFERRED => Progress::Deferred(row.get::<_, Option<i64>>(1)?.unwrap_or(0)),
-            state::SKIPPED => Progress::Skipped,
-            _ => Progress::Quarantined,
+            state::STAGED => DeliveryState::Staged,
+            state::SENDING => DeliveryState::Sending,
+            state::DELIVERED => DeliveryState::Delivered,
+            state::DEFERRED => DeliveryState::Deferred(row.get::<_, Option<i64>>(1)?.unwrap_or(0)),
+            state::SKIPPED => DeliveryState::Skipped,
+            _ => DeliveryState::Quarantined,
         };
         Ok(place(row, 2)?.map(|place| Delivery { place, progress }))
     })?;

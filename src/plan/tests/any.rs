@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-const PROGRESS: [Progress; 8] = [
-    Progress::Staged,
-    Progress::Sending,
-    Progress::Delivered,
-    Progress::Deferred(NOW - 1),
-    Progress::Deferred(NOW + 60),
-    Progress::Deferred(NOW + 1_000_000),
-    Progress::Quarantined,
-    Progress::Skipped,
+const PROGRESS: [DeliveryState; 8] = [
+    DeliveryState::Staged,
+    DeliveryState::Sending,
+    DeliveryState::Delivered,
+    DeliveryState::Deferred(NOW - 1),
+    DeliveryState::Deferred(NOW + 60),
+    DeliveryState::Deferred(NOW + 1_000_000),
+    DeliveryState::Quarantined,
+    DeliveryState::Skipped,
 ];
 
 fn deliveries() -> impl Strategy<Value = Box<[Delivery]>> {
@@ -127,7 +127,7 @@ proptest! {
             let settled = |delivery: &Delivery| {
                 matches!(
                     delivery.progress,
-                    Progress::Staged | Progress::Delivered | Progress::Quarantined | Progress::Skipped
+                    DeliveryState::Staged | DeliveryState::Delivered | DeliveryState::Quarantined | DeliveryState::Skipped
                 )
             };
             let has = |place: &Place| deliveries.iter().any(|delivery| delivery.place == *place && settled(delivery));

@@ -15,15 +15,15 @@ fn what_stays_is_looked_at_once_a_day_and_what_becomes_due_when_it_does() {
     let keep = Policy { max_size: Some(50), ..Policy::default() };
     let after = Policy { retention: Retention::After(Duration::from_secs(DAY)), ..keep.clone() };
     let matched = |at| Some(Standing::Matched { at, digest: None });
-    let deferred = |until| open(&[("home", Progress::Delivered), ("hub", Progress::Deferred(until))]);
-    let both = open(&[("home", Progress::Deferred(NOW + 20)), ("hub", Progress::Deferred(NOW + 10))]);
-    let behind = open(&[("home", Progress::Staged), ("hub", Progress::Deferred(NOW + 10))]);
+    let deferred = |until| open(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Deferred(until))]);
+    let both = open(&[("home", DeliveryState::Deferred(NOW + 20)), ("hub", DeliveryState::Deferred(NOW + 10))]);
+    let behind = open(&[("home", DeliveryState::Staged), ("hub", DeliveryState::Deferred(NOW + 10))]);
     for (policy, standing, want) in [
         (&keep, Some(Standing::Done(NOW - hour)), LATER),
         (&keep, Some(Standing::Ignored), LATER),
         (&keep, None, LATER),
         (&keep, Some(Standing::Deleted([0; 32])), LATER),
-        (&keep, open(&[("home", Progress::Delivered), ("hub", Progress::Quarantined)]), LATER),
+        (&keep, open(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Quarantined)]), LATER),
         (&after, Some(Standing::Done(NOW - hour)), LATER - hour),
         (&after, matched(NOW - hour), LATER - hour),
         // It is over and cannot be proven: that stays so.
@@ -34,7 +34,7 @@ fn what_stays_is_looked_at_once_a_day_and_what_becomes_due_when_it_does() {
         (&keep, both, NOW + 10),
         // What counts more hides when the other one is tried again.
         (&keep, behind, NOW + 10),
-        (&keep, header(&[("home", Progress::Delivered), ("hub", Progress::Deferred(NOW + 10))]), NOW + 10),
+        (&keep, header(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Deferred(NOW + 10))]), NOW + 10),
     ] {
         assert_eq!(until(policy, listed(standing.clone())), Some(want), "{standing:?}");
     }
@@ -47,7 +47,11 @@ fn a_plan_that_does_anything_is_not_quiet_nor_is_one_that_rests_on_more() {
     let small = Policy { max_size: Some(50), ..Policy::default() };
     let none = Policy { max_messages: Some(0), ..Policy::default() };
     let delete = Policy { retention: Retention::Delete, ..Policy::default() };
-    let over = open(&[("home", Progress::Delivered), ("hub", Progress::Delivered), ("gone", Progress::Deferred(0))]);
+    let over = open(&[
+        ("home", DeliveryState::Delivered),
+        ("hub", DeliveryState::Delivered),
+        ("gone", DeliveryState::Deferred(0)),
+    ]);
     for (policy, listed) in [
         (&keep, listed(None)),
         (&none, listed(None)),

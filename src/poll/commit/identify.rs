@@ -9,7 +9,7 @@ use super::Committer;
 use crate::clock::unix_now;
 use crate::event::Event;
 use crate::message::{MessageKey, UnixTime};
-use crate::plan::{self, Identity, Likeness, Place, Progress, Standing, is_over};
+use crate::plan::{self, DeliveryState, Identity, Likeness, Place, Standing, is_over};
 use crate::poll::piece::{Claim, Job, Parcel, Received};
 use crate::store::{self, Change, Renamed, StoreError};
 
@@ -285,13 +285,11 @@ impl Committer<'_> {
             let over = of_it.iter().find(|delivery| is_over(&delivery.progress));
             over.or(of_it.first()).map(|delivery| &delivery.progress)
         };
-        let left = received
-            .parcels
-            .iter()
-            .filter_map(progress)
-            .any(|progress| !is_over(progress) && !matches!(progress, Progress::Deferred(_) | Progress::Sending));
+        let left = received.parcels.iter().filter_map(progress).any(|progress| {
+            !is_over(progress) && !matches!(progress, DeliveryState::Deferred(_) | DeliveryState::Sending)
+        });
         received.parcels.retain(|parcel| match progress(parcel) {
-            Some(progress) => matches!(progress, Progress::Deferred(_) | Progress::Sending),
+            Some(progress) => matches!(progress, DeliveryState::Deferred(_) | DeliveryState::Sending),
             None => true,
         });
         let parcels = &received.parcels;

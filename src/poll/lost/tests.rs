@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::header::Head;
-use crate::plan::{Delivery, Progress};
+use crate::plan::{Delivery, DeliveryState};
 
 const HOME: &str = "/home/mail";
 
@@ -138,9 +138,12 @@ fn a_file_counts_for_its_own_maildir_and_for_any_if_there_is_but_one_destination
 fn what_an_older_record_calls_open_is_delivered_if_its_file_is_there() {
     let listing = listing(1, 1, HOME, false);
     let open = |progress| vec![Some(Standing::Open([Delivery { place: place("home", "/home"), progress }].into()))];
-    for (progress, places_told) in
-        [(Progress::Deferred(9), 1), (Progress::Staged, 1), (Progress::Quarantined, 1), (Progress::Delivered, 0)]
-    {
+    for (progress, places_told) in [
+        (DeliveryState::Deferred(9), 1),
+        (DeliveryState::Staged, 1),
+        (DeliveryState::Quarantined, 1),
+        (DeliveryState::Delivered, 0),
+    ] {
         let standings = open(progress.clone());
         let (adoption, _) =
             judged(&listing, &standings, Lost::Lost, &places(true, false), &Policy::default()).expect("found");
