@@ -175,8 +175,8 @@ impl Open {
         let mut open = Self::default();
         for place in destinations {
             let of_it = at_place(deliveries, place, destinations);
-            let any = |is: fn(&DeliveryState) -> bool| of_it.iter().any(|delivery| is(&delivery.progress));
-            let until = of_it.iter().filter_map(|delivery| match delivery.progress {
+            let any = |is: fn(&DeliveryState) -> bool| of_it.iter().any(|delivery| is(&delivery.state));
+            let until = of_it.iter().filter_map(|delivery| match delivery.state {
                 // No failure is put off longer: a clock that has gone back since must not do so.
                 DeliveryState::Deferred(until) if until > now && until - now <= LAST_RETRY => Some(until),
                 _ => None,

@@ -33,14 +33,14 @@ fn led_elsewhere<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place
     let is_whole = |delivery: &Delivery| {
         // Where it led to several, all of them have it, or it may be in a Maildir that is not there now.
         let beside = of_it.iter().filter(|other| other.place.is_beside(&delivery.place));
-        beside.into_iter().all(|other| is_over(&other.progress) || other.progress == DeliveryState::Staged)
+        beside.into_iter().all(|other| is_over(&other.state) || other.state == DeliveryState::Staged)
     };
     of_it.iter().copied().filter(|delivery| !is_taken(delivery) && is_whole(delivery)).collect()
 }
 
 /// Whether a target wants nothing more of a message.
 pub fn has_it(deliveries: &[Delivery], place: &Place, targets: &[Place]) -> bool {
-    at_place(deliveries, place, targets).iter().any(|delivery| is_over(&delivery.progress))
+    at_place(deliveries, place, targets).iter().any(|delivery| is_over(&delivery.state))
 }
 
 #[cfg(test)]
@@ -56,8 +56,8 @@ mod tests {
         Place::server(Name::new(destination).expect("a name"), "lmtp", "mx:24", recipient)
     }
 
-    fn delivery(destination: &str, location: &str, progress: DeliveryState) -> Delivery {
-        Delivery { place: place(destination, location), progress }
+    fn delivery(destination: &str, location: &str, state: DeliveryState) -> Delivery {
+        Delivery { place: place(destination, location), state }
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
         ] {
             let before = on_record
                 .iter()
-                .map(|(who, progress)| Delivery { place: recipient("hub", who), progress: (*progress).clone() });
+                .map(|(who, progress)| Delivery { place: recipient("hub", who), state: (*progress).clone() });
             let before: Vec<Delivery> = before.collect();
             let now: Vec<Place> = now.iter().map(|who| recipient("hub", who)).collect();
             let found: Vec<bool> = now.iter().map(|place| has_it(&before, place, &now)).collect();
@@ -120,7 +120,7 @@ mod tests {
     fn a_maildir_of_another_machine_is_another_place() {
         let (name, has) = (Name::new("home").expect("a name"), DeliveryState::Delivered);
         let place = |machine| Place::maildir(name.clone(), "/home/mail", machine);
-        let before = [Delivery { place: place("server"), progress: has }];
+        let before = [Delivery { place: place("server"), state: has }];
         let both = [place("laptop"), place("server")];
         assert_eq!(both.each_ref().map(|place| has_it(&before, place, &both)), [false, true]);
     }

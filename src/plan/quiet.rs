@@ -44,7 +44,7 @@ fn retention_over(retention: Retention, delivered: UnixTime, now: UnixTime) -> O
 
 /// When the first of these deliveries is tried again, whichever destination it is of.
 fn retry(deliveries: &[Delivery], now: UnixTime) -> Option<UnixTime> {
-    let turns = deliveries.iter().filter_map(|delivery| match delivery.progress {
+    let turns = deliveries.iter().filter_map(|delivery| match delivery.state {
         // One that is put off for too long counts as due until it is not.
         DeliveryState::Deferred(until) => Some([until.saturating_sub(LAST_RETRY), until]),
         _ => None,

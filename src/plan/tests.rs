@@ -22,7 +22,7 @@ fn listed(standing: Option<Standing>) -> Listed {
 fn open(progress: &[(&str, DeliveryState)]) -> Option<Standing> {
     let delivery = |(destination, progress): &(&str, DeliveryState)| Delivery {
         place: place(destination),
-        progress: progress.clone(),
+        state: progress.clone(),
     };
     Some(Standing::Open(progress.iter().map(delivery).collect()))
 }
@@ -112,7 +112,7 @@ fn a_message_that_one_of_several_recipients_has_is_fetched_for_the_others_and_ne
     let recipient = |who| Place::server(Name::new("hub").expect("a name"), "lmtp", "mx:24", who);
     let targets = ["a", "b", "c"].map(recipient);
     let policy = Policy { retention: Retention::Delete, ..Policy::default() };
-    let of = |who, progress| Delivery { place: recipient(who), progress };
+    let of = |who, state| Delivery { place: recipient(who), state };
     for (on_record, want) in [
         (vec![of("a", DeliveryState::Delivered), of("b", DeliveryState::Deferred(0))], vec!["b", "c"]),
         (vec![of("a", DeliveryState::Delivered), of("b", DeliveryState::Skipped)], vec!["c"]),

@@ -109,7 +109,7 @@ pub struct Delivery {
     /// The destination, as it was then.
     pub place: Place,
     /// How far.
-    pub progress: DeliveryState,
+    pub state: DeliveryState,
 }
 
 /// The states of a delivery that began.

@@ -183,7 +183,7 @@ impl Case<'_> {
         let targets: Vec<Place> = self.places.iter().map(|(place, _)| place.clone()).collect();
         for (place, is_maildir) in self.places {
             let progress = plan::at_place(on_record, place, &targets);
-            if progress.iter().any(|delivery| plan::is_over(&delivery.progress)) {
+            if progress.iter().any(|delivery| plan::is_over(&delivery.state)) {
                 continue;
             }
             let found = files.iter().find(|(maildir, _)| *is_maildir && self.is_at(maildir, place));

@@ -44,7 +44,7 @@ fn is_waited_for(inventory: &Inventory, sink: &Sink) -> bool {
     deferred.into_iter().any(|step| match &inventory.listing()[step.index].standing {
         Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries
             .iter()
-            .any(|delivery| delivery.place == sink.place && matches!(delivery.progress, DeliveryState::Deferred(_))),
+            .any(|delivery| delivery.place == sink.place && matches!(delivery.state, DeliveryState::Deferred(_))),
         _ => false,
     })
 }

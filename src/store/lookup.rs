@@ -180,7 +180,7 @@ pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Res
          FROM delivery d JOIN place p ON p.id = d.place WHERE d.message = ?1",
     )?;
     let rows = find.query_map([message], |row| {
-        let progress = match row.get(0)? {
+        let state = match row.get(0)? {
             state::STAGED => DeliveryState::Staged,
             state::SENDING => DeliveryState::Sending,
             state::DELIVERED => DeliveryState::Delivered,
@@ -188,7 +188,7 @@ pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Res
             state::SKIPPED => DeliveryState::Skipped,
             _ => DeliveryState::Quarantined,
         };
-        Ok(place(row, 2)?.map(|place| Delivery { place, progress }))
+        Ok(place(row, 2)?.map(|place| Delivery { place, state }))
     })?;
     rows.filter_map(Result::transpose).collect()
 }

@@ -20,7 +20,7 @@ fn deliveries() -> impl Strategy<Value = Box<[Delivery]>> {
     prop::collection::vec((destination, 0..PROGRESS.len()), 0..4).prop_map(|all| {
         let delivery = |(destination, progress): (&str, usize)| Delivery {
             place: place(destination),
-            progress: PROGRESS[progress].clone(),
+            state: PROGRESS[progress].clone(),
         };
         all.into_iter().map(delivery).collect()
     })
@@ -126,7 +126,7 @@ proptest! {
             prop_assert!(!places.is_empty() && places.iter().all(|place| destinations().contains(place)));
             let settled = |delivery: &Delivery| {
                 matches!(
-                    delivery.progress,
+                    delivery.state,
                     DeliveryState::Staged | DeliveryState::Delivered | DeliveryState::Quarantined | DeliveryState::Skipped
                 )
             };

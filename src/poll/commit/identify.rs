@@ -282,8 +282,8 @@ impl Committer<'_> {
         let places: Vec<Place> = sinks.iter().map(|sink| sink.place.clone()).collect();
         let progress = |parcel: &Parcel| {
             let of_it = plan::at_place(&deliveries, &sinks[parcel.target].place, &places);
-            let over = of_it.iter().find(|delivery| is_over(&delivery.progress));
-            over.or(of_it.first()).map(|delivery| &delivery.progress)
+            let over = of_it.iter().find(|delivery| is_over(&delivery.state));
+            over.or(of_it.first()).map(|delivery| &delivery.state)
         };
         let left = received.parcels.iter().filter_map(progress).any(|progress| {
             !is_over(progress) && !matches!(progress, DeliveryState::Deferred(_) | DeliveryState::Sending)

@@ -137,7 +137,7 @@ fn a_file_counts_for_its_own_maildir_and_for_any_if_there_is_but_one_destination
 #[test]
 fn what_an_older_record_calls_open_is_delivered_if_its_file_is_there() {
     let listing = listing(1, 1, HOME, false);
-    let open = |progress| vec![Some(Standing::Open([Delivery { place: place("home", "/home"), progress }].into()))];
+    let open = |state| vec![Some(Standing::Open([Delivery { place: place("home", "/home"), state }].into()))];
     for (progress, places_told) in [
         (DeliveryState::Deferred(9), 1),
         (DeliveryState::Staged, 1),
