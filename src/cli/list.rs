@@ -8,7 +8,7 @@ use crate::account::Account;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::plan::{Action, Listed, Place, Step};
-use crate::poll::{self, Inventory, Look, Memory, PollError};
+use crate::poll::{self, Inventory, Look, PollError, Recall};
 use crate::process::log;
 use crate::store::{Lost, Reader};
 use crate::transcript;
@@ -78,7 +78,7 @@ async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError
     let destinations = config.destinations.iter().filter(|destination| account.deliver.contains(&destination.name));
     let instance = reader.instance()?;
     let places: Vec<Place> = destinations.map(|destination| destination.place(&instance)).collect();
-    let inventory = poll::inventory(account, &places, &mut session, Memory::Reader(&look)).await?;
+    let inventory = poll::inventory(account, &places, &mut session, Recall::Reader(&look)).await?;
     session.quit().await;
     Ok(inventory)
 }

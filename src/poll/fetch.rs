@@ -10,7 +10,7 @@ use super::farewell::farewell;
 use super::jobs::jobs;
 use super::ledger::{Facts, Records, ledger};
 use super::listing::{Inventory, inventory};
-use super::memory::Memory;
+use super::memory::Recall;
 use super::piece::{Claim, Job};
 use super::receive::Harvest;
 use super::recover::recover;
@@ -134,7 +134,7 @@ async fn list(
     deadline: Instant,
 ) -> Result<Inventory, PollError> {
     let late = PollError::Deadline { limit: account.deadline };
-    let memory = Memory::Poll { account, context, sinks };
+    let memory = Recall::Poll { account, context, sinks };
     let work = timeout_at(deadline, inventory(account, places, session, memory));
     or_stop(context, async { work.await.unwrap_or(Err(late)) }).await
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
-use super::memory::Memory;
+use super::memory::Recall;
 use super::recognise::{Recognised, Recognition, recognise};
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -83,7 +83,7 @@ async fn ask<S>(
     account: &Account,
     places: &[Place],
     session: &mut Session<S>,
-    memory: &Memory<'_>,
+    memory: &Recall<'_>,
 ) -> Result<Asked, PollError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -130,7 +130,7 @@ pub async fn inventory<S>(
     account: &Account,
     places: &[Place],
     session: &mut Session<S>,
-    memory: Memory<'_>,
+    memory: Recall<'_>,
 ) -> Result<Inventory, PollError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

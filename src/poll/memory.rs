@@ -15,7 +15,7 @@ use crate::store::{Known, Reader, StoreError};
 
 /// An account's part of the state.
 #[derive(Clone, Copy, Debug)]
-pub enum Memory<'a> {
+pub enum Recall<'a> {
     /// Of a poll with its destinations.
     #[expect(private_interfaces, reason = "only a poll makes it")]
     Poll {
@@ -65,12 +65,12 @@ impl<'a> Look<'a> {
     }
 }
 
-impl Memory<'_> {
+impl Recall<'_> {
     /// The digest by which a listing is known again; none for one that looks at everything.
     pub(super) fn digest(self, listing: &Listing, places: &[Place]) -> Option<[u8; 32]> {
         match self {
-            Memory::Poll { account, .. } => Some(quiet::digest(listing, account, places)),
-            Memory::Reader(..) => None,
+            Recall::Poll { account, .. } => Some(quiet::digest(listing, account, places)),
+            Recall::Reader(..) => None,
         }
     }
 
@@ -78,7 +78,7 @@ impl Memory<'_> {
     /// still holds.
     pub(super) async fn quiet(self, digest: Option<[u8; 32]>) -> Result<Option<Left>, PollError> {
         Ok(match (self, digest) {
-            (Memory::Poll { account, context, .. }, Some(digest)) => {
+            (Recall::Poll { account, context, .. }, Some(digest)) => {
                 context.store.quiet(&account.name, digest, unix_now()).await?
             }
             _ => None,
@@ -88,40 +88,40 @@ impl Memory<'_> {
     /// Whether the listing is worth its sizes before anybody has looked at it.
     pub(super) async fn expects_news(self) -> Result<bool, PollError> {
         Ok(match self {
-            Memory::Poll { account, context, .. } => context.store.expects_news(&account.name).await?,
-            Memory::Reader(..) => false,
+            Recall::Poll { account, context, .. } => context.store.expects_news(&account.name).await?,
+            Recall::Reader(..) => false,
         })
     }
 
     pub(super) async fn known(self, keys: &Arc<Vec<Option<MessageKey>>>) -> Result<Known, PollError> {
         match self {
-            Memory::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
-            Memory::Reader(look) => Ok(look.known(keys)?),
+            Recall::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
+            Recall::Reader(look) => Ok(look.known(keys)?),
         }
     }
 
     /// What is known of messages that need not be listed.
     pub(super) async fn standings(self, keys: Vec<Option<MessageKey>>) -> Result<Vec<Option<Standing>>, PollError> {
         Ok(match self {
-            Memory::Poll { account, context, .. } => {
+            Recall::Poll { account, context, .. } => {
                 context.store.known(&account.name, Arc::new(keys), unix_now()).await?.standings
             }
-            Memory::Reader(look) => look.reader.known(&look.name, &keys, unix_now())?.standings,
+            Recall::Reader(look) => look.reader.known(&look.name, &keys, unix_now())?.standings,
         })
     }
 
     /// By what else than their unique-ids messages are known.
     pub(super) async fn identities(self, keys: Vec<MessageKey>) -> Result<Vec<Option<Identity>>, PollError> {
         Ok(match self {
-            Memory::Poll { account, context, .. } => context.store.identities(&account.name, keys).await?,
-            Memory::Reader(look) => look.reader.identities(&look.name, &keys)?,
+            Recall::Poll { account, context, .. } => context.store.identities(&account.name, keys).await?,
+            Recall::Reader(look) => look.reader.identities(&look.name, &keys)?,
         })
     }
 
     pub(super) async fn missing(self, keys: Vec<Option<MessageKey>>) -> Result<Vec<Missing>, PollError> {
         Ok(match self {
-            Memory::Poll { account, context, .. } => context.store.missing(&account.name, keys).await?,
-            Memory::Reader(look) => look.missing(&keys)?,
+            Recall::Poll { account, context, .. } => context.store.missing(&account.name, keys).await?,
+            Recall::Reader(look) => look.missing(&keys)?,
         })
     }
 }

@@ -48,7 +48,7 @@ pub use heads::lacks_top;
 pub use listing::{Inventory, inventory};
 pub use login::log_in;
 pub use mailbox::{mailbox, tell_of_new_destinations};
-pub use memory::{Look, Memory};
+pub use memory::{Look, Recall};
 pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
 pub use report::{Outcome, Report, Summary};

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
 use super::heads::{Heads, heads};
-use super::memory::Memory;
+use super::memory::Recall;
 use super::proof::Landmark;
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -63,7 +63,7 @@ impl Recognised {
 /// A listing that is being recognised.
 pub(super) struct Recognition<'a> {
     pub(super) account: &'a Account,
-    pub(super) memory: Memory<'a>,
+    pub(super) memory: Recall<'a>,
     pub(super) heads: Heads,
     pub(super) result: Recognised,
     /// What the state knew.
@@ -89,7 +89,7 @@ pub(super) struct Recognition<'a> {
 pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
     account: &'a Account,
     session: &mut Session<S>,
-    memory: Memory<'a>,
+    memory: Recall<'a>,
     listing: Vec<Listed>,
     known: Known,
 ) -> Result<Recognition<'a>, PollError> {
