@@ -54,7 +54,7 @@ pub(crate) struct Limits {
 
 /// What is remembered of an account across restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Memory {
+pub(crate) struct Carried {
     /// Failures in a row.
     pub failures: u32,
     /// Refused logins in a row.
@@ -68,7 +68,7 @@ pub(crate) struct Memory {
 pub(crate) enum Event {
     /// These are the accounts now.  New ones are polled as soon as their memory allows, others
     /// keep their time; those that are gone end.
-    Configured(BTreeMap<Name, (Timing, Memory)>),
+    Configured(BTreeMap<Name, (Timing, Carried)>),
     /// A poll ended.
     Ended(Name, Verdict),
     /// Somebody wants this account polled now, whatever it is waiting for.
@@ -187,10 +187,10 @@ impl Schedule {
     }
 
     /// What to remember of an account across a restart.
-    pub(crate) fn memory(&self, name: &Name, now: Moment) -> Option<Memory> {
+    pub(crate) fn memory(&self, name: &Name, now: Moment) -> Option<Carried> {
         let entry = self.entries.get(name)?;
         let wait = entry.due.saturating_sub(now);
-        Some(Memory { failures: entry.failures, refusals: entry.refusals, wait })
+        Some(Carried { failures: entry.failures, refusals: entry.refusals, wait })
     }
 
     /// Whether an account waits because its login was refused.
@@ -208,7 +208,7 @@ impl Schedule {
         (host.running < self.limits.polls_per_host).then_some(host.free)
     }
 
-    fn configure(&mut self, accounts: BTreeMap<Name, (Timing, Memory)>, now: Moment) {
+    fn configure(&mut self, accounts: BTreeMap<Name, (Timing, Carried)>, now: Moment) {
         self.entries.retain(|name, entry| {
             // One that comes back after its last poll is new, unless it has something to wait for.
             let is_over = entry.gone && !entry.running && (entry.failures, entry.refusals) == (0, 0);
@@ -226,7 +226,7 @@ impl Schedule {
                     }
                 }
                 None => {
-                    let Memory { failures, refusals, wait } = memory;
+                    let Carried { failures, refusals, wait } = memory;
                     let due = now.saturating_add(wait.min(LONGEST));
                     let entry = Entry {
                         timing,

@@ -12,7 +12,7 @@ use crate::clock::unix_now;
 use crate::message::Name;
 use crate::oauth::Grant;
 use crate::poll::Summary;
-use crate::schedule::Memory;
+use crate::schedule::Carried;
 use crate::store::AccountMemory;
 use crate::threads;
 
@@ -51,8 +51,8 @@ pub(crate) struct Ending<'a> {
 }
 
 /// What is remembered of an account after a poll.
-pub(crate) fn remembered(before: &AccountMemory, schedule: Memory, ending: &Ending<'_>) -> AccountMemory {
-    let Memory { failures, refusals, wait } = schedule;
+pub(crate) fn remembered(before: &AccountMemory, schedule: Carried, ending: &Ending<'_>) -> AccountMemory {
+    let Carried { failures, refusals, wait } = schedule;
     let Ending { summary, must_wait, refused } = ending;
     let well = summary.error.is_none();
     let seconds = i64::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(i64::MAX);

@@ -14,7 +14,7 @@ use crate::event::Event as Told;
 use crate::failure::describe;
 use crate::poll::{Context, PollError, Summary};
 use crate::progress::Progress;
-use crate::schedule::{Event, IN_USE, LONGEST, Limits, Memory, Schedule, Timing, Verdict};
+use crate::schedule::{Carried, Event, IN_USE, LONGEST, Limits, Schedule, Timing, Verdict};
 use crate::store::{AccountMemory, Change};
 
 /// How a poll went, and what is to be remembered of it unless that is on record already.
@@ -87,10 +87,10 @@ async fn is_as_refused(account: &Account, before: &AccountMemory, salt: &str) ->
 }
 
 /// What the service's schedule would make of it.
-fn after(account: &Account, before: &AccountMemory, verdict: Verdict) -> Memory {
+fn after(account: &Account, before: &AccountMemory, verdict: Verdict) -> Carried {
     let mut schedule = Schedule::new(Limits { polls: 1, polls_per_host: 1 }, fastrand::u64(..));
     let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
-    let memory = Memory { failures: before.failures, refusals: before.refusals, wait: Duration::ZERO };
+    let memory = Carried { failures: before.failures, refusals: before.refusals, wait: Duration::ZERO };
     let accounts = BTreeMap::from([(account.name.clone(), (timing, memory))]);
     schedule.handle(Event::Configured(accounts), Duration::ZERO);
     schedule.handle(Event::Ended(account.name.clone(), verdict), Duration::ZERO);

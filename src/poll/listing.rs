@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
-use super::memory::Recall;
+use super::recall::Recall;
 use super::recognise::{Recognised, Recognition, recognise};
 use crate::account::Account;
 use crate::clock::unix_now;

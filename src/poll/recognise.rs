@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
 use super::heads::{Heads, heads};
-use super::memory::Recall;
 use super::proof::Landmark;
+use super::recall::Recall;
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, UnixTime};

@@ -15,7 +15,7 @@ const GOOD: Verdict = Verdict::Good { login_delay: None };
 fn at_host(names: &[&str], host: impl Fn(&str) -> String) -> Event {
     let entry = |account: &&str| {
         let timing = Timing { interval: 5 * MINUTE, host: host(account).into() };
-        (name(account), (timing, Memory::default()))
+        (name(account), (timing, Carried::default()))
     };
     Event::Configured(names.iter().map(entry).collect())
 }
@@ -63,7 +63,7 @@ fn a_server_that_wants_more_time_does_not_shorten_an_interval_of_days() {
     let timing = Timing { interval: 3 * LONGEST, host: "h".into() };
     for delay in [None, Some(MINUTE), Some(Duration::MAX)] {
         let mut schedule = schedule(9);
-        schedule.handle(Event::Configured([(name("a"), (timing.clone(), Memory::default()))].into()), MINUTE);
+        schedule.handle(Event::Configured([(name("a"), (timing.clone(), Carried::default()))].into()), MINUTE);
         schedule.handle(Event::Ended(name("a"), Verdict::TooSoon(delay)), MINUTE);
         assert!(schedule.due(&name("a")).is_some_and(|due| due >= 3 * LONGEST), "{delay:?}");
     }

@@ -21,7 +21,7 @@ use crate::message::Name;
 use crate::process::reload::Watched;
 use crate::process::status::AccountStatus;
 use crate::process::{log, systemd};
-use crate::schedule::{Event, Limits, Memory, Timing};
+use crate::schedule::{Carried, Event, Limits, Timing};
 use crate::{filesystem, poll};
 
 /// Each file has a time of its own; this is for many of them together.
@@ -63,7 +63,7 @@ impl Service {
             // In the past: it need not wait.  Far ahead, by a clock that was set back: the schedule bounds it.
             let wait = Duration::from_secs(u64::try_from(memory.not_before - now).unwrap_or(0));
             let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
-            (account.name.clone(), (timing, Memory { failures: memory.failures, refusals: memory.refusals, wait }))
+            (account.name.clone(), (timing, Carried { failures: memory.failures, refusals: memory.refusals, wait }))
         };
         Event::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
     }

@@ -47,7 +47,7 @@ fn configured(accounts: &[(usize, u64, bool)]) -> Event {
     let entry = |&(account, minutes, shared): &(usize, u64, bool)| {
         let host = if shared { "host" } else { NAMES[account] };
         let timing = Timing { interval: MINUTE * minutes as u32, host: host.into() };
-        (name(NAMES[account]), (timing, Memory::default()))
+        (name(NAMES[account]), (timing, Carried::default()))
     };
     Event::Configured(accounts.iter().map(entry).collect())
 }
