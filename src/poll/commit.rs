@@ -24,7 +24,7 @@ use crate::clock::unix_now;
 use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::plan::Policy;
-use crate::store::{Change, Ending, Outcome, Stage, Store, StoreError, Target, TargetState};
+use crate::store::{Change, Ending, Settled, Stage, Store, StoreError, Target, TargetState};
 
 /// Makes batches durable, one after the other.
 pub(super) struct Committer<'a> {
@@ -42,7 +42,7 @@ pub(super) struct Committer<'a> {
     pub(super) tally: Tally,
     pub(super) contents: Contents,
     /// Deliveries into Maildirs that are made, and whose record waits for the next transaction.
-    pub(super) moved: Vec<Outcome>,
+    pub(super) moved: Vec<Settled>,
     /// The poll's.
     pub(super) deadline: Instant,
 }
@@ -53,7 +53,7 @@ impl Committer<'_> {
     pub(super) async fn run(
         mut self,
         mut batches: mpsc::Receiver<Vec<Received>>,
-    ) -> (Tally, Vec<Outcome>, Result<(), PollError>) {
+    ) -> (Tally, Vec<Settled>, Result<(), PollError>) {
         while let Some(batch) = batches.recv().await {
             if let Err(error) = self.commit(batch).await {
                 // Closing the channel stops the stager, and through it the session.
@@ -68,7 +68,7 @@ impl Committer<'_> {
         let batch = self.sync(batch).await;
         let (batch, failed): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|received| received.parcels.iter().any(|parcel| parcel.fault().is_none()));
-        let unfit: Vec<Outcome> = failed.iter().flat_map(|received| self.unfit(received)).collect();
+        let unfit: Vec<Settled> = failed.iter().flat_map(|received| self.unfit(received)).collect();
         for received in failed {
             self.tally.fail(&received.job.key, first_cause(&received));
         }
@@ -90,11 +90,11 @@ impl Committer<'_> {
     }
 
     /// What is written down of a message that this machine has no room for.
-    fn unfit(&self, received: &Received) -> impl Iterator<Item = Outcome> {
+    fn unfit(&self, received: &Received) -> impl Iterator<Item = Settled> {
         received.parcels.iter().filter_map(|parcel| {
             let State::Unfit(why) = &parcel.state else { return None };
             let (key, place) = (received.job.key.clone(), self.sinks[parcel.target].place.clone());
-            Some(Outcome { key, place, ending: Ending::NotRetrieved(why.clone()) })
+            Some(Settled { key, place, ending: Ending::NotRetrieved(why.clone()) })
         })
     }
 

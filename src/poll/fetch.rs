@@ -28,7 +28,7 @@ use crate::net::Stream;
 use crate::plan::{Action, Left, Place, Reason};
 use crate::pop3::session::Session;
 use crate::progress::{Phase, Progress};
-use crate::store::{Change, Ending, Outcome};
+use crate::store::{Change, Ending, Settled};
 use crate::trace::Trace;
 use crate::{attempt, threads};
 
@@ -308,7 +308,7 @@ fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
 }
 
 /// The record of messages that the server listed and did not hand out.
-fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &mut Report) -> Vec<Outcome> {
+fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &mut Report) -> Vec<Settled> {
     let mut outcomes = Vec::new();
     for (job, why) in &harvest.not_retrieved {
         Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
@@ -317,7 +317,7 @@ fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &
             // In the next session it may have another number.
             continue;
         }
-        let of_target = |&target: &usize| Outcome {
+        let of_target = |&target: &usize| Settled {
             key: job.key.clone(),
             place: sinks[target].place.clone(),
             ending: Ending::NotRetrieved(why.clone()),

@@ -10,7 +10,7 @@ use super::sink::Sink;
 use crate::account::Account;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Listed, Place, Standing};
-use crate::store::{Change, Outcome};
+use crate::store::{Change, Settled};
 
 /// How the steps of a poll ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,9 +98,9 @@ impl Facts {
 #[derive(Debug, Default)]
 pub(super) struct Records {
     /// Deliveries whose record is still to be made.
-    pub(super) moved: Vec<Outcome>,
+    pub(super) moved: Vec<Settled>,
     /// Deliveries of messages that the server listed and did not hand out.
-    pub(super) not_retrieved: Vec<Outcome>,
+    pub(super) not_retrieved: Vec<Settled>,
     /// Messages without a unique-id that came, by their content.
     pub(super) contents: Vec<MessageKey>,
     /// Messages whose deletion the server agreed to.
@@ -189,8 +189,8 @@ mod tests {
         Place::maildir(Name::new("home").expect("a name"), "/m", "here")
     }
 
-    fn outcome(uid: &str) -> Outcome {
-        Outcome { key: key(uid), place: place(), ending: Ending::Delivered("1.a".into()) }
+    fn outcome(uid: &str) -> Settled {
+        Settled { key: key(uid), place: place(), ending: Ending::Delivered("1.a".into()) }
     }
 
     /// A listing of one new message, of which the state can tell when it is seen again.

@@ -23,7 +23,7 @@ use crate::filesystem::private;
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::session::Session;
 use crate::progress::Progress;
-use crate::store::{Outcome, StoreError};
+use crate::store::{Settled, StoreError};
 use crate::threads::ThreadError;
 use crate::trace::Trace;
 
@@ -51,7 +51,7 @@ pub(super) struct Transferred {
     pub(super) committed: Result<(), PollError>,
     pub(super) tally: Tally,
     /// Deliveries into Maildirs that are made and not yet recorded as such.
-    pub(super) moved: Vec<Outcome>,
+    pub(super) moved: Vec<Settled>,
 }
 
 impl Default for Transferred {

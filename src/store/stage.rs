@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{account_id, finish, message_id, place, place_id};
 use super::schema::{kind, state};
-use super::words::{Ending, Outcome, Stage, TargetState};
+use super::words::{Ending, Settled, Stage, TargetState};
 use crate::message::{Name, UnixTime};
 use crate::plan::{Next, Patience, Place};
 
@@ -141,7 +141,7 @@ fn leave_elsewhere(connection: &Connection, message: i64, target: &Place, presen
 pub(super) fn settle(
     connection: &Connection,
     account: &Name,
-    outcomes: &[Outcome],
+    outcomes: &[Settled],
     patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
@@ -263,7 +263,7 @@ mod tests {
         let account = Name::new("a").expect("a name");
         let end = |at: &str, ending| {
             let place = Place::maildir(Name::new("home").expect("a name"), at, "machine");
-            let outcome = Outcome { key: MessageKey::new(b"x", 0).expect("a key"), place, ending };
+            let outcome = Settled { key: MessageKey::new(b"x", 0).expect("a key"), place, ending };
             settle(&connection, &account, &[outcome], &Patience::USUAL, 1).expect("settled");
         };
         let knows = |at: &str| lookup::knows(&connection, Path::new(at)).expect("read");

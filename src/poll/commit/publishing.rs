@@ -7,7 +7,7 @@ use crate::deliver::maildir::{Maildir, MaildirError};
 use crate::event::Event;
 use crate::poll::piece::{At, Received, State};
 use crate::poll::turn;
-use crate::store::{Ending, Outcome};
+use crate::store::{Ending, Settled};
 use crate::threads;
 
 /// A parcel that is to be moved.
@@ -60,7 +60,7 @@ impl Committer<'_> {
             };
             let outcome = |at: At, ending| {
                 let key = batch[at.message].job.key.clone();
-                Outcome { key, place: sink.place.clone(), ending }
+                Settled { key, place: sink.place.clone(), ending }
             };
             let why = "its file has vanished from tmp/".to_owned();
             self.moved.extend(vanished.iter().map(|one| outcome(one.at, Ending::Deferred(why.clone()))));

@@ -16,7 +16,7 @@ use crate::plan::Place;
 use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
 use crate::poll::sink::Sink;
-use crate::store::{Change, Ending, Outcome, StoreError};
+use crate::store::{Change, Ending, Settled, StoreError};
 
 /// How many times a message may have passed postrider on its way: nobody sets up a longer chain of collecting servers.
 const PASSAGES: usize = 10;
@@ -69,11 +69,11 @@ impl Committer<'_> {
         Ok(())
     }
 
-    async fn send_one(&self, received: &Received, parcel: &Parcel) -> Outcome {
+    async fn send_one(&self, received: &Received, parcel: &Parcel) -> Settled {
         let sink = &self.sinks[parcel.target];
         let (key, place) = (received.job.key.clone(), sink.place.clone());
         let (State::Spooled(spool), Some(carrier), true) = (&parcel.state, sink.carrier(), sink.is_up()) else {
-            return Outcome { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
+            return Settled { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
         };
         if self.traced && received.head.passages > PASSAGES {
             let passages = received.head.passages;
@@ -82,7 +82,7 @@ impl Committer<'_> {
                  this destination's server passes mail on to"
             );
             self.tell_of_quarantine(&key, &place, &reason);
-            return Outcome { key, place, ending: Ending::Quarantined(reason) };
+            return Settled { key, place, ending: Ending::Quarantined(reason) };
         }
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
         let shipment = Shipment { head: &received.head, prefix: &received.prefix, message_id: &message_id, spool };
@@ -103,7 +103,7 @@ impl Committer<'_> {
             }
             Verdict::Unusable(error) => Ending::Deferred(sink.fail_with(error)),
         };
-        Outcome { key, place, ending }
+        Settled { key, place, ending }
     }
 
     fn tell_of_quarantine(&self, key: &MessageKey, place: &Place, cause: &str) {

@@ -56,7 +56,7 @@ pub enum Change {
         /// The account.
         account: Name,
         /// The deliveries.
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<Settled>,
     },
     /// Messages that all destinations of their account have: what is owed to others is given up.
     Close {
@@ -314,7 +314,7 @@ pub enum TargetState {
 
 /// How one delivery ended.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Settled {
     /// The message.
     pub key: MessageKey,
     /// The destination.
