@@ -55,7 +55,7 @@ use crate::deliver::Destination;
 pub use files::{files_of, folder_of, fragments_of};
 pub use find::{FindError, find_file};
 pub use keys::{Absent, KEYS, Key, Section};
-pub use problem::{ConfigError, Place, Problem, Weight};
+pub use problem::{ConfigError, Position, Problem, Weight};
 pub use stray::{Stray, stray_state};
 pub use whereabouts::{Broken, Whereabouts};
 

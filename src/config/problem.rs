@@ -27,7 +27,7 @@ pub enum Weight {
 
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Counted from one.
     pub line: usize,
     /// In characters, counted from one.
@@ -46,7 +46,7 @@ pub struct Problem {
     /// What is wrong, in one sentence without a full stop.
     pub message: String,
     /// Where; `None` if it is about the whole file.
-    pub place: Option<Place>,
+    pub place: Option<Position>,
 }
 
 impl Problem {
@@ -68,10 +68,10 @@ impl Problem {
         let title = level.primary_title(&self.message);
         let group: Group<'_> = match &self.place {
             None => title.element(Origin::path(file)),
-            Some(Place { line, column, shown: None }) => title
+            Some(Position { line, column, shown: None }) => title
                 .element(Origin::path(file).line(*line).char_column(*column))
                 .element(Level::NOTE.message("the line is not shown because it may hold a password")),
-            Some(Place { line, shown: Some((text, span)), .. }) => title.element(
+            Some(Position { line, shown: Some((text, span)), .. }) => title.element(
                 Snippet::source(tamed(text))
                     .path(file)
                     .line_start(*line)

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use super::hidden::Hidden;
 use super::hint;
-use super::problem::{Place, Problem, SHOWN, Weight};
+use super::problem::{Position, Problem, SHOWN, Weight};
 use super::source::Source;
 use super::table::{At, MAIN};
 use crate::text;
@@ -216,7 +216,11 @@ impl<'t> Problems<'t> {
                 text.truncate(until);
                 text.push_str(" = ...");
             }
-            Place { line: position.line, column: position.column, shown: show.then(|| (text, start..end.max(start))) }
+            Position {
+                line: position.line,
+                column: position.column,
+                shown: show.then(|| (text, start..end.max(start))),
+            }
         });
         Problem { file: Arc::clone(&judged.path), weight: found.weight, message: found.message, place }
     }
