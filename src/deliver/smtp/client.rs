@@ -13,7 +13,7 @@ use super::envelope::{Addresses, Command, Dialogue, refusal};
 use super::extensions::Extensions;
 use super::opening::{self, Opened};
 use super::wire::SharedWire;
-use super::{Place, Reply, SendError, Settings, SmtpError};
+use super::{At, Reply, SendError, Settings, SmtpError};
 use crate::header::Head;
 use crate::secret::Secret;
 use crate::spool::{PIECE_LIMIT, Spool};
@@ -209,7 +209,7 @@ impl Client {
                 0 => self.connection.command(&lines).await,
                 _ => self.connection.read_response().await,
             };
-            let place = Place { server: self.server.clone(), step: command.step() };
+            let place = At { server: self.server.clone(), step: command.step() };
             let reply = match result {
                 Ok(response) => reply_of(&response),
                 Err(error) => opening::reply_of(&error)
@@ -227,7 +227,7 @@ impl Client {
     async fn message(&mut self, top: &[u8], spool: &Spool) -> Result<Reply, SendError> {
         self.wire.lock().set_reply_limit(self.timeout.max(FINAL_LIMIT));
         self.asked += 1;
-        let place = Place { server: self.server.clone(), step: "end of the message" };
+        let place = At { server: self.server.clone(), step: "end of the message" };
         if let Err(broken) = self.transmit(top, spool).await {
             return Err(match broken {
                 Broken::Unreadable(error) => SendError::Local(error),
@@ -310,8 +310,8 @@ impl Client {
         self.usable = done.is_ok() && self.wire.lock().replies() == self.asked;
     }
 
-    fn lost(&self, step: &'static str, error: impl FnOnce(Place) -> SmtpError) -> SendError {
-        let place = Place { server: self.server.clone(), step };
+    fn lost(&self, step: &'static str, error: impl FnOnce(At) -> SmtpError) -> SendError {
+        let place = At { server: self.server.clone(), step };
         SendError::Lost { outcome_unknown: false, source: error(place) }
     }
 }

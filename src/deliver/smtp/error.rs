@@ -11,14 +11,14 @@ use crate::text;
 
 /// Where it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct At {
     /// The server, as `host:port`.
     pub server: String,
     /// The command or phase.
     pub step: &'static str,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.server, self.step)
     }
@@ -31,17 +31,17 @@ pub enum SmtpError {
     #[error(transparent)]
     Net(#[from] NetError),
     #[error("{place}: {what}")]
-    Timeout { place: Place, what: String },
+    Timeout { place: At, what: String },
     #[error("{place}: {source}")]
-    Broken { place: Place, source: io::Error },
+    Broken { place: At, source: io::Error },
     #[error("{place}: the server has closed the connection")]
-    Closed { place: Place },
+    Closed { place: At },
     #[error("{server}: greeting: the server waits for TLS: it speaks TLS at once")]
     SpeaksTls { server: String },
     #[error("{place}: this is not SMTP: {what}")]
-    Protocol { place: Place, what: String },
+    Protocol { place: At, what: String },
     #[error("{place}: {reply}")]
-    Refused { place: Place, reply: Reply },
+    Refused { place: At, reply: Reply },
     #[error("{server}: the server does not offer STARTTLS")]
     NoStartTls { server: String },
     #[error("{server}: the password would be readable on the way")]
@@ -56,7 +56,7 @@ pub enum SmtpError {
 
 impl SmtpError {
     /// An I/O error of a [`super::wire::Wire`], which says by its kind what has happened.
-    pub(super) fn from_io(place: Place, source: io::Error) -> Self {
+    pub(super) fn from_io(place: At, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::TimedOut => SmtpError::Timeout { place, what: source.to_string() },
             io::ErrorKind::InvalidData => SmtpError::Protocol { place, what: source.to_string() },
@@ -66,7 +66,7 @@ impl SmtpError {
     }
 
     /// An error of lettre that is no reply; `closed` if the server has ended the connection.
-    pub(super) fn from_lettre(place: Place, error: &lettre::transport::smtp::Error, closed: bool) -> Self {
+    pub(super) fn from_lettre(place: At, error: &lettre::transport::smtp::Error, closed: bool) -> Self {
         let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         match io {
             Some(io) => SmtpError::from_io(place, io::Error::new(io.kind(), io.to_string())),

@@ -29,7 +29,7 @@ use crate::net::Endpoint;
 
 pub use body::Converter;
 pub use client::{Accepted, Client};
-pub use error::{Place, SendError, SmtpError};
+pub use error::{At, SendError, SmtpError};
 pub use extensions::Extensions;
 pub use pool::{DeliveryError, Pool, UnavailableError};
 pub use reply::{Replies, Reply};

@@ -12,7 +12,7 @@ use lettre::transport::smtp::extension::ClientId;
 
 use super::extensions::Extensions;
 use super::wire::{SharedWire, Wire};
-use super::{Place, Reply, Settings, SmtpError};
+use super::{At, Reply, Settings, SmtpError};
 use crate::machine::host_name;
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::secret::Secret;
@@ -86,7 +86,7 @@ async fn open_by(greeting: Greeting, settings: &Settings, secret: Option<&Secret
 
     let tls_version = wire.stream().tls_version();
     let is_private = wire.stream().is_encrypted() || endpoint.is_private();
-    let place = || Place { server: endpoint.shown(), step: "EHLO" };
+    let place = || At { server: endpoint.shown(), step: "EHLO" };
     let wire = wire.hand_over(&extensions.answer()).map_err(|error| SmtpError::from_io(place(), error))?;
     let connection = AsyncSmtpConnection::connect_with_transport(Box::new(wire.clone()), &hello)
         .await
@@ -115,7 +115,7 @@ impl Opened {
             _ => return Err(SmtpError::NoMechanism { server }),
         };
         let Err(error) = self.connection.auth(&[mechanism], credentials).await else { return Ok(()) };
-        let place = Place { server: server.clone(), step: "AUTH" };
+        let place = At { server: server.clone(), step: "AUTH" };
         match reply_of(&error) {
             Some(reply) if reply.is_permanent() => Err(SmtpError::LoginRefused { server, reply }),
             Some(reply) => Err(SmtpError::Refused { place, reply }),
@@ -155,7 +155,7 @@ async fn say(
     step: &'static str,
     command: &str,
 ) -> Result<Vec<String>, SmtpError> {
-    let place = Place { server: endpoint.shown(), step };
+    let place = At { server: endpoint.shown(), step };
     match wire.exchange(command).await {
         Ok((code, lines)) if code / 100 == 2 => Ok(lines),
         Ok((code, lines)) => Err(SmtpError::Refused { place, reply: Reply::new(code, &lines.join(" ")) }),
@@ -197,7 +197,7 @@ async fn encrypt(wire: Wire, settings: &Settings) -> Result<Wire, SmtpError> {
 /// Says STARTTLS; gives the connection, on which the server waits for the handshake.
 async fn ask_for_tls(mut wire: Wire, endpoint: &Endpoint) -> Result<Stream, SmtpError> {
     say(&mut wire, endpoint, "STARTTLS", "STARTTLS\r\n").await?;
-    let place = Place { server: endpoint.shown(), step: "STARTTLS" };
+    let place = At { server: endpoint.shown(), step: "STARTTLS" };
     let injected = || SmtpError::Protocol { place, what: "more than a reply in clear after STARTTLS".into() };
     wire.into_quiet_stream().ok_or_else(injected)
 }
