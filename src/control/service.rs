@@ -14,7 +14,7 @@ use tokio::time::{Instant, interval, timeout};
 use super::{Note, Reply, Request};
 use crate::failure::Class;
 use crate::message::Name;
-use crate::net::Place;
+use crate::net::Seat;
 use crate::poll::Summary;
 use crate::process::status::{Board, State};
 use crate::progress::Snapshot;
@@ -51,7 +51,7 @@ impl Service {
     }
 
     /// Answers one client, for as long as its place is its own.
-    pub(super) async fn meet(self: Arc<Self>, stream: UnixStream, is_closed_to_others: bool, place: Place) {
+    pub(super) async fn meet(self: Arc<Self>, stream: UnixStream, is_closed_to_others: bool, place: Seat) {
         let peer = stream.peer_cred();
         let is_allowed = peer.is_ok_and(|peer| is_closed_to_others || is_allowed(peer.uid(), peer.gid()));
         let (read, mut write) = stream.into_split();
@@ -70,7 +70,7 @@ impl Service {
         read: OwnedReadHalf,
         write: &mut OwnedWriteHalf,
         is_allowed: bool,
-        place: &Place,
+        place: &Seat,
     ) -> io::Result<()> {
         if !is_allowed {
             return say(write, &refusal("you are not allowed to use this socket", 77)).await;
@@ -84,7 +84,7 @@ impl Service {
         }
     }
 
-    async fn answer(&self, request: Request, write: &mut OwnedWriteHalf, place: &Place) -> io::Result<()> {
+    async fn answer(&self, request: Request, write: &mut OwnedWriteHalf, place: &Seat) -> io::Result<()> {
         let reply = match request {
             Request::Status => Reply::Status(Box::new(self.look().status())),
             Request::Poll { accounts } => match self.names(&accounts) {
@@ -119,12 +119,12 @@ impl Service {
         accounts.iter().map(known).collect()
     }
 
-    async fn order(&self, note: Note, place: &Place) -> Reply {
+    async fn order(&self, note: Note, place: &Seat) -> Reply {
         let Some(_waiting) = wait_in(&self.waiting, place) else { return too_many() };
         self.leave(note).await.map_or_else(|reply| reply, |()| Reply::Done)
     }
 
-    async fn reload(&self, place: &Place) -> Reply {
+    async fn reload(&self, place: &Seat) -> Reply {
         let Some(_waiting) = wait_in(&self.waiting, place) else { return too_many() };
         let (result, answer) = oneshot::channel();
         if let Err(reply) = self.leave(Note::Reload(result)).await {
@@ -143,7 +143,7 @@ impl Service {
         accounts: Vec<Name>,
         insists: bool,
         write: &mut OwnedWriteHalf,
-        place: &Place,
+        place: &Seat,
     ) -> io::Result<()> {
         let Some(_waiting) = wait_in(&self.fetches, place) else { return say(write, &too_many()).await };
         let (results, mut ended) = mpsc::unbounded_channel();
@@ -228,7 +228,7 @@ fn is_allowed(uid: u32, gid: u32) -> bool {
 }
 
 /// Lets the place among those that talk go for one among those that wait.
-fn wait_in<'a>(room: &'a Semaphore, place: &Place) -> Option<SemaphorePermit<'a>> {
+fn wait_in<'a>(room: &'a Semaphore, place: &Seat) -> Option<SemaphorePermit<'a>> {
     let permit = room.try_acquire().ok()?;
     place.leave();
     Some(permit)

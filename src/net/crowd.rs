@@ -25,7 +25,7 @@ pub struct Crowd {
 
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
-pub struct Place(Arc<Shared>);
+pub struct Seat(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -41,7 +41,7 @@ impl Crowd {
 
     /// A place for a new connection, taken from the oldest silent one if there is no other.  `None`: all
     /// are kept.
-    pub fn admit(&mut self) -> Option<Place> {
+    pub fn admit(&mut self) -> Option<Seat> {
         let counts = |place: &Weak<Shared>| {
             place.upgrade().is_some_and(|place| matches!(place.state.load(Ordering::SeqCst), SILENT | KEPT))
         };
@@ -52,7 +52,7 @@ impl Crowd {
         }
         let place = Arc::new(Shared { state: AtomicU8::new(SILENT), lost: CancellationToken::new() });
         self.places.push_back(Arc::downgrade(&place));
-        Some(Place(place))
+        Some(Seat(place))
     }
 }
 
@@ -79,7 +79,7 @@ impl Shared {
     }
 }
 
-impl Place {
+impl Seat {
     /// Nobody takes it any more: the other end has said what it wants.
     pub fn keep(&self) {
         self.0.turn(SILENT, KEPT);
@@ -100,7 +100,7 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn is_lost(place: &Place) -> bool {
+    fn is_lost(place: &Seat) -> bool {
         place.0.lost.is_cancelled()
     }
 

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use connecting::{connect, within};
-pub use crowd::{Crowd, Place};
+pub use crowd::{Crowd, Seat};
 pub use error::{CertificateFault, NetError, TlsFault};
 pub use look::{certificate, explained, greeted};
 pub use route::{Proxy, Route};

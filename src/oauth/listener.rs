@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use super::answer::{Brought, Refusal, of_query};
 use super::error::OAuthError;
 use super::provider::{Provider, is_loopback};
-use crate::net::{Crowd, Place};
+use crate::net::{Crowd, Seat};
 use crate::secret::Secret;
 
 /// Octets of a request's header.
@@ -156,7 +156,7 @@ async fn serve(
     stream: TcpStream,
     state: &str,
     path: &str,
-    place: &Place,
+    place: &Seat,
     found: mpsc::Sender<Result<Secret, Refusal>>,
 ) -> hyper::Result<()> {
     let service = service_fn(|request: Request<Incoming>| {
@@ -173,7 +173,7 @@ fn judge(
     request: &Request<Incoming>,
     state: &str,
     path: &str,
-    place: &Place,
+    place: &Seat,
     found: &mpsc::Sender<Result<Secret, Refusal>>,
 ) -> (StatusCode, &'static str) {
     if request.method() != Method::GET || request.uri().path() != path {
