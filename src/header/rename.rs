@@ -17,7 +17,7 @@ const NAME_LIMIT: usize = 998;
 /// Renames the fields of one message, which may come in pieces of any size.
 #[derive(Debug, Default)]
 pub struct Renamer {
-    place: Place,
+    place: Position,
     /// The beginning of a line that may become the field, and was not given out.
     held: Vec<u8>,
     /// What is given out, where it is not what came.
@@ -25,7 +25,7 @@ pub struct Renamer {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Position {
     #[default]
     LineStart,
     Line,
@@ -45,7 +45,7 @@ enum Line {
 impl Renamer {
     /// What becomes of the next piece of the message.
     pub fn pass<'a>(&'a mut self, piece: &'a [u8]) -> &'a [u8] {
-        if self.place == Place::Body {
+        if self.place == Position::Body {
             return piece;
         }
         if self.held.is_empty() {
@@ -75,22 +75,22 @@ impl Renamer {
         let (mut fields, mut at) = (Vec::new(), 0);
         while at < text.len() {
             match self.place {
-                Place::LineStart => match kind(&text[at..]) {
+                Position::LineStart => match kind(&text[at..]) {
                     Line::Unknown => return (fields, at),
-                    Line::Blank => self.place = Place::Body,
+                    Line::Blank => self.place = Position::Body,
                     line => {
-                        self.place = Place::Line;
+                        self.place = Position::Line;
                         fields.extend((line == Line::DeliveredTo).then_some(at));
                     }
                 },
-                Place::Line => match memchr::memchr(b'\n', &text[at..]) {
+                Position::Line => match memchr::memchr(b'\n', &text[at..]) {
                     Some(end) => {
-                        self.place = Place::LineStart;
+                        self.place = Position::LineStart;
                         at += end + 1;
                     }
                     None => at = text.len(),
                 },
-                Place::Body => at = text.len(),
+                Position::Body => at = text.len(),
             }
         }
         (fields, text.len())
