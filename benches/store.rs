@@ -10,7 +10,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use postrider::testing::message::{MessageKey, Name};
 use postrider::testing::plan::Place;
-use postrider::testing::store::{Change, Claim, Ending, Outcome, Stage, Store, Target, TargetState};
+use postrider::testing::store::{Change, Ending, Outcome, Possession, Stage, Store, Target, TargetState};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -38,7 +38,7 @@ impl Ground {
         let dir = tempfile::tempdir_in(disk).expect("a directory");
         let name = |text| Name::new(text).expect("a name");
         Self {
-            store: Claim::take(dir.path()).and_then(|claim| claim.open()).expect("a state").0,
+            store: Possession::take(dir.path()).and_then(|claim| claim.open()).expect("a state").0,
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
             account: name("a"),
             place: Place::maildir(name("home"), "/var/mail/home", "machine"),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::deliver::Destination;
 use crate::deliver::maildir::{self, Telling};
 use crate::message::{Name, UnixTime};
-use crate::store::{Change, Claim, Condition, FoundFile, Lost, LostChange, Store, StoreError, Tokens};
+use crate::store::{Change, Condition, FoundFile, Lost, LostChange, Possession, Store, StoreError, Tokens};
 
 pub(crate) use report::{Cause, Report, Scanned};
 
@@ -46,7 +46,7 @@ impl Scope {
 /// # Errors
 /// Another process holds the lock, or the disk does not let it be mended.
 pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Option<Report>), StoreError> {
-    let claim = Claim::take(dir)?;
+    let claim = Possession::take(dir)?;
     let opened = match claim.open() {
         // A disk that fails once looks like damage; what is whole at a second look is left alone.
         Err(StoreError::Damaged { .. }) => claim.open(),
@@ -81,11 +81,11 @@ pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(St
 /// # Errors
 /// As [`open`].
 pub(crate) fn again(dir: &Path, scope: &Scope) -> Result<(Store, Report), StoreError> {
-    let claim = Claim::take(dir)?;
+    let claim = Possession::take(dir)?;
     renew(&claim, scope, Cause::Asked)
 }
 
-fn renew(claim: &Claim, scope: &Scope, cause: Cause) -> Result<(Store, Report), StoreError> {
+fn renew(claim: &Possession, scope: &Scope, cause: Cause) -> Result<(Store, Report), StoreError> {
     let label = if cause == Cause::Asked { "replaced" } else { "damaged" };
     let renewal = claim.renew(label)?;
     let instance = renewal.instance.clone();

@@ -248,7 +248,7 @@ mod tests {
     async fn a_draft_outlives_a_poll_that_is_dropped_while_it_is_recorded() {
         let dir = tempfile::tempdir().expect("a directory");
         let store =
-            crate::store::Claim::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
+            crate::store::Possession::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
         let path = dir.path().join("Maildir");
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
@@ -268,7 +268,7 @@ mod tests {
     async fn a_file_that_somebody_removed_from_tmp_is_not_taken_for_delivered() {
         let dir = tempfile::tempdir().expect("a directory");
         let store =
-            crate::store::Claim::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
+            crate::store::Possession::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
         let path = dir.path().join("Maildir");
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");

@@ -9,12 +9,12 @@ use super::{Renewal, Store, StoreError, lock};
 
 /// The lock of a state directory, held until the last clone and the last [`Store`] are gone.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct Possession {
     dir: PathBuf,
     lock: Arc<File>,
 }
 
-impl Claim {
+impl Possession {
     /// Takes the directory's lock; makes the directory where there is none.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Claim {
     /// Opens the database, or makes it where there never was one; says how it was found.
     ///
     /// # Errors
-    /// It is gone or damaged ([`Claim::renew`]), or cannot be used.
+    /// It is gone or damaged ([`Possession::renew`]), or cannot be used.
     pub fn open(&self) -> Result<(Store, Condition), StoreError> {
         let opened = open::open(&self.dir)?;
         let condition = opened.condition.clone();

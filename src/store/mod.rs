@@ -5,7 +5,7 @@
 //! `synchronous=FULL`).  Writes that wait at the same time share one transaction, so that many
 //! polls cost one sync.
 //!
-//! One process at a time: a kernel lock on `STATE-DIR/lock` ([`Claim`]) is held for life.  Reading
+//! One process at a time: a kernel lock on `STATE-DIR/lock` ([`Possession`]) is held for life.  Reading
 //! ([`Reader`]) needs no lock, which is why the database does not use exclusive locking.
 //!
 //! Trouble with the file itself: `seal` tells at the next start whether it is as it was left,
@@ -50,7 +50,7 @@ mod write;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use claim::Claim;
+pub use claim::Possession;
 pub use error::StoreError;
 pub use ground::{Ground, look_at};
 pub use local::Local;

@@ -307,12 +307,12 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::store::Claim;
+    use crate::store::Possession;
 
     #[tokio::test]
     async fn a_writer_waits_for_the_other_process() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Claim::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
         let account = Name::new("a").expect("a name");
         let begin = || Change::Begin { account: account.clone(), ignored: Vec::new() };
         store.apply(vec![begin()], 1).await.expect("written");
