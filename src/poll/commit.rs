@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::deliver::{Destination, Kind, Outlet, maildir};
     use crate::header::Head;
-    use crate::poll::piece::{Claim, Job};
+    use crate::poll::piece::{Job, Supposed};
 
     fn sink(path: &std::path::Path) -> Sink {
         let name = Name::new("home").expect("a name");
@@ -206,7 +206,7 @@ mod tests {
             octets: None,
             header_only: false,
             targets: vec![0],
-            claim: Claim::Listed,
+            claim: Supposed::Listed,
             suspect: false,
             completes: true,
             due: false,

@@ -10,7 +10,7 @@ use super::farewell::farewell;
 use super::jobs::jobs;
 use super::ledger::{Facts, Records, ledger};
 use super::listing::{Inventory, inventory};
-use super::piece::{Claim, Job};
+use super::piece::{Job, Supposed};
 use super::recall::Recall;
 use super::receive::Harvest;
 use super::recover::recover;
@@ -313,7 +313,7 @@ fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &
     for (job, why) in &harvest.not_retrieved {
         Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
         report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
-        if job.claim == Claim::Nameless {
+        if job.claim == Supposed::Nameless {
             // In the next session it may have another number.
             continue;
         }

@@ -1,7 +1,7 @@
 //! From the plan to what is received: one job for each message, with its destinations.
 
 use super::listing::Inventory;
-use super::piece::{Claim, Job};
+use super::piece::{Job, Supposed};
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Action, Listed, Place, Policy, Retention, Standing, Step, Targets};
 
@@ -25,11 +25,11 @@ pub(super) fn jobs(
             return None;
         }
         let claim = match listed.standing {
-            _ if listed.key.is_none() => Claim::Nameless,
-            Some(Standing::Deleted(digest)) => Claim::Deleted(digest),
-            Some(Standing::Matched { digest: Some(digest), .. }) => Claim::Delivered(digest),
-            None | Some(Standing::Reused | Standing::Unclear { .. }) => Claim::New,
-            _ => Claim::Listed,
+            _ if listed.key.is_none() => Supposed::Nameless,
+            Some(Standing::Deleted(digest)) => Supposed::Deleted(digest),
+            Some(Standing::Matched { digest: Some(digest), .. }) => Supposed::Delivered(digest),
+            None | Some(Standing::Reused | Standing::Unclear { .. }) => Supposed::New,
+            _ => Supposed::Listed,
         };
         let due = match listed.standing {
             Some(Standing::Unclear { at }) => at.is_some_and(|at| plan::is_due(policy, at, now)),

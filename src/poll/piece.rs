@@ -19,7 +19,7 @@ pub(super) struct Job {
     /// Destinations that want it: indexes of sinks.
     pub(super) targets: Vec<usize>,
     /// What it may turn out to be.
-    pub(super) claim: Claim,
+    pub(super) claim: Supposed,
     /// The last poll crashed on it.
     pub(super) suspect: bool,
     /// Whether it is delivered everywhere once these have it, and is to be deleted then.
@@ -30,7 +30,7 @@ pub(super) struct Job {
 
 /// What a message may turn out to be once its content is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+pub(super) enum Supposed {
     /// What is on its way to some of its destinations, or another one with its unique-id.
     Listed,
     /// New, or one that was called otherwise.

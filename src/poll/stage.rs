@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
-use super::piece::{Claim, Job, Parcel, Piece, Received, State};
+use super::piece::{Job, Parcel, Piece, Received, State, Supposed};
 use super::sink::Sink;
 use super::turn;
 use crate::attempt::{Attempts, Slot};
@@ -186,7 +186,7 @@ impl Stager {
             }
             Piece::Start { job, prefix, data, complete } => {
                 match job.claim {
-                    Claim::Nameless => self.attempts.leave(Slot::Staging),
+                    Supposed::Nameless => self.attempts.leave(Slot::Staging),
                     _ => self.attempts.enter(Slot::Staging, &job.key, job.suspect),
                 }
                 *open = Some(self.begin(*job, prefix, data));
@@ -313,7 +313,7 @@ mod tests {
             octets: None,
             header_only: false,
             targets: Vec::new(),
-            claim: Claim::New,
+            claim: Supposed::New,
             suspect: false,
             completes: true,
             due: false,

@@ -16,7 +16,6 @@
 
 mod account;
 mod answer;
-mod claim;
 mod durable;
 mod error;
 mod file;
@@ -32,6 +31,7 @@ mod mailbox;
 mod migrate;
 mod open;
 mod operator;
+mod possession;
 mod prune;
 mod query;
 mod quiet;
@@ -50,13 +50,13 @@ mod write;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use claim::Possession;
 pub use error::StoreError;
 pub use ground::{Ground, look_at};
 pub use local::Local;
 pub use lock::holder;
 pub use open::Condition;
 pub use operator::{decide, release};
+pub use possession::Possession;
 pub use read::Reader;
 pub use renew::Renewal;
 pub use salvage::Salvaged;

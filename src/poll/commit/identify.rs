@@ -10,7 +10,7 @@ use crate::clock::unix_now;
 use crate::event::Event;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, DeliveryState, Identity, Likeness, Place, Standing, is_over};
-use crate::poll::piece::{Claim, Job, Parcel, Received};
+use crate::poll::piece::{Job, Parcel, Received, Supposed};
 use crate::store::{self, Change, Renamed, StoreError};
 
 /// What is known of messages by their content.
@@ -94,7 +94,7 @@ impl Committer<'_> {
     }
 
     async fn look_up(&self, batch: &[Received]) -> Result<Known, StoreError> {
-        let begun = batch.iter().filter(|received| received.job.claim == Claim::Listed);
+        let begun = batch.iter().filter(|received| received.job.claim == Supposed::Listed);
         let begun: Vec<MessageKey> = begun.map(|received| received.job.key.clone()).collect();
         let identities = match begun.is_empty() {
             true => Vec::new(),
@@ -104,11 +104,11 @@ impl Committer<'_> {
         let identities: HashMap<MessageKey, Identity> = identities.collect();
         // Whatever is on record of it: nothing of this content was delivered under its unique-id.
         let may_be_new = |received: &Received| match received.job.claim {
-            Claim::New | Claim::Deleted(_) => true,
-            Claim::Listed => identities.get(&received.job.key).is_none_or(|identity| {
+            Supposed::New | Supposed::Deleted(_) => true,
+            Supposed::Listed => identities.get(&received.job.key).is_none_or(|identity| {
                 identity.digest.is_none() || (identity.header_only && !received.job.header_only)
             }),
-            Claim::Delivered(_) | Claim::Nameless => false,
+            Supposed::Delivered(_) | Supposed::Nameless => false,
         };
         let contents = batch.iter().filter(|received| may_be_new(received)).flat_map(|received| {
             let header_only = received.job.header_only;
@@ -138,19 +138,19 @@ impl Committer<'_> {
         let account = self.account;
         let keys = vec![received.job.key.clone()];
         match received.job.claim {
-            Claim::Listed => self.on_its_way(index, received, known, recognised).await,
-            Claim::New => match known.take(index) {
+            Supposed::Listed => self.on_its_way(index, received, known, recognised).await,
+            Supposed::New => match known.take(index) {
                 Some(from) => self.rename(from, received, recognised).await,
                 None => Ok(Some(received)),
             },
-            Claim::Deleted(digest) if received.has_digest(&digest) && !received.job.header_only => {
+            Supposed::Deleted(digest) if received.has_digest(&digest) && !received.job.header_only => {
                 Event::Reappeared { account: account.clone(), uid: received.job.key.clone() }.tell();
                 recognised.changes.push(Change::Reappear { account: account.clone(), keys });
                 self.tally.reappeared += 1;
                 recognised.deletable.extend(Some(received.job).filter(|job| job.completes));
                 Ok(None)
             }
-            Claim::Deleted(_) => {
+            Supposed::Deleted(_) => {
                 // What is remembered of the one that was deleted goes on being known by its content.
                 self.set_apart(&received.job.key, known).await?;
                 match known.take(index) {
@@ -158,11 +158,11 @@ impl Committer<'_> {
                     None => Ok(Some(received)),
                 }
             }
-            Claim::Delivered(digest) => {
+            Supposed::Delivered(digest) => {
                 self.prove(received.has_digest(&digest), received, recognised);
                 Ok(None)
             }
-            Claim::Nameless => {
+            Supposed::Nameless => {
                 received.job.key = self.name(&received).await?;
                 self.tally.contents.push(received.job.key.clone());
                 self.known_by(received, recognised).await
