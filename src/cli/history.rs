@@ -4,7 +4,7 @@ use super::output::{self, local_time, size};
 use super::terminal::Size;
 use crate::config::Whereabouts;
 use crate::message::Name;
-use crate::store::{Event, HistoryFilter, Reader, StoreError};
+use crate::store::{HistoryEntry, HistoryFilter, Reader, StoreError};
 
 /// Columns of a terminal from which on the files of messages, and the replies of servers, are shown.
 const WIDE: usize = 160;
@@ -52,7 +52,7 @@ fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
     Ok(0)
 }
 
-fn print(events: &[Event]) {
+fn print(events: &[HistoryEntry]) {
     let is_narrow = Size::of(&std::io::stdout()).is_some_and(|size| size.columns < WIDE);
     let cells = events.iter().map(|event| {
         let what = match event.deleted_at {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::lookup;
 use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
-use super::words::{Event, HistoryFilter, Known, QuarantinedDelivery, QuarantinedMessage};
+use super::words::{HistoryEntry, HistoryFilter, Known, QuarantinedDelivery, QuarantinedMessage};
 use super::{StoreError, file, mailbox, migrate, open};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
 use crate::plan::{self, Identity, Missing};
@@ -113,7 +113,7 @@ impl Reader {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn history(&self, filter: &HistoryFilter) -> Result<Vec<Event>, StoreError> {
+    pub fn history(&self, filter: &HistoryFilter) -> Result<Vec<HistoryEntry>, StoreError> {
         self.read(|connection| history(connection, filter)).map(Option::unwrap_or_default)
     }
 
@@ -158,14 +158,14 @@ impl Reader {
     }
 }
 
-/// What an [`Event`] is read from.
+/// What an [`HistoryEntry`] is read from.
 const EVENT: &str = "d.at, substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
                 d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place";
 
-fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<Event> {
-    Ok(Event {
+fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<HistoryEntry> {
+    Ok(HistoryEntry {
         at: row.get(0)?,
         account: row.get(1)?,
         uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(2)?), 512),
@@ -200,7 +200,7 @@ fn quarantined_deliveries(
     rows.collect()
 }
 
-fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<Vec<Event>> {
+fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<Vec<HistoryEntry>> {
     let mut find = connection.prepare(&format!(
         "SELECT {EVENT} WHERE (?1 IS NULL OR a.name = ?1)
            AND (?2 IS NULL OR instr(m.uid, ?2) OR instr(m.message_id, ?2) OR instr(d.detail, ?2))
@@ -209,10 +209,10 @@ fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<
     // What is known of a mailbox may be there twice (mailbox.rs).
     let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX).saturating_mul(3);
     let rows = find.query_map(params![filter.account.as_ref().map(Name::as_str), filter.search, limit], event)?;
-    let mut events: Vec<Event> = rows.collect::<rusqlite::Result<_>>()?;
+    let mut events: Vec<HistoryEntry> = rows.collect::<rusqlite::Result<_>>()?;
     let mut told = HashSet::new();
     events.retain(|event| {
-        let Event { at, account, location, detail, message_id, .. } = event;
+        let HistoryEntry { at, account, location, detail, message_id, .. } = event;
         let is_named = detail.as_deref().is_some_and(|detail| location.starts_with('/') && !detail.is_empty());
         !is_named || told.insert((*at, account.clone(), location.clone(), detail.clone(), message_id.clone()))
     });

@@ -16,7 +16,7 @@ pub struct HistoryFilter {
 /// One delivery of one message.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Event {
+pub struct HistoryEntry {
     /// When it came into its state.
     pub at: UnixTime,
     /// The account.
@@ -47,7 +47,7 @@ pub struct Event {
 pub struct QuarantinedDelivery {
     /// What is known of it.
     #[serde(flatten)]
-    pub event: Event,
+    pub event: HistoryEntry,
     /// When the message was first seen.
     pub first_seen: UnixTime,
     /// Attempts, the last one included.

@@ -14,7 +14,7 @@ mod tokens;
 pub use account::{AccountMemory, Binding, LastLogin, Quiet};
 pub(super) use change::Concern;
 pub use change::{Change, Ending, Release, Renamed, Resolution, Settled, Stage, StagedDelivery, Target, TargetState};
-pub use history::{Event, HistoryFilter, QuarantinedDelivery, QuarantinedMessage};
+pub use history::{HistoryEntry, HistoryFilter, QuarantinedDelivery, QuarantinedMessage};
 pub use host::{Host, HostMemory};
 pub use known::{Content, Known};
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
