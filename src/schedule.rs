@@ -65,7 +65,7 @@ pub(crate) struct Carried {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum Input {
     /// These are the accounts now.  New ones are polled as soon as their memory allows, others
     /// keep their time; those that are gone end.
     Configured(BTreeMap<Name, (Timing, Carried)>),
@@ -149,25 +149,25 @@ impl Schedule {
     }
 
     /// Takes in what happened; gives the polls to begin now.
-    pub(crate) fn handle(&mut self, event: Event, now: Moment) -> Vec<Name> {
+    pub(crate) fn handle(&mut self, event: Input, now: Moment) -> Vec<Name> {
         match event {
-            Event::Configured(accounts) => self.configure(accounts, now),
-            Event::Ended(name, verdict) => self.ended(&name, verdict, now),
-            Event::Poll(name) => {
+            Input::Configured(accounts) => self.configure(accounts, now),
+            Input::Ended(name, verdict) => self.ended(&name, verdict, now),
+            Input::Poll(name) => {
                 if let Some(entry) = self.entries.get_mut(&name) {
                     entry.ask(now);
                 }
             }
-            Event::PollAll => {
+            Input::PollAll => {
                 self.entries.values_mut().filter(|entry| !entry.is_latched()).for_each(|entry| entry.ask(now));
             }
-            Event::Released(name) => {
+            Input::Released(name) => {
                 if let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.is_latched()) {
                     entry.refusals = 0;
                     entry.ask(now);
                 }
             }
-            Event::Tick => {}
+            Input::Tick => {}
         }
         self.begin(now)
     }

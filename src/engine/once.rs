@@ -14,7 +14,7 @@ use crate::event::Event as Told;
 use crate::failure::describe;
 use crate::poll::{Context, PollError, Summary};
 use crate::progress::Progress;
-use crate::schedule::{Carried, Event, IN_USE, LONGEST, Limits, Schedule, Timing, Verdict};
+use crate::schedule::{Carried, IN_USE, Input, LONGEST, Limits, Schedule, Timing, Verdict};
 use crate::store::{AccountMemory, Change};
 
 /// How a poll went, and what is to be remembered of it unless that is on record already.
@@ -92,7 +92,7 @@ fn after(account: &Account, before: &AccountMemory, verdict: Verdict) -> Carried
     let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
     let memory = Carried { failures: before.failures, refusals: before.refusals, wait: Duration::ZERO };
     let accounts = BTreeMap::from([(account.name.clone(), (timing, memory))]);
-    schedule.handle(Event::Configured(accounts), Duration::ZERO);
-    schedule.handle(Event::Ended(account.name.clone(), verdict), Duration::ZERO);
+    schedule.handle(Input::Configured(accounts), Duration::ZERO);
+    schedule.handle(Input::Ended(account.name.clone(), verdict), Duration::ZERO);
     schedule.memory(&account.name, Duration::ZERO).unwrap_or_default()
 }

@@ -12,15 +12,15 @@ fn name(name: &str) -> Name {
 
 const GOOD: Verdict = Verdict::Good { login_delay: None };
 
-fn at_host(names: &[&str], host: impl Fn(&str) -> String) -> Event {
+fn at_host(names: &[&str], host: impl Fn(&str) -> String) -> Input {
     let entry = |account: &&str| {
         let timing = Timing { interval: 5 * MINUTE, host: host(account).into() };
         (name(account), (timing, Carried::default()))
     };
-    Event::Configured(names.iter().map(entry).collect())
+    Input::Configured(names.iter().map(entry).collect())
 }
 
-fn accounts(names: &[&str]) -> Event {
+fn accounts(names: &[&str]) -> Input {
     at_host(names, str::to_owned)
 }
 
@@ -35,11 +35,11 @@ fn one_host_is_logged_in_to_by_few_and_not_in_a_burst() {
     assert_eq!(schedule.handle(at_host(&["a", "b", "c"], |_| "host".into()), now), [name("a")]);
     assert_eq!(schedule.wake(), Some(now + SPACING));
     now += SPACING;
-    assert_eq!(schedule.handle(Event::Tick, now), [name("b")]);
+    assert_eq!(schedule.handle(Input::Tick, now), [name("b")]);
     now += SPACING;
-    assert!(schedule.handle(Event::Tick, now).is_empty());
+    assert!(schedule.handle(Input::Tick, now).is_empty());
     assert_eq!(schedule.wake(), None);
-    assert_eq!(schedule.handle(Event::Ended(name("a"), GOOD), now), [name("c")]);
+    assert_eq!(schedule.handle(Input::Ended(name("a"), GOOD), now), [name("c")]);
 }
 
 #[test]
@@ -47,13 +47,13 @@ fn a_login_delay_is_kept_and_survives_a_restart() {
     let mut schedule = schedule(9);
     schedule.handle(accounts(&["a"]), MINUTE);
     let login_delay = Some(15 * MINUTE);
-    schedule.handle(Event::Ended(name("a"), Verdict::Good { login_delay }), MINUTE);
+    schedule.handle(Input::Ended(name("a"), Verdict::Good { login_delay }), MINUTE);
     assert_eq!(schedule.due(&name("a")), Some(16 * MINUTE));
     let memory = schedule.memory(&name("a"), 6 * MINUTE).expect("known");
     assert_eq!(memory.wait, 10 * MINUTE);
     let timing = Timing { interval: MINUTE, host: "h".into() };
     let mut after = self::schedule(9);
-    let restored = Event::Configured([(name("a"), (timing, memory))].into());
+    let restored = Input::Configured([(name("a"), (timing, memory))].into());
     assert!(after.handle(restored, Duration::ZERO).is_empty());
     assert_eq!(after.wake(), Some(10 * MINUTE));
 }
@@ -63,19 +63,19 @@ fn a_server_that_wants_more_time_does_not_shorten_an_interval_of_days() {
     let timing = Timing { interval: 3 * LONGEST, host: "h".into() };
     for delay in [None, Some(MINUTE), Some(Duration::MAX)] {
         let mut schedule = schedule(9);
-        schedule.handle(Event::Configured([(name("a"), (timing.clone(), Carried::default()))].into()), MINUTE);
-        schedule.handle(Event::Ended(name("a"), Verdict::TooSoon(delay)), MINUTE);
+        schedule.handle(Input::Configured([(name("a"), (timing.clone(), Carried::default()))].into()), MINUTE);
+        schedule.handle(Input::Ended(name("a"), Verdict::TooSoon(delay)), MINUTE);
         assert!(schedule.due(&name("a")).is_some_and(|due| due >= 3 * LONGEST), "{delay:?}");
     }
 }
 
 #[test]
 fn a_refused_login_is_released_by_new_settings_or_by_name_but_not_by_polling_all() {
-    for release in [Event::Released(name("a")), Event::Poll(name("a"))] {
+    for release in [Input::Released(name("a")), Input::Poll(name("a"))] {
         let mut schedule = schedule(9);
         schedule.handle(accounts(&["a"]), MINUTE);
-        schedule.handle(Event::Ended(name("a"), Verdict::LoginRefused { certain: true }), MINUTE);
-        assert!(schedule.handle(Event::PollAll, 2 * MINUTE).is_empty());
+        schedule.handle(Input::Ended(name("a"), Verdict::LoginRefused { certain: true }), MINUTE);
+        assert!(schedule.handle(Input::PollAll, 2 * MINUTE).is_empty());
         assert_eq!(schedule.handle(release, 3 * MINUTE), [name("a")]);
     }
 }
@@ -84,8 +84,8 @@ fn a_refused_login_is_released_by_new_settings_or_by_name_but_not_by_polling_all
 fn a_poll_asked_for_during_a_poll_follows_it() {
     let mut schedule = schedule(9);
     schedule.handle(accounts(&["a"]), MINUTE);
-    assert!(schedule.handle(Event::Poll(name("a")), 2 * MINUTE).is_empty());
-    assert!(schedule.handle(Event::Ended(name("a"), GOOD), 3 * MINUTE).contains(&name("a")));
+    assert!(schedule.handle(Input::Poll(name("a")), 2 * MINUTE).is_empty());
+    assert!(schedule.handle(Input::Ended(name("a"), GOOD), 3 * MINUTE).contains(&name("a")));
 }
 
 #[test]
@@ -93,18 +93,18 @@ fn every_account_is_polled_at_once_and_then_at_its_interval() {
     let mut schedule = schedule(9);
     assert_eq!(schedule.handle(accounts(&["a", "b"]), MINUTE), [name("a"), name("b")]);
     assert_eq!(schedule.wake(), None);
-    assert!(schedule.handle(Event::Ended(name("a"), GOOD), 2 * MINUTE).is_empty());
+    assert!(schedule.handle(Input::Ended(name("a"), GOOD), 2 * MINUTE).is_empty());
     let due = schedule.wake().expect("due");
     assert!((2 * MINUTE + MINUTE * 9 / 2..=2 * MINUTE + MINUTE * 11 / 2).contains(&due), "{due:?}");
-    assert!(schedule.handle(Event::Tick, due - Duration::from_nanos(1)).is_empty());
-    assert_eq!(schedule.handle(Event::Tick, due), [name("a")]);
+    assert!(schedule.handle(Input::Tick, due - Duration::from_nanos(1)).is_empty());
+    assert_eq!(schedule.handle(Input::Tick, due), [name("a")]);
 }
 
 #[test]
 fn an_account_is_never_polled_twice_at_the_same_time() {
     let mut schedule = schedule(9);
     schedule.handle(accounts(&["a"]), MINUTE);
-    assert!(schedule.handle(Event::PollAll, 2 * MINUTE).is_empty());
+    assert!(schedule.handle(Input::PollAll, 2 * MINUTE).is_empty());
     assert!(schedule.handle(accounts(&["a"]), 3 * MINUTE).is_empty());
 }
 
@@ -112,10 +112,10 @@ fn an_account_is_never_polled_twice_at_the_same_time() {
 fn no_more_polls_run_than_allowed_and_the_longest_waiting_is_next() {
     let mut schedule = schedule(1);
     assert_eq!(schedule.handle(accounts(&["a", "b", "c"]), MINUTE).len(), 1);
-    assert_eq!(schedule.handle(Event::Ended(name("a"), GOOD), MINUTE), [name("b")]);
-    schedule.handle(Event::Poll(name("a")), 2 * MINUTE);
-    assert_eq!(schedule.handle(Event::Ended(name("b"), GOOD), 2 * MINUTE), [name("c")]);
-    assert_eq!(schedule.handle(Event::Ended(name("c"), GOOD), 2 * MINUTE), [name("a")]);
+    assert_eq!(schedule.handle(Input::Ended(name("a"), GOOD), MINUTE), [name("b")]);
+    schedule.handle(Input::Poll(name("a")), 2 * MINUTE);
+    assert_eq!(schedule.handle(Input::Ended(name("b"), GOOD), 2 * MINUTE), [name("c")]);
+    assert_eq!(schedule.handle(Input::Ended(name("c"), GOOD), 2 * MINUTE), [name("a")]);
 }
 
 #[test]
@@ -124,14 +124,14 @@ fn an_account_that_fails_backs_off_alone() {
     schedule.handle(accounts(&["bad", "good"]), MINUTE);
     let mut now = MINUTE;
     for failures in 1..20 {
-        schedule.handle(Event::Ended(name("bad"), Verdict::Failed), now);
+        schedule.handle(Input::Ended(name("bad"), Verdict::Failed), now);
         let delay = schedule.due(&name("bad")).expect("known") - now;
         let most = (FIRST_DELAY * (1 << (failures - 1).min(10))).min(LAST_DELAY);
         assert!(delay >= FIRST_DELAY / 2 && delay <= most, "{failures}: {delay:?}");
         now += delay;
-        assert_eq!(schedule.handle(Event::Tick, now), [name("bad")]);
+        assert_eq!(schedule.handle(Input::Tick, now), [name("bad")]);
     }
-    schedule.handle(Event::Ended(name("bad"), GOOD), now);
+    schedule.handle(Input::Ended(name("bad"), GOOD), now);
     assert!(schedule.due(&name("bad")).expect("known") - now > 4 * MINUTE);
 }
 
@@ -143,9 +143,9 @@ fn a_wrong_password_is_tried_at_most_three_times_an_hour() {
         let (mut now, mut tries) = (Duration::ZERO, 0);
         while now < 50 * MINUTE {
             tries += 1;
-            schedule.handle(Event::Ended(name("a"), Verdict::LoginRefused { certain }), now);
+            schedule.handle(Input::Ended(name("a"), Verdict::LoginRefused { certain }), now);
             now = schedule.wake().expect("due");
-            schedule.handle(Event::Tick, now);
+            schedule.handle(Input::Tick, now);
         }
         assert!(tries <= 3, "{certain}: {tries}");
     }
@@ -156,10 +156,10 @@ fn a_poll_of_a_removed_account_ends_and_does_not_come_back() {
     let mut schedule = schedule(9);
     schedule.handle(accounts(&["a", "b"]), MINUTE);
     schedule.handle(accounts(&["b"]), MINUTE);
-    schedule.handle(Event::Ended(name("a"), GOOD), MINUTE);
+    schedule.handle(Input::Ended(name("a"), GOOD), MINUTE);
     // Nor does it take a place for ever when its time has come.
-    assert_eq!(schedule.handle(Event::Tick, 60 * MINUTE), []);
-    assert_eq!(schedule.handle(Event::PollAll, 60 * MINUTE), []);
+    assert_eq!(schedule.handle(Input::Tick, 60 * MINUTE), []);
+    assert_eq!(schedule.handle(Input::PollAll, 60 * MINUTE), []);
     schedule.handle(accounts(&["b"]), 60 * MINUTE);
     assert_eq!(schedule.due(&name("a")), None);
 }
@@ -172,15 +172,15 @@ fn an_account_that_is_taken_away_and_given_back_is_polled_at_once_whenever_its_l
         schedule.handle(accounts(&[]), MINUTE);
         let mut begun = Vec::new();
         if ends_before {
-            begun.extend(schedule.handle(Event::Ended(name("a"), GOOD), 2 * MINUTE));
+            begun.extend(schedule.handle(Input::Ended(name("a"), GOOD), 2 * MINUTE));
             assert_eq!(begun, []);
             begun.extend(schedule.handle(accounts(&["a"]), 2 * MINUTE));
         } else {
             begun.extend(schedule.handle(accounts(&["a"]), 2 * MINUTE));
             assert_eq!(begun, []);
-            begun.extend(schedule.handle(Event::Ended(name("a"), GOOD), 2 * MINUTE));
+            begun.extend(schedule.handle(Input::Ended(name("a"), GOOD), 2 * MINUTE));
             // As the service asks for, which has stopped it.
-            begun.extend(schedule.handle(Event::Poll(name("a")), 3 * MINUTE));
+            begun.extend(schedule.handle(Input::Poll(name("a")), 3 * MINUTE));
         }
         assert_eq!(begun, [name("a")]);
     }

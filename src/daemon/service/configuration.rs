@@ -21,7 +21,7 @@ use crate::message::Name;
 use crate::process::reload::Watched;
 use crate::process::status::AccountStatus;
 use crate::process::{log, systemd};
-use crate::schedule::{Carried, Event, Limits, Timing};
+use crate::schedule::{Carried, Input, Limits, Timing};
 use crate::{filesystem, poll};
 
 /// Each file has a time of its own; this is for many of them together.
@@ -29,7 +29,7 @@ const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 impl Service {
     /// Takes the configuration's accounts in; gives the event for the schedule.
-    pub(super) fn configure(&mut self) -> Event {
+    pub(super) fn configure(&mut self) -> Input {
         let enabled = self.config.accounts.iter().filter(|account| account.enabled);
         self.accounts = enabled.map(|account| (account.name.clone(), Arc::clone(account))).collect();
         for (name, cancel) in &self.cancels {
@@ -65,12 +65,12 @@ impl Service {
             let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
             (account.name.clone(), (timing, Carried { failures: memory.failures, refusals: memory.refusals, wait }))
         };
-        Event::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
+        Input::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
     }
 
     /// Has the configuration read again, beside the loop: it may lie on a disk that takes its time.  Until it is
     /// there nothing changes.
-    pub(super) fn reload(&mut self, cause: &'static str, answer: Option<Answer>) -> Event {
+    pub(super) fn reload(&mut self, cause: &'static str, answer: Option<Answer>) -> Input {
         let wanted = self.reload.wanted.get_or_insert_with(|| Wanted { cause, answers: Vec::new() });
         wanted.answers.extend(answer);
         // What is being read may be older than what was asked for: then it is read once more.
@@ -81,11 +81,11 @@ impl Service {
             let file = self.config.file.clone();
             self.reload.loads.spawn(async move { (load(file).await, wanted) });
         }
-        Event::Tick
+        Input::Tick
     }
 
     /// Takes in what was read.  A broken configuration changes nothing but the status.
-    pub(super) fn loaded(&mut self, (loaded, wanted): (Result<Config, Broken>, Wanted)) -> Event {
+    pub(super) fn loaded(&mut self, (loaded, wanted): (Result<Config, Broken>, Wanted)) -> Input {
         let cause = wanted.cause;
         let (result, more) = match loaded {
             Ok(config) => {
@@ -100,7 +100,7 @@ impl Service {
                 (Err(broken.text), broken.files)
             }
         };
-        let event = if result.is_ok() { self.configure() } else { Event::Tick };
+        let event = if result.is_ok() { self.configure() } else { Input::Tick };
         self.step(event);
         self.check_refused();
         let mut list = watched(&self.config);
@@ -117,7 +117,7 @@ impl Service {
             self.reload(next.cause, None);
         }
         self.ready();
-        Event::Tick
+        Input::Tick
     }
 
     /// Makes a new configuration the running one.
@@ -174,14 +174,14 @@ impl Service {
     }
 
     /// Lets an account go whose login was refused with other settings or another secret than now.
-    pub(super) fn checked(&self, name: Name, secret: Option<[u8; 32]>) -> Event {
+    pub(super) fn checked(&self, name: Name, secret: Option<[u8; 32]>) -> Input {
         let refused = self.remembered.get(&name).and_then(|memory| memory.refused);
         if secret.is_none() || secret == refused {
             debug!(account = %name, "its settings and its password are as they were refused");
-            return Event::Tick;
+            return Input::Tick;
         }
         self.tell(&Told::LoginRetried { account: name.clone() });
-        Event::Released(name)
+        Input::Released(name)
     }
 }
 

@@ -31,7 +31,7 @@ use crate::process::signals::{Signal, Signals};
 use crate::process::status::{Board, SCHEMA, State, Status};
 use crate::process::systemd;
 use crate::progress::Progress;
-use crate::schedule::{Event, Moment, Schedule, Verdict};
+use crate::schedule::{Input, Moment, Schedule, Verdict};
 use crate::store::{AccountMemory, Change, Store, StoreError};
 
 /// Time for polls to finish when the process is to end.
@@ -198,7 +198,7 @@ impl Service {
                     systemd::alive();
                     continue;
                 }
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Event::Tick,
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => Input::Tick,
             };
             self.step(event);
             if self.damaged.is_some() {
@@ -219,7 +219,7 @@ impl Service {
     }
 
     /// Hands an event to the schedule and begins what it wants.
-    fn step(&mut self, event: Event) {
+    fn step(&mut self, event: Input) {
         let now = self.now();
         for name in self.schedule.handle(event, now) {
             let Some(account) = self.accounts.get(&name).map(Arc::clone) else { continue };
@@ -267,7 +267,7 @@ impl Service {
         accounts: Vec<Name>,
         results: Option<mpsc::UnboundedSender<Summary>>,
         insists: bool,
-    ) -> Event {
+    ) -> Input {
         // Whoever asks has perhaps mended what was wrong.
         self.context.outlets.values().for_each(|outlet| outlet.health.recovered());
         let all = accounts.is_empty();
@@ -296,10 +296,10 @@ impl Service {
                 waiters.push(results.clone());
             }
             if !all || insists {
-                self.step(Event::Poll(name));
+                self.step(Input::Poll(name));
             }
         }
-        if all { Event::PollAll } else { Event::Tick }
+        if all { Input::PollAll } else { Input::Tick }
     }
 
     /// Fills in what does not change.

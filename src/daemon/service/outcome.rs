@@ -10,16 +10,16 @@ use crate::event::{Counts, Event as Told, Fault};
 use crate::failure::Failure;
 use crate::message::Name;
 use crate::poll::{PollError, Summary};
-use crate::schedule::Event;
+use crate::schedule::Input;
 use crate::store::{Change, StoreError};
 
 impl Service {
-    pub(super) fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Event {
+    pub(super) fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Input {
         let Ended { name, outcome, time, refused } = match ended {
             Ok(ended) => ended,
             Err(failure) => {
                 self.tell(&Told::PollLost { cause: failure.to_string() });
-                return Event::Tick;
+                return Input::Tick;
             }
         };
         self.cancels.remove(&name);
@@ -32,7 +32,7 @@ impl Service {
         self.tell(&told(&name, &summary, outcome.error.as_ref(), time));
         let waiters = self.waiters.remove(&name).unwrap_or_default();
         // The schedule decides about the next time; what it decides is remembered, and told to those who wait.
-        self.step(Event::Ended(name.clone(), verdict));
+        self.step(Input::Ended(name.clone(), verdict));
         if self.schedule.is_latched(&name) {
             summary.next_try = self.schedule.due(&name).map(|due| unix_now() + seconds(due.saturating_sub(self.now())));
         }
@@ -43,7 +43,7 @@ impl Service {
         self.tell_systemd();
         // It was switched off and on again before its poll had ended.
         let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
-        if is_back { Event::Poll(name) } else { Event::Tick }
+        if is_back { Input::Poll(name) } else { Input::Tick }
     }
 
     /// Writes down what a restart must know; not for every quiet poll.

@@ -43,13 +43,13 @@ fn happens() -> impl Strategy<Value = Happens> {
     ]
 }
 
-fn configured(accounts: &[(usize, u64, bool)]) -> Event {
+fn configured(accounts: &[(usize, u64, bool)]) -> Input {
     let entry = |&(account, minutes, shared): &(usize, u64, bool)| {
         let host = if shared { "host" } else { NAMES[account] };
         let timing = Timing { interval: MINUTE * minutes as u32, host: host.into() };
         (name(NAMES[account]), (timing, Carried::default()))
     };
-    Event::Configured(accounts.iter().map(entry).collect())
+    Input::Configured(accounts.iter().map(entry).collect())
 }
 
 proptest! {
@@ -73,23 +73,23 @@ proptest! {
                     if running.remove(&name(NAMES[account])).is_none() {
                         continue;
                     }
-                    Event::Ended(name(NAMES[account]), verdict)
+                    Input::Ended(name(NAMES[account]), verdict)
                 }
                 Happens::Poll(account) => {
                     releases = Some(name(NAMES[account]));
-                    Event::Poll(name(NAMES[account]))
+                    Input::Poll(name(NAMES[account]))
                 }
-                Happens::PollAll => Event::PollAll,
+                Happens::PollAll => Input::PollAll,
                 Happens::Released(account) => {
                     releases = Some(name(NAMES[account]));
-                    Event::Released(name(NAMES[account]))
+                    Input::Released(name(NAMES[account]))
                 }
                 Happens::Waits(time) => {
                     now = schedule.wake().unwrap_or(now).max(now) + time;
-                    Event::Tick
+                    Input::Tick
                 }
             };
-            let waited = event == Event::Tick && schedule.wake().is_some_and(|wake| wake <= now);
+            let waited = event == Input::Tick && schedule.wake().is_some_and(|wake| wake <= now);
             let begun = schedule.handle(event, now);
             prop_assert!(!waited || !begun.is_empty(), "whoever is woken has something to do");
             for name in begun {
