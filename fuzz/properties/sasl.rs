@@ -4,7 +4,7 @@
 //! Nobody is asked more than a few times, nothing but LOGIN and PLAIN gives the password away, and
 //! with SCRAM only a server that knows it can accept the login.
 
-use postrider::testing::sasl::{Exchange, ExchangeError, Identity, Mechanism, Proof};
+use postrider::testing::sasl::{Credentials, Exchange, ExchangeError, Identity, Mechanism};
 use postrider::testing::secret::Secret;
 
 use super::{assert_fit_to_be_shown, scram};
@@ -71,9 +71,9 @@ fn is_large(digits: &[u8]) -> bool {
 
 fn run(mechanism: Mechanism, challenges: &[&[u8]]) -> Run {
     let proof = match mechanism {
-        Mechanism::OAuthBearer | Mechanism::XOAuth2 => Proof::Token(Secret::new(TOKEN.into())),
-        Mechanism::External => Proof::Certificate,
-        _ => Proof::Password(Secret::new(PASSWORD.into())),
+        Mechanism::OAuthBearer | Mechanism::XOAuth2 => Credentials::Token(Secret::new(TOKEN.into())),
+        Mechanism::External => Credentials::Certificate,
+        _ => Credentials::Password(Secret::new(PASSWORD.into())),
     };
     let nonce = NONCES.iter().find(|(of, _)| *of == mechanism).map_or("", |(_, nonce)| nonce);
     let identity = Identity { username: USERNAME, host: "server.example.com", port: 995 };

@@ -11,7 +11,7 @@ use postrider::testing::message::MessageNumber;
 use postrider::testing::pop3::command::Command;
 use postrider::testing::pop3::multiline::Decoder;
 use postrider::testing::pop3::session::{Client, Login, Session, SessionError, Skips};
-use postrider::testing::sasl::{Identity, Mechanism, Proof};
+use postrider::testing::sasl::{Credentials, Identity, Mechanism};
 use postrider::testing::secret::Secret;
 
 use super::turns::Turns;
@@ -82,7 +82,7 @@ fn answers_login(error: &SessionError) -> bool {
 async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<String>) -> Result<(), SessionError> {
     let client = Client::greet(stream, Duration::from_secs(60), None, Skips::default()).await?;
     steps.push(format!("{:?}", client.capabilities()));
-    let proof = Proof::Password(Secret::new(PASSWORD.into()));
+    let proof = Credentials::Password(Secret::new(PASSWORD.into()));
     let login = Login {
         identity: Identity { username: "alice", host: "pop.example.org", port: 995 },
         proof: &proof,

@@ -1,7 +1,7 @@
 //! The JSON by which a server refuses a token (RFC 7628 §3.2.2): nothing of it is shown but what
 //! is known, since it may hold the token.
 
-use postrider::testing::sasl::{Exchange, Identity, Mechanism, Proof};
+use postrider::testing::sasl::{Credentials, Exchange, Identity, Mechanism};
 use postrider::testing::secret::Secret;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ pub(super) fn holds(json: &[u8]) {
     let want = KNOWN.iter().find(|(known, _)| status.as_deref() == Some(known)).map(|(_, words)| *words);
     for (mechanism, answer) in [(Mechanism::XOAuth2, &b""[..]), (Mechanism::OAuthBearer, b"\x01")] {
         let identity = Identity { username: "user", host: "server.example.com", port: 995 };
-        let proof = Proof::Token(Secret::new(b"token".to_vec()));
+        let proof = Credentials::Token(Secret::new(b"token".to_vec()));
         let mut exchange = Exchange::new(mechanism, &identity, &proof, String::new()).expect("it begins");
         exchange.initial().expect("it begins");
         match exchange.answer(json) {

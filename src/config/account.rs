@@ -6,7 +6,7 @@ use crate::account::{Account, Credential};
 use crate::credential::SecretSource;
 use crate::message::Name;
 use crate::plan::{Initial, Oversize, Policy, Retention, SHORTEST_HISTORY};
-use crate::sasl::{Mechanism, Proof};
+use crate::sasl::{Credentials, Mechanism};
 use crate::secret::Secret;
 
 use super::endpoint::{self, POP3};
@@ -139,7 +139,7 @@ fn credential<'r, 't, 's>(
         if TOKEN_KEYS.into_iter().all(is_set) {
             report(reader, "`oauth` and `token-command` are both set; one is enough");
         }
-        let wrong = auth.iter().find(|&&mechanism| !mechanism.takes(&Proof::Token(Secret::new(Vec::new()))));
+        let wrong = auth.iter().find(|&&mechanism| !mechanism.takes(&Credentials::Token(Secret::new(Vec::new()))));
         if let Some(wrong) = wrong {
             report(reader, &format!("`{}` needs a password, and there is `{token}`", wrong.name()));
         }

@@ -10,25 +10,25 @@ use crate::clock::unix_now;
 use crate::credential::Kind;
 use crate::net::{Endpoint, Stream};
 use crate::pop3::session::{Client, Login, Session, SessionError, Skips};
-use crate::sasl::{Identity, Proof};
+use crate::sasl::{Credentials, Identity};
 use crate::secret::Secret;
 
 /// What proves to the server who logs in.
 async fn proof(credential: &Credential) -> Result<Offered, PollError> {
     let (proof, is_final) = match credential {
-        Credential::Password(source) => (Proof::Password(source.read().await?), true),
-        Credential::Certificate => (Proof::Certificate, true),
-        Credential::Token(source) => (Proof::Token(source.read_as(Kind::Token).await?), false),
+        Credential::Password(source) => (Credentials::Password(source.read().await?), true),
+        Credential::Certificate => (Credentials::Certificate, true),
+        Credential::Token(source) => (Credentials::Token(source.read_as(Kind::Token).await?), false),
         Credential::OAuth(grant) => {
             let access = grant.access(unix_now(), None).await?;
-            (Proof::Token(access.token), access.is_new)
+            (Credentials::Token(access.token), access.is_new)
         }
     };
     Ok(Offered { proof, is_final })
 }
 
 /// A token in the place of one that was refused; `None` if there is no other.
-async fn renewed(credential: &Credential, refused: &Secret) -> Result<Option<Proof>, PollError> {
+async fn renewed(credential: &Credential, refused: &Secret) -> Result<Option<Credentials>, PollError> {
     let token = match credential {
         Credential::Password(_) | Credential::Certificate => return Ok(None),
         // The refusal says more than a command that fails the second time.
@@ -38,12 +38,12 @@ async fn renewed(credential: &Credential, refused: &Secret) -> Result<Option<Pro
         },
         Credential::OAuth(grant) => grant.access(unix_now(), Some(refused)).await?.token,
     };
-    Ok((token != *refused).then_some(Proof::Token(token)))
+    Ok((token != *refused).then_some(Credentials::Token(token)))
 }
 
 /// What is offered to the server.
 struct Offered {
-    proof: Proof,
+    proof: Credentials,
     /// There can be no better one.
     is_final: bool,
 }
@@ -69,7 +69,7 @@ pub(super) async fn log_in_with(
     offered: &mut Option<Secret>,
 ) -> Result<Session<Stream>, PollError> {
     let Offered { proof, is_final } = proof(&account.credential).await?;
-    if let Proof::Password(password) = &proof {
+    if let Credentials::Password(password) = &proof {
         *offered = Some(password.clone());
     }
     let refusal = match try_once(account, client, &proof).await {
@@ -77,7 +77,7 @@ pub(super) async fn log_in_with(
         result => return Ok(result?),
     };
     let told = |error| told(account, error);
-    let Proof::Token(refused) = &proof else { return Err(told(refusal)) };
+    let Credentials::Token(refused) = &proof else { return Err(told(refusal)) };
     if is_final {
         return Err(told(refusal));
     }
@@ -88,7 +88,11 @@ pub(super) async fn log_in_with(
     }
 }
 
-async fn try_once(account: &Account, client: Client<Stream>, proof: &Proof) -> Result<Session<Stream>, SessionError> {
+async fn try_once(
+    account: &Account,
+    client: Client<Stream>,
+    proof: &Credentials,
+) -> Result<Session<Stream>, SessionError> {
     let Endpoint { host, port, .. } = &account.endpoint;
     let login = Login {
         identity: Identity { username: &account.username, host, port: *port },

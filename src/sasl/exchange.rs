@@ -12,7 +12,7 @@ use io_sasl::xoauth2::{SaslXoauth2, SaslXoauth2Creds};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::{Mechanism, Proof, refusal, scram};
+use super::{Credentials, Mechanism, refusal, scram};
 use crate::secret::Secret;
 
 /// Octets that a challenge may have.
@@ -92,7 +92,7 @@ impl Exchange {
     pub fn new(
         mechanism: Mechanism,
         identity: &Identity<'_>,
-        proof: &Proof,
+        proof: &Credentials,
         nonce: String,
     ) -> Result<Self, ExchangeError> {
         let name = mechanism.sasl_name();
@@ -115,33 +115,35 @@ impl Exchange {
             _ => Err(ExchangeError::Unsendable(name)),
         };
         let state = match (mechanism, proof) {
-            (Mechanism::Plain, Proof::Password(secret)) => {
+            (Mechanism::Plain, Credentials::Password(secret)) => {
                 State::Plain(Some(plain(&username, secret).ok_or(ExchangeError::Unsendable(name))?))
             }
-            (Mechanism::Login, Proof::Password(secret)) => {
+            (Mechanism::Login, Credentials::Password(secret)) => {
                 State::Login(SaslLogin::new(SaslLoginCreds { username, password: text(secret)? }))
             }
-            (Mechanism::CramMd5, Proof::Password(secret)) => {
+            (Mechanism::CramMd5, Credentials::Password(secret)) => {
                 State::CramMd5(SaslCramMd5::new(SaslCramMd5Creds { username, secret: text(secret)? }))
             }
-            (Mechanism::ScramSha1, Proof::Password(secret)) => {
+            (Mechanism::ScramSha1, Credentials::Password(secret)) => {
                 State::ScramSha1(Box::new(SaslScramSha1::new(scram(secret)?)))
             }
-            (Mechanism::ScramSha256, Proof::Password(secret)) => {
+            (Mechanism::ScramSha256, Credentials::Password(secret)) => {
                 State::ScramSha256(Box::new(SaslScramSha256::new(scram(secret)?)))
             }
-            (Mechanism::OAuthBearer, Proof::Token(secret)) => {
+            (Mechanism::OAuthBearer, Credentials::Token(secret)) => {
                 let token = token(secret)?;
                 // RFC 5801 §4: these two would end the name.
                 let username = username.replace('=', "=3D").replace(',', "=2C");
                 let (host, port) = (identity.host.to_owned(), identity.port);
                 State::OAuthBearer(SaslOauthbearer::new(SaslOauthbearerCreds { username, host, port, token }))
             }
-            (Mechanism::XOAuth2, Proof::Token(secret)) => {
+            (Mechanism::XOAuth2, Credentials::Token(secret)) => {
                 let token = token(secret)?;
                 State::XOAuth2(SaslXoauth2::new(SaslXoauth2Creds { username, token }))
             }
-            (Mechanism::External, Proof::Certificate) => State::External(Some(Secret::new(username.into_bytes()))),
+            (Mechanism::External, Credentials::Certificate) => {
+                State::External(Some(Secret::new(username.into_bytes())))
+            }
             _ => return Err(ExchangeError::Proof(name)),
         };
         Ok(Self { mechanism, state, challenges: 0, nonce, refusal: None, over: false })

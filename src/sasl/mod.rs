@@ -16,7 +16,7 @@ use crate::secret::Secret;
 
 /// What a login is proven by.
 #[derive(Clone, Debug)]
-pub enum Proof {
+pub enum Credentials {
     /// A password.
     Password(Secret),
     /// An OAuth 2.0 access token.
@@ -25,13 +25,13 @@ pub enum Proof {
     Certificate,
 }
 
-impl Proof {
+impl Credentials {
     /// What it is called.
     pub fn name(&self) -> &'static str {
         match self {
-            Proof::Password(_) => "a password",
-            Proof::Token(_) => "a token",
-            Proof::Certificate => "a certificate",
+            Credentials::Password(_) => "a password",
+            Credentials::Token(_) => "a token",
+            Credentials::Certificate => "a certificate",
         }
     }
 }
@@ -84,11 +84,11 @@ impl Mechanism {
         [ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass, OAuthBearer, XOAuth2, External, Apop];
 
     /// What is chosen from by itself, the preferred ones first.
-    fn automatic(proof: &Proof) -> &'static [Mechanism] {
+    fn automatic(proof: &Credentials) -> &'static [Mechanism] {
         match proof {
-            Proof::Password(_) => &[ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass],
-            Proof::Token(_) => &[OAuthBearer, XOAuth2],
-            Proof::Certificate => &[External],
+            Credentials::Password(_) => &[ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass],
+            Credentials::Token(_) => &[OAuthBearer, XOAuth2],
+            Credentials::Certificate => &[External],
         }
     }
 
@@ -130,11 +130,11 @@ impl Mechanism {
     }
 
     /// Whether this is what it works with.
-    pub fn takes(self, proof: &Proof) -> bool {
+    pub fn takes(self, proof: &Credentials) -> bool {
         match self {
-            OAuthBearer | XOAuth2 => matches!(proof, Proof::Token(_)),
-            External => matches!(proof, Proof::Certificate),
-            _ => matches!(proof, Proof::Password(_)),
+            OAuthBearer | XOAuth2 => matches!(proof, Credentials::Token(_)),
+            External => matches!(proof, Credentials::Certificate),
+            _ => matches!(proof, Credentials::Password(_)),
         }
     }
 
@@ -149,10 +149,12 @@ impl Mechanism {
     }
 
     /// Whether the proof can be put into its messages: most take text alone.
-    fn can_send(self, proof: &Proof) -> bool {
+    fn can_send(self, proof: &Credentials) -> bool {
         match (self, proof) {
-            (Plain | UserPass | Apop, _) | (_, Proof::Certificate) => true,
-            (_, Proof::Password(secret) | Proof::Token(secret)) => std::str::from_utf8(secret.expose()).is_ok(),
+            (Plain | UserPass | Apop, _) | (_, Credentials::Certificate) => true,
+            (_, Credentials::Password(secret) | Credentials::Token(secret)) => {
+                std::str::from_utf8(secret.expose()).is_ok()
+            }
         }
     }
 }
@@ -161,7 +163,7 @@ impl Mechanism {
 /// allows.  A single wanted one is taken at its word, offered or not, and whether or not it can
 /// send the secret: its exchange says so.  Without any the strongest is taken, and none that others
 /// on the way could read.
-pub fn choose(wanted: &[Mechanism], proof: &Proof, offer: &Offer<'_>) -> Option<Mechanism> {
+pub fn choose(wanted: &[Mechanism], proof: &Credentials, offer: &Offer<'_>) -> Option<Mechanism> {
     let fits = |mechanism: &Mechanism| mechanism.takes(proof) && mechanism.can_send(proof);
     match wanted {
         [only] => Some(*only).filter(|mechanism| mechanism.takes(proof)),
@@ -179,8 +181,8 @@ pub fn choose(wanted: &[Mechanism], proof: &Proof, offer: &Offer<'_>) -> Option<
 mod tests {
     use super::*;
 
-    fn password() -> Proof {
-        Proof::Password(Secret::new(b"pw".to_vec()))
+    fn password() -> Credentials {
+        Credentials::Password(Secret::new(b"pw".to_vec()))
     }
 
     fn offered(names: &[&str]) -> Vec<String> {
@@ -217,7 +219,7 @@ mod tests {
         let offer = |sasl| Offer { announced: true, user: true, sasl, apop: false, is_private: false };
         assert_eq!(choose(&[], &password(), &offer(&all)), Some(CramMd5));
         assert_eq!(choose(&[], &password(), &offer(&all[..2])), None);
-        assert_eq!(choose(&[], &Proof::Token(Secret::new(b"t".to_vec())), &offer(&all)), None);
+        assert_eq!(choose(&[], &Credentials::Token(Secret::new(b"t".to_vec())), &offer(&all)), None);
         // The operator may know better.
         assert_eq!(choose(&[Plain], &password(), &offer(&all)), Some(Plain));
     }
@@ -226,10 +228,10 @@ mod tests {
     fn the_proof_decides_too() {
         let all = offered(&["PLAIN", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER", "EXTERNAL"]);
         let offer = Offer { announced: true, user: true, sasl: &all, apop: false, is_private: true };
-        assert_eq!(choose(&[], &Proof::Token(Secret::new(b"t".to_vec())), &offer), Some(OAuthBearer));
-        assert_eq!(choose(&[], &Proof::Certificate, &offer), Some(External));
+        assert_eq!(choose(&[], &Credentials::Token(Secret::new(b"t".to_vec())), &offer), Some(OAuthBearer));
+        assert_eq!(choose(&[], &Credentials::Certificate, &offer), Some(External));
         // SCRAM knows text alone; PLAIN sends what it is given.
-        let octets = Proof::Password(Secret::new(vec![0xff]));
+        let octets = Credentials::Password(Secret::new(vec![0xff]));
         assert_eq!(choose(&[], &octets, &offer), Some(Plain));
         assert_eq!(choose(&[ScramSha256, Plain], &octets, &offer), Some(Plain));
         assert_eq!(choose(&[ScramSha256], &octets, &offer), Some(ScramSha256));

@@ -13,7 +13,7 @@ use super::{Session, SessionError};
 use crate::net::{Endpoint, Stream, within};
 use crate::pop3::command::{self, Command};
 use crate::pop3::reply::{Capabilities, ResponseCode, Status};
-use crate::sasl::{self, Exchange, ExchangeError, Identity, Mechanism, Offer, Proof};
+use crate::sasl::{self, Credentials, Exchange, ExchangeError, Identity, Mechanism, Offer};
 use crate::secret::Secret;
 use crate::threads;
 use crate::transcript::NOT_SHOWN;
@@ -36,7 +36,7 @@ pub struct Login<'a> {
     /// Who, and where.
     pub identity: Identity<'a>,
     /// What proves it.
-    pub proof: &'a Proof,
+    pub proof: &'a Credentials,
     /// Mechanisms to choose from, in this order; empty: automatic.
     pub mechanisms: &'a [Mechanism],
     /// The connection is encrypted.
@@ -142,14 +142,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
         })?;
         // For as long as the session lasts: a server may repeat it in any answer.
-        if let Proof::Password(secret) | Proof::Token(secret) = login.proof {
+        if let Credentials::Password(secret) | Credentials::Token(secret) = login.proof {
             self.wire.hide(secret.expose());
         }
         let answer = match (mechanism, login.proof) {
-            (Mechanism::UserPass, Proof::Password(password)) => {
+            (Mechanism::UserPass, Credentials::Password(password)) => {
                 self.user_pass(login.identity.username, password).await.map(|status| (status, None))
             }
-            (Mechanism::Apop, Proof::Password(password)) => {
+            (Mechanism::Apop, Credentials::Password(password)) => {
                 self.apop(login, password).await.map(|status| (status, None))
             }
             _ => self.auth(mechanism, login).await,
@@ -171,8 +171,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// What would be chosen if the password were text.
     fn would_take_text(&self, login: &Login<'_>, offer: &Offer<'_>) -> Option<Mechanism> {
-        let Proof::Password(_) = login.proof else { return None };
-        sasl::choose(login.mechanisms, &Proof::Password(Secret::new(Vec::new())), offer)
+        let Credentials::Password(_) = login.proof else { return None };
+        sasl::choose(login.mechanisms, &Credentials::Password(Secret::new(Vec::new())), offer)
     }
 
     async fn user_pass(&mut self, username: &str, password: &Secret) -> Result<Status, SessionError> {

@@ -2,15 +2,15 @@
 
 use super::*;
 
-fn password(text: &str) -> Proof {
-    Proof::Password(Secret::new(text.as_bytes().to_vec()))
+fn password(text: &str) -> Credentials {
+    Credentials::Password(Secret::new(text.as_bytes().to_vec()))
 }
 
-fn token(text: &str) -> Proof {
-    Proof::Token(Secret::new(text.as_bytes().to_vec()))
+fn token(text: &str) -> Credentials {
+    Credentials::Token(Secret::new(text.as_bytes().to_vec()))
 }
 
-fn begin(mechanism: Mechanism, username: &str, proof: &Proof, nonce: &str) -> Result<Exchange, ExchangeError> {
+fn begin(mechanism: Mechanism, username: &str, proof: &Credentials, nonce: &str) -> Result<Exchange, ExchangeError> {
     let identity = Identity { username, host: "server.example.com", port: 995 };
     Exchange::new(mechanism, &identity, proof, nonce.to_owned())
 }
@@ -21,7 +21,7 @@ fn text(secret: &Secret) -> String {
 
 /// The client's messages, given the server's.
 #[track_caller]
-fn run(mechanism: Mechanism, username: &str, proof: &Proof, nonce: &str, server: &[&str]) -> Vec<String> {
+fn run(mechanism: Mechanism, username: &str, proof: &Credentials, nonce: &str, server: &[&str]) -> Vec<String> {
     let mut exchange = begin(mechanism, username, proof, nonce).expect("begun");
     let mut said: Vec<String> = exchange.initial().expect("prepared").iter().map(text).collect();
     said.extend(server.iter().map(|line| text(&exchange.answer(line.as_bytes()).expect("answered"))));
@@ -69,7 +69,7 @@ fn messages_are_those_of_the_rfcs() {
     let said = run(Mechanism::OAuthBearer, "a=b,c", &token("vF9dft4qmT"), "", &[]);
     let want = "n,a=a=3Db=2Cc,\x01host=server.example.com\x01port=995\x01auth=Bearer vF9dft4qmT\x01\x01";
     assert_eq!(said, [want]);
-    assert_eq!(run(Mechanism::External, "tim", &Proof::Certificate, "", &[]), ["tim"]);
+    assert_eq!(run(Mechanism::External, "tim", &Credentials::Certificate, "", &[]), ["tim"]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_challenge_that_is_none_is_not_answered() {
 
 #[test]
 fn a_secret_that_is_no_text_goes_where_octets_go() {
-    let octets = Proof::Password(Secret::new(b"caf\xe9".to_vec()));
+    let octets = Credentials::Password(Secret::new(b"caf\xe9".to_vec()));
     for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha1, Mechanism::CramMd5, Mechanism::Login] {
         let begun = begin(mechanism, "a", &octets, "").map(drop);
         assert_eq!(begun, Err(ExchangeError::NotText(mechanism.sasl_name())));
