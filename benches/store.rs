@@ -10,7 +10,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use postrider::testing::message::{MessageKey, Name};
 use postrider::testing::plan::Place;
-use postrider::testing::store::{Change, Ending, Outcome, Possession, Stage, Store, Target, TargetState};
+use postrider::testing::store::{Change, Ending, Possession, Settled, Stage, Store, Target, TargetState};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -38,7 +38,7 @@ impl Ground {
         let dir = tempfile::tempdir_in(disk).expect("a directory");
         let name = |text| Name::new(text).expect("a name");
         Self {
-            store: Possession::take(dir.path()).and_then(|claim| claim.open()).expect("a state").0,
+            store: Possession::take(dir.path()).and_then(|possession| possession.open()).expect("a state").0,
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
             account: name("a"),
             place: Place::maildir(name("home"), "/var/mail/home", "machine"),
@@ -54,7 +54,7 @@ impl Ground {
     fn deliver(&self, keys: &[MessageKey]) {
         let messages = keys.iter().map(|key| self.stage(key)).collect();
         self.apply(vec![Change::Stage { account: self.account.clone(), messages, places: vec![self.place.clone()] }]);
-        let outcome = |key: &MessageKey| Outcome {
+        let outcome = |key: &MessageKey| Settled {
             key: key.clone(),
             place: self.place.clone(),
             ending: Ending::Delivered(format!("{NOW}.{key}")),

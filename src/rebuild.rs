@@ -46,10 +46,10 @@ impl Scope {
 /// # Errors
 /// Another process holds the lock, or the disk does not let it be mended.
 pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Option<Report>), StoreError> {
-    let claim = Possession::take(dir)?;
-    let opened = match claim.open() {
+    let possession = Possession::take(dir)?;
+    let opened = match possession.open() {
         // A disk that fails once looks like damage; what is whole at a second look is left alone.
-        Err(StoreError::Damaged { .. }) => claim.open(),
+        Err(StoreError::Damaged { .. }) => possession.open(),
         opened => opened,
     };
     let (store, condition) = match opened {
@@ -60,7 +60,7 @@ pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(St
                 StoreError::Damaged { cause, .. } => Cause::Damaged(cause.clone()),
                 _ => return Err(error),
             };
-            return renew(&claim, scope, cause).map(|(store, report)| (store, Some(report)));
+            return renew(&possession, scope, cause).map(|(store, report)| (store, Some(report)));
         }
     };
     let report = match condition {
@@ -81,13 +81,13 @@ pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(St
 /// # Errors
 /// As [`open`].
 pub(crate) fn again(dir: &Path, scope: &Scope) -> Result<(Store, Report), StoreError> {
-    let claim = Possession::take(dir)?;
-    renew(&claim, scope, Cause::Asked)
+    let possession = Possession::take(dir)?;
+    renew(&possession, scope, Cause::Asked)
 }
 
-fn renew(claim: &Possession, scope: &Scope, cause: Cause) -> Result<(Store, Report), StoreError> {
+fn renew(possession: &Possession, scope: &Scope, cause: Cause) -> Result<(Store, Report), StoreError> {
     let label = if cause == Cause::Asked { "replaced" } else { "damaged" };
-    let renewal = claim.renew(label)?;
+    let renewal = possession.renew(label)?;
     let instance = renewal.instance.clone();
     let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(renewal.maildirs()?).collect();
     let mut scanned = Vec::new();
@@ -98,7 +98,7 @@ fn renew(claim: &Possession, scope: &Scope, cause: Cause) -> Result<(Store, Repo
     }
     let (aside, salvaged) = (renewal.aside.clone(), renewal.salvaged);
     renewal.finish(&scope.accounts)?;
-    let (store, _) = claim.open()?;
+    let (store, _) = possession.open()?;
     Ok((store, Report { cause, aside, salvaged: Some(salvaged), scanned }))
 }
 

@@ -206,7 +206,7 @@ mod tests {
             octets: None,
             header_only: false,
             targets: vec![0],
-            claim: Supposed::Listed,
+            supposed: Supposed::Listed,
             suspect: false,
             completes: true,
             due: false,
@@ -247,8 +247,10 @@ mod tests {
     #[tokio::test]
     async fn a_draft_outlives_a_poll_that_is_dropped_while_it_is_recorded() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store =
-            crate::store::Possession::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
+        let store = crate::store::Possession::take(&dir.path().join("state"))
+            .and_then(|possession| possession.open())
+            .expect("open")
+            .0;
         let path = dir.path().join("Maildir");
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
@@ -267,8 +269,10 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_somebody_removed_from_tmp_is_not_taken_for_delivered() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store =
-            crate::store::Possession::take(&dir.path().join("state")).and_then(|claim| claim.open()).expect("open").0;
+        let store = crate::store::Possession::take(&dir.path().join("state"))
+            .and_then(|possession| possession.open())
+            .expect("open")
+            .0;
         let path = dir.path().join("Maildir");
         let sinks: Arc<[Sink]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");

@@ -313,7 +313,7 @@ fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &
     for (job, why) in &harvest.not_retrieved {
         Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
         report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
-        if job.claim == Supposed::Nameless {
+        if job.supposed == Supposed::Nameless {
             // In the next session it may have another number.
             continue;
         }

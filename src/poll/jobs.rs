@@ -24,7 +24,7 @@ pub(super) fn jobs(
         if targets.is_empty() && step.action != Action::Prove {
             return None;
         }
-        let claim = match listed.standing {
+        let supposed = match listed.standing {
             _ if listed.key.is_none() => Supposed::Nameless,
             Some(Standing::Deleted(digest)) => Supposed::Deleted(digest),
             Some(Standing::Matched { digest: Some(digest), .. }) => Supposed::Delivered(digest),
@@ -41,7 +41,7 @@ pub(super) fn jobs(
         // Until its content is there, a message without unique-id is called by its number.
         let key = listed.key.clone().or_else(|| MessageKey::new(format!("number:{number}").as_bytes(), 0))?;
         let suspect = crashed.contains(&key);
-        Some(Job { number, key, octets, header_only, targets, claim, suspect, completes, due })
+        Some(Job { number, key, octets, header_only, targets, supposed, suspect, completes, due })
     };
     let mut jobs: Vec<Job> = inventory.steps.iter().filter_map(job).collect();
     jobs.sort_by_key(|job| job.suspect);

@@ -14,8 +14,8 @@ use crate::sasl::{Credentials, Identity};
 use crate::secret::Secret;
 
 /// What proves to the server who logs in.
-async fn proof(credential: &Credential) -> Result<Offered, PollError> {
-    let (proof, is_final) = match credential {
+async fn credentials(credential: &Credential) -> Result<Offered, PollError> {
+    let (credentials, is_final) = match credential {
         Credential::Password(source) => (Credentials::Password(source.read().await?), true),
         Credential::Certificate => (Credentials::Certificate, true),
         Credential::Token(source) => (Credentials::Token(source.read_as(Kind::Token).await?), false),
@@ -24,7 +24,7 @@ async fn proof(credential: &Credential) -> Result<Offered, PollError> {
             (Credentials::Token(access.token), access.is_new)
         }
     };
-    Ok(Offered { proof, is_final })
+    Ok(Offered { credentials, is_final })
 }
 
 /// A token in the place of one that was refused; `None` if there is no other.
@@ -43,7 +43,7 @@ async fn renewed(credential: &Credential, refused: &Secret) -> Result<Option<Cre
 
 /// What is offered to the server.
 struct Offered {
-    proof: Credentials,
+    credentials: Credentials,
     /// There can be no better one.
     is_final: bool,
 }
@@ -68,22 +68,22 @@ pub(super) async fn log_in_with(
     client: Client<Stream>,
     offered: &mut Option<Secret>,
 ) -> Result<Session<Stream>, PollError> {
-    let Offered { proof, is_final } = proof(&account.credential).await?;
-    if let Credentials::Password(password) = &proof {
+    let Offered { credentials, is_final } = credentials(&account.credential).await?;
+    if let Credentials::Password(password) = &credentials {
         *offered = Some(password.clone());
     }
-    let refusal = match try_once(account, client, &proof).await {
+    let refusal = match try_once(account, client, &credentials).await {
         Err(error) if error.is_token_refused() => error,
         result => return Ok(result?),
     };
     let told = |error| told(account, error);
-    let Credentials::Token(refused) = &proof else { return Err(told(refusal)) };
+    let Credentials::Token(refused) = &credentials else { return Err(told(refusal)) };
     if is_final {
         return Err(told(refusal));
     }
     tracing::debug!(account = %account.name, "the server has refused the token; asking for a new one");
     match renewed(&account.credential, refused).await? {
-        Some(proof) => Ok(try_once(account, connect(account).await?, &proof).await.map_err(told)?),
+        Some(credentials) => Ok(try_once(account, connect(account).await?, &credentials).await.map_err(told)?),
         None => Err(told(refusal)),
     }
 }
@@ -91,12 +91,12 @@ pub(super) async fn log_in_with(
 async fn try_once(
     account: &Account,
     client: Client<Stream>,
-    proof: &Credentials,
+    credentials: &Credentials,
 ) -> Result<Session<Stream>, SessionError> {
     let Endpoint { host, port, .. } = &account.endpoint;
     let login = Login {
         identity: Identity { username: &account.username, host, port: *port },
-        proof,
+        credentials,
         mechanisms: &account.auth,
         is_encrypted: client.stream().is_encrypted(),
         is_private: client.stream().is_private(),

@@ -19,7 +19,7 @@ pub(super) struct Job {
     /// Destinations that want it: indexes of sinks.
     pub(super) targets: Vec<usize>,
     /// What it may turn out to be.
-    pub(super) claim: Supposed,
+    pub(super) supposed: Supposed,
     /// The last poll crashed on it.
     pub(super) suspect: bool,
     /// Whether it is delivered everywhere once these have it, and is to be deleted then.

@@ -144,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             let Some(next) = window.pop() else { break };
             // Before its first octet: the next one may be the last.
             match &next {
-                Asked::Message(job) if job.claim != Supposed::Nameless => {
+                Asked::Message(job) if job.supposed != Supposed::Nameless => {
                     self.attempts.enter(Slot::Receiving, &job.key, job.suspect);
                 }
                 _ => self.attempts.leave(Slot::Receiving),
@@ -303,7 +303,7 @@ impl Header {
 }
 
 fn landmark(job: &Job) -> Landmark {
-    let key = (job.claim != Supposed::Nameless).then(|| job.key.clone());
+    let key = (job.supposed != Supposed::Nameless).then(|| job.key.clone());
     Landmark { number: job.number, key, octets: job.octets }
 }
 

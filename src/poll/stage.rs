@@ -185,7 +185,7 @@ impl Stager {
                 false
             }
             Piece::Start { job, prefix, data, complete } => {
-                match job.claim {
+                match job.supposed {
                     Supposed::Nameless => self.attempts.leave(Slot::Staging),
                     _ => self.attempts.enter(Slot::Staging, &job.key, job.suspect),
                 }
@@ -313,7 +313,7 @@ mod tests {
             octets: None,
             header_only: false,
             targets: Vec::new(),
-            claim: Supposed::New,
+            supposed: Supposed::New,
             suspect: false,
             completes: true,
             due: false,

@@ -40,7 +40,7 @@ pub enum ExchangeError {
     /// The secret is not UTF-8, in a mechanism that knows text alone.
     #[error("the password or token is not text in UTF-8, and {0} takes nothing else")]
     NotText(&'static str),
-    /// The mechanism is not for this kind of proof, or is none of SASL.
+    /// The mechanism is not for this kind of credentials, or is none of SASL.
     #[error("{0} does not go with what there is to log in with")]
     Proof(&'static str),
     /// The server breaks the mechanism's rules.
@@ -88,11 +88,11 @@ impl Exchange {
     /// Begins.  `nonce` is at least 18 octets of chance, in printable ASCII without commas.
     ///
     /// # Errors
-    /// The mechanism cannot be used with this proof or this user name.
+    /// The mechanism cannot be used with this credentials or this user name.
     pub fn new(
         mechanism: Mechanism,
         identity: &Identity<'_>,
-        proof: &Credentials,
+        credentials: &Credentials,
         nonce: String,
     ) -> Result<Self, ExchangeError> {
         let name = mechanism.sasl_name();
@@ -114,7 +114,7 @@ impl Exchange {
             (false, false) => text(secret),
             _ => Err(ExchangeError::Unsendable(name)),
         };
-        let state = match (mechanism, proof) {
+        let state = match (mechanism, credentials) {
             (Mechanism::Plain, Credentials::Password(secret)) => {
                 State::Plain(Some(plain(&username, secret).ok_or(ExchangeError::Unsendable(name))?))
             }

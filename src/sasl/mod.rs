@@ -1,7 +1,7 @@
 //! How a client proves who it is: the choice of a mechanism, and its messages.
 //!
 //! Exactly one mechanism is tried in a login: every refused attempt may count towards a lock-out.
-//! [`choose`] takes the strongest that the server offers and the proof at hand allows; an
+//! [`choose`] takes the strongest that the server offers and the credentials at hand allows; an
 //! [`Exchange`] makes its messages.  What the server says in it is hostile input.  Pure.
 
 mod apop;
@@ -84,8 +84,8 @@ impl Mechanism {
         [ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass, OAuthBearer, XOAuth2, External, Apop];
 
     /// What is chosen from by itself, the preferred ones first.
-    fn automatic(proof: &Credentials) -> &'static [Mechanism] {
-        match proof {
+    fn automatic(credentials: &Credentials) -> &'static [Mechanism] {
+        match credentials {
             Credentials::Password(_) => &[ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass],
             Credentials::Token(_) => &[OAuthBearer, XOAuth2],
             Credentials::Certificate => &[External],
@@ -130,11 +130,11 @@ impl Mechanism {
     }
 
     /// Whether this is what it works with.
-    pub fn takes(self, proof: &Credentials) -> bool {
+    pub fn takes(self, credentials: &Credentials) -> bool {
         match self {
-            OAuthBearer | XOAuth2 => matches!(proof, Credentials::Token(_)),
-            External => matches!(proof, Credentials::Certificate),
-            _ => matches!(proof, Credentials::Password(_)),
+            OAuthBearer | XOAuth2 => matches!(credentials, Credentials::Token(_)),
+            External => matches!(credentials, Credentials::Certificate),
+            _ => matches!(credentials, Credentials::Password(_)),
         }
     }
 
@@ -148,9 +148,9 @@ impl Mechanism {
         }
     }
 
-    /// Whether the proof can be put into its messages: most take text alone.
-    fn can_send(self, proof: &Credentials) -> bool {
-        match (self, proof) {
+    /// Whether the credentials can be put into its messages: most take text alone.
+    fn can_send(self, credentials: &Credentials) -> bool {
+        match (self, credentials) {
             (Plain | UserPass | Apop, _) | (_, Credentials::Certificate) => true,
             (_, Credentials::Password(secret) | Credentials::Token(secret)) => {
                 std::str::from_utf8(secret.expose()).is_ok()
@@ -159,15 +159,15 @@ impl Mechanism {
     }
 }
 
-/// The mechanism for this login: the first of `wanted` that the server offers and the proof
+/// The mechanism for this login: the first of `wanted` that the server offers and the credentials
 /// allows.  A single wanted one is taken at its word, offered or not, and whether or not it can
 /// send the secret: its exchange says so.  Without any the strongest is taken, and none that others
 /// on the way could read.
-pub fn choose(wanted: &[Mechanism], proof: &Credentials, offer: &Offer<'_>) -> Option<Mechanism> {
-    let fits = |mechanism: &Mechanism| mechanism.takes(proof) && mechanism.can_send(proof);
+pub fn choose(wanted: &[Mechanism], credentials: &Credentials, offer: &Offer<'_>) -> Option<Mechanism> {
+    let fits = |mechanism: &Mechanism| mechanism.takes(credentials) && mechanism.can_send(credentials);
     match wanted {
-        [only] => Some(*only).filter(|mechanism| mechanism.takes(proof)),
-        [] => Mechanism::automatic(proof)
+        [only] => Some(*only).filter(|mechanism| mechanism.takes(credentials)),
+        [] => Mechanism::automatic(credentials)
             .iter()
             .copied()
             .filter(fits)

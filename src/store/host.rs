@@ -49,7 +49,7 @@ mod tests {
     #[tokio::test]
     async fn each_server_has_a_memory_of_its_own() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|possession| possession.open()).expect("open").0;
         let host = |port| Host { name: "h".to_owned(), port, is_encrypted: true };
         let memory = |lines: &[&str], lock_step_until| HostMemory {
             capabilities: Some((lines.iter().map(|&line| line.to_owned()).collect(), 7)),

@@ -119,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn a_look_is_found_by_its_digest_while_it_holds() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|possession| possession.open()).expect("open").0;
         let left = quiet(revision(&store).await).left;
         record(&store, "a", revision(&store).await).await;
         for (account, digest, now, want) in [
@@ -137,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn every_change_of_an_account_forgets_its_look_and_no_other() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|possession| possession.open()).expect("open").0;
         let (account, keys) = (name("a"), || vec![MessageKey::new(b"u", 0).expect("a key")]);
         let changes = [
             Change::Begin { account: account.clone(), ignored: Vec::new() },
@@ -177,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_process_changes_is_not_overlooked() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|possession| possession.open()).expect("open").0;
         // After the record.
         record(&store, "a", revision(&store).await).await;
         release(dir.path(), &name("a"), None, Release::Retry, NOW).expect("written");
@@ -201,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn news_are_expected_of_what_is_not_quiet_and_not_large() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|possession| possession.open()).expect("open").0;
         let expects = async || store.expects_news(&name("a")).await.expect("read");
         assert!(expects().await, "nothing is known of it");
         record(&store, "a", revision(&store).await).await;
@@ -217,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn a_lost_or_migrating_account_is_never_quiet() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|possession| possession.open()).expect("open").0;
         let mark = |lost| Change::Lost(LostChange::Mark { accounts: vec![name("a")], lost });
         let migrate = |migrating| Change::Migrate { account: name("a"), migrating };
         for (before, after) in [(mark(Lost::Lost), mark(Lost::No)), (migrate(true), migrate(false))] {

@@ -312,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn a_writer_waits_for_the_other_process() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Possession::take(dir.path()).and_then(|claim| claim.open()).expect("open").0;
+        let store = Possession::take(dir.path()).and_then(|possession| possession.open()).expect("open").0;
         let account = Name::new("a").expect("a name");
         let begin = || Change::Begin { account: account.clone(), ignored: Vec::new() };
         store.apply(vec![begin()], 1).await.expect("written");

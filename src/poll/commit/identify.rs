@@ -94,7 +94,7 @@ impl Committer<'_> {
     }
 
     async fn look_up(&self, batch: &[Received]) -> Result<Known, StoreError> {
-        let begun = batch.iter().filter(|received| received.job.claim == Supposed::Listed);
+        let begun = batch.iter().filter(|received| received.job.supposed == Supposed::Listed);
         let begun: Vec<MessageKey> = begun.map(|received| received.job.key.clone()).collect();
         let identities = match begun.is_empty() {
             true => Vec::new(),
@@ -103,7 +103,7 @@ impl Committer<'_> {
         let identities = begun.into_iter().zip(identities).filter_map(|(key, identity)| Some((key, identity?)));
         let identities: HashMap<MessageKey, Identity> = identities.collect();
         // Whatever is on record of it: nothing of this content was delivered under its unique-id.
-        let may_be_new = |received: &Received| match received.job.claim {
+        let may_be_new = |received: &Received| match received.job.supposed {
             Supposed::New | Supposed::Deleted(_) => true,
             Supposed::Listed => identities.get(&received.job.key).is_none_or(|identity| {
                 identity.digest.is_none() || (identity.header_only && !received.job.header_only)
@@ -137,7 +137,7 @@ impl Committer<'_> {
     ) -> Result<Option<Received>, StoreError> {
         let account = self.account;
         let keys = vec![received.job.key.clone()];
-        match received.job.claim {
+        match received.job.supposed {
             Supposed::Listed => self.on_its_way(index, received, known, recognised).await,
             Supposed::New => match known.take(index) {
                 Some(from) => self.rename(from, received, recognised).await,

@@ -36,7 +36,7 @@ pub struct Login<'a> {
     /// Who, and where.
     pub identity: Identity<'a>,
     /// What proves it.
-    pub proof: &'a Credentials,
+    pub credentials: &'a Credentials,
     /// Mechanisms to choose from, in this order; empty: automatic.
     pub mechanisms: &'a [Mechanism],
     /// The connection is encrypted.
@@ -131,21 +131,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let Capabilities { announced, user, ref sasl, .. } = self.capabilities;
         let apop = self.apop_challenge(login).is_ok();
         let offer = Offer { announced, user, sasl, apop, is_private: login.is_private };
-        let mechanism = sasl::choose(login.mechanisms, login.proof, &offer).ok_or_else(|| {
+        let mechanism = sasl::choose(login.mechanisms, login.credentials, &offer).ok_or_else(|| {
             let offered = sasl.join(" ");
-            match sasl::choose(login.mechanisms, login.proof, &Offer { is_private: true, ..offer }) {
+            match sasl::choose(login.mechanisms, login.credentials, &Offer { is_private: true, ..offer }) {
                 Some(clear) => SessionError::ClearText { mechanism: clear.name(), offered },
                 None => match self.would_take_text(login, &offer) {
                     Some(mechanism) => ExchangeError::NotText(mechanism.sasl_name()).into(),
-                    None => SessionError::NoMechanism { proof: login.proof.name(), offered },
+                    None => SessionError::NoMechanism { credentials: login.credentials.name(), offered },
                 },
             }
         })?;
         // For as long as the session lasts: a server may repeat it in any answer.
-        if let Credentials::Password(secret) | Credentials::Token(secret) = login.proof {
+        if let Credentials::Password(secret) | Credentials::Token(secret) = login.credentials {
             self.wire.hide(secret.expose());
         }
-        let answer = match (mechanism, login.proof) {
+        let answer = match (mechanism, login.credentials) {
             (Mechanism::UserPass, Credentials::Password(password)) => {
                 self.user_pass(login.identity.username, password).await.map(|status| (status, None))
             }
@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// What would be chosen if the password were text.
     fn would_take_text(&self, login: &Login<'_>, offer: &Offer<'_>) -> Option<Mechanism> {
-        let Credentials::Password(_) = login.proof else { return None };
+        let Credentials::Password(_) = login.credentials else { return None };
         sasl::choose(login.mechanisms, &Credentials::Password(Secret::new(Vec::new())), offer)
     }
 
@@ -213,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ) -> Result<(Status, Option<String>), SessionError> {
         let name = mechanism.sasl_name();
         let step = || format!("AUTH {name}");
-        let mut exchange = Exchange::new(mechanism, &login.identity, login.proof, nonce())?;
+        let mut exchange = Exchange::new(mechanism, &login.identity, login.credentials, nonce())?;
         let initial = exchange.initial()?.map(|message| encoded(&message));
         initial.iter().for_each(|message| self.hide_message(mechanism, message));
         self.check_in_step(&step)?;

@@ -38,8 +38,8 @@ pub enum SessionError {
     Refused { step: String, status: Status },
     #[error("login as {username:?} by {}: the server refused: {}{}", mechanism.name(), status.text, in_brackets(reason))]
     LoginRefused { username: String, mechanism: Mechanism, status: Status, reason: Option<String> },
-    #[error("the server offers none of the ways to log in with {proof} that are allowed (it offers: {offered})")]
-    NoMechanism { proof: &'static str, offered: String },
+    #[error("the server offers none of the ways to log in with {credentials} that are allowed (it offers: {offered})")]
+    NoMechanism { credentials: &'static str, offered: String },
     #[error("{source}")]
     Capabilities { stage: Stage, source: Box<SessionError> },
     #[error("AUTH {}: the server does not understand the command: {}", mechanism.sasl_name(), status.text)]

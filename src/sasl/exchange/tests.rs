@@ -10,9 +10,14 @@ fn token(text: &str) -> Credentials {
     Credentials::Token(Secret::new(text.as_bytes().to_vec()))
 }
 
-fn begin(mechanism: Mechanism, username: &str, proof: &Credentials, nonce: &str) -> Result<Exchange, ExchangeError> {
+fn begin(
+    mechanism: Mechanism,
+    username: &str,
+    credentials: &Credentials,
+    nonce: &str,
+) -> Result<Exchange, ExchangeError> {
     let identity = Identity { username, host: "server.example.com", port: 995 };
-    Exchange::new(mechanism, &identity, proof, nonce.to_owned())
+    Exchange::new(mechanism, &identity, credentials, nonce.to_owned())
 }
 
 fn text(secret: &Secret) -> String {
@@ -21,8 +26,8 @@ fn text(secret: &Secret) -> String {
 
 /// The client's messages, given the server's.
 #[track_caller]
-fn run(mechanism: Mechanism, username: &str, proof: &Credentials, nonce: &str, server: &[&str]) -> Vec<String> {
-    let mut exchange = begin(mechanism, username, proof, nonce).expect("begun");
+fn run(mechanism: Mechanism, username: &str, credentials: &Credentials, nonce: &str, server: &[&str]) -> Vec<String> {
+    let mut exchange = begin(mechanism, username, credentials, nonce).expect("begun");
     let mut said: Vec<String> = exchange.initial().expect("prepared").iter().map(text).collect();
     said.extend(server.iter().map(|line| text(&exchange.answer(line.as_bytes()).expect("answered"))));
     exchange.finish().expect("proven");
@@ -133,8 +138,9 @@ fn after_a_refusal_within_scram_nothing_is_computed_and_nothing_believed() {
         (&[first, last], &[]),
         (&[first, last], &[last]),
     ] {
-        let proof = password("pencil");
-        let mut exchange = begin(Mechanism::ScramSha1, "user", &proof, "fyko+d2lbbFgONRv9qkxdawL").expect("begun");
+        let credentials = password("pencil");
+        let mut exchange =
+            begin(Mechanism::ScramSha1, "user", &credentials, "fyko+d2lbbFgONRv9qkxdawL").expect("begun");
         exchange.initial().expect("prepared");
         before.iter().for_each(|line| drop(exchange.answer(line.as_bytes()).expect("answered")));
         exchange.answer(b"e=other-error").expect("a refusal has an answer");
@@ -150,8 +156,9 @@ fn a_server_that_has_broken_the_rules_of_scram_is_not_believed_afterwards() {
     let first = "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096";
     let last = "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=";
     for said in [&["x", first, last][..], &[first, "v=AAAA", last], &[first, last, "x"], &[first, last, last]] {
-        let proof = password("pencil");
-        let mut exchange = begin(Mechanism::ScramSha1, "user", &proof, "fyko+d2lbbFgONRv9qkxdawL").expect("begun");
+        let credentials = password("pencil");
+        let mut exchange =
+            begin(Mechanism::ScramSha1, "user", &credentials, "fyko+d2lbbFgONRv9qkxdawL").expect("begun");
         exchange.initial().expect("prepared");
         assert!(said.iter().any(|line| exchange.answer(line.as_bytes()).is_err()), "{said:?}");
         assert_eq!(exchange.finish(), Err(ExchangeError::Unproven("SCRAM-SHA-1")), "{said:?}");
@@ -181,14 +188,17 @@ fn a_secret_that_is_no_text_goes_where_octets_go() {
 
 #[test]
 fn what_would_change_the_meaning_of_a_message_is_not_sent() {
-    for (mechanism, username, proof) in [
+    for (mechanism, username, credentials) in [
         (Mechanism::Plain, "a\0b", password("c")),
         (Mechanism::Plain, "a", password("b\0c")),
         (Mechanism::Login, "a", password("b\0c")),
         (Mechanism::XOAuth2, "a\x01auth=Bearer x", token("t")),
         (Mechanism::OAuthBearer, "a", token("t\x01\x01")),
     ] {
-        assert!(matches!(begin(mechanism, username, &proof, ""), Err(ExchangeError::Unsendable(_))), "{username:?}");
+        assert!(
+            matches!(begin(mechanism, username, &credentials, ""), Err(ExchangeError::Unsendable(_))),
+            "{username:?}"
+        );
     }
     assert!(matches!(begin(Mechanism::Plain, "a", &token("t"), ""), Err(ExchangeError::Proof(_))));
 }
