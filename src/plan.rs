@@ -51,8 +51,8 @@ pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Place], now: Un
 /// No poll gets more messages than it may.  What is only compared waits for what is new.
 fn leave_enough(steps: &mut [Step], max_messages: Option<u32>) {
     let Some(mut room) = max_messages else { return };
-    let is_fetched = |step: &Step| matches!(step.action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Prove);
-    let is_compared = |step: &Step| step.action == Action::Prove || step.reason == Reason::Unclear;
+    let is_fetched = |step: &Step| matches!(step.action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Confirm);
+    let is_compared = |step: &Step| step.action == Action::Confirm || step.reason == Reason::Unclear;
     for compared in [false, true] {
         for step in steps.iter_mut().filter(|step| is_fetched(step) && is_compared(step) == compared) {
             match room.checked_sub(1) {
@@ -135,7 +135,7 @@ fn nameless(listed: &Listed, policy: &Policy) -> (Action, Reason) {
 fn matched(at: UnixTime, provable: bool, listed: &Listed, policy: &Policy, now: UnixTime) -> (Action, Reason) {
     match (retain(policy.retention, at, now), excess(listed, policy)) {
         ((Action::Delete, _), Some((octets, limit))) => (Action::Leave, Reason::TooLarge { octets, limit }),
-        ((Action::Delete, _), None) if provable => (Action::Prove, Reason::Unproven),
+        ((Action::Delete, _), None) if provable => (Action::Confirm, Reason::Unproven),
         ((Action::Delete, _), None) => (Action::Leave, Reason::Doubtful),
         (other, _) => other,
     }

@@ -88,7 +88,7 @@ fn row(step: &Step, listed: &Listed) -> Row {
         Action::Leave => "leave",
         Action::Fetch(_) => "fetch",
         Action::FetchHeader(_) => "fetch header",
-        Action::Prove => "compare",
+        Action::Confirm => "compare",
         Action::Delete => "delete",
     };
     Row {

@@ -233,7 +233,7 @@ fn a_match_by_the_header_is_not_deleted_before_it_is_proven() {
     let matched = |digest| listed(Some(Standing::Matched { at: 0, digest }));
     let delete = Policy { retention: Retention::Delete, ..Policy::default() };
     assert_eq!(only(&Policy::default(), matched(None)), (Action::Leave, Reason::Kept));
-    assert_eq!(only(&delete, matched(Some([1; 32]))), (Action::Prove, Reason::Unproven));
+    assert_eq!(only(&delete, matched(Some([1; 32]))), (Action::Confirm, Reason::Unproven));
     assert_eq!(only(&delete, matched(None)), (Action::Leave, Reason::Doubtful));
     assert_eq!(only(&Policy { max_size: Some(99), ..delete }, matched(Some([1; 32]))).0, Action::Leave);
 }

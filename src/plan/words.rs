@@ -150,7 +150,7 @@ pub enum Action {
     /// Its header is retrieved and delivered.
     FetchHeader(Targets),
     /// It is retrieved; if it is what was delivered, it may be deleted.
-    Prove,
+    Confirm,
     /// It is deleted on the server.
     Delete,
 }

@@ -18,10 +18,10 @@ pub(super) fn jobs(
         let (targets, header_only) = match &step.action {
             Action::Fetch(targets) => (indexes(targets, places), false),
             Action::FetchHeader(targets) => (indexes(targets, places), true),
-            Action::Prove => (Vec::new(), false),
+            Action::Confirm => (Vec::new(), false),
             Action::Leave | Action::Delete => return None,
         };
-        if targets.is_empty() && step.action != Action::Prove {
+        if targets.is_empty() && step.action != Action::Confirm {
             return None;
         }
         let supposed = match listed.standing {
@@ -33,7 +33,7 @@ pub(super) fn jobs(
         };
         let due = match listed.standing {
             Some(Standing::Unclear { at }) => at.is_some_and(|at| plan::is_due(policy, at, now)),
-            _ => step.action == Action::Prove,
+            _ => step.action == Action::Confirm,
         };
         let deletes = policy.retention == Retention::Delete && !header_only && !listed.shared;
         let completes = deletes && completes(listed, &targets, places);

@@ -55,7 +55,7 @@ impl Inventory {
                 Action::Leave => continue,
                 Action::Fetch(Targets::All) => self.recognised.listing[step.index].standing = Some(Standing::Done(now)),
                 // Others may still wait for it.
-                Action::Fetch(Targets::Only(_)) | Action::FetchHeader(_) | Action::Prove | Action::Delete => {
+                Action::Fetch(Targets::Only(_)) | Action::FetchHeader(_) | Action::Confirm | Action::Delete => {
                     return None;
                 }
             }

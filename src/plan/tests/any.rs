@@ -114,10 +114,10 @@ proptest! {
     #[test]
     fn no_destination_gets_what_it_has_and_no_poll_more_than_it_may(listing in listing(), policy in policy()) {
         let steps = plan(&listing, &policy, &destinations(), NOW);
-        let fetched = |step: &&Step| matches!(step.action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Prove);
+        let fetched = |step: &&Step| matches!(step.action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Confirm);
         prop_assert!(steps.iter().filter(fetched).count() <= policy.max_messages.unwrap_or(u32::MAX) as usize);
         for (step, listed) in steps.iter().zip(&listing) {
-            if let Action::Fetch(_) | Action::Prove = step.action {
+            if let Action::Fetch(_) | Action::Confirm = step.action {
                 prop_assert!(listed.octets.is_none_or(|octets| policy.max_size.is_none_or(|limit| octets <= limit)));
             }
             let (Action::Fetch(targets) | Action::FetchHeader(targets)) = &step.action else { continue };
