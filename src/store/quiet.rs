@@ -147,7 +147,7 @@ mod tests {
             Change::Ignore { account: account.clone(), keys: keys() },
             Change::Sight { account: account.clone(), keys: keys(), listed: true },
             Change::Rename { account: account.clone(), renamed: Vec::new() },
-            Change::Prove { account: account.clone(), keys: keys(), same: true },
+            Change::Confirm { account: account.clone(), keys: keys(), same: true },
             Change::Migrate { account: account.clone(), migrating: false },
             Change::Retrieved { account: account.clone(), keys: keys() },
             Change::Reappear { account: account.clone(), keys: keys() },

@@ -52,7 +52,7 @@ pub(super) fn apply(
         Change::SetApart { account, keys } => migrate::set_apart(connection, account, keys, now),
         Change::Listed { account, sizes } => migrate::listed(connection, account, sizes),
         Change::Rename { account, renamed } => migrate::rename(connection, account, renamed, now),
-        Change::Prove { account, keys, same } => migrate::prove(connection, account, keys, *same),
+        Change::Confirm { account, keys, same } => migrate::prove(connection, account, keys, *same),
         Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),
         Change::Retrieved { account, keys } => migrate::retrieved(connection, account, keys, now),
         Change::Crash { account, deaths, places } => crash(connection, account, deaths, places, patience, now),

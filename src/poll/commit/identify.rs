@@ -212,7 +212,7 @@ impl Committer<'_> {
     /// A message that was matched by its header: `same` if its content is that of what was delivered.
     fn prove(&mut self, same: bool, received: Received, recognised: &mut Recognised) {
         let (account, key) = (self.account.clone(), received.job.key.clone());
-        recognised.changes.push(Change::Prove { account: account.clone(), keys: vec![key.clone()], same });
+        recognised.changes.push(Change::Confirm { account: account.clone(), keys: vec![key.clone()], same });
         self.tally.recognised += 1;
         if same {
             recognised.deletable.extend(Some(received.job).filter(|job| job.due));

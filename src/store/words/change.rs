@@ -118,7 +118,7 @@ pub enum Change {
         renamed: Vec<Renamed>,
     },
     /// Whether messages are the ones that were delivered is proven by their content, or refuted.
-    Prove {
+    Confirm {
         /// The account.
         account: Name,
         /// The messages.
@@ -250,7 +250,7 @@ impl Change {
             | Self::SetApart { account, .. }
             | Self::Listed { account, .. }
             | Self::Rename { account, .. }
-            | Self::Prove { account, .. }
+            | Self::Confirm { account, .. }
             | Self::Migrate { account, .. }
             | Self::Retrieved { account, .. }
             | Self::Reappear { account, .. }
