@@ -43,7 +43,7 @@ enum Asked {
 /// The network side of a poll.
 pub(super) struct Receiver<'a, S> {
     pub(super) session: &'a mut Session<S>,
-    pub(super) dock: Dock,
+    pub(super) dock: PieceQueue,
     pub(super) sinks: &'a [Sink],
     /// Messages that are to be deleted.
     pub(super) deletable: &'a mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
@@ -71,13 +71,13 @@ pub(super) struct Harvest {
 }
 
 /// Where pieces wait until there are enough of them to be handed over.
-pub(super) struct Dock {
+pub(super) struct PieceQueue {
     loads: mpsc::Sender<Vec<Piece>>,
     load: Vec<Piece>,
     octets: usize,
 }
 
-impl Dock {
+impl PieceQueue {
     pub(super) fn new(loads: mpsc::Sender<Vec<Piece>>) -> Self {
         Self { loads, load: Vec::new(), octets: 0 }
     }

@@ -13,7 +13,7 @@ use super::Context;
 use super::commit::{Committer, Contents};
 use super::error::PollError;
 use super::piece::Job;
-use super::receive::{Dock, Harvest, Receiver};
+use super::receive::{Harvest, PieceQueue, Receiver};
 use super::report::Tally;
 use super::sink::Sink;
 use super::stage::Stager;
@@ -88,7 +88,7 @@ impl Transfer<'_> {
         };
         let receiver = Receiver {
             session,
-            dock: Dock::new(loads),
+            dock: PieceQueue::new(loads),
             sinks,
             deletable: deletions,
             max_size: account.policy.max_size,
