@@ -12,7 +12,7 @@ use super::ledger::{Facts, Records, ledger};
 use super::listing::{Inventory, inventory};
 use super::piece::{Job, Supposed};
 use super::recall::Recall;
-use super::receive::Harvest;
+use super::receive::Transacted;
 use super::recover::recover;
 use super::report::{Report, Tally};
 use super::sink::{Sink, is_deliverable};
@@ -66,7 +66,7 @@ pub(super) async fn run(
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);
-    let mut harvest = Harvest::default();
+    let mut harvest = Transacted::default();
     let work = Transfer { account, context, progress, sinks: &sinks, trace: None, deadline };
     let (transferred, mut due) = transfer(work, &mut session, jobs, &mut inventory, &mut harvest).await?;
     let Transferred { received, committed, tally, moved } = transferred;
@@ -184,7 +184,7 @@ async fn transfer(
     session: &mut Session<Stream>,
     jobs: Vec<Job>,
     inventory: &mut Inventory,
-    harvest: &mut Harvest,
+    harvest: &mut Transacted,
 ) -> Result<(Transferred, Vec<(MessageNumber, MessageKey)>), PollError> {
     let octets = jobs.iter().filter_map(|job| job.octets).fold(0, u64::saturating_add);
     work.progress.expect(jobs.len() as u64, octets);
@@ -308,7 +308,7 @@ fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
 }
 
 /// The record of messages that the server listed and did not hand out.
-fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &mut Report) -> Vec<Settled> {
+fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Transacted, report: &mut Report) -> Vec<Settled> {
     let mut outcomes = Vec::new();
     for (job, why) in &harvest.not_retrieved {
         Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
@@ -331,7 +331,7 @@ fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Harvest, report: &
 fn conclude(
     sinks: &[Sink],
     stuck: Vec<(usize, MaildirError)>,
-    harvest: &Harvest,
+    harvest: &Transacted,
     report: &Report,
     wanted: usize,
 ) -> Result<(), PollError> {

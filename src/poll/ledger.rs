@@ -4,7 +4,7 @@
 //! that [`Facts`] names, and the tests hold a row for each of them.
 
 use super::listing::Inventory;
-use super::receive::Harvest;
+use super::receive::Transacted;
 use super::report::{Report, Tally};
 use super::sink::Sink;
 use crate::account::Account;
@@ -47,7 +47,7 @@ pub(super) struct Facts {
 
 impl Facts {
     /// How the transfer ended.
-    pub(super) fn of(received: bool, committed: bool, harvest: &Harvest, tally: &Tally) -> Self {
+    pub(super) fn of(received: bool, committed: bool, harvest: &Transacted, tally: &Tally) -> Self {
         Self {
             received,
             committed,
@@ -62,7 +62,7 @@ impl Facts {
     }
 
     /// How the rest ended; `ended`: nothing went wrong at all.
-    pub(super) fn end(&mut self, ended: bool, report: &Report, harvest: &Harvest, sinks: &[Sink]) {
+    pub(super) fn end(&mut self, ended: bool, report: &Report, harvest: &Transacted, sinks: &[Sink]) {
         self.ended = ended;
         self.failures = report.failures.len();
         self.waiting = report.waiting;

@@ -59,7 +59,7 @@ pub(super) struct Receiver<'a, S> {
 
 /// What came of it besides the messages.
 #[derive(Default)]
-pub(super) struct Harvest {
+pub(super) struct Transacted {
     /// Messages whose deletion the server has agreed to; QUIT makes it true.
     pub(super) marked: Vec<MessageKey>,
     /// Messages that the server has begun to hand out.
@@ -103,7 +103,7 @@ impl PieceQueue {
 impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
     /// Retrieves the messages, and deletes on the way what has become deletable.  An error ends
     /// the session; what was received whole before is still delivered.
-    pub(super) async fn run(mut self, jobs: Vec<Job>, harvest: &mut Harvest) -> Result<(), PollError> {
+    pub(super) async fn run(mut self, jobs: Vec<Job>, harvest: &mut Transacted) -> Result<(), PollError> {
         let (deadline, limit, cancel) = (self.deadline, self.limit, self.cancel.clone());
         let grace = async {
             cancel.cancelled().await;
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         }
     }
 
-    async fn converse(&mut self, jobs: Vec<Job>, harvest: &mut Harvest) -> Result<(), PollError> {
+    async fn converse(&mut self, jobs: Vec<Job>, harvest: &mut Transacted) -> Result<(), PollError> {
         let mut jobs = VecDeque::from(jobs);
         let mut groups = Groups::begin(Instant::now());
         let mut certain = 0;
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         &mut self,
         jobs: &mut VecDeque<Job>,
         groups: &mut Groups,
-        harvest: &mut Harvest,
+        harvest: &mut Transacted,
         certain: &mut usize,
     ) -> Result<(), PollError> {
         let mut window = Window::new(self.session);
@@ -205,7 +205,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
     }
 
     /// Reads a body and hands it over in pieces.
-    async fn message(&mut self, job: Box<Job>, groups: &mut Groups, harvest: &mut Harvest) -> Result<(), SessionError> {
+    async fn message(
+        &mut self,
+        job: Box<Job>,
+        groups: &mut Groups,
+        harvest: &mut Transacted,
+    ) -> Result<(), SessionError> {
         let expected = job.octets.and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
         let before = self.before(&job);
         let prefix = before.len();

@@ -13,7 +13,7 @@ use super::Context;
 use super::commit::{Committer, Contents};
 use super::error::PollError;
 use super::piece::Job;
-use super::receive::{Harvest, PieceQueue, Receiver};
+use super::receive::{PieceQueue, Receiver, Transacted};
 use super::report::Tally;
 use super::sink::Sink;
 use super::stage::Stager;
@@ -67,7 +67,7 @@ impl Transfer<'_> {
         self,
         session: &mut Session<S>,
         jobs: Vec<Job>,
-        harvest: &mut Harvest,
+        harvest: &mut Transacted,
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
         deletions: &mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
         elsewhere: HashMap<[u8; 32], Vec<MessageKey>>,
