@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::deliver::Destination;
-use crate::deliver::maildir::{self, Telling};
+use crate::deliver::maildir::{self, NameParts};
 use crate::message::{Name, UnixTime};
 use crate::store::{Change, Condition, FoundFile, Lost, LostChange, Possession, Store, StoreError, Tokens};
 
@@ -120,7 +120,7 @@ async fn complete(
         let mut files = scan(&maildir, instance.as_deref());
         if let Ok(files) = &mut files {
             if known.is_none() && !files.is_empty() {
-                let of_file = |name: &str| Telling::of(name).map(|told| told.token.to_owned());
+                let of_file = |name: &str| NameParts::of(name).map(|told| told.token.to_owned());
                 known = Some(store.tokens(maildir::token, of_file).await?);
             }
             files.retain(|file| !known.as_ref().is_some_and(|known: &Tokens| known.contains(&file.token)));

@@ -1,12 +1,12 @@
 //! File names in a Maildir: what ours tell, whatever others have added, and that no other tells
 //! anything.
 
-use postrider::testing::deliver::maildir::{Telling, file_name, token};
+use postrider::testing::deliver::maildir::{NameParts, file_name, token};
 use postrider::testing::message::{MessageKey, Name};
 
 pub(super) fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    if let Some(telling) = Telling::of(&text) {
+    if let Some(telling) = NameParts::of(&text) {
         told(&text, telling);
     }
     // The same octets as what a name is made of: instance, account, unique-id.
@@ -20,21 +20,21 @@ pub(super) fn holds(input: &[u8]) {
     }
 }
 
-fn told(name: &str, telling: Telling<'_>) {
+fn told(name: &str, telling: NameParts<'_>) {
     assert!(telling.token.len() == 32 && telling.token.bytes().all(|octet| octet.is_ascii_hexdigit()));
     assert!(!telling.instance.is_empty() && !telling.instance.contains('.'));
     assert!(name.contains(&format!("I{}T{}", telling.instance, telling.token)));
     // What others append stands behind the host's name.
     if name.matches('.').count() >= 2 {
         for added in [",S=512,W=530:2,FS", ":2,"] {
-            assert_eq!(Telling::of(&format!("{name}{added}")), Some(telling));
+            assert_eq!(NameParts::of(&format!("{name}{added}")), Some(telling));
         }
     }
 }
 
 fn made(instance: &str, account: &Name, key: &MessageKey) {
     let name = file_name("P1Q2", instance, account, key);
-    let telling = Telling::of(&name).expect("one of ours");
+    let telling = NameParts::of(&name).expect("one of ours");
     assert_eq!((telling.instance, telling.token), (instance, token(account, key).as_str()));
     assert!(name.len() < 200 && !name.contains(['/', ':']) && !name.starts_with('.'), "{name}");
     assert_ne!(file_name("P1Q3", instance, account, key), name, "another word makes another name");

@@ -29,7 +29,7 @@ use rustix::io::Errno;
 
 pub use error::{MaildirError, Matter, draft_failure};
 pub use moving::Way;
-pub use name::{Telling, file_name, token};
+pub use name::{NameParts, file_name, token};
 pub use scan::{Found, Held, hold, scan, scan_failure};
 
 use crate::descriptors::Permit;

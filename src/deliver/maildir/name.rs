@@ -33,7 +33,7 @@ pub fn token(account: &Name, key: &MessageKey) -> String {
 /// What a file's name tells that [`file_name`] has made, whatever sizes and flags others have
 /// added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Telling<'n> {
+pub struct NameParts<'n> {
     /// When the file was made.
     pub at: UnixTime,
     /// The state directory that it is of.
@@ -42,7 +42,7 @@ pub struct Telling<'n> {
     pub token: &'n str,
 }
 
-impl<'n> Telling<'n> {
+impl<'n> NameParts<'n> {
     /// Reads a name; `None` if it is none of ours.
     pub fn of(name: &'n str) -> Option<Self> {
         let mut parts = name.split('.');
@@ -90,12 +90,12 @@ mod tests {
         let name = file_name("P1Q2", "TI3mT9xI", &account, &key);
         for added in ["", ":2,S", ",S=512,W=530:2,FS", ",U=7:2,"] {
             let name = format!("{name}{added}");
-            let told = Telling::of(&name).expect("one of ours");
+            let told = NameParts::of(&name).expect("one of ours");
             assert_eq!((told.instance, told.token), ("TI3mT9xI", token.as_str()), "{name}");
             assert!(told.at > 1_700_000_000);
         }
         for other in ["1700000000.M1P2.host", "1.M1P2Q3Imine.host", "dovecot.index", "1.M1P2Q3ImineTshort.host", ""] {
-            assert_eq!(Telling::of(other), None, "{other}");
+            assert_eq!(NameParts::of(other), None, "{other}");
         }
     }
 

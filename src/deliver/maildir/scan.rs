@@ -8,7 +8,7 @@ use std::path::Path;
 use blake3::Hasher;
 
 use super::error::{MaildirError, failure};
-use super::name::Telling;
+use super::name::NameParts;
 use crate::filesystem::{owner, private};
 use crate::header::{self, Head, SCAN_LIMIT};
 use crate::message::UnixTime;
@@ -67,7 +67,7 @@ fn folder(maildir: &Path, below: &str, instance: Option<&str>, depth: usize, fou
 fn messages(maildir: &Path, below: &str, instance: Option<&str>, found: &mut Vec<Found>) -> io::Result<()> {
     for entry in std::fs::read_dir(maildir.join(below))? {
         let name = entry?.file_name();
-        let Some(telling) = name.to_str().and_then(Telling::of) else { continue };
+        let Some(telling) = name.to_str().and_then(NameParts::of) else { continue };
         if instance.is_none_or(|instance| instance == telling.instance) {
             let path = format!("{below}{}", name.to_string_lossy());
             found.push(Found { path, at: telling.at, token: telling.token.to_owned() });
