@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::tunnel::{Epitaph, Tunnel};
+use super::tunnel::{LastLine, Tunnel};
 
 /// A way that octets go.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Transport {
     }
 
     /// Where it will be written how a command ended.
-    pub(super) fn epitaph(&self) -> Option<Epitaph> {
+    pub(super) fn epitaph(&self) -> Option<LastLine> {
         match self {
             Transport::Tunnel(tunnel) => Some(tunnel.epitaph()),
             Transport::Direct(_) | Transport::Proxied(_) => None,

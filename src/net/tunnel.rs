@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const KEPT: usize = 1024;
 
 /// How a command ended, once it has; known to others than the connection's owner.
-pub(super) type Epitaph = Arc<OnceLock<String>>;
+pub(super) type LastLine = Arc<OnceLock<String>>;
 
 /// A running command.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) struct Tunnel {
     status: Option<ExitStatus>,
     /// Its output has ended: how long its own end is waited for.
     grace: Option<Pin<Box<Sleep>>>,
-    epitaph: Epitaph,
+    epitaph: LastLine,
 }
 
 impl Tunnel {
@@ -88,12 +88,12 @@ impl Tunnel {
             said: Vec::new(),
             status: None,
             grace: None,
-            epitaph: Epitaph::default(),
+            epitaph: LastLine::default(),
         })
     }
 
     /// Where it will be written how the command ended.
-    pub(super) fn epitaph(&self) -> Epitaph {
+    pub(super) fn epitaph(&self) -> LastLine {
         Arc::clone(&self.epitaph)
     }
 
