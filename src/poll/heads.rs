@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::proof::{Groups, Landmark, Question};
+use super::proof::{Groups, ListedAs, Question};
 use crate::header::{self, Head, SCAN_LIMIT};
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
@@ -46,7 +46,7 @@ impl Heads {
 
 /// What a reply is going to answer.
 enum Asked {
-    Head(Landmark),
+    Head(ListedAs),
     Proof(Question),
 }
 
@@ -56,7 +56,7 @@ enum Asked {
 /// The connection broke, or the server's replies are out of place.
 pub async fn lacks_top<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) -> Result<bool, SessionError> {
     let mut known = Heads::default();
-    let first = MessageNumber::new(1).map(|number| Landmark { number, key: None, octets: None });
+    let first = MessageNumber::new(1).map(|number| ListedAs { number, key: None, octets: None });
     heads(session, first.into_iter().collect(), &mut known).await?;
     Ok(!known.has_top())
 }
@@ -67,7 +67,7 @@ pub async fn lacks_top<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<
 /// The connection broke, or the server's replies are out of place.
 pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
     session: &mut Session<S>,
-    messages: Vec<Landmark>,
+    messages: Vec<ListedAs>,
     known: &mut Heads,
 ) -> Result<(), SessionError> {
     let capabilities = session.capabilities();

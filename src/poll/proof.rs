@@ -30,7 +30,7 @@ const SHORT: Duration = Duration::from_secs(1);
 
 /// A message as the listing has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Landmark {
+pub(super) struct ListedAs {
     pub(super) number: MessageNumber,
     /// `None`: it has no unique-id.
     pub(super) key: Option<MessageKey>,
@@ -40,7 +40,7 @@ pub(super) struct Landmark {
 /// A question to which only a server that is in step gives the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
-    landmark: Landmark,
+    landmark: ListedAs,
     about: About,
 }
 
@@ -75,9 +75,9 @@ pub(super) struct Groups {
     messages: usize,
     octets: u64,
     /// The last message that was asked for.
-    asked: Option<Landmark>,
+    asked: Option<ListedAs>,
     /// The last message that was received and is not proven.
-    received: Option<Landmark>,
+    received: Option<ListedAs>,
     /// The last question was refused, and another one is due.
     again: bool,
     /// What the server answers questions about.
@@ -100,14 +100,14 @@ impl Groups {
     }
 
     /// A message is asked for, of which so many octets will come.
-    pub(super) fn ask_for(&mut self, message: Landmark, octets: u64) {
+    pub(super) fn ask_for(&mut self, message: ListedAs, octets: u64) {
         self.messages += 1;
         self.octets = self.octets.saturating_add(octets);
         self.asked = Some(message);
     }
 
     /// A message has come.
-    pub(super) fn receive(&mut self, message: Landmark) {
+    pub(super) fn receive(&mut self, message: ListedAs) {
         self.received = Some(message);
     }
 
@@ -185,7 +185,7 @@ impl Question {
     }
 
     fn is_answered_by(&self, text: &[u8]) -> bool {
-        let Landmark { number, key, octets } = &self.landmark;
+        let ListedAs { number, key, octets } = &self.landmark;
         match self.about {
             About::UniqueId => {
                 let uid = key.as_ref().map(MessageKey::uid);
@@ -210,13 +210,13 @@ impl Question {
 mod tests {
     use super::*;
 
-    fn message(number: u32, octets: u64) -> Landmark {
+    fn message(number: u32, octets: u64) -> ListedAs {
         let key = MessageKey::new(format!("u{number}").as_bytes(), 0);
-        Landmark { number: MessageNumber::new(number).expect("not zero"), key, octets: Some(octets) }
+        ListedAs { number: MessageNumber::new(number).expect("not zero"), key, octets: Some(octets) }
     }
 
     /// Groups with their first messages asked for and received.
-    fn received(messages: &[Landmark]) -> (Groups, Question) {
+    fn received(messages: &[ListedAs]) -> (Groups, Question) {
         let mut groups = Groups::begin(Instant::now());
         for message in messages {
             groups.ask_for(message.clone(), 10);
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_message_without_unique_id_is_proven_by_its_size() {
-        let nameless = Landmark { key: None, ..message(1, 10) };
+        let nameless = ListedAs { key: None, ..message(1, 10) };
         let (mut groups, question) = received(&[nameless]);
         assert_eq!(question.command().to_string(), "LIST 1");
         assert_eq!(groups.answer(&question, Some(b"1 10"), Instant::now()), Answer::Proven);

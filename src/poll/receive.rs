@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::PollError;
 use super::piece::{Job, Piece, Supposed};
 use super::pieces::Pieces;
-use super::proof::{Groups, Landmark, Question};
+use super::proof::{Groups, ListedAs, Question};
 use super::sink::{Sink, is_deliverable};
 use crate::attempt::{Attempts, Slot};
 use crate::event::Event;
@@ -307,9 +307,9 @@ impl Header {
     }
 }
 
-fn landmark(job: &Job) -> Landmark {
+fn landmark(job: &Job) -> ListedAs {
     let key = (job.supposed != Supposed::Nameless).then(|| job.key.clone());
-    Landmark { number: job.number, key, octets: job.octets }
+    ListedAs { number: job.number, key, octets: job.octets }
 }
 
 /// As listed; of a header nobody knows.  What the last poll crashed on gets a group of its own.

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
 use super::heads::{Heads, heads};
-use super::proof::Landmark;
+use super::proof::ListedAs;
 use super::recall::Recall;
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -146,10 +146,10 @@ impl Recognition<'_> {
     ) -> Result<(), PollError> {
         let landmark = |index: usize| {
             let Listed { number, ref key, octets, .. } = self.result.listing[index];
-            Landmark { number, key: key.clone(), octets }
+            ListedAs { number, key: key.clone(), octets }
         };
         let messages = indexes.into_iter().map(landmark).filter(|message| !self.heads.is_asked(message.number));
-        let messages: Vec<Landmark> = messages.collect();
+        let messages: Vec<ListedAs> = messages.collect();
         if !messages.is_empty() {
             heads(session, messages, &mut self.heads).await?;
         }
