@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::error::PollError;
 use super::piece::{Parcel, Received, State};
 use super::report::Tally;
-use super::sink::Sink;
+use super::sink::OpenDestination;
 use crate::attempt::Attempts;
 use crate::clock::unix_now;
 use crate::event::Event;
@@ -33,7 +33,7 @@ pub(super) struct Committer<'a> {
     /// The account's, for what is due.
     pub(super) policy: &'a Policy,
     pub(super) store: &'a Store,
-    pub(super) sinks: &'a Arc<[Sink]>,
+    pub(super) sinks: &'a Arc<[OpenDestination]>,
     pub(super) attempts: &'a Attempts,
     /// The account puts a `Received` field before its mail, by which mail that goes in a circle is known.
     pub(super) traced: bool,
@@ -189,15 +189,15 @@ mod tests {
     use crate::header::Head;
     use crate::poll::piece::{Job, Supposed};
 
-    fn sink(path: &std::path::Path) -> Sink {
+    fn sink(path: &std::path::Path) -> OpenDestination {
         let name = Name::new("home").expect("a name");
         let kind = Kind::Maildir(maildir::Settings::private(path.to_owned()));
         let destination = Arc::new(Destination { name, kind });
         let place = destination.place("machine");
-        Sink::open(Arc::new(Outlet::new(destination)), place, false)
+        OpenDestination::open(Arc::new(Outlet::new(destination)), place, false)
     }
 
-    fn received(sink: &Sink, name: &str) -> Received {
+    fn received(sink: &OpenDestination, name: &str) -> Received {
         let number = MessageNumber::new(1).expect("one");
         let key = MessageKey::new(b"uid", 0).expect("a key");
         let job = Job {
@@ -221,7 +221,7 @@ mod tests {
     fn committer<'a>(
         account: &'a Name,
         store: &'a Store,
-        sinks: &'a Arc<[Sink]>,
+        sinks: &'a Arc<[OpenDestination]>,
         attempts: &'a Attempts,
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     ) -> Committer<'a> {
@@ -252,7 +252,7 @@ mod tests {
             .expect("open")
             .0;
         let path = dir.path().join("Maildir");
-        let sinks: Arc<[Sink]> = vec![sink(&path)].into();
+        let sinks: Arc<[OpenDestination]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, _deletions) = mpsc::unbounded_channel();
         let attempts = Attempts::begin(store.dir(), &account).expect("begun");
@@ -274,7 +274,7 @@ mod tests {
             .expect("open")
             .0;
         let path = dir.path().join("Maildir");
-        let sinks: Arc<[Sink]> = vec![sink(&path)].into();
+        let sinks: Arc<[OpenDestination]> = vec![sink(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, mut deletions) = mpsc::unbounded_channel();
         let attempts = Attempts::begin(store.dir(), &account).expect("begun");

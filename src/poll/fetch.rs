@@ -15,7 +15,7 @@ use super::recall::Recall;
 use super::receive::Transacted;
 use super::recover::recover;
 use super::report::{Report, Tally};
-use super::sink::{Sink, is_deliverable};
+use super::sink::{OpenDestination, is_deliverable};
 use super::transfer::{Transfer, Transferred};
 use super::turns::Turn;
 use super::{Context, host, lost, mailbox, owed, told};
@@ -94,7 +94,7 @@ pub(super) async fn run(
 
 /// What a poll has before it connects.
 struct Ready {
-    sinks: Arc<[Sink]>,
+    sinks: Arc<[OpenDestination]>,
     places: Vec<Place>,
     /// The account's turn, until this is dropped.
     turn: Turn,
@@ -128,7 +128,7 @@ async fn begin(account: &Account, context: &Context, deadline: Instant) -> Resul
 async fn list(
     account: &Account,
     context: &Context,
-    sinks: &[Sink],
+    sinks: &[OpenDestination],
     places: &[Place],
     session: &mut Session<Stream>,
     deadline: Instant,
@@ -169,7 +169,12 @@ async fn take_stock(
 }
 
 /// Tries the destinations that are wanted, and those for which messages wait.
-async fn probe(inventory: &Inventory, jobs: &[Job], sinks: &[Sink], deadline: Instant) -> Result<(), PollError> {
+async fn probe(
+    inventory: &Inventory,
+    jobs: &[Job],
+    sinks: &[OpenDestination],
+    deadline: Instant,
+) -> Result<(), PollError> {
     for (index, sink) in sinks.iter().enumerate() {
         if jobs.iter().any(|job| job.targets.contains(&index)) {
             sink.probe(deadline.into_std()).await?;
@@ -208,7 +213,11 @@ fn due_by_plan(inventory: &Inventory) -> impl Iterator<Item = (MessageNumber, Me
 }
 
 /// Opens the account's destinations.
-async fn open_sinks(account: &Account, context: &Context, deadline: Instant) -> Result<Arc<[Sink]>, PollError> {
+async fn open_sinks(
+    account: &Account,
+    context: &Context,
+    deadline: Instant,
+) -> Result<Arc<[OpenDestination]>, PollError> {
     let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
     let mut known = Vec::with_capacity(outlets.len());
     let expected = lost::expects_maildirs(account, context).await?;
@@ -218,16 +227,16 @@ async fn open_sinks(account: &Account, context: &Context, deadline: Instant) -> 
         known.push((place, is_known));
     }
     let open = outlets.into_iter().zip(known);
-    let open = move || open.map(|(outlet, (place, is_known))| Sink::open(outlet, place, is_known)).collect();
+    let open = move || open.map(|(outlet, (place, is_known))| OpenDestination::open(outlet, place, is_known)).collect();
     let sinks: Vec<_> = threads::run_until(deadline, open).await?;
-    Sink::refuse_twins(&sinks);
+    OpenDestination::refuse_twins(&sinks);
     refuse_all_down(&sinks)?;
     Ok(sinks.into())
 }
 
 /// Ends a poll none of whose destinations works.
-fn refuse_all_down(sinks: &[Sink]) -> Result<(), PollError> {
-    if sinks.iter().any(Sink::is_up) {
+fn refuse_all_down(sinks: &[OpenDestination]) -> Result<(), PollError> {
+    if sinks.iter().any(OpenDestination::is_up) {
         return Ok(());
     }
     sinks.iter().for_each(|sink| sink.tell(false));
@@ -235,7 +244,11 @@ fn refuse_all_down(sinks: &[Sink]) -> Result<(), PollError> {
 }
 
 /// Messages that an earlier process, or a poll of this one, crashed on; they are recorded.
-async fn crashed(account: &Account, context: &Context, sinks: &[Sink]) -> Result<Vec<MessageKey>, PollError> {
+async fn crashed(
+    account: &Account,
+    context: &Context,
+    sinks: &[OpenDestination],
+) -> Result<Vec<MessageKey>, PollError> {
     let deaths = attempt::left(context.store.dir(), &account.name);
     let keys = deaths.iter().map(|death| death.key.clone()).collect();
     if !deaths.is_empty() {
@@ -308,7 +321,12 @@ fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
 }
 
 /// The record of messages that the server listed and did not hand out.
-fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Transacted, report: &mut Report) -> Vec<Settled> {
+fn not_retrieved(
+    account: &Account,
+    sinks: &[OpenDestination],
+    harvest: &Transacted,
+    report: &mut Report,
+) -> Vec<Settled> {
     let mut outcomes = Vec::new();
     for (job, why) in &harvest.not_retrieved {
         Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
@@ -329,14 +347,14 @@ fn not_retrieved(account: &Account, sinks: &[Sink], harvest: &Transacted, report
 
 /// What is still to be told once everything is written down; `stuck`: single files that cannot be moved.
 fn conclude(
-    sinks: &[Sink],
+    sinks: &[OpenDestination],
     stuck: Vec<(usize, MaildirError)>,
     harvest: &Transacted,
     report: &Report,
     wanted: usize,
 ) -> Result<(), PollError> {
     stuck.into_iter().for_each(|(index, error)| sinks[index].fail(error));
-    let others_work = sinks.iter().any(Sink::is_up);
+    let others_work = sinks.iter().any(OpenDestination::is_up);
     if let Some(error) = sinks.iter().find_map(|sink| sink.failure(others_work)) {
         return Err(error);
     }

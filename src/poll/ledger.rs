@@ -6,7 +6,7 @@
 use super::listing::Inventory;
 use super::receive::Transacted;
 use super::report::{Report, Tally};
-use super::sink::Sink;
+use super::sink::OpenDestination;
 use crate::account::Account;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Listed, Place, Standing};
@@ -62,11 +62,11 @@ impl Facts {
     }
 
     /// How the rest ended; `ended`: nothing went wrong at all.
-    pub(super) fn end(&mut self, ended: bool, report: &Report, harvest: &Transacted, sinks: &[Sink]) {
+    pub(super) fn end(&mut self, ended: bool, report: &Report, harvest: &Transacted, sinks: &[OpenDestination]) {
         self.ended = ended;
         self.failures = report.failures.len();
         self.waiting = report.waiting;
-        self.destinations_work = sinks.iter().all(Sink::is_up);
+        self.destinations_work = sinks.iter().all(OpenDestination::is_up);
         self.marked = harvest.marked.len();
         self.deleted = report.deleted;
     }

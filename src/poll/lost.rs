@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::Context;
 use super::error::PollError;
-use super::sink::Sink;
+use super::sink::OpenDestination;
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
@@ -34,7 +34,7 @@ pub(super) async fn expects_maildirs(account: &Account, context: &Context) -> Re
 pub(super) async fn known(
     account: &Account,
     context: &Context,
-    sinks: &[Sink],
+    sinks: &[OpenDestination],
     keys: &Arc<Vec<Option<MessageKey>>>,
 ) -> Result<Known, PollError> {
     let store = &context.store;
@@ -73,7 +73,7 @@ pub(super) async fn known(
 }
 
 /// Reads a Maildir that could not be read when the state was rebuilt.
-async fn read_late(context: &Context, sink: &Sink) -> Result<(), PollError> {
+async fn read_late(context: &Context, sink: &OpenDestination) -> Result<(), PollError> {
     if !sink.is_maildir() || !context.store.is_unread(sink.place.location.clone()).await? {
         return Ok(());
     }

@@ -7,14 +7,14 @@ use std::io::ErrorKind;
 use std::time::Instant;
 
 use super::listing::Inventory;
-use super::sink::Sink;
+use super::sink::OpenDestination;
 use crate::deliver::maildir::MaildirError;
 use crate::plan::{DeliveryState, Reason, Standing};
 use crate::threads::ThreadError;
 
 /// Puts what could not be finished down to its destination.  Gives the indexes of those at which only a single
 /// file is stuck, because something has its name: others can be delivered there.
-pub(super) fn blame(sinks: &[Sink], failed: Vec<MaildirError>) -> Vec<(usize, MaildirError)> {
+pub(super) fn blame(sinks: &[OpenDestination], failed: Vec<MaildirError>) -> Vec<(usize, MaildirError)> {
     let mut stuck = Vec::new();
     for error in failed {
         let Some(index) = sinks.iter().position(|sink| sink.is_maildir() && sink.place.location == error.path) else {
@@ -32,14 +32,18 @@ pub(super) fn blame(sinks: &[Sink], failed: Vec<MaildirError>) -> Vec<(usize, Ma
 ///
 /// # Errors
 /// Nobody can tell.
-pub(super) async fn try_waiting(inventory: &Inventory, sinks: &[Sink], deadline: Instant) -> Result<(), ThreadError> {
+pub(super) async fn try_waiting(
+    inventory: &Inventory,
+    sinks: &[OpenDestination],
+    deadline: Instant,
+) -> Result<(), ThreadError> {
     for sink in sinks.iter().filter(|sink| sink.maildir.is_some() && sink.is_up() && is_waited_for(inventory, sink)) {
         sink.probe(deadline).await?;
     }
     Ok(())
 }
 
-fn is_waited_for(inventory: &Inventory, sink: &Sink) -> bool {
+fn is_waited_for(inventory: &Inventory, sink: &OpenDestination) -> bool {
     let deferred = inventory.steps.iter().filter(|step| matches!(step.reason, Reason::Deferred(_)));
     deferred.into_iter().any(|step| match &inventory.listing()[step.index].standing {
         Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::error::PollError;
-use super::sink::Sink;
+use super::sink::OpenDestination;
 use super::{Context, lost, mailbox, quiet};
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -24,7 +24,7 @@ pub enum Recall<'a> {
         /// The state.
         context: &'a Context,
         /// Its destinations, where mail is looked for after the loss of a state.
-        sinks: &'a [Sink],
+        sinks: &'a [OpenDestination],
     },
     /// Of one that only looks.
     Reader(&'a Look<'a>),

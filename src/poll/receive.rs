@@ -15,7 +15,7 @@ use super::error::PollError;
 use super::piece::{Job, Piece, Supposed};
 use super::pieces::Pieces;
 use super::proof::{Groups, ListedAs, Question};
-use super::sink::{Sink, is_deliverable};
+use super::sink::{OpenDestination, is_deliverable};
 use crate::attempt::{Attempts, Slot};
 use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber, Name};
@@ -44,7 +44,7 @@ enum Asked {
 pub(super) struct Receiver<'a, S> {
     pub(super) session: &'a mut Session<S>,
     pub(super) dock: PieceQueue,
-    pub(super) sinks: &'a [Sink],
+    pub(super) sinks: &'a [OpenDestination],
     /// Messages that are to be deleted.
     pub(super) deletable: &'a mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
     pub(super) max_size: Option<u64>,

@@ -14,7 +14,7 @@ use crate::threads::{self, ThreadError};
 
 /// A destination of this poll.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub(super) struct OpenDestination {
     pub(super) outlet: Arc<Outlet>,
     pub(super) place: Place,
     /// Open, if it is a Maildir.
@@ -22,7 +22,7 @@ pub(super) struct Sink {
     failure: OnceLock<Arc<OutletError>>,
 }
 
-impl Sink {
+impl OpenDestination {
     /// Opens a destination, as far as that takes no network.  `was_there`: the state knows it.
     pub(super) fn open(outlet: Arc<Outlet>, place: Place, was_there: bool) -> Self {
         if let Some(lapse) = outlet.health.lapse(Instant::now()) {
@@ -153,6 +153,6 @@ impl Sink {
 }
 
 /// Whether one of a message's destinations can be used; it may have none, if only its content is wanted.
-pub(super) fn is_deliverable(job: &Job, sinks: &[Sink]) -> bool {
+pub(super) fn is_deliverable(job: &Job, sinks: &[OpenDestination]) -> bool {
     job.targets.is_empty() || job.targets.iter().any(|&target| sinks[target].is_up())
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::piece::{Job, Parcel, Piece, Received, State, Supposed};
-use super::sink::Sink;
+use super::sink::OpenDestination;
 use super::turn;
 use crate::attempt::{Attempts, Slot};
 use crate::deliver::maildir;
@@ -29,7 +29,7 @@ pub(super) struct Stager {
     pub(super) account: Name,
     pub(super) instance: String,
     pub(super) spool_dir: PathBuf,
-    pub(super) sinks: Arc<[Sink]>,
+    pub(super) sinks: Arc<[OpenDestination]>,
     pub(super) attempts: Arc<Attempts>,
     /// The poll's.
     pub(super) deadline: Instant,
@@ -74,7 +74,7 @@ struct Outbox<'a> {
 }
 
 impl<'a> Outbox<'a> {
-    fn new(batches: &'a mpsc::Sender<Vec<Received>>, sinks: &[Sink]) -> Self {
+    fn new(batches: &'a mpsc::Sender<Vec<Received>>, sinks: &[OpenDestination]) -> Self {
         let (most_messages, most_octets) = match sinks.iter().all(|sink| sink.maildir.is_some()) {
             true => (BATCH_MESSAGES, BATCH_OCTETS),
             false => (SMTP_BATCH_MESSAGES, SMTP_BATCH_OCTETS),

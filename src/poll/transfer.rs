@@ -15,7 +15,7 @@ use super::error::PollError;
 use super::piece::Job;
 use super::receive::{PieceQueue, Receiver, Transacted};
 use super::report::Tally;
-use super::sink::Sink;
+use super::sink::OpenDestination;
 use super::stage::Stager;
 use crate::account::Account;
 use crate::attempt::Attempts;
@@ -38,7 +38,7 @@ pub(super) struct Transfer<'a> {
     pub(super) account: &'a Account,
     pub(super) context: &'a Context,
     pub(super) progress: &'a Progress,
-    pub(super) sinks: &'a Arc<[Sink]>,
+    pub(super) sinks: &'a Arc<[OpenDestination]>,
     pub(super) trace: Option<&'a Trace>,
     pub(super) deadline: Instant,
 }

@@ -15,7 +15,7 @@ use crate::message::MessageKey;
 use crate::plan::Place;
 use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
-use crate::poll::sink::Sink;
+use crate::poll::sink::OpenDestination;
 use crate::store::{Change, Ending, Settled, StoreError};
 
 /// How many times a message may have passed postrider on its way: nobody sets up a longer chain of collecting servers.
@@ -30,7 +30,7 @@ impl Committer<'_> {
             return Ok(());
         }
         let (this, shared) = (&*self, &*batch);
-        let width: usize = this.sinks.iter().filter_map(Sink::carrier).map(Carrier::lanes).sum();
+        let width: usize = this.sinks.iter().filter_map(OpenDestination::carrier).map(Carrier::lanes).sum();
         let queue = &Mutex::new(queue);
         let lane = |slot: Slot| async move {
             let mut ended = Vec::new();
