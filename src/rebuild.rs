@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::deliver::Destination;
 use crate::deliver::maildir::{self, NameParts};
 use crate::message::{Name, UnixTime};
-use crate::store::{Change, Condition, FoundFile, Lost, LostChange, Possession, Store, StoreError, Tokens};
+use crate::store::{Change, Condition, DeliveryTokens, FoundFile, Lost, LostChange, Possession, Store, StoreError};
 
 pub(crate) use report::{Cause, Report, Scanned};
 
@@ -123,7 +123,7 @@ async fn complete(
                 let of_file = |name: &str| NameParts::of(name).map(|told| told.token.to_owned());
                 known = Some(store.tokens(maildir::token, of_file).await?);
             }
-            files.retain(|file| !known.as_ref().is_some_and(|known: &Tokens| known.contains(&file.token)));
+            files.retain(|file| !known.as_ref().is_some_and(|known: &DeliveryTokens| known.contains(&file.token)));
             unknown += files.iter().filter(|file| forgotten.is_none_or(|until| file.at > until)).count();
         } else if lost == Lost::Unknown {
             // It is going to be made.

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::words::{
-    AccountMemory, Binding, Content, FoundFile, Host, HostMemory, Known, LastLogin, Lost, StagedDelivery, Tokens,
+    AccountMemory, Binding, Content, DeliveryTokens, FoundFile, Host, HostMemory, Known, LastLogin, Lost,
+    StagedDelivery,
 };
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
@@ -114,7 +115,7 @@ pub(super) enum Query {
     Tokens {
         of_message: fn(&Name, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
-        reply: Reply<Tokens>,
+        reply: Reply<DeliveryTokens>,
     },
     Forgotten {
         reply: Reply<Option<UnixTime>>,

@@ -12,8 +12,8 @@ use super::local::Local;
 use super::open::{Condition, Opened};
 use super::query::{Query, Reply};
 use super::words::{
-    AccountMemory, Binding, Change, Content, FoundFile, Host, HostMemory, Known, LastLogin, Lost, StagedDelivery,
-    Tokens,
+    AccountMemory, Binding, Change, Content, DeliveryTokens, FoundFile, Host, HostMemory, Known, LastLogin, Lost,
+    StagedDelivery,
 };
 use super::{StoreError, file};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -253,7 +253,7 @@ impl Store {
         &self,
         of_message: fn(&Name, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
-    ) -> Result<Tokens, StoreError> {
+    ) -> Result<DeliveryTokens, StoreError> {
         self.read(|reply| Query::Tokens { of_message, of_file, reply }).await
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::schema::state;
-use super::words::Tokens;
+use super::words::DeliveryTokens;
 use crate::message::{MessageKey, Name};
 
 /// Tokens of everything on record: of messages, of files that were named before their message's
@@ -13,8 +13,8 @@ pub(super) fn tokens(
     connection: &Connection,
     of_message: fn(&Name, &MessageKey) -> String,
     of_file: fn(&str) -> Option<String>,
-) -> rusqlite::Result<Tokens> {
-    let mut tokens = Tokens::default();
+) -> rusqlite::Result<DeliveryTokens> {
+    let mut tokens = DeliveryTokens::default();
     let mut find = connection.prepare(
         "SELECT a.name, m.uid, m.occurrence FROM message m JOIN account a ON a.id = m.account UNION ALL
          SELECT a.name, f.uid, f.occurrence FROM former f JOIN message m ON m.id = f.message JOIN account a ON a.id = m.account",

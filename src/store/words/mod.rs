@@ -19,4 +19,4 @@ pub use host::{Host, HostMemory};
 pub use known::{Content, Known};
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
 pub use record::{Inspection, Record};
-pub use tokens::Tokens;
+pub use tokens::DeliveryTokens;

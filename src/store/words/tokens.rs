@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-/// Tokens, as numbers: there may be millions.
+/// DeliveryTokens, as numbers: there may be millions.
 #[derive(Debug, Default)]
-pub struct Tokens(HashSet<u128>);
+pub struct DeliveryTokens(HashSet<u128>);
 
-impl Tokens {
+impl DeliveryTokens {
     /// Whether a message is on record.
     pub fn contains(&self, token: &str) -> bool {
         number(token).is_some_and(|number| self.0.contains(&number))
