@@ -70,14 +70,14 @@ fn is_large(digits: &[u8]) -> bool {
 }
 
 fn run(mechanism: Mechanism, challenges: &[&[u8]]) -> Run {
-    let proof = match mechanism {
+    let credentials = match mechanism {
         Mechanism::OAuthBearer | Mechanism::XOAuth2 => Credentials::Token(Secret::new(TOKEN.into())),
         Mechanism::External => Credentials::Certificate,
         _ => Credentials::Password(Secret::new(PASSWORD.into())),
     };
     let nonce = NONCES.iter().find(|(of, _)| *of == mechanism).map_or("", |(_, nonce)| nonce);
     let identity = Identity { username: USERNAME, host: "server.example.com", port: 995 };
-    let mut exchange = Exchange::new(mechanism, &identity, &proof, nonce.to_owned()).expect("it begins");
+    let mut exchange = Exchange::new(mechanism, &identity, &credentials, nonce.to_owned()).expect("it begins");
     let initial = exchange.initial().expect("it begins");
     let mut said: Vec<Vec<u8>> = initial.iter().map(|message| message.expose().to_vec()).collect();
     let (mut answered, mut fault) = (0, None);

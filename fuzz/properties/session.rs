@@ -82,10 +82,10 @@ fn answers_login(error: &SessionError) -> bool {
 async fn talk(stream: &mut Turns<'_>, mechanisms: &[Mechanism], steps: &mut Vec<String>) -> Result<(), SessionError> {
     let client = Client::greet(stream, Duration::from_secs(60), None, Skips::default()).await?;
     steps.push(format!("{:?}", client.capabilities()));
-    let proof = Credentials::Password(Secret::new(PASSWORD.into()));
+    let credentials = Credentials::Password(Secret::new(PASSWORD.into()));
     let login = Login {
         identity: Identity { username: "alice", host: "pop.example.org", port: 995 },
-        proof: &proof,
+        credentials: &credentials,
         mechanisms,
         is_encrypted: true,
         is_private: true,

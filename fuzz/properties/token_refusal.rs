@@ -26,8 +26,8 @@ pub(super) fn holds(json: &[u8]) {
     let want = KNOWN.iter().find(|(known, _)| status.as_deref() == Some(known)).map(|(_, words)| *words);
     for (mechanism, answer) in [(Mechanism::XOAuth2, &b""[..]), (Mechanism::OAuthBearer, b"\x01")] {
         let identity = Identity { username: "user", host: "server.example.com", port: 995 };
-        let proof = Credentials::Token(Secret::new(b"token".to_vec()));
-        let mut exchange = Exchange::new(mechanism, &identity, &proof, String::new()).expect("it begins");
+        let credentials = Credentials::Token(Secret::new(b"token".to_vec()));
+        let mut exchange = Exchange::new(mechanism, &identity, &credentials, String::new()).expect("it begins");
         exchange.initial().expect("it begins");
         match exchange.answer(json) {
             Ok(message) => {

@@ -42,10 +42,10 @@ impl Stream {
             Stream::Tls(_) => Ok(self),
             Stream::Clear(mut tapped) => {
                 tapped.follow();
-                let epitaph = tapped.transport.epitaph();
+                let last_line = tapped.transport.last_line();
                 let stream = tls::handshake(endpoint, tapped).await;
                 // The TLS library does not tell why its transport has failed.
-                let ended = || epitaph.as_ref().and_then(|epitaph| epitaph.get().cloned());
+                let ended = || last_line.as_ref().and_then(|last_line| last_line.get().cloned());
                 let stream = stream.map_err(|error| ended().map_or(error, |how| NetError::CommandEnded { how }))?;
                 Ok(Stream::Tls(Box::new(stream)))
             }

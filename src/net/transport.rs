@@ -50,9 +50,9 @@ impl Transport {
     }
 
     /// Where it will be written how a command ended.
-    pub(super) fn epitaph(&self) -> Option<LastLine> {
+    pub(super) fn last_line(&self) -> Option<LastLine> {
         match self {
-            Transport::Tunnel(tunnel) => Some(tunnel.epitaph()),
+            Transport::Tunnel(tunnel) => Some(tunnel.last_line()),
             Transport::Direct(_) | Transport::Proxied(_) => None,
         }
     }

@@ -57,7 +57,7 @@ pub(super) struct Tunnel {
     status: Option<ExitStatus>,
     /// Its output has ended: how long its own end is waited for.
     grace: Option<Pin<Box<Sleep>>>,
-    epitaph: LastLine,
+    last_line: LastLine,
 }
 
 impl Tunnel {
@@ -88,13 +88,13 @@ impl Tunnel {
             said: Vec::new(),
             status: None,
             grace: None,
-            epitaph: LastLine::default(),
+            last_line: LastLine::default(),
         })
     }
 
     /// Where it will be written how the command ended.
-    pub(super) fn epitaph(&self) -> LastLine {
-        Arc::clone(&self.epitaph)
+    pub(super) fn last_line(&self) -> LastLine {
+        Arc::clone(&self.last_line)
     }
 
     /// Takes what has come on standard error.
@@ -128,8 +128,8 @@ impl Tunnel {
             return Poll::Pending;
         }
         let how = self.status.as_ref().map_or_else(|| "has closed the connection".to_owned(), ended);
-        let epitaph = format!("connect-command {:?} {how}{}", self.program, last_line(&self.said));
-        Poll::Ready(io::Error::new(io::ErrorKind::BrokenPipe, self.epitaph.get_or_init(|| epitaph).clone()))
+        let last_line = format!("connect-command {:?} {how}{}", self.program, last_line(&self.said));
+        Poll::Ready(io::Error::new(io::ErrorKind::BrokenPipe, self.last_line.get_or_init(|| last_line).clone()))
     }
 }
 
@@ -203,7 +203,7 @@ mod tests {
         let error = tunnel.read_to_end(&mut octets).await.expect_err("ended");
         assert_eq!(octets, b"through\n");
         assert_eq!(error.to_string(), "connect-command \"sh\" ended with exit code 3: no \\x1bway");
-        assert_eq!(tunnel.epitaph().get(), Some(&error.to_string()));
+        assert_eq!(tunnel.last_line().get(), Some(&error.to_string()));
     }
 
     #[tokio::test]

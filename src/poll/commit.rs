@@ -15,10 +15,10 @@ pub(super) use identify::Contents;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::destination::OpenDestination;
 use super::error::PollError;
 use super::piece::{Parcel, Received, State};
 use super::report::Tally;
-use super::sink::OpenDestination;
 use crate::attempt::Attempts;
 use crate::clock::unix_now;
 use crate::event::Event;
@@ -33,7 +33,7 @@ pub(super) struct Committer<'a> {
     /// The account's, for what is due.
     pub(super) policy: &'a Policy,
     pub(super) store: &'a Store,
-    pub(super) sinks: &'a Arc<[OpenDestination]>,
+    pub(super) destinations: &'a Arc<[OpenDestination]>,
     pub(super) attempts: &'a Attempts,
     /// The account puts a `Received` field before its mail, by which mail that goes in a circle is known.
     pub(super) traced: bool,
@@ -93,7 +93,7 @@ impl Committer<'_> {
     fn unfit(&self, received: &Received) -> impl Iterator<Item = Settled> {
         received.parcels.iter().filter_map(|parcel| {
             let State::Unfit(why) = &parcel.state else { return None };
-            let (key, place) = (received.job.key.clone(), self.sinks[parcel.target].place.clone());
+            let (key, place) = (received.job.key.clone(), self.destinations[parcel.target].place.clone());
             Some(Settled { key, place, ending: Ending::NotRetrieved(why.clone()) })
         })
     }
@@ -104,7 +104,7 @@ impl Committer<'_> {
         // left to hear the answer: so the files are kept before it is asked.
         let batch: Vec<Received> = batch.into_iter().map(Received::kept).collect();
         let messages = batch.iter().map(|received| self.stage(received)).collect();
-        let places = self.sinks.iter().map(|sink| sink.place.clone()).collect();
+        let places = self.destinations.iter().map(|destination| destination.place.clone()).collect();
         let mut changes = vec![Change::Stage { account: self.account.clone(), messages, places }];
         let outcomes = std::mem::take(&mut self.moved);
         if !outcomes.is_empty() {
@@ -125,7 +125,7 @@ impl Committer<'_> {
 
     fn stage(&self, received: &Received) -> Stage {
         let target = |parcel: &Parcel| Target {
-            place: self.sinks[parcel.target].place.clone(),
+            place: self.destinations[parcel.target].place.clone(),
             state: match (&parcel.state, parcel.fault()) {
                 (State::Staged(name), _) => TargetState::Staged(name.clone()),
                 (_, Some(cause)) => TargetState::Deferred(cause.to_owned()),
@@ -147,7 +147,7 @@ impl Committer<'_> {
     /// Removes the drafts of a batch that is certainly not recorded.
     fn discard(&self, batch: &[Received]) {
         for parcel in batch.iter().flat_map(|received| &received.parcels) {
-            if let (State::Staged(name), Some(maildir)) = (&parcel.state, &self.sinks[parcel.target].maildir) {
+            if let (State::Staged(name), Some(maildir)) = (&parcel.state, &self.destinations[parcel.target].maildir) {
                 maildir.discard(name);
             }
         }
@@ -157,7 +157,7 @@ impl Committer<'_> {
     fn conclude(&mut self, received: Received) {
         for parcel in &received.parcels {
             let (account, uid) = (self.account.clone(), received.job.key.clone());
-            let destination = self.sinks[parcel.target].place.destination.clone();
+            let destination = self.destinations[parcel.target].place.destination.clone();
             if parcel.is_delivered() {
                 Event::Delivered { account, uid, destination, octets: received.octets }.tell();
             } else {
@@ -189,7 +189,7 @@ mod tests {
     use crate::header::Head;
     use crate::poll::piece::{Job, Supposed};
 
-    fn sink(path: &std::path::Path) -> OpenDestination {
+    fn destination(path: &std::path::Path) -> OpenDestination {
         let name = Name::new("home").expect("a name");
         let kind = Kind::Maildir(maildir::Settings::private(path.to_owned()));
         let destination = Arc::new(Destination { name, kind });
@@ -197,7 +197,7 @@ mod tests {
         OpenDestination::open(Arc::new(Outlet::new(destination)), place, false)
     }
 
-    fn received(sink: &OpenDestination, name: &str) -> Received {
+    fn received(destination: &OpenDestination, name: &str) -> Received {
         let number = MessageNumber::new(1).expect("one");
         let key = MessageKey::new(b"uid", 0).expect("a key");
         let job = Job {
@@ -211,7 +211,7 @@ mod tests {
             completes: true,
             due: false,
         };
-        let mut draft = sink.maildir.as_ref().expect("open").create(|_| name.to_owned()).expect("made");
+        let mut draft = destination.maildir.as_ref().expect("open").create(|_| name.to_owned()).expect("made");
         draft.write(b"text\n").expect("written");
         let parcels = vec![Parcel { target: 0, state: State::Drafted(draft) }];
         let (head, prefix) = (Head::default(), Vec::new());
@@ -221,7 +221,7 @@ mod tests {
     fn committer<'a>(
         account: &'a Name,
         store: &'a Store,
-        sinks: &'a Arc<[OpenDestination]>,
+        destinations: &'a Arc<[OpenDestination]>,
         attempts: &'a Attempts,
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     ) -> Committer<'a> {
@@ -233,7 +233,7 @@ mod tests {
             host: "host",
             policy,
             store,
-            sinks,
+            destinations,
             attempts,
             traced: true,
             deletable,
@@ -252,12 +252,12 @@ mod tests {
             .expect("open")
             .0;
         let path = dir.path().join("Maildir");
-        let sinks: Arc<[OpenDestination]> = vec![sink(&path)].into();
+        let destinations: Arc<[OpenDestination]> = vec![destination(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, _deletions) = mpsc::unbounded_channel();
         let attempts = Attempts::begin(store.dir(), &account).expect("begun");
-        let mut committer = committer(&account, &store, &sinks, &attempts, deletable);
-        let mut record = Box::pin(committer.record(vec![received(&sinks[0], "1.a.host")]));
+        let mut committer = committer(&account, &store, &destinations, &attempts, deletable);
+        let mut record = Box::pin(committer.record(vec![received(&destinations[0], "1.a.host")]));
         // The request is made; the answer finds nobody.
         std::future::poll_fn(|cx| std::task::Poll::Ready(record.as_mut().poll(cx).is_ready())).await;
         drop(record);
@@ -274,12 +274,12 @@ mod tests {
             .expect("open")
             .0;
         let path = dir.path().join("Maildir");
-        let sinks: Arc<[OpenDestination]> = vec![sink(&path)].into();
+        let destinations: Arc<[OpenDestination]> = vec![destination(&path)].into();
         let account = Name::new("a").expect("a name");
         let (deletable, mut deletions) = mpsc::unbounded_channel();
         let attempts = Attempts::begin(store.dir(), &account).expect("begun");
-        let mut committer = committer(&account, &store, &sinks, &attempts, deletable);
-        let mut staged = committer.record(vec![received(&sinks[0], "1.a.host")]).await.expect("recorded");
+        let mut committer = committer(&account, &store, &destinations, &attempts, deletable);
+        let mut staged = committer.record(vec![received(&destinations[0], "1.a.host")]).await.expect("recorded");
         std::fs::remove_file(path.join("tmp/1.a.host")).expect("removed");
         committer.publish(&mut staged).await;
         staged.into_iter().for_each(|staged| committer.conclude(staged));

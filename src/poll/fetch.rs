@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::destination::{OpenDestination, is_deliverable};
 use super::error::PollError;
 use super::farewell::farewell;
 use super::jobs::jobs;
@@ -15,7 +16,6 @@ use super::recall::Recall;
 use super::receive::Transacted;
 use super::recover::recover;
 use super::report::{Report, Tally};
-use super::sink::{OpenDestination, is_deliverable};
 use super::transfer::{Transfer, Transferred};
 use super::turns::Turn;
 use super::{Context, host, lost, mailbox, owed, told};
@@ -43,7 +43,8 @@ pub(super) async fn run(
     let began = unix_now();
 
     // 1. Nothing is fetched that cannot be delivered.
-    let Ready { sinks, places, turn: _turn, bound, stuck, crashed } = get_ready(account, context, deadline).await?;
+    let Ready { destinations, places, turn: _turn, bound, stuck, crashed } =
+        get_ready(account, context, deadline).await?;
 
     // 2. Connect and log in.
     progress.enter(Phase::Connecting);
@@ -52,7 +53,7 @@ pub(super) async fn run(
 
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
-    let listed = list(account, context, &sinks, &places, &mut session, deadline).await;
+    let listed = list(account, context, &destinations, &places, &mut session, deadline).await;
     let learn = |error: &PollError| server.broke(account, error, session.flight(), report);
     record(context, listed.as_ref().err().and_then(learn).into_iter().collect()).await?;
     let mut inventory = listed?;
@@ -60,41 +61,41 @@ pub(super) async fn run(
 
     // 4. A destination is tried before the first message is fetched for it.
     let mut jobs = jobs(&account.policy, &inventory, &places, &crashed, unix_now());
-    or_stop(context, probe(&inventory, &jobs, &sinks, deadline)).await?;
-    jobs.retain(|job| is_deliverable(job, &sinks));
+    or_stop(context, probe(&inventory, &jobs, &destinations, deadline)).await?;
+    jobs.retain(|job| is_deliverable(job, &destinations));
     let wanted = jobs.len();
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);
-    let mut harvest = Transacted::default();
-    let work = Transfer { account, context, progress, sinks: &sinks, trace: None, deadline };
-    let (transferred, mut due) = transfer(work, &mut session, jobs, &mut inventory, &mut harvest).await?;
+    let mut transacted = Transacted::default();
+    let work = Transfer { account, context, progress, destinations: &destinations, trace: None, deadline };
+    let (transferred, mut due) = transfer(work, &mut session, jobs, &mut inventory, &mut transacted).await?;
     let Transferred { received, committed, tally, moved } = transferred;
-    let lesson = received.as_ref().err().and_then(|error| server.broke(account, error, session.flight(), report));
-    let mut facts = Facts::of(received.is_ok(), committed.is_ok(), &harvest, &tally);
-    let mut records = Records { moved, lesson, contents: take_in(report, tally), ..Records::default() };
-    records.not_retrieved = not_retrieved(account, &sinks, &harvest, report);
+    let server_note = received.as_ref().err().and_then(|error| server.broke(account, error, session.flight(), report));
+    let mut facts = Facts::of(received.is_ok(), committed.is_ok(), &transacted, &tally);
+    let mut records = Records { moved, server_note, contents: take_in(report, tally), ..Records::default() };
+    records.not_retrieved = not_retrieved(account, &destinations, &transacted, report);
 
     // 6. The rest is deleted, and QUIT makes it true; a session that went wrong is just dropped.
     progress.enter(Phase::Finishing);
     let mut result = received.and(committed);
     if facts.may_delete() {
         due.extend(due_by_plan(&inventory));
-        let ended = farewell(account, session, due, &mut harvest.marked, facts.is_settled(), deadline).await;
+        let ended = farewell(account, session, due, &mut transacted.marked, facts.is_settled(), deadline).await;
         result = ended.map(|deleted| report.deleted = deleted);
     }
 
     // 7. What happened is written down.
-    facts.end(result.is_ok(), report, &harvest, &sinks);
-    records.marked = std::mem::take(&mut harvest.marked);
+    facts.end(result.is_ok(), report, &transacted, &destinations);
+    records.marked = std::mem::take(&mut transacted.marked);
     record(context, ledger(account, &places, &mut inventory, &facts, records, (began, unix_now()))).await?;
-    sinks.iter().for_each(|sink| sink.tell(wanted > 0));
-    result.and_then(|()| conclude(&sinks, stuck, &harvest, report, wanted))
+    destinations.iter().for_each(|destination| destination.tell(wanted > 0));
+    result.and_then(|()| conclude(&destinations, stuck, &transacted, report, wanted))
 }
 
 /// What a poll has before it connects.
 struct Ready {
-    sinks: Arc<[OpenDestination]>,
+    destinations: Arc<[OpenDestination]>,
     places: Vec<Place>,
     /// The account's turn, until this is dropped.
     turn: Turn,
@@ -108,13 +109,13 @@ struct Ready {
 
 /// Opens the destinations and finishes what an earlier run has left.
 async fn get_ready(account: &Account, context: &Context, deadline: Instant) -> Result<Ready, PollError> {
-    let sinks = open_sinks(account, context, deadline).await?;
-    let places = sinks.iter().map(|sink| sink.place.clone()).collect();
+    let destinations = open_sinks(account, context, deadline).await?;
+    let places = destinations.iter().map(|destination| destination.place.clone()).collect();
     let (turn, bound) = begin(account, context, deadline).await?;
-    let stuck = owed::blame(&sinks, recover(&context.store, Some(&account.name), deadline).await?);
-    refuse_all_down(&sinks)?;
-    let crashed = crashed(account, context, &sinks).await?;
-    Ok(Ready { sinks, places, turn, bound, stuck, crashed })
+    let stuck = owed::blame(&destinations, recover(&context.store, Some(&account.name), deadline).await?);
+    refuse_all_down(&destinations)?;
+    let crashed = crashed(account, context, &destinations).await?;
+    Ok(Ready { destinations, places, turn, bound, stuck, crashed })
 }
 
 /// Takes the account's turn, and finds the state's part that belongs to its mailbox.
@@ -128,13 +129,13 @@ async fn begin(account: &Account, context: &Context, deadline: Instant) -> Resul
 async fn list(
     account: &Account,
     context: &Context,
-    sinks: &[OpenDestination],
+    destinations: &[OpenDestination],
     places: &[Place],
     session: &mut Session<Stream>,
     deadline: Instant,
 ) -> Result<Inventory, PollError> {
     let late = PollError::Deadline { limit: account.deadline };
-    let memory = Recall::Poll { account, context, sinks };
+    let memory = Recall::Poll { account, context, destinations };
     let work = timeout_at(deadline, inventory(account, places, session, memory));
     or_stop(context, async { work.await.unwrap_or(Err(late)) }).await
 }
@@ -172,15 +173,15 @@ async fn take_stock(
 async fn probe(
     inventory: &Inventory,
     jobs: &[Job],
-    sinks: &[OpenDestination],
+    destinations: &[OpenDestination],
     deadline: Instant,
 ) -> Result<(), PollError> {
-    for (index, sink) in sinks.iter().enumerate() {
+    for (index, destination) in destinations.iter().enumerate() {
         if jobs.iter().any(|job| job.targets.contains(&index)) {
-            sink.probe(deadline.into_std()).await?;
+            destination.probe(deadline.into_std()).await?;
         }
     }
-    Ok(owed::try_waiting(inventory, sinks, deadline.into_std()).await?)
+    Ok(owed::try_waiting(inventory, destinations, deadline.into_std()).await?)
 }
 
 /// Receives and delivers the messages of the jobs.  Gives also what is due for deletion by then.
@@ -189,7 +190,7 @@ async fn transfer(
     session: &mut Session<Stream>,
     jobs: Vec<Job>,
     inventory: &mut Inventory,
-    harvest: &mut Transacted,
+    transacted: &mut Transacted,
 ) -> Result<(Transferred, Vec<(MessageNumber, MessageKey)>), PollError> {
     let octets = jobs.iter().filter_map(|job| job.octets).fold(0, u64::saturating_add);
     work.progress.expect(jobs.len() as u64, octets);
@@ -200,7 +201,7 @@ async fn transfer(
     let work = Transfer { trace: trace.as_ref(), ..work };
     let (deletable, mut deletions) = mpsc::unbounded_channel();
     let elsewhere = std::mem::take(&mut inventory.recognised.elsewhere);
-    let transferred = work.run(session, jobs, harvest, deletable, &mut deletions, elsewhere).await?;
+    let transferred = work.run(session, jobs, transacted, deletable, &mut deletions, elsewhere).await?;
     Ok((transferred, std::iter::from_fn(|| deletions.try_recv().ok()).collect()))
 }
 
@@ -228,26 +229,26 @@ async fn open_sinks(
     }
     let open = outlets.into_iter().zip(known);
     let open = move || open.map(|(outlet, (place, is_known))| OpenDestination::open(outlet, place, is_known)).collect();
-    let sinks: Vec<_> = threads::run_until(deadline, open).await?;
-    OpenDestination::refuse_twins(&sinks);
-    refuse_all_down(&sinks)?;
-    Ok(sinks.into())
+    let destinations: Vec<_> = threads::run_until(deadline, open).await?;
+    OpenDestination::refuse_twins(&destinations);
+    refuse_all_down(&destinations)?;
+    Ok(destinations.into())
 }
 
 /// Ends a poll none of whose destinations works.
-fn refuse_all_down(sinks: &[OpenDestination]) -> Result<(), PollError> {
-    if sinks.iter().any(OpenDestination::is_up) {
+fn refuse_all_down(destinations: &[OpenDestination]) -> Result<(), PollError> {
+    if destinations.iter().any(OpenDestination::is_up) {
         return Ok(());
     }
-    sinks.iter().for_each(|sink| sink.tell(false));
-    Err(sinks.iter().find_map(|sink| sink.failure(false)).unwrap_or(PollError::Stopped))
+    destinations.iter().for_each(|destination| destination.tell(false));
+    Err(destinations.iter().find_map(|destination| destination.failure(false)).unwrap_or(PollError::Stopped))
 }
 
 /// Messages that an earlier process, or a poll of this one, crashed on; they are recorded.
 async fn crashed(
     account: &Account,
     context: &Context,
-    sinks: &[OpenDestination],
+    destinations: &[OpenDestination],
 ) -> Result<Vec<MessageKey>, PollError> {
     let deaths = attempt::left(context.store.dir(), &account.name);
     let keys = deaths.iter().map(|death| death.key.clone()).collect();
@@ -255,7 +256,7 @@ async fn crashed(
         for death in &deaths {
             Event::DiedAt { account: account.name.clone(), uid: death.key.clone() }.tell();
         }
-        let places = sinks.iter().map(|sink| sink.place.clone()).collect();
+        let places = destinations.iter().map(|destination| destination.place.clone()).collect();
         let deaths = deaths.into_iter().map(|death| (death.key, death.again)).collect();
         let crash = Change::Crash { account: account.name.clone(), deaths, places };
         // A death that is not counted is better than one that is counted twice.
@@ -323,12 +324,12 @@ fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
 /// The record of messages that the server listed and did not hand out.
 fn not_retrieved(
     account: &Account,
-    sinks: &[OpenDestination],
-    harvest: &Transacted,
+    destinations: &[OpenDestination],
+    transacted: &Transacted,
     report: &mut Report,
 ) -> Vec<Settled> {
     let mut outcomes = Vec::new();
-    for (job, why) in &harvest.not_retrieved {
+    for (job, why) in &transacted.not_retrieved {
         Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
         report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
         if job.supposed == Supposed::Nameless {
@@ -337,7 +338,7 @@ fn not_retrieved(
         }
         let of_target = |&target: &usize| Settled {
             key: job.key.clone(),
-            place: sinks[target].place.clone(),
+            place: destinations[target].place.clone(),
             ending: Ending::NotRetrieved(why.clone()),
         };
         outcomes.extend(job.targets.iter().map(of_target));
@@ -347,21 +348,21 @@ fn not_retrieved(
 
 /// What is still to be told once everything is written down; `stuck`: single files that cannot be moved.
 fn conclude(
-    sinks: &[OpenDestination],
+    destinations: &[OpenDestination],
     stuck: Vec<(usize, MaildirError)>,
-    harvest: &Transacted,
+    transacted: &Transacted,
     report: &Report,
     wanted: usize,
 ) -> Result<(), PollError> {
-    stuck.into_iter().for_each(|(index, error)| sinks[index].fail(error));
-    let others_work = sinks.iter().any(OpenDestination::is_up);
-    if let Some(error) = sinks.iter().find_map(|sink| sink.failure(others_work)) {
+    stuck.into_iter().for_each(|(index, error)| destinations[index].fail(error));
+    let others_work = destinations.iter().any(OpenDestination::is_up);
+    if let Some(error) = destinations.iter().find_map(|destination| destination.failure(others_work)) {
         return Err(error);
     }
     if let Some(first) = report.failures.values().next() {
         return Err(PollError::Undelivered { count: report.failures.len(), total: wanted, first: first.clone() });
     }
-    if harvest.stopped {
+    if transacted.stopped {
         return Err(PollError::Stopped);
     }
     Ok(())

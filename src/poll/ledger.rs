@@ -3,10 +3,10 @@
 //! Each record here lets a later poll skip, forget or delete something.  So each is made only under the conditions
 //! that [`Facts`] names, and the tests hold a row for each of them.
 
+use super::destination::OpenDestination;
 use super::listing::Inventory;
 use super::receive::Transacted;
 use super::report::{Report, Tally};
-use super::sink::OpenDestination;
 use crate::account::Account;
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Listed, Place, Standing};
@@ -47,13 +47,13 @@ pub(super) struct Facts {
 
 impl Facts {
     /// How the transfer ended.
-    pub(super) fn of(received: bool, committed: bool, harvest: &Transacted, tally: &Tally) -> Self {
+    pub(super) fn of(received: bool, committed: bool, transacted: &Transacted, tally: &Tally) -> Self {
         Self {
             received,
             committed,
-            stopped: harvest.stopped,
-            retrieved: harvest.retrieved,
-            not_retrieved: harvest.not_retrieved.len(),
+            stopped: transacted.stopped,
+            retrieved: transacted.retrieved,
+            not_retrieved: transacted.not_retrieved.len(),
             delivered: tally.delivered,
             reappeared: tally.reappeared,
             recognised: tally.recognised,
@@ -62,12 +62,18 @@ impl Facts {
     }
 
     /// How the rest ended; `ended`: nothing went wrong at all.
-    pub(super) fn end(&mut self, ended: bool, report: &Report, harvest: &Transacted, sinks: &[OpenDestination]) {
+    pub(super) fn end(
+        &mut self,
+        ended: bool,
+        report: &Report,
+        transacted: &Transacted,
+        destinations: &[OpenDestination],
+    ) {
         self.ended = ended;
         self.failures = report.failures.len();
         self.waiting = report.waiting;
-        self.destinations_work = sinks.iter().all(OpenDestination::is_up);
-        self.marked = harvest.marked.len();
+        self.destinations_work = destinations.iter().all(OpenDestination::is_up);
+        self.marked = transacted.marked.len();
         self.deleted = report.deleted;
     }
 
@@ -106,7 +112,7 @@ pub(super) struct Records {
     /// Messages whose deletion the server agreed to.
     pub(super) marked: Vec<MessageKey>,
     /// What was learnt about the server.
-    pub(super) lesson: Option<Change>,
+    pub(super) server_note: Option<Change>,
 }
 
 /// What is written down at the end of a poll that began at `began`; `places` are the account's destinations.
@@ -119,7 +125,7 @@ pub(super) fn ledger(
     (began, now): (UnixTime, UnixTime),
 ) -> Vec<Change> {
     let name = || account.name.clone();
-    let Records { moved, not_retrieved, contents, marked, lesson } = records;
+    let Records { moved, not_retrieved, contents, marked, server_note } = records;
     let mut changes = Vec::new();
     for outcomes in [moved, not_retrieved] {
         if !outcomes.is_empty() {
@@ -129,7 +135,7 @@ pub(super) fn ledger(
     if facts.is_whole() && has_all_nameless(inventory, &contents) {
         changes.push(Change::Retrieved { account: name(), keys: contents });
     }
-    changes.extend(lesson);
+    changes.extend(server_note);
     if inventory.recognised.migrating && facts.is_whole() && facts.failures == 0 && facts.waiting == 0 {
         changes.push(Change::Migrate { account: name(), migrating: false });
     }

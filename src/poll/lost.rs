@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Context;
+use super::destination::OpenDestination;
 use super::error::PollError;
-use super::sink::OpenDestination;
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
@@ -34,7 +34,7 @@ pub(super) async fn expects_maildirs(account: &Account, context: &Context) -> Re
 pub(super) async fn known(
     account: &Account,
     context: &Context,
-    sinks: &[OpenDestination],
+    destinations: &[OpenDestination],
     keys: &Arc<Vec<Option<MessageKey>>>,
 ) -> Result<Known, PollError> {
     let store = &context.store;
@@ -42,8 +42,8 @@ pub(super) async fn known(
     if known.lost == Lost::No {
         return Ok(known);
     }
-    for sink in sinks {
-        read_late(context, sink).await?;
+    for destination in destinations {
+        read_late(context, destination).await?;
     }
     let tokens = keys.iter().flatten().map(|key| maildir::token(&account.name, key)).collect();
     let files = store.files(tokens).await?;
@@ -52,7 +52,8 @@ pub(super) async fn known(
         (files, held)
     })
     .await?;
-    let places: Vec<_> = sinks.iter().map(|sink| (sink.place.clone(), sink.is_maildir())).collect();
+    let places: Vec<_> =
+        destinations.iter().map(|destination| (destination.place.clone(), destination.is_maildir())).collect();
     let case = Case {
         account: &account.name,
         policy: &account.policy,
@@ -73,20 +74,20 @@ pub(super) async fn known(
 }
 
 /// Reads a Maildir that could not be read when the state was rebuilt.
-async fn read_late(context: &Context, sink: &OpenDestination) -> Result<(), PollError> {
-    if !sink.is_maildir() || !context.store.is_unread(sink.place.location.clone()).await? {
+async fn read_late(context: &Context, destination: &OpenDestination) -> Result<(), PollError> {
+    if !destination.is_maildir() || !context.store.is_unread(destination.place.location.clone()).await? {
         return Ok(());
     }
-    if let Some(failure) = sink.failure(false) {
+    if let Some(failure) = destination.failure(false) {
         return Err(failure);
     }
-    let maildir = sink.place.location.clone();
+    let maildir = destination.place.location.clone();
     let path = maildir.clone();
     let found = match threads::run(move || maildir::scan(&path, None)).await? {
         Ok(found) => found,
         Err(error) => {
-            sink.fail(maildir::scan_failure(&maildir, &error));
-            return sink.failure(false).map_or(Ok(()), Err);
+            destination.fail(maildir::scan_failure(&maildir, &error));
+            return destination.failure(false).map_or(Ok(()), Err);
         }
     };
     let files = found.into_iter().map(|found| FoundFile { token: found.token, name: found.path, at: found.at });

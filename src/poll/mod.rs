@@ -4,6 +4,7 @@
 //! loses nothing: the next poll goes on where this one ended.
 
 mod commit;
+mod destination;
 mod doubt;
 mod error;
 mod examine;
@@ -29,7 +30,6 @@ mod recognise;
 mod recover;
 mod rematch;
 mod report;
-mod sink;
 mod stage;
 mod told;
 mod transfer;

@@ -6,23 +6,26 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
+use super::destination::OpenDestination;
 use super::listing::Inventory;
-use super::sink::OpenDestination;
 use crate::deliver::maildir::MaildirError;
 use crate::plan::{DeliveryState, Reason, Standing};
 use crate::threads::ThreadError;
 
 /// Puts what could not be finished down to its destination.  Gives the indexes of those at which only a single
 /// file is stuck, because something has its name: others can be delivered there.
-pub(super) fn blame(sinks: &[OpenDestination], failed: Vec<MaildirError>) -> Vec<(usize, MaildirError)> {
+pub(super) fn blame(destinations: &[OpenDestination], failed: Vec<MaildirError>) -> Vec<(usize, MaildirError)> {
     let mut stuck = Vec::new();
     for error in failed {
-        let Some(index) = sinks.iter().position(|sink| sink.is_maildir() && sink.place.location == error.path) else {
+        let Some(index) = destinations
+            .iter()
+            .position(|destination| destination.is_maildir() && destination.place.location == error.path)
+        else {
             continue;
         };
         match error.kind {
             ErrorKind::AlreadyExists => stuck.push((index, error)),
-            _ => sinks[index].fail(error),
+            _ => destinations[index].fail(error),
         }
     }
     stuck
@@ -34,21 +37,23 @@ pub(super) fn blame(sinks: &[OpenDestination], failed: Vec<MaildirError>) -> Vec
 /// Nobody can tell.
 pub(super) async fn try_waiting(
     inventory: &Inventory,
-    sinks: &[OpenDestination],
+    destinations: &[OpenDestination],
     deadline: Instant,
 ) -> Result<(), ThreadError> {
-    for sink in sinks.iter().filter(|sink| sink.maildir.is_some() && sink.is_up() && is_waited_for(inventory, sink)) {
-        sink.probe(deadline).await?;
+    for destination in destinations.iter().filter(|destination| {
+        destination.maildir.is_some() && destination.is_up() && is_waited_for(inventory, destination)
+    }) {
+        destination.probe(deadline).await?;
     }
     Ok(())
 }
 
-fn is_waited_for(inventory: &Inventory, sink: &OpenDestination) -> bool {
+fn is_waited_for(inventory: &Inventory, destination: &OpenDestination) -> bool {
     let deferred = inventory.steps.iter().filter(|step| matches!(step.reason, Reason::Deferred(_)));
     deferred.into_iter().any(|step| match &inventory.listing()[step.index].standing {
-        Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries
-            .iter()
-            .any(|delivery| delivery.place == sink.place && matches!(delivery.state, DeliveryState::Deferred(_))),
+        Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries.iter().any(|delivery| {
+            delivery.place == destination.place && matches!(delivery.state, DeliveryState::Deferred(_))
+        }),
         _ => false,
     })
 }

@@ -16,7 +16,7 @@ pub(super) struct Job {
     pub(super) octets: Option<u64>,
     /// Only the header of a larger message.
     pub(super) header_only: bool,
-    /// Destinations that want it: indexes of sinks.
+    /// Destinations that want it: indexes of destinations.
     pub(super) targets: Vec<usize>,
     /// What it may turn out to be.
     pub(super) supposed: Supposed,

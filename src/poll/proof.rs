@@ -40,7 +40,7 @@ pub(super) struct ListedAs {
 /// A question to which only a server that is in step gives the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
-    landmark: ListedAs,
+    listed_as: ListedAs,
     about: About,
 }
 
@@ -114,11 +114,11 @@ impl Groups {
     /// The question that is due; the next group begins behind it.
     pub(super) fn question(&mut self) -> Option<Question> {
         let again = self.again.then(|| self.received.clone()).flatten();
-        let landmark = again.or_else(|| self.asked.clone())?;
+        let listed_as = again.or_else(|| self.asked.clone())?;
         (self.messages, self.octets, self.again) = (0, 0, false);
         self.span = (self.span * 2).min(GROUP_MESSAGES);
-        let least = if landmark.key.is_some() { About::UniqueId } else { About::Size };
-        Some(Question { about: self.about.max(least), landmark })
+        let least = if listed_as.key.is_some() { About::UniqueId } else { About::Size };
+        Some(Question { about: self.about.max(least), listed_as })
     }
 
     /// Reads the answer to a question; whether it proves what was received before it.
@@ -152,7 +152,7 @@ impl Groups {
             Some(_) => Answer::Displaced,
             // It may be gone from the server; with nothing received nothing is in doubt.
             None if self.received.is_none() => Answer::Nothing,
-            None if self.received.as_ref() != Some(&question.landmark) => self.ask_again(),
+            None if self.received.as_ref() != Some(&question.listed_as) => self.ask_again(),
             None if question.about < About::Totals => {
                 self.about = if question.about == About::UniqueId { About::Size } else { About::Totals };
                 self.ask_again()
@@ -170,8 +170,8 @@ impl Groups {
 impl Question {
     pub(super) fn command(&self) -> Command<'static> {
         match self.about {
-            About::UniqueId => Command::UidlOf(self.landmark.number),
-            About::Size => Command::ListOf(self.landmark.number),
+            About::UniqueId => Command::UidlOf(self.listed_as.number),
+            About::Size => Command::ListOf(self.listed_as.number),
             About::Totals => Command::Stat,
         }
     }
@@ -180,12 +180,12 @@ impl Question {
     fn is_about_another_size(&self, text: &[u8]) -> bool {
         let said = reply::list_line(text);
         self.about == About::Size
-            && said.is_some_and(|(number, _)| number == self.landmark.number)
+            && said.is_some_and(|(number, _)| number == self.listed_as.number)
             && !self.is_answered_by(text)
     }
 
     fn is_answered_by(&self, text: &[u8]) -> bool {
-        let ListedAs { number, key, octets } = &self.landmark;
+        let ListedAs { number, key, octets } = &self.listed_as;
         match self.about {
             About::UniqueId => {
                 let uid = key.as_ref().map(MessageKey::uid);

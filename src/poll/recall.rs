@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::destination::OpenDestination;
 use super::error::PollError;
-use super::sink::OpenDestination;
 use super::{Context, lost, mailbox, quiet};
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -24,7 +24,7 @@ pub enum Recall<'a> {
         /// The state.
         context: &'a Context,
         /// Its destinations, where mail is looked for after the loss of a state.
-        sinks: &'a [OpenDestination],
+        destinations: &'a [OpenDestination],
     },
     /// Of one that only looks.
     Reader(&'a Look<'a>),
@@ -95,7 +95,7 @@ impl Recall<'_> {
 
     pub(super) async fn known(self, keys: &Arc<Vec<Option<MessageKey>>>) -> Result<Known, PollError> {
         match self {
-            Recall::Poll { account, context, sinks } => lost::known(account, context, sinks, keys).await,
+            Recall::Poll { account, context, destinations } => lost::known(account, context, destinations, keys).await,
             Recall::Reader(look) => Ok(look.known(keys)?),
         }
     }

@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::destination::{OpenDestination, is_deliverable};
 use super::error::PollError;
 use super::piece::{Job, Piece, Supposed};
 use super::pieces::Pieces;
 use super::proof::{Groups, ListedAs, Question};
-use super::sink::{OpenDestination, is_deliverable};
 use crate::attempt::{Attempts, Slot};
 use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber, Name};
@@ -43,8 +43,8 @@ enum Asked {
 /// The network side of a poll.
 pub(super) struct Receiver<'a, S> {
     pub(super) session: &'a mut Session<S>,
-    pub(super) dock: PieceQueue,
-    pub(super) sinks: &'a [OpenDestination],
+    pub(super) queue: PieceQueue,
+    pub(super) destinations: &'a [OpenDestination],
     /// Messages that are to be deleted.
     pub(super) deletable: &'a mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
     pub(super) max_size: Option<u64>,
@@ -103,7 +103,7 @@ impl PieceQueue {
 impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
     /// Retrieves the messages, and deletes on the way what has become deletable.  An error ends
     /// the session; what was received whole before is still delivered.
-    pub(super) async fn run(mut self, jobs: Vec<Job>, harvest: &mut Transacted) -> Result<(), PollError> {
+    pub(super) async fn run(mut self, jobs: Vec<Job>, transacted: &mut Transacted) -> Result<(), PollError> {
         let (deadline, limit, cancel) = (self.deadline, self.limit, self.cancel.clone());
         let grace = async {
             cancel.cancelled().await;
@@ -111,22 +111,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         };
         tokio::select! {
             biased;
-            result = self.converse(jobs, harvest) => result,
+            result = self.converse(jobs, transacted) => result,
             () = sleep_until(deadline) => Err(PollError::Deadline { limit }),
             () = grace => Err(PollError::Stopped),
         }
     }
 
-    async fn converse(&mut self, jobs: Vec<Job>, harvest: &mut Transacted) -> Result<(), PollError> {
+    async fn converse(&mut self, jobs: Vec<Job>, transacted: &mut Transacted) -> Result<(), PollError> {
         let mut jobs = VecDeque::from(jobs);
         let mut groups = Groups::begin(Instant::now());
         let mut certain = 0;
-        let result = self.exchange(&mut jobs, &mut groups, harvest, &mut certain).await;
+        let result = self.exchange(&mut jobs, &mut groups, transacted, &mut certain).await;
         if result.is_err() {
             // A refusal that is not proven may be another command's.
-            harvest.not_retrieved.truncate(certain);
+            transacted.not_retrieved.truncate(certain);
         }
-        harvest.stopped = !jobs.is_empty();
+        transacted.stopped = !jobs.is_empty();
         result
     }
 
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         &mut self,
         jobs: &mut VecDeque<Job>,
         groups: &mut Groups,
-        harvest: &mut Transacted,
+        transacted: &mut Transacted,
         certain: &mut usize,
     ) -> Result<(), PollError> {
         let mut window = Window::new(self.session);
@@ -151,23 +151,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             }
             if let Asked::Proof(question) = &next {
                 if groups.prove(self.session, question).await? {
-                    self.dock.put(Piece::Proven).await;
-                    *certain = harvest.not_retrieved.len();
+                    self.queue.put(Piece::Proven).await;
+                    *certain = transacted.not_retrieved.len();
                 }
                 continue;
             }
             let status = self.session.reply().await?;
             match next {
-                Asked::Deletion(key) if status.ok => harvest.marked.push(key),
+                Asked::Deletion(key) if status.ok => transacted.marked.push(key),
                 Asked::Deletion(uid) => {
                     let account = transcript::whose().and_then(|account| Name::new(&account));
                     Event::DeletionRefused { account, uid, text: status.text }.tell();
                 }
                 Asked::Message(job) if status.ok => {
-                    harvest.retrieved += 1;
-                    self.message(job, groups, harvest).await?;
+                    transacted.retrieved += 1;
+                    self.message(job, groups, transacted).await?;
                 }
-                Asked::Message(job) => harvest.not_retrieved.push((job, status.text)),
+                Asked::Message(job) => transacted.not_retrieved.push((job, status.text)),
                 Asked::Proof(_) => {}
             }
         }
@@ -181,16 +181,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         window: &mut Window<Asked>,
         groups: &mut Groups,
     ) -> Result<(), SessionError> {
-        let (deletable, sinks, cancel, dock) = (&mut *self.deletable, self.sinks, self.cancel, &self.dock);
+        let (deletable, destinations, cancel, queue) =
+            (&mut *self.deletable, self.destinations, self.cancel, &self.queue);
         window.fill(self.session, || {
             if let Ok((number, key)) = deletable.try_recv() {
                 return Some((Command::Dele(number), Asked::Deletion(key)));
             }
             // A message that no destination can take now is not even asked for.
-            while jobs.front().is_some_and(|job| !is_deliverable(job, sinks)) {
+            while jobs.front().is_some_and(|job| !is_deliverable(job, destinations)) {
                 jobs.pop_front();
             }
-            let stops = cancel.is_cancelled() || dock.is_closed();
+            let stops = cancel.is_cancelled() || queue.is_closed();
             let next = jobs.front().filter(|_| !stops);
             if groups.is_due(next.map(octets_to_come))
                 && let Some(question) = groups.question()
@@ -199,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             }
             let job = if next.is_some() { jobs.pop_front()? } else { return None };
             let command = if job.header_only { Command::Top(job.number, 0) } else { Command::Retr(job.number) };
-            groups.ask_for(landmark(&job), octets_to_come(&job));
+            groups.ask_for(listed_as(&job), octets_to_come(&job));
             Some((command, Asked::Message(Box::new(job))))
         })
     }
@@ -209,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         &mut self,
         job: Box<Job>,
         groups: &mut Groups,
-        harvest: &mut Transacted,
+        transacted: &mut Transacted,
     ) -> Result<(), SessionError> {
         let expected = job.octets.and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
         let before = self.before(&job);
@@ -234,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 && let Some(limit) = self.max_size.filter(|&limit| received > limit)
             {
                 excess = Some(limit);
-                self.dock.put(Piece::Abandon).await;
+                self.queue.put(Piece::Abandon).await;
             }
             begins_as_a_reply |= pieces.beginning().starts_with(b"+OK");
             if excess.is_some() {
@@ -244,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                     Some(job) => Piece::Start { job, prefix, data, complete },
                     None => Piece::More { data, complete },
                 };
-                self.dock.put(piece).await;
+                self.queue.put(piece).await;
             }
             if complete {
                 break;
@@ -257,11 +258,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         }
         self.progress.add_message();
         match excess {
-            None => groups.receive(landmark(&job)),
+            None => groups.receive(listed_as(&job)),
             Some(limit) => {
                 let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
                 let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");
-                harvest.not_retrieved.push((job, why));
+                transacted.not_retrieved.push((job, why));
             }
         }
         Ok(())
@@ -307,7 +308,7 @@ impl Header {
     }
 }
 
-fn landmark(job: &Job) -> ListedAs {
+fn listed_as(job: &Job) -> ListedAs {
     let key = (job.supposed != Supposed::Nameless).then(|| job.key.clone());
     ListedAs { number: job.number, key, octets: job.octets }
 }

@@ -144,11 +144,11 @@ impl Recognition<'_> {
         session: &mut Session<S>,
         indexes: impl IntoIterator<Item = usize>,
     ) -> Result<(), PollError> {
-        let landmark = |index: usize| {
+        let listed_as = |index: usize| {
             let Listed { number, ref key, octets, .. } = self.result.listing[index];
             ListedAs { number, key: key.clone(), octets }
         };
-        let messages = indexes.into_iter().map(landmark).filter(|message| !self.heads.is_asked(message.number));
+        let messages = indexes.into_iter().map(listed_as).filter(|message| !self.heads.is_asked(message.number));
         let messages: Vec<ListedAs> = messages.collect();
         if !messages.is_empty() {
             heads(session, messages, &mut self.heads).await?;

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
+use super::destination::OpenDestination;
 use super::piece::{Job, Parcel, Piece, Received, State, Supposed};
-use super::sink::OpenDestination;
 use super::turn;
 use crate::attempt::{Attempts, Slot};
 use crate::deliver::maildir;
@@ -29,7 +29,7 @@ pub(super) struct Stager {
     pub(super) account: Name,
     pub(super) instance: String,
     pub(super) spool_dir: PathBuf,
-    pub(super) sinks: Arc<[OpenDestination]>,
+    pub(super) destinations: Arc<[OpenDestination]>,
     pub(super) attempts: Arc<Attempts>,
     /// The poll's.
     pub(super) deadline: Instant,
@@ -74,8 +74,8 @@ struct Outbox<'a> {
 }
 
 impl<'a> Outbox<'a> {
-    fn new(batches: &'a mpsc::Sender<Vec<Received>>, sinks: &[OpenDestination]) -> Self {
-        let (most_messages, most_octets) = match sinks.iter().all(|sink| sink.maildir.is_some()) {
+    fn new(batches: &'a mpsc::Sender<Vec<Received>>, destinations: &[OpenDestination]) -> Self {
+        let (most_messages, most_octets) = match destinations.iter().all(|destination| destination.maildir.is_some()) {
             true => (BATCH_MESSAGES, BATCH_OCTETS),
             false => (SMTP_BATCH_MESSAGES, SMTP_BATCH_OCTETS),
         };
@@ -140,7 +140,7 @@ impl Stager {
         batches: mpsc::Sender<Vec<Received>>,
     ) -> Result<(), ThreadError> {
         let deadline = self.deadline;
-        let mut outbox = Outbox::new(&batches, &self.sinks);
+        let mut outbox = Outbox::new(&batches, &self.destinations);
         let mut state = (self, Staging::default());
         while let Some(load) = outbox.next(&mut loads).await {
             let work = move || {
@@ -225,14 +225,14 @@ impl Stager {
     fn end(&self, mut open: Open) -> Received {
         let rest = open.renamer.finish();
         for parcel in &mut open.received.parcels {
-            let sink = &self.sinks[parcel.target];
+            let destination = &self.destinations[parcel.target];
             let completed = match &mut parcel.state {
                 State::Drafted(draft) => draft.complete(),
-                State::Spooled(spool) if sink.renames() && !rest.is_empty() => write_spool(spool, rest),
+                State::Spooled(spool) if destination.renames() && !rest.is_empty() => write_spool(spool, rest),
                 _ => continue,
             };
             if let Err(error) = completed {
-                parcel.state = sink.fault(error);
+                parcel.state = destination.fault(error);
             }
         }
         open.finish()
@@ -240,15 +240,15 @@ impl Stager {
 
     /// Where a message begins its way to a destination.
     fn state(&self, job: &Job, target: usize) -> State {
-        let sink = &self.sinks[target];
-        if !sink.is_up() {
+        let destination = &self.destinations[target];
+        if !destination.is_up() {
             return State::Failed("the destination cannot be used".into());
         }
-        match &sink.maildir {
+        match &destination.maildir {
             None => State::Spooled(Arc::new(Spool::new(&self.spool_dir))),
             Some(maildir) => {
                 let name = |word: &str| maildir::file_name(word, &self.instance, &self.account, &job.key);
-                maildir.create(name).map_or_else(|error| sink.maildir_fault(error), State::Drafted)
+                maildir.create(name).map_or_else(|error| destination.maildir_fault(error), State::Drafted)
             }
         }
     }
@@ -264,14 +264,14 @@ impl Stager {
         received.octets += message.len() as u64;
         let renamed = renamer.pass(message);
         for parcel in &mut received.parcels {
-            let sink = &self.sinks[parcel.target];
+            let destination = &self.destinations[parcel.target];
             let written = match &mut parcel.state {
                 State::Drafted(draft) => draft.write(data),
-                State::Spooled(spool) => write_spool(spool, if sink.renames() { renamed } else { message }),
+                State::Spooled(spool) => write_spool(spool, if destination.renames() { renamed } else { message }),
                 State::Staged(_) | State::Delivered | State::Failed(_) | State::Unfit(_) => continue,
             };
             if let Err(error) = written {
-                parcel.state = sink.fault(error);
+                parcel.state = destination.fault(error);
             }
         }
     }

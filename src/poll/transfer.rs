@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::Context;
 use super::commit::{Committer, Contents};
+use super::destination::OpenDestination;
 use super::error::PollError;
 use super::piece::Job;
 use super::receive::{PieceQueue, Receiver, Transacted};
 use super::report::Tally;
-use super::sink::OpenDestination;
 use super::stage::Stager;
 use crate::account::Account;
 use crate::attempt::Attempts;
@@ -38,7 +38,7 @@ pub(super) struct Transfer<'a> {
     pub(super) account: &'a Account,
     pub(super) context: &'a Context,
     pub(super) progress: &'a Progress,
-    pub(super) sinks: &'a Arc<[OpenDestination]>,
+    pub(super) destinations: &'a Arc<[OpenDestination]>,
     pub(super) trace: Option<&'a Trace>,
     pub(super) deadline: Instant,
 }
@@ -67,12 +67,12 @@ impl Transfer<'_> {
         self,
         session: &mut Session<S>,
         jobs: Vec<Job>,
-        harvest: &mut Transacted,
+        transacted: &mut Transacted,
         deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
         deletions: &mut mpsc::UnboundedReceiver<(MessageNumber, MessageKey)>,
         elsewhere: HashMap<[u8; 32], Vec<MessageKey>>,
     ) -> Result<Transferred, PollError> {
-        let Self { account, context, progress, sinks, trace, deadline } = self;
+        let Self { account, context, progress, destinations, trace, deadline } = self;
         let dir = context.store.dir();
         let attempts = Attempts::begin(dir, &account.name).map_err(StoreError::from)?;
         let attempts = Arc::new(attempts);
@@ -82,14 +82,14 @@ impl Transfer<'_> {
             account: account.name.clone(),
             instance: context.store.instance().to_owned(),
             spool_dir: spool_dir(context)?,
-            sinks: Arc::clone(sinks),
+            destinations: Arc::clone(destinations),
             attempts: Arc::clone(&attempts),
             deadline,
         };
         let receiver = Receiver {
             session,
-            dock: PieceQueue::new(loads),
-            sinks,
+            queue: PieceQueue::new(loads),
+            destinations,
             deletable: deletions,
             max_size: account.policy.max_size,
             trace,
@@ -104,7 +104,7 @@ impl Transfer<'_> {
             host: &account.endpoint.host,
             policy: &account.policy,
             store: &context.store,
-            sinks,
+            destinations,
             attempts: &attempts,
             traced: account.received_header,
             deletable,
@@ -114,7 +114,7 @@ impl Transfer<'_> {
             deadline,
         };
         let (received, (tally, moved, committed), staged) =
-            tokio::join!(receiver.run(jobs, harvest), committer.run(batches), stager.run(inbox, outbox));
+            tokio::join!(receiver.run(jobs, transacted), committer.run(batches), stager.run(inbox, outbox));
         if let Err(error @ ThreadError::Panicked(_)) = staged {
             // The thread's own hold on the marks is gone with it.
             Arc::into_inner(attempts).iter_mut().for_each(Attempts::panicked);

@@ -67,10 +67,10 @@ fn folder(maildir: &Path, below: &str, instance: Option<&str>, depth: usize, fou
 fn messages(maildir: &Path, below: &str, instance: Option<&str>, found: &mut Vec<Found>) -> io::Result<()> {
     for entry in std::fs::read_dir(maildir.join(below))? {
         let name = entry?.file_name();
-        let Some(telling) = name.to_str().and_then(NameParts::of) else { continue };
-        if instance.is_none_or(|instance| instance == telling.instance) {
+        let Some(parts) = name.to_str().and_then(NameParts::of) else { continue };
+        if instance.is_none_or(|instance| instance == parts.instance) {
             let path = format!("{below}{}", name.to_string_lossy());
-            found.push(Found { path, at: telling.at, token: telling.token.to_owned() });
+            found.push(Found { path, at: parts.at, token: parts.token.to_owned() });
         }
     }
     Ok(())

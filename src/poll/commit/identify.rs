@@ -278,10 +278,10 @@ impl Committer<'_> {
             Some(Standing::Open(deliveries) | Standing::HeaderOnly(deliveries)) => deliveries,
             _ => return Ok(Content::Wanted),
         };
-        let sinks = self.sinks;
-        let places: Vec<Place> = sinks.iter().map(|sink| sink.place.clone()).collect();
+        let destinations = self.destinations;
+        let places: Vec<Place> = destinations.iter().map(|destination| destination.place.clone()).collect();
         let progress = |parcel: &Parcel| {
-            let of_it = plan::at_place(&deliveries, &sinks[parcel.target].place, &places);
+            let of_it = plan::at_place(&deliveries, &destinations[parcel.target].place, &places);
             let over = of_it.iter().find(|delivery| is_over(&delivery.state));
             over.or(of_it.first()).map(|delivery| &delivery.state)
         };

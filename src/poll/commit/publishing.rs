@@ -43,13 +43,13 @@ fn move_all(maildir: &Maildir, moves: Vec<Move>) -> Moved {
 impl Committer<'_> {
     /// Moves drafts into `new/` and makes that durable.
     pub(super) async fn publish(&mut self, batch: &mut [Received]) {
-        for (index, sink) in self.sinks.iter().enumerate() {
+        for (index, destination) in self.destinations.iter().enumerate() {
             let moves = moves(batch, index);
             if moves.is_empty() {
                 continue;
             }
-            let sinks = Arc::clone(self.sinks);
-            let work = move || sinks[index].maildir.as_ref().map(|maildir| move_all(maildir, moves));
+            let destinations = Arc::clone(self.destinations);
+            let work = move || destinations[index].maildir.as_ref().map(|maildir| move_all(maildir, moves));
             let Moved { moved, vanished, result } = match threads::run_until(turn(self.deadline), work).await {
                 Ok(Some(moved)) => moved,
                 Ok(None) => continue,
@@ -60,7 +60,7 @@ impl Committer<'_> {
             };
             let outcome = |at: At, ending| {
                 let key = batch[at.message].job.key.clone();
-                Settled { key, place: sink.place.clone(), ending }
+                Settled { key, place: destination.place.clone(), ending }
             };
             let why = "its file has vanished from tmp/".to_owned();
             self.moved.extend(vanished.iter().map(|one| outcome(one.at, Ending::Deferred(why.clone()))));
@@ -72,7 +72,7 @@ impl Committer<'_> {
                     }
                 }
                 // They stay staged; the next poll finds out how far the moves have come.
-                Err(error) => sink.fail(error),
+                Err(error) => destination.fail(error),
             }
         }
     }

@@ -13,9 +13,9 @@ use crate::deliver::{Carrier, Found, Shipment, Verdict};
 use crate::event::Event;
 use crate::message::MessageKey;
 use crate::plan::Place;
+use crate::poll::destination::OpenDestination;
 use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
-use crate::poll::sink::OpenDestination;
 use crate::store::{Change, Ending, Settled, StoreError};
 
 /// How many times a message may have passed postrider on its way: nobody sets up a longer chain of collecting servers.
@@ -30,7 +30,7 @@ impl Committer<'_> {
             return Ok(());
         }
         let (this, shared) = (&*self, &*batch);
-        let width: usize = this.sinks.iter().filter_map(OpenDestination::carrier).map(Carrier::lanes).sum();
+        let width: usize = this.destinations.iter().filter_map(OpenDestination::carrier).map(Carrier::lanes).sum();
         let queue = &Mutex::new(queue);
         let lane = |slot: Slot| async move {
             let mut ended = Vec::new();
@@ -70,9 +70,10 @@ impl Committer<'_> {
     }
 
     async fn send_one(&self, received: &Received, parcel: &Parcel) -> Settled {
-        let sink = &self.sinks[parcel.target];
-        let (key, place) = (received.job.key.clone(), sink.place.clone());
-        let (State::Spooled(spool), Some(carrier), true) = (&parcel.state, sink.carrier(), sink.is_up()) else {
+        let destination = &self.destinations[parcel.target];
+        let (key, place) = (received.job.key.clone(), destination.place.clone());
+        let (State::Spooled(spool), Some(carrier), true) = (&parcel.state, destination.carrier(), destination.is_up())
+        else {
             return Settled { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
         };
         if self.traced && received.head.passages > PASSAGES {
@@ -94,14 +95,14 @@ impl Committer<'_> {
             }
             Verdict::Deferred(cause) => Ending::Deferred(cause),
             Verdict::Unknown(error) => {
-                let cause = sink.fail_with(error);
+                let cause = destination.fail_with(error);
                 if carrier.look_up(shipment).await == Found::Yes {
                     Ending::Delivered("found there".to_owned())
                 } else {
                     Ending::Deferred(cause)
                 }
             }
-            Verdict::Unusable(error) => Ending::Deferred(sink.fail_with(error)),
+            Verdict::Unusable(error) => Ending::Deferred(destination.fail_with(error)),
         };
         Settled { key, place, ending }
     }

@@ -16,8 +16,8 @@ const PARALLEL_SYNCS: usize = 16;
 impl Committer<'_> {
     /// Makes drafts durable where they are; a draft that cannot be is gone afterwards.
     pub(super) async fn sync(&self, mut batch: Vec<Received>) -> Vec<Received> {
-        let mut is_durable = Vec::with_capacity(self.sinks.len());
-        for index in 0..self.sinks.len() {
+        let mut is_durable = Vec::with_capacity(self.destinations.len());
+        for index in 0..self.destinations.len() {
             is_durable.push(self.sync_whole(index, &batch).await);
         }
         let drafts = take_drafts(&mut batch, &is_durable);
@@ -52,12 +52,12 @@ impl Committer<'_> {
                 Ok(synced) => {
                     for (at, synced) in synced {
                         let parcel = &mut batch[at.message].parcels[at.parcel];
-                        let sink = &self.sinks[parcel.target];
+                        let destination = &self.destinations[parcel.target];
                         parcel.state = match synced {
                             Ok(draft) => State::Drafted(draft),
-                            Err(error) => {
-                                State::Failed(sink.fail_with(maildir::draft_failure(&sink.place.location, &error)))
-                            }
+                            Err(error) => State::Failed(
+                                destination.fail_with(maildir::draft_failure(&destination.place.location, &error)),
+                            ),
                         };
                     }
                 }
@@ -70,22 +70,23 @@ impl Committer<'_> {
         let has_draft = |received: &&Received| has_draft(received, index);
         let octets = |received: &Received| received.octets + received.prefix.len() as u64;
         let (files, octets) = batch.iter().filter(has_draft).fold((0, 0), |(n, sum), one| (n + 1, sum + octets(one)));
-        let sinks = Arc::clone(self.sinks);
-        let sync = move || sinks[index].maildir.as_ref().is_some_and(|maildir| maildir.sync_whole(files, octets));
+        let destinations = Arc::clone(self.destinations);
+        let sync =
+            move || destinations[index].maildir.as_ref().is_some_and(|maildir| maildir.sync_whole(files, octets));
         files > 0 && threads::run_until(turn(self.deadline), sync).await.unwrap_or(false)
     }
 
     /// Syncs `tmp/` of every other Maildir that has a draft in the batch.
     async fn sync_names(&self, mut batch: Vec<Received>, is_durable: &[bool]) -> Vec<Received> {
-        for (index, sink) in self.sinks.iter().enumerate().filter(|(index, _)| !is_durable[*index]) {
-            if sink.maildir.is_none() || !batch.iter().any(|received| has_draft(received, index)) {
+        for (index, destination) in self.destinations.iter().enumerate().filter(|(index, _)| !is_durable[*index]) {
+            if destination.maildir.is_none() || !batch.iter().any(|received| has_draft(received, index)) {
                 continue;
             }
-            let sinks = Arc::clone(self.sinks);
-            let sync = move || sinks[index].maildir.as_deref().map_or(Ok(()), maildir::Maildir::sync_tmp);
+            let destinations = Arc::clone(self.destinations);
+            let sync = move || destinations[index].maildir.as_deref().map_or(Ok(()), maildir::Maildir::sync_tmp);
             let failed = match threads::run_until(turn(self.deadline), sync).await {
                 Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(sink.fail_with(error)),
+                Ok(Err(error)) => Some(destination.fail_with(error)),
                 Err(error) => Some(error.to_string()),
             };
             if let Some(cause) = failed {

@@ -40,12 +40,12 @@ impl OpenDestination {
     }
 
     /// Of two that lead into one folder the second one is not used: it would get each message twice.
-    pub(super) fn refuse_twins(sinks: &[Self]) {
-        let identity = |sink: &Self| sink.maildir.as_ref().and_then(|maildir| maildir.identity().ok());
-        for (index, sink) in sinks.iter().enumerate().skip(1) {
-            let Some(own) = identity(sink) else { continue };
-            if let Some(first) = sinks[..index].iter().find(|first| identity(first) == Some(own)) {
-                sink.fail(OutletError::SameFolder { other: first.place.destination.clone() });
+    pub(super) fn refuse_twins(destinations: &[Self]) {
+        let identity = |destination: &Self| destination.maildir.as_ref().and_then(|maildir| maildir.identity().ok());
+        for (index, destination) in destinations.iter().enumerate().skip(1) {
+            let Some(own) = identity(destination) else { continue };
+            if let Some(first) = destinations[..index].iter().find(|first| identity(first) == Some(own)) {
+                destination.fail(OutletError::SameFolder { other: first.place.destination.clone() });
             }
         }
     }
@@ -153,6 +153,6 @@ impl OpenDestination {
 }
 
 /// Whether one of a message's destinations can be used; it may have none, if only its content is wanted.
-pub(super) fn is_deliverable(job: &Job, sinks: &[OpenDestination]) -> bool {
-    job.targets.is_empty() || job.targets.iter().any(|&target| sinks[target].is_up())
+pub(super) fn is_deliverable(job: &Job, destinations: &[OpenDestination]) -> bool {
+    job.targets.is_empty() || job.targets.iter().any(|&target| destinations[target].is_up())
 }
