@@ -94,7 +94,7 @@
 //! A **poll** is one task of three hands: for the network ([`pop3::session`], generic over its stream),
 //! for drafts and spools, and for making batches durable.  They are joined by bounded channels, so a slow disk stops the commands and nothing piles up.  With
 //! PIPELINING a window of commands below 1,024 octets is kept full; without it, or with a server
-//! that has broken under it (`poll/host.rs`), the session is lock-step.  A batch grows while the one
+//! that has broken under it (`poll/server.rs`), the session is lock-step.  A batch grows while the one
 //! before is made durable, so a slow disk costs fewer syncs and not more time.
 //!
 //! What blocks is done on threads that all polls share ([`threads`]); none is held while there is

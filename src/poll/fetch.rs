@@ -18,7 +18,7 @@ use super::recover::recover;
 use super::report::{Report, Tally};
 use super::transfer::{Transfer, Transferred};
 use super::turns::Turn;
-use super::{Context, host, lost, mailbox, owed, told};
+use super::{Context, lost, mailbox, owed, server, told};
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::MaildirError;
@@ -48,7 +48,7 @@ pub(super) async fn run(
 
     // 2. Connect and log in.
     progress.enter(Phase::Connecting);
-    let (mut session, server) = or_stop(context, host::open(account, context, deadline)).await?;
+    let (mut session, server) = or_stop(context, server::open(account, context, deadline)).await?;
     report.login_delay = session.capabilities().login_delay;
 
     // 3. What is there, and what is to be done with it.

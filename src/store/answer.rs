@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::query::{Query, Reply};
-use super::{StoreError, account, file, host, lookup, lost, mailbox, migrate, prune, quiet, tokens, write};
+use super::{StoreError, account, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write};
 
 /// Answers a question; gives whether the database was found damaged.
 pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool {
@@ -18,10 +18,10 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
             to.send(reply, known)
         }
         Query::Standing { account, key, reply } => to.send(reply, lookup::standing(connection, &account, &key)),
-        Query::Missing { account, listed, reply } => to.send(reply, migrate::missing(connection, &account, &listed)),
-        Query::Identities { account, keys, reply } => to.send(reply, migrate::identities(connection, &account, &keys)),
+        Query::Missing { account, listed, reply } => to.send(reply, renamed::missing(connection, &account, &listed)),
+        Query::Identities { account, keys, reply } => to.send(reply, renamed::identities(connection, &account, &keys)),
         Query::ByContent { account, contents, reply } => {
-            to.send(reply, migrate::by_content(connection, &account, &contents))
+            to.send(reply, renamed::by_content(connection, &account, &contents))
         }
         Query::Quiet { account, digest, reply } => to.send(reply, quiet::find(connection, &account, &digest)),
         Query::ExpectsNews { account, reply } => to.send(reply, quiet::expects_news(connection, &account)),

@@ -140,7 +140,7 @@ fn age(connection: &Connection, seal: Option<&Seal>, without_log: bool) -> rusql
 }
 
 /// Opens the database for reading, beside a process that writes.
-pub(super) fn open_for_reading(dir: &Path) -> Result<Option<Connection>, StoreError> {
+pub(super) fn open_beside(dir: &Path) -> Result<Option<Connection>, StoreError> {
     let path = path(dir);
     renew::refuse_unfinished(dir)?;
     match (files(&path)?, is_marked(dir)?) {

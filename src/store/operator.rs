@@ -15,7 +15,7 @@ use crate::plan::Patience;
 /// # Errors
 /// The database cannot be written.
 pub fn decide(dir: &Path, account: &Name, decision: Lost) -> Result<bool, StoreError> {
-    let Some(connection) = open::open_for_reading(dir)? else { return Ok(false) };
+    let Some(connection) = open::open_beside(dir)? else { return Ok(false) };
     let transact = || {
         let transaction = super::begin(&connection)?;
         let changed = transaction.execute(
@@ -41,7 +41,7 @@ pub fn release(
     release: Release,
     now: UnixTime,
 ) -> Result<usize, StoreError> {
-    let Some(connection) = open::open_for_reading(dir)? else { return Ok(0) };
+    let Some(connection) = open::open_beside(dir)? else { return Ok(0) };
     let change = Change::Release { account: account.clone(), key, release };
     let transact = || {
         let transaction = super::begin(&connection)?;

@@ -10,7 +10,7 @@ use super::lookup;
 use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
 use super::words::{HistoryEntry, HistoryFilter, Known, QuarantinedDelivery, QuarantinedMessage};
-use super::{StoreError, file, mailbox, migrate, open};
+use super::{StoreError, file, mailbox, open, renamed};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
 use crate::plan::{self, Identity, Missing};
 use crate::text;
@@ -39,7 +39,7 @@ impl Reader {
     /// # Errors
     /// The database is there and cannot be read, or is gone.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open::open_for_reading(dir)?.map(Mutex::new), path: file::path(dir) })
+        Ok(Self { connection: open::open_beside(dir)?.map(Mutex::new), path: file::path(dir) })
     }
 
     /// Whether there is no state at all.
@@ -89,7 +89,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn missing(&self, account: &Name, listed: &[Option<MessageKey>]) -> Result<Vec<Missing>, StoreError> {
-        self.read(|connection| migrate::missing(connection, account, listed)).map(Option::unwrap_or_default)
+        self.read(|connection| renamed::missing(connection, account, listed)).map(Option::unwrap_or_default)
     }
 
     /// By what else than their unique-ids messages are known.
@@ -97,7 +97,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn identities(&self, account: &Name, keys: &[MessageKey]) -> Result<Vec<Option<Identity>>, StoreError> {
-        let known = self.read(|connection| migrate::identities(connection, account, keys))?;
+        let known = self.read(|connection| renamed::identities(connection, account, keys))?;
         Ok(known.unwrap_or_else(|| vec![None; keys.len()]))
     }
 

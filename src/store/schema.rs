@@ -253,7 +253,7 @@ CREATE TABLE host (
     capabilities    TEXT,             -- what it announces before the login, a line each; NULL: not known
     asked           INTEGER NOT NULL, -- when that was
     lock_step_until INTEGER NOT NULL, -- so long it gets one command at a time
-    lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found not to stand (poll/host.rs)
+    lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found not to stand (poll/server.rs)
     lessons_until   INTEGER NOT NULL DEFAULT 0, -- and so long that is believed
     replies         BLOB,             -- what its replies look like, in the words of who reads them (not used yet)
     PRIMARY KEY (name, port, encrypted)

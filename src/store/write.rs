@@ -9,9 +9,9 @@ use super::account;
 use super::host;
 use super::lost;
 use super::mailbox;
-use super::migrate;
 use super::prune;
 use super::quiet;
+use super::renamed;
 use super::rows::{account_id, finish, message_id, place_id};
 use super::schema::{IN_INDEX, kind, state};
 use super::stage;
@@ -47,14 +47,14 @@ pub(super) fn apply(
         Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),
-        Change::Seen { account, keys } => migrate::seen(connection, account, keys, now),
-        Change::Sight { account, keys, listed } => migrate::sight(connection, account, keys, *listed, now),
-        Change::SetApart { account, keys } => migrate::set_apart(connection, account, keys, now),
-        Change::Listed { account, sizes } => migrate::listed(connection, account, sizes),
-        Change::Rename { account, renamed } => migrate::rename(connection, account, renamed, now),
-        Change::Confirm { account, keys, same } => migrate::prove(connection, account, keys, *same),
-        Change::Migrate { account, migrating } => migrate::migrate(connection, account, *migrating),
-        Change::Retrieved { account, keys } => migrate::retrieved(connection, account, keys, now),
+        Change::Seen { account, keys } => renamed::seen(connection, account, keys, now),
+        Change::Sight { account, keys, listed } => renamed::sight(connection, account, keys, *listed, now),
+        Change::SetApart { account, keys } => renamed::set_apart(connection, account, keys, now),
+        Change::Listed { account, sizes } => renamed::listed(connection, account, sizes),
+        Change::Rename { account, renamed } => renamed::rename(connection, account, renamed, now),
+        Change::Confirm { account, keys, same } => renamed::prove(connection, account, keys, *same),
+        Change::Migrate { account, migrating } => renamed::migrate(connection, account, *migrating),
+        Change::Retrieved { account, keys } => renamed::retrieved(connection, account, keys, now),
         Change::Crash { account, deaths, places } => crash(connection, account, deaths, places, patience, now),
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
