@@ -4,6 +4,17 @@
 //! the time, and gives one [`Step`] per message with its [`Reason`].  It never plans a deletion
 //! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
 //! the clock, the network and the state are the caller's.
+//!
+//! # Words
+//!
+//! | word | of what | meaning |
+//! |---|---|---|
+//! | missing | a message on record | the listing does not have it now; it may come back ([`Missing`]) |
+//! | gone | a message on record | it has been missing for so long that it will not come back, and may be forgotten ([`Gone`]) |
+//! | forgotten | a message on record | its row was removed from the state |
+//! | vanished | a staged file | it is no longer in `tmp/`: the move to `new/` was made, or somebody took it away |
+//! | absent | a state, a file | there is none, and nothing says that there ever was one |
+//! | lost | a state | it was there, and cannot be read any more |
 
 mod identity;
 mod left;

@@ -84,7 +84,7 @@ pub(super) struct Recognition<'a> {
     pub(super) distrusted: bool,
 }
 
-/// Finds out what is the first poll's to ignore, what has vanished or come back, and what is known
+/// Finds out what is the first poll's to ignore, what is missing or has come back, and what is known
 /// under another unique-id.
 pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
     account: &'a Account,
@@ -261,7 +261,7 @@ impl Recognition<'_> {
         })
     }
 
-    /// Notes what has vanished and what is back.
+    /// Notes what is missing and what is back.
     async fn sight(&mut self) -> Result<(), PollError> {
         let nameless = self.result.listing.iter().any(|listed| listed.key.is_none());
         if nameless || self.known.newly_missing > 0 {
