@@ -3,7 +3,7 @@
 //! What an orderly end has left (`seal`) is taken as it is.  Everything else is checked whole, and
 //! found sound, damaged, or older than it once was.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -54,67 +54,10 @@ pub(super) fn open(dir: &Path) -> Result<Opened, StoreError> {
 fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
     let path = path(dir);
     let failed = |error: rusqlite::Error| database_error(&path, &error);
-    let unreadable = |error: std::io::Error| StoreError::file(&path, &error);
-    let size = files(&path)?;
-    match size {
-        None if was_there => return Err(StoreError::Missing { path }),
-        // SQLite would create it with the umask's mode.
-        None => {
-            private::create(&path).map_err(|error| StoreError::file(&path, &error))?;
-        }
-        // SQLite takes it for a new one, and throws its write-ahead log away.
-        Some(0) if was_there => return Err(StoreError::Damaged { path, cause: "it is empty".into() }),
-        Some(_) => {}
-    }
-    // Before SQLite has the file open, see `seal`.
-    let log = private::size(&beside(&path, "-wal")).map_err(unreadable)?;
-    let seal = Seal::read(dir);
-    let fit = seal.as_ref().map(|seal| seal.fit(&path, log.unwrap_or(0) > 0)).transpose().map_err(unreadable)?;
+    let left = Left::find(dir, was_there)?;
     let connection = connect(&path).map_err(failed)?;
-    match check_owner(&connection, &path) {
-        // We have left it otherwise: a bit of its header has changed.
-        Err(StoreError::Newer { .. } | StoreError::Foreign { .. }) if fit == Some(Fit::Changed) => {
-            return Err(StoreError::Damaged { path, cause: "its header was changed".into() });
-        }
-        result => result?,
-    }
-    let is_new = version(&connection).map_err(failed)? == 0;
-    let mut condition = match (is_new, fit) {
-        (true, _) if was_there => return Err(StoreError::Damaged { path, cause: "it holds nothing".into() }),
-        (true, _) => Condition::New,
-        (false, Some(Fit::Whole)) => Condition::Sound,
-        (false, fit) => {
-            let is_read_only = connection.is_readonly("main").map_err(failed)?;
-            if is_read_only && fit == Some(Fit::Changed) {
-                return Err(StoreError::Damaged { path, cause: "its header forbids to write".into() });
-            }
-            // Pages have 512 octets or a multiple.  The log could have the rest of the last one.
-            if log.unwrap_or(0) == 0 && size.is_some_and(|octets| octets % 512 != 0) {
-                return Err(StoreError::Damaged { path, cause: "its end is cut off".into() });
-            }
-            // What has the octets of an orderly end need not be read once more.
-            let is_copy = fit == Some(Fit::Touched) && log.unwrap_or(0) == 0;
-            if !is_copy && let Some(cause) = sound::faults(&connection).map_err(failed)?.into_iter().next() {
-                return Err(StoreError::Damaged { path, cause });
-            }
-            let marked = marked_instance(dir);
-            if marked.is_some() && marked != instance(&connection).optional().map_err(failed)? {
-                return Err(StoreError::Damaged { path, cause: "it is not the one of this directory".into() });
-            }
-            match age(&connection, seal.as_ref(), log.is_none()).map_err(failed)? {
-                Condition::Unsealed if is_copy => Condition::Copied,
-                condition => condition,
-            }
-        }
-    };
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        let cause = format!("SQLite cannot use its write-ahead log here (journal mode {mode})");
-        return Err(StoreError::Database { path, cause, full: false });
-    }
-    connection
-        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;")
-        .map_err(failed)?;
+    let mut condition = left.condition(dir, &connection, was_there)?;
+    configure(&connection, &path)?;
     if create(&connection, marked_instance(dir)).map_err(failed)? {
         seal::break_seal(dir)?;
         if matches!(condition, Condition::Sound | Condition::Copied) {
@@ -126,6 +69,103 @@ fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
         durable::write(dir, MARKER, &instance)?;
     }
     Ok(Opened { connection, condition })
+}
+
+/// The files that an earlier process left, as they are before SQLite opens them.
+struct Left {
+    path: PathBuf,
+    /// Octets of the database; `None`: it was made just now.
+    size: Option<u64>,
+    /// Octets of the write-ahead log, if there is one.
+    log: Option<u64>,
+    seal: Option<Seal>,
+    /// How the files fit the seal, if there is one.
+    fit: Option<Fit>,
+}
+
+impl Left {
+    /// Looks at them; makes an empty database where there is none and never was one.
+    fn find(dir: &Path, was_there: bool) -> Result<Self, StoreError> {
+        let path = path(dir);
+        let unreadable = |error: std::io::Error| StoreError::file(&path, &error);
+        let size = files(&path)?;
+        match size {
+            None if was_there => return Err(StoreError::Missing { path }),
+            // SQLite would create it with the umask's mode.
+            None => {
+                private::create(&path).map_err(unreadable)?;
+            }
+            // SQLite would take it for a new database, and discard its write-ahead log.
+            Some(0) if was_there => return Err(StoreError::Damaged { path, cause: "it is empty".into() }),
+            Some(_) => {}
+        }
+        let log = private::size(&beside(&path, "-wal")).map_err(unreadable)?;
+        let seal = Seal::read(dir);
+        let fit = seal.as_ref().map(|seal| seal.fit(&path, log.unwrap_or(0) > 0)).transpose().map_err(unreadable)?;
+        Ok(Self { path, size, log, seal, fit })
+    }
+
+    /// How the database was found, once SQLite has it open.
+    fn condition(&self, dir: &Path, connection: &Connection, was_there: bool) -> Result<Condition, StoreError> {
+        match check_owner(connection, &self.path) {
+            // The seal is of another header: a bit of it has changed since.
+            Err(StoreError::Newer { .. } | StoreError::Foreign { .. }) if self.fit == Some(Fit::Changed) => {
+                return Err(self.damaged("its header was changed"));
+            }
+            result => result?,
+        }
+        let is_new = version(connection).map_err(|error| database_error(&self.path, &error))? == 0;
+        match (is_new, self.fit) {
+            (true, _) if was_there => Err(self.damaged("it holds nothing")),
+            (true, _) => Ok(Condition::New),
+            (false, Some(Fit::Whole)) => Ok(Condition::Sound),
+            (false, _) => self.examined(dir, connection),
+        }
+    }
+
+    /// How a database was found that is not as an orderly end has left it: its content is checked whole.
+    fn examined(&self, dir: &Path, connection: &Connection) -> Result<Condition, StoreError> {
+        let failed = |error: rusqlite::Error| database_error(&self.path, &error);
+        let is_read_only = connection.is_readonly("main").map_err(failed)?;
+        if is_read_only && self.fit == Some(Fit::Changed) {
+            return Err(self.damaged("its header forbids to write"));
+        }
+        // A page has 512 octets or a multiple of them.  The log could have the rest of the last one.
+        let without_log = self.log.unwrap_or(0) == 0;
+        if without_log && self.size.is_some_and(|octets| octets % 512 != 0) {
+            return Err(self.damaged("its end is cut off"));
+        }
+        // Octets that are those of an orderly end need not be checked again.
+        let is_copy = self.fit == Some(Fit::Touched) && without_log;
+        if !is_copy && let Some(cause) = sound::faults(connection).map_err(failed)?.into_iter().next() {
+            return Err(self.damaged(&cause));
+        }
+        let marked = marked_instance(dir);
+        if marked.is_some() && marked != instance(connection).optional().map_err(failed)? {
+            return Err(self.damaged("it is not the one of this directory"));
+        }
+        match age(connection, self.seal.as_ref(), self.log.is_none()).map_err(failed)? {
+            Condition::Unsealed if is_copy => Ok(Condition::Copied),
+            condition => Ok(condition),
+        }
+    }
+
+    fn damaged(&self, cause: &str) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), cause: cause.to_owned() }
+    }
+}
+
+/// Sets what the promise rests on, and sees that SQLite has done it.
+fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| database_error(path, &error);
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        let cause = format!("SQLite cannot use its write-ahead log here (journal mode {mode})");
+        return Err(StoreError::Database { path: path.to_owned(), cause, full: false });
+    }
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;")
+        .map_err(failed)
 }
 
 /// Whether a whole database that was not left in order is one from before.

@@ -9,7 +9,8 @@ use tokio::io::AsyncWriteExt as _;
 use tracing::debug;
 
 use super::body::Converter;
-use super::envelope::{Addresses, Command, Dialogue, refusal};
+use super::dialogue::{Command, Dialogue, refusal};
+use super::envelope::Addresses;
 use super::extensions::Extensions;
 use super::opening::{self, Opened};
 use super::wire::SharedWire;

@@ -14,6 +14,7 @@
 
 mod body;
 mod client;
+mod dialogue;
 mod envelope;
 mod error;
 mod extensions;
