@@ -90,6 +90,14 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Asks for a write-ahead log; the mode that SQLite uses then.  It names the mode in a row, and makes the change only
+/// when the statement ends: an I/O error comes behind that row.
+pub(super) fn use_log(connection: &Connection) -> rusqlite::Result<String> {
+    let mut switch = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let modes: rusqlite::Result<Vec<String>> = switch.query_map([], |row| row.get(0))?.collect();
+    Ok(modes?.into_iter().last().unwrap_or_default())
+}
+
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::file::{
     MARKER, beside, connect, create, database_error, files, generation, instance, is_marked, marked_instance, path,
-    version,
+    use_log, version,
 };
 use super::seal::{self, Fit, Seal};
 use super::{StoreError, durable, renew, schema, sound};
@@ -158,7 +158,7 @@ impl Left {
 /// Sets what the promise rests on, and sees that SQLite has done it.
 fn configure(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| database_error(path, &error);
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
+    let mode = use_log(connection).map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
         let cause = format!("SQLite cannot use its write-ahead log here (journal mode {mode})");
         return Err(StoreError::Database { path: path.to_owned(), cause, full: false });

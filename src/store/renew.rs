@@ -123,8 +123,8 @@ impl Renewal {
         let connection = make(&path).map_err(|error| StoreError::file(&path, &error))?;
         let old = note.had_database.then(|| salvage::Source::open(&aside)).flatten();
         let instance = file::marked_instance(dir).or_else(|| old.as_ref().and_then(salvage::Source::instance));
-        let mode = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
-        connection.execute_batch(mode).map_err(database)?;
+        file::use_log(&connection).map_err(database)?;
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").map_err(database)?;
         file::create(&connection, instance.clone()).map_err(database)?;
         let salvaged = old.map(|old| old.salvage(&connection)).transpose().map_err(database)?.unwrap_or_default();
         if instance.is_none() {
