@@ -1,6 +1,6 @@
 //! Batches of messages into a Maildir, durable: written to `tmp`, synced, moved to `new`.
 //!
-//! On the disk of `BENCH_DIR`, or else of cargo's target directory.
+//! On the disk of `BENCH_DIR`, by default that of cargo's target directory.
 #![allow(clippy::allow_attributes, clippy::expect_used, reason = "a benchmark may fail")]
 
 use std::path::PathBuf;

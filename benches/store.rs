@@ -1,6 +1,6 @@
-//! The state: a batch of messages recorded and settled, and a listing that is known whole.
+//! The state: a batch of messages recorded and settled, and a listing that is known completely.
 //!
-//! On the disk of `BENCH_DIR`, or else of cargo's target directory.
+//! On the disk of `BENCH_DIR`, by default that of cargo's target directory.
 #![allow(clippy::allow_attributes, clippy::expect_used, reason = "a benchmark may fail")]
 
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn main() {
     divan::main();
 }
 
-/// A state directory of its own, and what asks for its operations.
+/// A state directory for one benchmark, and what runs its operations.
 struct Ground {
     store: Store,
     runtime: Runtime,

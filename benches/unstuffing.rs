@@ -1,5 +1,5 @@
-//! The bodies of messages, from the wire to what is stored, in pieces as the network gives them.
-#![allow(clippy::allow_attributes, reason = "what is shared with the tests is not used whole")]
+//! The bodies of messages, from the wire to what is stored, in pieces as the network delivers them.
+#![allow(clippy::allow_attributes, reason = "what is shared with the tests is only partly used")]
 
 #[path = "../tests/support/mail.rs"]
 #[allow(dead_code, unreachable_pub, clippy::expect_used, reason = "made for the tests")]
@@ -17,7 +17,7 @@ fn main() {
     divan::main();
 }
 
-/// A message as RETR sends it, behind the status line (RFC 1939 §3).
+/// A message as RETR sends it, after the status line (RFC 1939 §3).
 fn on_the_wire(stored: &[u8]) -> Vec<u8> {
     let as_lf: Vec<u8> = String::from_utf8_lossy(stored).replace("\r\n", "\n").into_bytes();
     let mut wire = Vec::with_capacity(as_lf.len() + as_lf.len() / 40 + 5);

@@ -1,4 +1,4 @@
-//! An account's settings: a mailbox to poll, what it is logged in to with, and what becomes of its mail.
+//! An account's settings: a mailbox to poll, the credentials for it, and what happens to its mail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Account {
     pub enabled: bool,
     /// The server.
     pub endpoint: Endpoint,
-    /// The user's name there.
+    /// The user name there.
     pub username: String,
     /// What it logs in with.
     pub credential: Credential,
@@ -29,7 +29,7 @@ pub struct Account {
     pub policy: Policy,
     /// Destinations by name, at least one, each once.
     pub deliver: Vec<Name>,
-    /// How long messages are remembered that the server has no more.
+    /// How long messages are remembered that the server no longer has.
     pub history: Duration,
     /// Time between polls.
     pub interval: Duration,
@@ -46,16 +46,16 @@ pub struct Account {
 pub enum Credential {
     /// A password.
     Password(SecretSource),
-    /// An OAuth 2.0 access token, which somebody else keeps fresh.
+    /// An OAuth 2.0 access token that another program keeps fresh.
     Token(SecretSource),
-    /// An OAuth 2.0 access token, which we keep fresh.
+    /// An OAuth 2.0 access token that we keep fresh.
     OAuth(Arc<Grant>),
     /// The client certificate of the connection.
     Certificate,
 }
 
 impl Credential {
-    /// Where its secret comes from, if somebody else keeps it.
+    /// Where its secret comes from, if we do not keep it ourselves.
     pub fn source(&self) -> Option<&SecretSource> {
         match self {
             Credential::Password(source) | Credential::Token(source) => Some(source),
@@ -63,7 +63,7 @@ impl Credential {
         }
     }
 
-    /// What somebody has been allowed, if it is OAuth 2.0.
+    /// The grant, if it is OAuth 2.0.
     pub fn grant(&self) -> Option<&Grant> {
         match self {
             Credential::OAuth(grant) => Some(grant),

@@ -1,14 +1,13 @@
-//! Which messages are being handled right now: written down before it begins, so that the next
+//! Which messages are being handled right now: recorded before the handling begins, so that the next
 //! process knows what the last one crashed on.
 //!
 //! One small file for each account that is being polled, `STATE-DIR/attempts/ACCOUNT`.  It is not
 //! synced: it has to outlive the process, not the machine.  After a loss of power it may be an old
-//! one whose removal was lost, and no message is to blame in any case; so it names the boot that it
-//! is of (`attempt/boot.rs`), and one of another boot tells nothing.
+//! file whose removal was lost, and no message is to blame anyway; so it names the boot that it was
+//! written in (`attempt/boot.rs`), and a file of another boot is ignored.
 //!
-//! Only a death from within counts: a panic, or a signal of a crash, which leaves a word in
-//! `STATE-DIR/attempts/.died` ([`death_note`]).  SIGKILL is somebody else's doing, and may hit any
-//! message.
+//! Only a crash of the process itself counts: a panic, or a crash signal, whose handler writes to
+//! `STATE-DIR/attempts/.died` ([`death_note`]).  SIGKILL comes from outside, and may hit any message.
 
 mod boot;
 
@@ -32,13 +31,13 @@ const HEAD_OCTETS: usize = BOOT_OCTETS + 1;
 /// Whether the process before this one has crashed.
 static CRASHED: AtomicBool = AtomicBool::new(false);
 
-/// Where this process leaves word when it crashes; -1: nowhere.
+/// The descriptor that this process writes to when it crashes; -1: none.
 static DEATH_NOTE: AtomicI32 = AtomicI32::new(-1);
 
 /// Octets of a slot: length and occurrence of a unique-id, and the unique-id.
 const SLOT_OCTETS: usize = 2 + 4 + UNIQUE_ID_LIMIT;
 
-/// Octets of marks that are read: as many slots as no poll has.
+/// Octets of marks that are read: more slots than any poll has.
 const SIZE_LIMIT: u64 = 4096 * SLOT_OCTETS as u64;
 
 /// A bit of the length: the message was a suspect already.
@@ -49,23 +48,23 @@ const SUSPECT: u16 = 1 << 15;
 pub struct Death {
     /// The message.
     pub key: MessageKey,
-    /// It was handled last, because the poll before had crashed on it, too.
+    /// The poll before had crashed on it, too, and so it was handled last.
     pub again: bool,
 }
 
-/// Where a message is marked: each hand of a poll handles one at a time.
+/// Where a message is marked: each part of a poll handles one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
     /// It is being received.
     Receiving,
     /// Its header is read and its files are written.
     Staging,
-    /// It is sent by SMTP, on a connection of this number.
+    /// It is sent by SMTP, on the connection with this number.
     Sending(usize),
 }
 
 impl Slot {
-    /// Which of the file's slots it is.
+    /// Its position among the file's slots.
     fn index(self) -> usize {
         match self {
             Slot::Receiving => 0,
@@ -83,8 +82,8 @@ pub struct Attempts {
     panicked: bool,
 }
 
-/// Finds out how the last process has ended, and where this one is to leave word if it crashes.
-/// Once, before the first poll.
+/// Finds out how the last process ended, and opens the file that this one writes to if it crashes.
+/// Called once, before the first poll.
 ///
 /// # Errors
 /// The state directory cannot be written.
@@ -93,12 +92,12 @@ pub fn watch(state_dir: &Path) -> Result<(), FileError> {
     let path = state_dir.join("attempts/.died");
     CRASHED.store(private::size(&path).is_ok_and(|octets| octets > Some(0)), Ordering::Relaxed);
     let note = private::empty(&path).map_err(FileError::of(&path))?;
-    // It stays open for life.
+    // It stays open as long as the process runs.
     DEATH_NOTE.store(std::os::fd::IntoRawFd::into_raw_fd(note), Ordering::Relaxed);
     Ok(())
 }
 
-/// The descriptor that a handler of a crash's signals writes to; -1: none.
+/// The descriptor that the handler of crash signals writes to; -1: none.
 pub fn death_note() -> i32 {
     DEATH_NOTE.load(Ordering::Relaxed)
 }
@@ -118,12 +117,12 @@ pub fn left(state_dir: &Path, account: &Name) -> Vec<Death> {
     if !is_of_this_boot || !died {
         return Vec::new();
     }
-    // A message may be in the hands of several.
+    // A message may be in several slots.
     let deaths: BTreeSet<Death> = slots.chunks(SLOT_OCTETS).filter_map(death).collect();
     deaths.into_iter().collect()
 }
 
-/// Forgets them.
+/// Forgets the messages that an earlier poll of the account crashed on.
 pub fn forget(state_dir: &Path, account: &Name) {
     let _ = std::fs::remove_file(path(state_dir, account));
 }
@@ -141,7 +140,7 @@ impl Attempts {
         let path = path(state_dir, account);
         make_directory(state_dir)?;
         let file = private::empty(&path).map_err(FileError::of(&path))?;
-        // As below: without it the marks tell nothing.
+        // Errors are ignored as in `write`: without the head, the marks are not used.
         let mut head = [0; HEAD_OCTETS];
         head[..BOOT_OCTETS].copy_from_slice(&Boot::current().encoded());
         let _ = file.write_all_at(&head, 0);
@@ -170,7 +169,7 @@ impl Attempts {
         self.panicked = true;
     }
 
-    /// A mark that cannot be made protects nobody, and holds up nobody.
+    /// A mark that cannot be written protects no message, and delays none.
     fn write(&self, slot: Slot, mark: &[u8]) {
         let _ = self.file.write_all_at(mark, (HEAD_OCTETS + slot.index() * SLOT_OCTETS) as u64);
     }
@@ -187,7 +186,7 @@ impl Drop for Attempts {
     }
 }
 
-/// What a slot tells.
+/// The message that a slot names.
 fn death(slot: &[u8]) -> Option<Death> {
     let (length, rest) = slot.split_first_chunk::<2>()?;
     let (occurrence, uid) = rest.split_first_chunk::<4>()?;

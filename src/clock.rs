@@ -1,10 +1,10 @@
-//! The time of day.  Decisions take it as a parameter; only what begins something reads it.
+//! The time of day.  Decisions take it as a parameter; only the code that starts an operation reads the clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::message::UnixTime;
 
-/// The time by the clock on the wall.
+/// The wall-clock time.
 pub(crate) fn unix_now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)

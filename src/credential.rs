@@ -21,10 +21,10 @@ use crate::secret::Secret;
 use crate::subprocess::{self, Rest, Running};
 use crate::threads::ThreadError;
 
-/// Octets that a secret may have; access tokens pass 4 KiB.
+/// The most octets of a secret; access tokens may exceed 4 KiB.
 const SECRET_LIMIT: usize = 64 * 1024;
 
-/// A command may ask its user to unlock a key store.
+/// Time for a command, which may ask its user to unlock a key store.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 /// Where a secret comes from.
@@ -40,7 +40,7 @@ pub enum SecretSource {
     Credential(String),
 }
 
-/// A secret that cannot be had.
+/// Why a secret cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum CredentialError {
@@ -120,7 +120,7 @@ impl Failure for CredentialError {
         Some(match self {
             CredentialError::File { source, .. } if source.is_late() => "It is read again for the next login.".into(),
             CredentialError::File { .. } | CredentialError::EmptyFile { .. } | CredentialError::LongFile { .. } => {
-                "The file must hold the password as its first line, readable for the user that runs postrider.".into()
+                "The file must hold the password as its first line, readable by the user that runs postrider.".into()
             }
             CredentialError::Unsafe { .. } => {
                 "Anybody who can write the file decides which password postrider sends.".into()
@@ -149,7 +149,7 @@ impl SecretSource {
         self.read_as(Kind::Password).await
     }
 
-    /// The same; `kind` is what a failure calls it.
+    /// The same; `kind` is the secret's name in errors.
     ///
     /// # Errors
     /// As [`SecretSource::read`].
@@ -161,14 +161,14 @@ impl SecretSource {
             SecretSource::Credential(name) => {
                 let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
                     .ok_or_else(|| CredentialError::NoCredentials { name: name.clone() })?;
-                // systemd has made it, for this unit alone.
+                // systemd made the file, for this unit alone.
                 read_file(&Path::new(&directory).join(name), false).await
             }
         }
     }
 }
 
-/// Whether a password file can be opened, and is to be trusted; gives its permission bits if others may read it.
+/// Checks that a password file can be opened and trusted; returns its permission bits if others may read it.
 ///
 /// # Errors
 /// As [`SecretSource::read`].

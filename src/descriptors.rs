@@ -1,58 +1,58 @@
-//! How many files may be open, and who may have how many of them.
+//! How many files may be open, and how they are shared out.
 //!
-//! A poll needs a few as long as it runs, and one for each message that is written and not yet
-//! durable: some hundred where the disk is slow.  So polls get a part, and what is written the rest.
-//! A message for which there is none left needs one only while it is being written: it is made
-//! durable by itself then, and closed.  So the limit costs time, and no mail.
+//! A poll needs a few descriptors while it runs, and one for each message that is written and not yet
+//! durable: some hundreds where the disk is slow.  So polls get a part of the descriptors, and messages
+//! that are being written the rest.  A message for which none is left needs one only while it is being
+//! written: it is then made durable on its own, and closed.  So the limit costs time, but no mail.
 
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Files that the process itself has open: the state, the log, its sockets and their clients, what it
-/// watches.
+/// Files that the process itself has open: the state, the log, its sockets and their clients, and what
+/// it watches.
 const OWN: usize = 96;
 
-/// With fewer not even one mailbox may be polled.
+/// With fewer than this not even one mailbox can be polled.
 pub(crate) const LEAST: usize = 32;
 
-/// Files of a server that mail is sent to: its connections, and the messages that are being read.
+/// Files for a server that mail is sent to: its connections, and the messages that are being read.
 const SERVER: usize = 8;
 
 /// Files that a poll has open besides those of its Maildirs: its connection or the pipes of its
 /// command, its marks, and for a moment those of a password, a certificate, or the resolver.
 const POLL: usize = 8;
 
-/// Files of a Maildir in a poll: three folders, and the message that is being written.
+/// Files for a Maildir in a poll: three folders, and the message that is being written.
 const MAILDIR: usize = 4;
 
-/// Files that may be open for what is written.
+/// Files that may still be opened for messages that are being written.
 static FREE: AtomicIsize = AtomicIsize::new(OWN as isize);
 
-/// Those that may be open for it in all.
+/// Files that may be open for such messages in all.
 static TOTAL: AtomicIsize = AtomicIsize::new(OWN as isize);
 
-/// What must be known of a configuration.
+/// What the division depends on in a configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     /// Polls at a time.
     pub polls: usize,
-    /// Maildirs of the account that has most.
+    /// Maildirs of the account that has the most.
     pub maildirs: usize,
     /// Servers that mail is sent to.
     pub servers: usize,
 }
 
-/// Who may have how many files.
+/// How the files are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
     /// Polls at a time, at least one.
     pub polls: usize,
-    /// Files for what is written and not yet durable.
+    /// Files for messages that are written and not yet durable.
     pub drafts: usize,
 }
 
-/// Divides so many files.
+/// Divides `limit` files.
 pub(crate) fn divide(limit: usize, needs: Needs) -> Shares {
     let own = (OWN + needs.servers.saturating_mul(SERVER)).min(limit / 2);
     let (rest, each) = (limit - own, POLL + needs.maildirs.saturating_mul(MAILDIR));
@@ -60,7 +60,8 @@ pub(crate) fn divide(limit: usize, needs: Needs) -> Shares {
     Shares { polls, drafts: rest.saturating_sub(polls.saturating_mul(each)) }
 }
 
-/// Thousands of open files are ordinary here; the usual soft limit is 1,024.
+/// Raises the soft limit to the hard one: thousands of open files are normal here, and the usual soft
+/// limit is 1,024.
 pub(crate) fn raise_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -69,7 +70,7 @@ pub(crate) fn raise_limit() {
 
 /// How many files this process may have open.
 pub(crate) fn limit() -> usize {
-    // Beyond that it counts in 32 bits.
+    // More may not fit the counters of a 32-bit machine.
     const UNLIMITED: usize = 1 << 30;
     getrlimit(Resource::Nofile)
         .current
@@ -85,12 +86,12 @@ pub(crate) fn share(needs: Needs) -> Shares {
     shares
 }
 
-/// One of the files for what is written; given back when it is dropped.
+/// One of the files for messages that are being written; returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit(());
 
 impl Permit {
-    /// `None`: all are in use.
+    /// Takes one; `None`: all are in use.
     pub(crate) fn take() -> Option<Self> {
         let take = |free: isize| (free > 0).then(|| free - 1);
         FREE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok().map(|_| Self(()))

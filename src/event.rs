@@ -1,12 +1,12 @@
-//! What happens that an operator is told of: one vocabulary for the log, the journal and the status board.
+//! What is reported to an operator: one vocabulary for the log, the journal and the status board.
 //!
 //! An event has a level, a journal id that never changes, fields, and a sentence ([`fmt::Display`]).  A sentence
 //! about an account begins with its name, because `journalctl`, syslog and `systemctl status` show nothing else.
-//! Whatever others have written (servers, commands, files) is escaped and bounded in it.  No event carries a
+//! Text from outside (servers, commands, files) is escaped and bounded in it.  No event carries a
 //! [`crate::secret::Secret`].
 //!
-//! An event is told once, by [`Event::tell`], where it happens.  Who wants to know more than the log reads the event
-//! and never its text.
+//! An event is logged once, by [`Event::tell`], where it happens.  Code that needs more than the log reads the event,
+//! never its text.
 
 mod sentence;
 
@@ -20,7 +20,7 @@ use crate::failure::{Class, Severity};
 use crate::message::{MessageKey, Name};
 use crate::text;
 
-/// Octets of a sentence: more than any cause with its advice has.
+/// Octets of a sentence at most: more than any cause with its advice has.
 const SENTENCE_LIMIT: usize = 4096;
 
 /// What a poll has counted.
@@ -40,7 +40,7 @@ pub struct Counts {
     pub quarantined: u64,
 }
 
-/// What was wrong.
+/// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Step and cause.
@@ -56,7 +56,7 @@ pub struct Fault {
 pub enum LeftBehind {
     /// It is larger than `max-size`.
     TooLarge,
-    /// The server gives it no unique-id that could be used.
+    /// The server gives it no usable unique-id.
     Nameless,
 }
 
@@ -80,7 +80,7 @@ pub enum NoQuit {
     Unanswered,
 }
 
-/// What happened.  `account` and `uid` are whose and which message; `cause` and `text` are the words of an error.
+/// What happened.  `account` and `uid` name the account and the message; `cause` and `text` are the text of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A destination has a message.
@@ -95,9 +95,9 @@ pub enum Event {
     DeletionRefused { account: Option<Name>, uid: MessageKey, text: String },
     /// A message was delivered before under another unique-id.
     KnownByContent { account: Name, uid: MessageKey },
-    /// So many messages of a batch were delivered before.
+    /// This many messages of a batch were delivered before.
     BatchKnown { account: Name, messages: u64 },
-    /// The server had confirmed the deletion of a message that it lists.
+    /// The server had confirmed the deletion of a message, and lists it again.
     Reappeared { account: Name, uid: MessageKey },
     /// A message has the header, and not the content, of one that was delivered.
     ContentDiffers { account: Name, uid: MessageKey },
@@ -105,7 +105,7 @@ pub enum Event {
     DiedAt { account: Name, uid: MessageKey },
     /// Messages stay on the server; `named` are the first of them.
     LeftOnServer { account: Name, why: LeftBehind, messages: u64, named: String },
-    /// All is done that was to be done, or the poll was asked to stop (`stopped`).
+    /// A poll did all that was to be done, or was asked to stop (`stopped`).
     PollEnded { account: Name, counts: Counts, time: Duration, stopped: Option<Fault> },
     /// A poll ended early, or left something undone.
     PollFailed { account: Name, counts: Counts, time: Duration, fault: Fault },
@@ -117,19 +117,19 @@ pub enum Event {
     MailboxChanged { account: Name, messages: u64 },
     /// The server has no TOP.
     NoTop { account: Name },
-    /// The account delivers to one destination more; so many messages on the server will not go there.
+    /// The account has one more destination; this many messages on the server will not go there.
     DestinationAdded { account: Name, destination: Name, messages: u64 },
     /// From now on the server gets one command at a time.
     OneCommandAtATime { account: Name, why: LockStep },
     /// The session has ended without QUIT.
     NotQuit { account: Name, why: NoQuit },
-    /// Of a lost state so much is known again.
+    /// After the loss of the state, this many messages are known again.
     LostStateMadeOut { account: Name, found: u64, total: u64 },
-    /// Nobody knows whether these messages are at all of their destinations.
+    /// It is unknown whether these messages are at all of their destinations.
     PerhapsDelivered { account: Name, messages: u64 },
-    /// What was refused has changed: the login is tried again.
+    /// The settings or the password of a refused login have changed: it is tried again.
     LoginRetried { account: Name },
-    /// Something could not be written down.
+    /// Something could not be recorded.
     NotRecorded { account: Option<Name>, cause: String },
     /// The drafts of a batch were not moved.
     NotMoved { account: Name, cause: String },
@@ -139,19 +139,19 @@ pub enum Event {
     RecoveryLate { cause: String },
     /// Deliveries that an earlier run began are finished.
     Recovered { messages: u64 },
-    /// A Maildir is not there, and so many deliveries to it are staged.
+    /// A Maildir is missing, and this many deliveries to it are staged.
     MaildirMissing { maildir: PathBuf, deliveries: u64 },
-    /// Drafts that no record knows are removed.
+    /// Drafts that are not on record were removed.
     DraftsRemoved { maildir: PathBuf, files: u64 },
-    /// Drafts that no record knows cannot be removed.
+    /// Drafts that are not on record cannot be removed.
     DraftsStay { cause: String },
     /// A new configuration is in use.
     Reloaded { cause: &'static str, new: u64, changed: u64, removed: u64, same: u64 },
-    /// A new configuration cannot be used; `text` is all that is wrong with it.
+    /// A new configuration cannot be used; `text` has all its faults.
     NotReloaded { cause: &'static str, text: String },
-    /// One of the things that are wrong with it.
+    /// One fault of a new configuration.
     ConfigurationFault { text: String },
-    /// The configuration is used, and something in it is doubtful.
+    /// The configuration is used, but something in it is doubtful.
     ConfigurationWarning { text: String },
     /// A change of the configuration needs a restart.
     RestartNeeded,
@@ -163,23 +163,23 @@ pub enum Event {
     PollsDropped,
     /// The service has ended.
     Ended,
-    /// The state was lost or damaged: one line of what was done about it.
+    /// The state was lost or damaged: one line on what was done about it.
     StateRebuilt { text: String },
     /// The state lies beside the configuration.
     StateMisplaced { folder: PathBuf, mend: String },
-    /// The state could not be closed in order.
+    /// The state could not be closed cleanly.
     StateUnsealed { cause: String },
-    /// Fewer files may be open than one poll takes.
+    /// Fewer files may be open than one poll needs.
     TooFewFiles { limit: u64, least: u64 },
     /// Fewer accounts are polled at a time than the configuration says.
     PollsLimited { polls: u64, limit: u64 },
     /// The system has refused a thread.
     ThreadsLimited { threads: u64, cause: String },
-    /// Changes of files are not notified of, in one folder or anywhere.
+    /// Files cannot be watched for changes, in one folder or anywhere.
     FilesNotWatched { folder: Option<PathBuf>, cause: String, every: Duration },
     /// Clients cannot use the control socket as they should.
     SocketTrouble { text: String },
-    /// The control socket is where it belongs.
+    /// The control socket is back where it belongs.
     SocketBack { path: PathBuf },
 }
 
@@ -199,7 +199,7 @@ pub struct Fields<'a> {
 }
 
 impl Event {
-    /// Tells the log.
+    /// Writes it to the log.
     pub fn tell(&self) {
         macro_rules! emit {
             ($level:expr) => {{
@@ -226,7 +226,7 @@ impl Event {
         }
     }
 
-    /// How much it matters.  An error is what the operator has to mend.
+    /// How much it matters.  An error is something that the operator has to fix.
     pub fn level(&self) -> Level {
         match self {
             Event::PollEnded { counts, stopped: None, .. } if counts.delivered + counts.deleted == 0 => Level::DEBUG,
@@ -351,7 +351,7 @@ impl Event {
         }
     }
 
-    /// Whose it is.
+    /// The account that it is about.
     pub fn account(&self) -> Option<&Name> {
         match self {
             Event::Delivered { account, .. }

@@ -1,4 +1,4 @@
-//! What every error tells besides its text: who has to act, and how the process ends.
+//! What every error has besides its text: who has to act, and how the process ends.
 
 /// Who has to act on a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,11 +11,11 @@ pub enum Severity {
     Operator,
 }
 
-/// The kind of a failure, as sysexits(3) divides them.  Ordered by how much it asks for
-/// attention, so that the greatest of several is the one that the process ends with.
+/// The kind of a failure, as in sysexits(3).  Ordered by urgency, so that the process ends with
+/// the greatest of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// Something is to be tried again later.
+    /// It is to be tried again later.
     TryLater,
     /// A server could not be reached: name, address, connection, TLS.
     Unreachable,
@@ -63,7 +63,7 @@ pub trait Failure: std::error::Error {
     /// The kind of failure.
     fn class(&self) -> Class;
 
-    /// Whether this machine has run short of something: no server, destination or message is to blame.
+    /// Whether this machine is short of a resource: no server, destination or message is to blame.
     fn is_shortage(&self) -> bool {
         false
     }
@@ -79,13 +79,13 @@ pub fn shortage() -> String {
     use rustix::process::{Resource, getrlimit};
     let files = getrlimit(Resource::Nofile).current.map_or("any number of".to_owned(), |files| files.to_string());
     format!(
-        "This machine gives no more threads, processes or open files just now; it is tried again.  If it stays so, raise \
-         what bounds them: TasksMax= of the unit, pids-limit of the container or `ulimit -u`; LimitNOFILE= or `ulimit -n` \
-         ({files} files may be open); or lower `max-concurrent-polls`."
+        "This machine has no more threads, processes or open files to give just now; it is tried again.  If this \
+         continues, raise the limits: TasksMax= of the unit, pids-limit of the container or `ulimit -u`; LimitNOFILE= or \
+         `ulimit -n` ({files} files may be open); or lower `max-concurrent-polls`."
     )
 }
 
-/// Whether the system has refused something because there are too many of it already: threads,
+/// Whether the system has refused something because there are too many already: threads,
 /// processes, open files, pages of memory.
 pub fn is_shortage(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
@@ -94,7 +94,7 @@ pub fn is_shortage(error: &std::io::Error) -> bool {
     error.raw_os_error().map_or(error.kind() == std::io::ErrorKind::WouldBlock, is_short)
 }
 
-/// What went wrong and what to do next, as sentences: servers end theirs with a full stop or not.
+/// What went wrong and what to do next, as sentences: a server's text may or may not end with a full stop.
 pub fn paragraph(cause: &str, advice: Option<&str>) -> String {
     let cause = cause.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | ':' | ','));
     let stop = if cause.ends_with(['!', '?']) { "" } else { "." };

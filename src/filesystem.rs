@@ -1,5 +1,5 @@
-//! Files of this machine: whose they are, how those of ours and those that a person names are opened,
-//! names that nobody else has, and on what kind of file system they lie.
+//! Files of this machine: their owners, how our own and those that a person names are opened, unique
+//! names, and the kind of file system.
 
 mod durable;
 mod folder;
@@ -14,8 +14,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many names are tried.  Those that are taken are of a process that has our number: one in
-/// another container, or one that has crashed.
+/// How many names are tried.  Names that are taken come from a process with the same id: one in
+/// another container, or one that crashed.
 const NAME_ATTEMPTS: usize = 100;
 
 pub(crate) use durable::{sync_content, sync_file, sync_folder, sync_names};
@@ -39,7 +39,7 @@ const NETWORK: [(i64, &str); 6] = [
 /// The name of the network file system that a path is on; `None` for a local one.
 ///
 /// # Errors
-/// The path is not there, or cannot be looked at.
+/// The path does not exist, or cannot be looked at.
 pub(crate) fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
     let stat = rustix::fs::statfs(path)?;
     #[allow(clippy::allow_attributes, clippy::unnecessary_cast, reason = "the field's type differs between platforms")]
@@ -47,12 +47,12 @@ pub(crate) fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
     Ok(NETWORK.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind))
 }
 
-/// Makes something under a name of its own, in a folder that others use at the same time.  `make`
-/// gets a word that is unique in this process and, as a rule, on this machine; where the name made
-/// of it is taken it gets the next one.
+/// Makes something under a unique name, in a folder that others use at the same time.  `make` gets a
+/// word that is unique in this process and, as a rule, on this machine; if the name made from it is
+/// taken, `make` gets the next one.
 ///
 /// # Errors
-/// What `make` failed of.
+/// The error of `make`.
 pub(crate) fn make_unique<T>(mut make: impl FnMut(&str) -> io::Result<T>) -> io::Result<T> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut attempt = || {

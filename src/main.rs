@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 fn main() -> ExitCode {
     let (variable, value) = postrider::environment_for_openssl();
-    #[expect(unsafe_code, reason = "OpenSSL reads its environment and nothing else can tell it")]
+    #[expect(unsafe_code, reason = "OpenSSL takes this setting only from the environment")]
     // SAFETY: no other thread exists yet.
     unsafe {
         std::env::set_var(variable, value);
@@ -28,23 +28,22 @@ fn main() -> ExitCode {
 /// Whether the process was started with a standard output.
 static HAS_OUTPUT: AtomicBool = AtomicBool::new(true);
 
-/// The standard library puts `/dev/null` where a standard stream is closed, before `main`: only here can it be
-/// seen that output would go nowhere.
+/// Before `main`, the standard library opens `/dev/null` in place of a closed standard stream: only here can it be
+/// seen that there is no output.
 #[expect(unsafe_code, reason = "nothing else runs before the standard library does")]
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK_AT_OUTPUT: extern "C" fn() = {
     extern "C" fn look() {
-        // SAFETY: fcntl(2) only tells the flags of a descriptor, be it open or not.
+        // SAFETY: fcntl(2) only reads the flags of a descriptor, whether it is open or not.
         let is_open = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } >= 0;
         HAS_OUTPUT.store(is_open, Ordering::Relaxed);
     }
     look
 };
 
-/// Has a file that grows beyond RLIMIT_FSIZE fail to be written, instead of ending the process.  By a
-/// handler that does nothing: commands that are run get the signal's default effect again (execve(2)),
-/// as they would not if it were ignored.
+/// Makes writes beyond RLIMIT_FSIZE fail instead of ending the process.  The handler does nothing; an ignored
+/// signal would stay ignored in the commands that are run, while a handler is reset to the default (execve(2)).
 #[expect(unsafe_code, reason = "tokio and the standard library do not handle this signal before a thread runs")]
 fn outlive_large_files() {
     extern "C" fn nothing(_: libc::c_int) {}
@@ -57,7 +56,7 @@ fn outlive_large_files() {
     }
 }
 
-/// Has a crash leave word, so that the next process knows which message to be careful with.
+/// Leaves a note at a crash, so that the next process knows which message may have caused it.
 #[expect(unsafe_code, reason = "there is no other way to hear of a crash")]
 fn note_crashes() {
     extern "C" fn crashed(signal: libc::c_int) {

@@ -1,4 +1,4 @@
-//! Small validated words of the mail domain: no I/O, nothing that can fail late.
+//! Small validated types of the mail domain: no I/O, nothing that can fail late.
 //!
 //! A unique-id is raw bytes (RFC 1939 §7 allows 1 to 70 octets of 0x21-0x7E; real servers send
 //! more, with spaces and 8-bit bytes), so it is bounded here and never taken for text.
@@ -12,14 +12,14 @@ use crate::text;
 /// Octets that a unique-id may have.  RFC 1939 says 70; servers with several hundred exist.
 pub const UNIQUE_ID_LIMIT: usize = 512;
 
-/// What a key begins with that is made of the message's content, where the server gives no unique-id.
+/// The beginning of a key that is made from the message's content, where the server gives no unique-id.
 pub const CONTENT_UID_PREFIX: &[u8] = b"blake3:";
 
-/// What ends the unique-id in a key that has been set apart ([`MessageKey::apart`]): no line of UIDL
-/// holds one.
+/// The end of the unique-id in a key that has been set apart ([`MessageKey::apart`]): no line of UIDL
+/// contains this octet.
 const APART: u8 = b'\n';
 
-/// The unique-id as the server sent it, also of a key that was set apart.
+/// The unique-id as the server sent it, even of a key that was set apart.
 pub fn unique_id(uid: &[u8]) -> &[u8] {
     uid.split(|octet| *octet == APART).next().unwrap_or_default()
 }
@@ -60,7 +60,7 @@ impl MessageKey {
         Self::of_octets(uid.into(), occurrence)
     }
 
-    /// The same out of octets that need not be copied.
+    /// The same from octets that need not be copied.
     pub fn of_octets(uid: Box<[u8]>, occurrence: u32) -> Option<Self> {
         (1..=UNIQUE_ID_LIMIT).contains(&uid.len()).then_some(Self { uid, occurrence })
     }
@@ -72,7 +72,7 @@ impl MessageKey {
     }
 
     /// A key for the same message that no listing can have, for when the server has given its
-    /// unique-id to another one.  `distinction` tells it from others that had the same.
+    /// unique-id to another message.  `distinction` keeps it distinct from others that had the same.
     #[must_use]
     pub fn apart(&self, distinction: u64) -> Self {
         let uid = unique_id(&self.uid);
@@ -88,7 +88,7 @@ impl MessageKey {
         self.uid.contains(&APART)
     }
 
-    /// The unique-id as the server sent it, with what sets it apart if it was.
+    /// The unique-id as the server sent it, with the suffix of a key that was set apart.
     pub fn uid(&self) -> &[u8] {
         &self.uid
     }
@@ -121,7 +121,7 @@ impl fmt::Debug for MessageKey {
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// The name, if it is one.
+    /// The name, if it is valid.
     pub fn new(name: &str) -> Option<Self> {
         let good = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
         ((1..=64).contains(&name.len()) && name.chars().all(good) && !name.starts_with(['.', '-']))
@@ -146,11 +146,11 @@ impl fmt::Debug for Name {
     }
 }
 
-/// 128 bits of SHA-256 over the header fields that identify a message, by which it is known again
+/// 128 bits of SHA-256 over the header fields that identify a message, by which it is recognised
 /// under another unique-id.
 pub type Fingerprint = [u8; 16];
 
-/// Seconds since 1970-01-01T00:00:00Z: the clock that is written down.
+/// Seconds since 1970-01-01T00:00:00Z: the form in which times are recorded.
 pub type UnixTime = i64;
 
 #[cfg(test)]

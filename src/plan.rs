@@ -1,9 +1,9 @@
 //! What is done with each message of a maildrop, decided before anything is fetched.
 //!
 //! [`plan`] takes the server's listing, what the state knows of it, the account's [`Policy`] and
-//! the time, and gives one [`Step`] per message with its [`Reason`].  It never plans a deletion
-//! that the policy does not ask for, nor of a message that is not delivered everywhere.  Pure:
-//! the clock, the network and the state are the caller's.
+//! the time, and returns one [`Step`] per message with its [`Reason`].  It never plans to delete a
+//! message unless the policy asks for it and the message is delivered everywhere.  Pure: the clock,
+//! the network and the state are the caller's.
 //!
 //! # Words
 //!
@@ -12,7 +12,7 @@
 //! | missing | a message on record | the listing does not have it now; it may come back ([`Missing`]) |
 //! | gone | a message on record | it has been missing for so long that it will not come back, and may be forgotten ([`Gone`]) |
 //! | forgotten | a message on record | its row was removed from the state |
-//! | vanished | a staged file | it is no longer in `tmp/`: the move to `new/` was made, or somebody took it away |
+//! | vanished | a staged file | it is no longer in `tmp/`: the move to `new/` was made, or the file was removed |
 //! | absent | a state, a file | there is none, and nothing says that there ever was one |
 //! | lost | a state | it was there, and cannot be read any more |
 
@@ -45,9 +45,9 @@ pub use words::{
 
 use crate::message::{MessageKey, MessageNumber, UnixTime};
 
-/// One step for each message of the listing, in its order.  `destinations` are the account's, as
-/// they are now: what is owed to others is owed no more, and one that is new wants what is not
-/// yet delivered everywhere.
+/// One step for each message of the listing, in its order.  `destinations` are the account's current
+/// ones: what was owed to a former destination is no longer owed, and a new one gets the messages that
+/// are not yet delivered everywhere.
 pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Place], now: UnixTime) -> Vec<Step> {
     let steps = listing.iter().enumerate().map(|(index, listed)| {
         let (action, reason) = decide(listed, policy, destinations, now);
@@ -59,7 +59,7 @@ pub fn plan(listing: &[Listed], policy: &Policy, destinations: &[Place], now: Un
     steps
 }
 
-/// No poll gets more messages than it may.  What is only compared waits for what is new.
+/// Limits what one poll fetches to `max_messages`.  Messages that are only compared come after new ones.
 fn leave_enough(steps: &mut [Step], max_messages: Option<u32>) {
     let Some(mut room) = max_messages else { return };
     let is_fetched = |step: &Step| matches!(step.action, Action::Fetch(_) | Action::FetchHeader(_) | Action::Confirm);
@@ -133,7 +133,7 @@ fn retain(retention: Retention, delivered: UnixTime, now: UnixTime) -> (Action, 
 }
 
 /// A message without a usable unique-id is known by its content alone: that is enough if it is
-/// deleted after its delivery, and would mean to retrieve it again and again if it were kept.
+/// deleted after its delivery; if it were kept, each poll would retrieve it again.
 fn nameless(listed: &Listed, policy: &Policy) -> (Action, Reason) {
     match (policy.retention, excess(listed, policy)) {
         (Retention::Delete, Some((octets, limit))) => (Action::Leave, Reason::TooLarge { octets, limit }),
@@ -152,7 +152,7 @@ fn matched(at: UnixTime, provable: bool, listed: &Listed, policy: &Policy, now: 
     }
 }
 
-/// A message too large to be fetched.
+/// The size of a message that is too large to be fetched, and the limit.
 fn excess(listed: &Listed, policy: &Policy) -> Option<(u64, u64)> {
     let (octets, limit) = (listed.octets?, policy.max_size?);
     (octets > limit).then_some((octets, limit))
@@ -168,16 +168,16 @@ fn fetch(targets: Targets, reason: Reason, listed: &Listed, policy: &Policy) -> 
     }
 }
 
-/// What is open of a message, as far as the account's destinations go.
+/// What is still to be done for a message at the account's destinations.
 #[derive(Default)]
 struct Open {
     /// Places that can be tried now.
     wanted: Vec<Place>,
-    /// Why others cannot; the reason that counts most.
+    /// Why other places cannot be tried; the first of these reasons counts.
     unconfirmed: bool,
     waiting: Option<UnixTime>,
     quarantined: bool,
-    /// Some of them have it.
+    /// At least one place has the message.
     delivered: bool,
 }
 
@@ -188,7 +188,7 @@ impl Open {
             let of_it = at_place(deliveries, place, destinations);
             let any = |is: fn(&DeliveryState) -> bool| of_it.iter().any(|delivery| is(&delivery.state));
             let until = of_it.iter().filter_map(|delivery| match delivery.state {
-                // No failure is put off longer: a clock that has gone back since must not do so.
+                // No retry is put off for longer than that: a clock that was set back must not delay one.
                 DeliveryState::Deferred(until) if until > now && until - now <= LAST_RETRY => Some(until),
                 _ => None,
             });
@@ -218,12 +218,12 @@ impl Open {
     }
 }
 
-/// Whether a destination wants nothing more of a message.
+/// Whether a delivery is over: the destination needs nothing more.
 pub fn is_over(progress: &DeliveryState) -> bool {
     matches!(progress, DeliveryState::Delivered | DeliveryState::Skipped)
 }
 
-/// A raised `max-size` brings the whole message, to every destination.
+/// If `max-size` was raised, the whole message is fetched, for every destination.
 fn header_only(open: &Open, listed: &Listed, policy: &Policy) -> (Action, Reason) {
     match (excess(listed, policy), listed.octets, open.obstacle()) {
         (None, Some(_), Some(obstacle)) => (Action::Leave, obstacle),
@@ -241,7 +241,7 @@ fn unfinished(open: Open, listed: &Listed, policy: &Policy) -> (Action, Reason) 
         return (Action::Leave, open.obstacle().unwrap_or(Reason::Over));
     }
     match excess(listed, policy) {
-        // Where some have the whole, the others do not get the header instead.
+        // Where some destinations have the whole message, the others do not get its header instead.
         Some((octets, limit)) if open.delivered => (Action::Leave, Reason::TooLarge { octets, limit }),
         _ => fetch(Targets::Only(open.wanted.into()), Reason::Unfinished, listed, policy),
     }
@@ -268,7 +268,7 @@ fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// No failure is put off longer.
+/// The longest delay of a retry, in seconds.
 const LAST_RETRY: i64 = Patience::USUAL.longest_wait;
 
 #[cfg(test)]

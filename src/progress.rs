@@ -1,4 +1,4 @@
-//! How far a poll is, for whoever watches: counters that cost nothing when nobody does.
+//! How far a poll is: counters that cost nothing when no client watches them.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
@@ -12,11 +12,11 @@ pub enum Phase {
     Waiting,
     /// Connecting and logging in.
     Connecting,
-    /// Asking what is there.
+    /// Asking what is on the server.
     Listing,
     /// Receiving and delivering.
     Fetching,
-    /// Deleting and saying farewell.
+    /// Deleting, and ending the session.
     Finishing,
     /// Over.
     Ended,
@@ -49,7 +49,7 @@ pub struct Snapshot {
 }
 
 impl Progress {
-    /// Takes over what another process says of its poll.
+    /// Takes over the counters that another process reports for its poll.
     pub fn mirror(&self, snapshot: &Snapshot) {
         self.messages.store(snapshot.messages, Relaxed);
         self.octets.store(snapshot.octets, Relaxed);
@@ -62,18 +62,18 @@ impl Progress {
         self.phase.store(phase as u8, Relaxed);
     }
 
-    /// Says what is going to be received.
+    /// Sets what is going to be received.
     pub fn expect(&self, messages: u64, octets: u64) {
         self.messages_total.store(messages, Relaxed);
         self.octets_total.store(octets, Relaxed);
     }
 
-    /// So many octets have come.
+    /// Counts octets that were received.
     pub fn add_octets(&self, octets: u64) {
         self.octets.fetch_add(octets, Relaxed);
     }
 
-    /// A message is complete.
+    /// Counts a message that is complete.
     pub fn add_message(&self) {
         self.messages.fetch_add(1, Relaxed);
     }

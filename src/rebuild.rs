@@ -1,9 +1,9 @@
-//! A state that can be used, whatever has become of its database.
+//! A state that can be used, whatever has happened to its database.
 //!
-//! One that is missing or damaged is set aside and made anew from what can be read of it and from
-//! the names in the Maildirs.  One that is whole but older than it was, which the Maildirs show by
-//! messages that it does not know, is kept and completed from them.  Either way each account
-//! is taken for lost until its next listing (`poll::lost`), and nothing is fetched by a guess.
+//! A database that is missing or damaged is set aside and made again from what can be read of it and
+//! from the file names in the Maildirs.  One that is whole but older than it was, since the Maildirs
+//! hold messages that it does not know, is kept and completed from them.  Either way each account
+//! counts as lost until its next listing (`poll::lost`), and nothing is fetched on a guess.
 
 mod report;
 
@@ -17,7 +17,7 @@ use crate::store::{Change, Condition, DeliveryTokens, FoundFile, Lost, LostChang
 
 pub(crate) use report::{Cause, Report, Scanned};
 
-/// What of the configuration a rebuild needs.
+/// What a rebuild needs of the configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     /// The accounts, enabled or not.
@@ -40,15 +40,15 @@ impl Scope {
     }
 }
 
-/// Takes the state directory's lock and opens its database, set right first if that is needed.
-/// Blocks; the report is of what had to be done.
+/// Takes the state directory's lock and opens its database, which is repaired first if necessary.
+/// Blocks; the report says what had to be done.
 ///
 /// # Errors
-/// Another process holds the lock, or the disk does not let it be mended.
+/// Another process holds the lock, or the disk does not let the database be repaired.
 pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(Store, Option<Report>), StoreError> {
     let possession = Possession::take(dir)?;
     let opened = match possession.open() {
-        // A disk that fails once looks like damage; what is whole at a second look is left alone.
+        // A disk that fails once looks like damage; a database that is whole at a second look is left alone.
         Err(StoreError::Damaged { .. }) => possession.open(),
         opened => opened,
     };
@@ -67,7 +67,7 @@ pub(crate) async fn open(dir: &Path, scope: &Scope, now: UnixTime) -> Result<(St
         Condition::Sound => None,
         Condition::New => complete(&store, scope, Lost::Unknown, None, now).await?,
         Condition::Unsealed | Condition::Copied => complete(&store, scope, Lost::Lost, None, now).await?,
-        // Its making was interrupted, before anything was polled; if not, the Maildirs know better.
+        // It was interrupted while it was made, before anything was polled; if not, the Maildirs show that.
         Condition::Outdated { .. } if !scope.maildirs.is_empty() && store.is_blank().await? => {
             complete(&store, scope, Lost::Unknown, None, now).await?
         }
@@ -102,7 +102,7 @@ fn renew(possession: &Possession, scope: &Scope, cause: Cause) -> Result<(Store,
     Ok((store, Report { cause, aside, salvaged: Some(salvaged), scanned }))
 }
 
-/// Looks whether the Maildirs know of mail that the database does not, and takes that down.
+/// Looks whether the Maildirs hold mail that the database does not know, and records it.
 async fn complete(
     store: &Store,
     scope: &Scope,
@@ -110,10 +110,10 @@ async fn complete(
     outdated: Option<String>,
     now: UnixTime,
 ) -> Result<Option<Report>, StoreError> {
-    // A directory that never had a state takes the word of any; no other may be asked.
+    // A directory that never had a state counts the files of any instance, any other only its own.
     let instance = (lost != Lost::Unknown).then(|| store.local().instance().to_owned());
     let maildirs: BTreeSet<PathBuf> = scope.maildirs.iter().cloned().chain(store.maildirs().await?).collect();
-    // Files up to then may be of messages that are forgotten: they do not tell that anything is lost.
+    // Files up to then may be of forgotten messages: they are no sign that anything is lost.
     let forgotten = store.forgotten().await?;
     let (mut changes, mut scanned, mut unknown, mut known) = (Vec::new(), Vec::new(), 0, None);
     for maildir in maildirs {
@@ -126,7 +126,7 @@ async fn complete(
             files.retain(|file| !known.as_ref().is_some_and(|known: &DeliveryTokens| known.contains(&file.token)));
             unknown += files.iter().filter(|file| forgotten.is_none_or(|until| file.at > until)).count();
         } else if lost == Lost::Unknown {
-            // It is going to be made.
+            // The Maildir is going to be made.
             continue;
         }
         scanned.push(Scanned::new(maildir.clone(), &files));

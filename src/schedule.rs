@@ -1,8 +1,8 @@
 //! When each account is polled: intervals, back-off, and logins that must not be tried again.
 //!
-//! Pure: [`Schedule::handle`] takes what happened and the time since the start, and gives the
-//! polls to begin; [`Schedule::wake`] says when to ask again.  Time is monotonic, so a changed
-//! clock moves nothing, and after a suspend there is one poll, not a burst.
+//! Pure: [`Schedule::handle`] takes what happened and the time since the start, and returns the
+//! polls to begin; [`Schedule::wake`] says when to ask again.  Time is monotonic, so setting the
+//! clock changes nothing, and after a suspend there is one poll, not a burst.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,20 +18,20 @@ pub(crate) type Moment = Duration;
 const FIRST_DELAY: Duration = Duration::from_secs(30);
 /// Longest delay after failures, if the interval is not longer.
 const LAST_DELAY: Duration = Duration::from_secs(60 * 60);
-/// The maildrop is in use by another session, or a login may have been refused for such a reason.
+/// Delay, from and to, while another session uses the maildrop, or a login may have been refused for that reason.
 pub(crate) const IN_USE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5 * 60));
-/// The server wants more time between logins and does not say how much.
+/// Delay if the server wants more time between logins and does not say how much.
 const LOGIN_DELAY: Duration = Duration::from_secs(15 * 60);
-/// The server has a fault that somebody must mend.
+/// Delay if the server has a fault that must be fixed there.
 const SERVER_FAULT: Duration = Duration::from_secs(60 * 60);
-/// A refused login is tried again after these, unless its settings change: few enough for every
-/// lock-out rule.
+/// Delays before a refused login is tried again, unless its settings change: few enough attempts for
+/// every lock-out rule.
 const LATCH: [Duration; 3] = [Duration::from_secs(3600), Duration::from_secs(4 * 3600), Duration::from_secs(24 * 3600)];
 
-/// Least time between two logins at one host: some ban an address for many in a short time.
+/// Least time between two logins at one host: some hosts ban an address for many logins in a short time.
 const SPACING: Duration = Duration::from_millis(100);
 
-/// Longest wait that a server, or a memory from before a restart, can ask for.
+/// Longest wait that a server, or a record from before a restart, can ask for.
 pub(crate) const LONGEST: Duration = Duration::from_secs(27 * 3600);
 
 /// What the schedule must know of an account.
@@ -48,7 +48,7 @@ pub(crate) struct Timing {
 pub(crate) struct Limits {
     /// Polls at a time.
     pub polls: usize,
-    /// Of these, at one host.
+    /// Polls at one host at a time.
     pub polls_per_host: usize,
 }
 
@@ -66,14 +66,14 @@ pub(crate) struct Carried {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// These are the accounts now.  New ones are polled as soon as their memory allows, others
-    /// keep their time; those that are gone end.
+    /// These are the accounts now.  New ones are polled as soon as what is remembered of them allows,
+    /// others keep their time; those that are gone are dropped.
     Configured(BTreeMap<Name, (Timing, Carried)>),
     /// A poll ended.
     Ended(Name, Verdict),
-    /// Somebody wants this account polled now, whatever it is waiting for.
+    /// This account is to be polled now, whatever it is waiting for.
     Poll(Name),
-    /// Somebody wants all polled now; those whose login was refused are left alone.
+    /// All accounts are to be polled now, except those whose login was refused.
     PollAll,
     /// The settings or the secret of an account have changed: a refused login may be tried again.
     Released(Name),
@@ -84,22 +84,22 @@ pub(crate) enum Input {
 /// How a poll ended, as far as it matters for the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Well, or with faults of single messages.
+    /// Successfully, or with failures of single messages only.
     Good {
         /// Least time between logins, if the server announces one.
         login_delay: Option<Duration>,
     },
-    /// Not well; it may be better later.
+    /// With a failure that may pass.
     Failed,
     /// Another session has the maildrop.
     InUse,
-    /// The server wants so much time between logins, if it said so.
+    /// The server wants more time between logins: this much, if it said so.
     TooSoon(Option<Duration>),
-    /// The server has a fault that somebody must mend.
+    /// The server has a fault that must be fixed there.
     ServerFault,
     /// The login was refused; `certain` if the server says that the credentials are wrong.
     LoginRefused {
-        /// Not just a bare refusal.
+        /// It is more than a bare refusal.
         certain: bool,
     },
 }
@@ -111,7 +111,7 @@ struct Entry {
     /// New settings, from the end of the poll that is running.
     next: Option<Timing>,
     running: bool,
-    /// It is configured no more; its poll is waited for, and its end remembered.
+    /// It is no longer configured; its poll is awaited, and how that ended is remembered.
     gone: bool,
     /// Asked for while it was running: polled again at once.
     again: bool,
@@ -148,7 +148,7 @@ impl Schedule {
         self.limits = limits;
     }
 
-    /// Takes in what happened; gives the polls to begin now.
+    /// Handles what happened; returns the polls to begin now.
     pub(crate) fn handle(&mut self, event: Input, now: Moment) -> Vec<Name> {
         match event {
             Input::Configured(accounts) => self.configure(accounts, now),
@@ -210,7 +210,7 @@ impl Schedule {
 
     fn configure(&mut self, accounts: BTreeMap<Name, (Timing, Carried)>, now: Moment) {
         self.entries.retain(|name, entry| {
-            // One that comes back after its last poll is new, unless it has something to wait for.
+            // An account that comes back after its last poll is new, unless it has something to wait for.
             let is_over = entry.gone && !entry.running && (entry.failures, entry.refusals) == (0, 0);
             entry.gone = !accounts.contains_key(name);
             entry.running || !(entry.gone || is_over)
@@ -270,7 +270,7 @@ impl Schedule {
             Verdict::ServerFault => around(SERVER_FAULT.max(entry.timing.interval), random),
             Verdict::LoginRefused { certain } => {
                 entry.refusals += 1;
-                // A bare refusal may mean anything once; twice it means the password.
+                // One bare refusal may mean anything; a second one means the password.
                 let step = if certain { entry.refusals } else { entry.refusals - 1 };
                 match step.checked_sub(1) {
                     None => between(IN_USE.0, IN_USE.1, random),
@@ -289,7 +289,7 @@ impl Schedule {
         let mut room = self.limits.polls.saturating_sub(self.running());
         let waiting = self.entries.iter().filter(|(_, entry)| entry.waits() && entry.due <= now);
         let mut due: Vec<(Moment, Name)> = waiting.map(|(name, entry)| (entry.due, name.clone())).collect();
-        // Who has waited longest comes first.
+        // The account that has waited longest comes first.
         due.sort();
         let mut begun = Vec::new();
         for (_, name) in due {
@@ -316,7 +316,7 @@ impl Entry {
         self.again = self.running;
     }
 
-    /// Whether it is to be polled some time.
+    /// Whether it waits for its next poll.
     fn waits(&self) -> bool {
         !self.running && !self.gone
     }

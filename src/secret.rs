@@ -5,13 +5,13 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// A password or token.  Only [`Secret::expose`] gives the bytes away; its callers are the few
-/// places that put them on the wire.
+/// A password or token.  Only [`Secret::expose`] reveals the bytes; its callers are the few places
+/// that send them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over.
+    /// Takes ownership of the bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
@@ -21,7 +21,7 @@ impl Secret {
         &self.0
     }
 
-    /// Tells whether a secret has changed, without keeping it.
+    /// A digest that shows whether a secret has changed, without storing it.
     pub fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(self.expose()).into()
     }

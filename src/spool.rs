@@ -1,4 +1,4 @@
-//! A message on its way: in memory while it is small, in an unlinked file when it is not.
+//! A message in transit: in memory while it is small, in an unlinked file when it is not.
 //!
 //! It is written once and read any number of times, in pieces.  However large it is, at most
 //! [`MEMORY_LIMIT`] octets of it are in memory, and nothing of it is left when the process dies, or
@@ -15,16 +15,16 @@ use crate::descriptors::Permit;
 use crate::filesystem::make_unique;
 
 /// Octets that are held in memory: most messages fit, and with dozens on their way at a time it
-/// is still little.  A larger one is written in pieces of this size.
+/// is still little.  A larger message is written in pieces of this size.
 pub const MEMORY_LIMIT: usize = 256 * 1024;
 
 /// Octets of a piece that is read.
 pub const PIECE_LIMIT: usize = 64 * 1024;
 
-/// How the names of files begin, as long as they have one.
+/// The beginning of the file names, where files have a name.
 const NAME: &str = "spool-";
 
-/// Only this user: it is somebody's mail.
+/// Only this user may read it: it is private mail.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The file of a message.
@@ -54,7 +54,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// An empty one.  A message that outgrows the memory goes to a file in `dir`, which has to
+    /// An empty spool.  A message that outgrows the memory goes to a file in `dir`, which has to
     /// exist by then.
     pub fn new(dir: &Path) -> Self {
         Self {
@@ -72,8 +72,8 @@ impl Spool {
     /// Appends to the message.
     ///
     /// # Errors
-    /// The file cannot be made or written.  The spool cannot be read any more then, so that nobody
-    /// takes a part of the message for the whole.
+    /// The file cannot be made or written.  The spool cannot be read any more then, so that a part of
+    /// the message is never taken for the whole.
     pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         let written = self.append(octets);
         self.torn |= written.is_err();
@@ -98,7 +98,7 @@ impl Spool {
         self.filed + self.memory.len() as u64
     }
 
-    /// The size that it has with every line ended by CRLF.
+    /// Its size with every line ended by CRLF.
     pub fn wire_octets(&self) -> u64 {
         self.octets() + self.lone_line_feeds
     }
@@ -158,7 +158,7 @@ impl Spool {
     }
 }
 
-/// One reading of a spool.
+/// One pass over a spool.
 #[derive(Debug)]
 pub struct Pieces<'a> {
     spool: &'a Spool,
@@ -207,7 +207,7 @@ impl Drop for Spool {
     }
 }
 
-/// Removes the files that have a name, which a crash has left.  Nobody else may use the folder.
+/// Removes the files with a name that a crash has left.  No other process may be using the folder.
 pub fn remove_strays(dir: &Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(NAME) {

@@ -1,9 +1,9 @@
-//! Commands that the operator names: how they are started, and that nothing of them stays.
+//! Commands that the operator names: they are started, and leave nothing behind.
 //!
-//! Each has a process group of its own.  When it is not waited for any more, because it is late, its
-//! poll is over or the program ends, the whole group is killed: a script's children hold its output,
-//! and one more of them would stay with every poll.  What a command was allowed to leave behind is
-//! inherited by whoever is process 1, which may be this one.
+//! Each has a process group of its own.  When it is no longer waited for, because it is late, its
+//! poll is over or the program ends, the whole group is killed: a script's children hold its output
+//! open, and every poll would leave one more.  What a command was allowed to leave behind is
+//! inherited by process 1, which may be this one.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -40,7 +40,7 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     }
 }
 
-/// Gives a command the environment that the user has given us.
+/// Gives a command the user's own environment.
 pub(crate) fn restore_environment(command: &mut std::process::Command) {
     if let Some((name, before)) = CHANGED.get() {
         match before {
@@ -50,12 +50,12 @@ pub(crate) fn restore_environment(command: &mut std::process::Command) {
     }
 }
 
-/// What becomes of a group whose command has ended by itself.
+/// What happens to a group whose command has ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
     /// It may have started an agent that is to stay.
     Stays,
-    /// Nothing of it is of use any more.
+    /// The rest of it is of no more use.
     Killed,
 }
 
@@ -73,7 +73,7 @@ impl Running {
     /// # Errors
     /// The system refuses.
     pub(crate) fn start(command: &mut Command, rest: Rest) -> io::Result<Self> {
-        // Held meanwhile: `end_all` must not miss one.
+        // Held while it starts: `end_all` must not miss one.
         let mut groups = groups();
         let child = command.process_group(0).kill_on_drop(true).spawn()?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
@@ -101,9 +101,9 @@ impl Running {
         poll_fn(|cx| self.poll_wait(cx)).await
     }
 
-    /// The same, for those who poll.
+    /// The same as a poll function.
     pub(crate) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
-        // Until it is collected its number is nobody else's; so the group is killed before.
+        // Until the command is collected, its id is not reused; so the group is killed before.
         if self.rest == Rest::Killed
             && let Some(group) = self.group
             && has_ended(group)
@@ -136,18 +136,18 @@ fn has_ended(child: Pid) -> bool {
     matches!(waitid(WaitId::Pid(child), options), Ok(Some(_)))
 }
 
-/// Kills whatever still runs: this process is about to end.
+/// Kills every command that still runs: this process is about to end.
 pub(crate) fn end_all() {
     for group in std::mem::take(&mut *groups()).into_iter().filter_map(Pid::from_raw) {
         let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
-/// How long a dead child of ours may wait for its collector before it is looked for again.
+/// Pause before looking again, while the runtime has to collect a dead child of ours.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Collects, for as long as this process runs, the dead that nobody else does: as process 1 of a container, or as
-/// a subreaper (prctl(2)), it inherits what the commands of others and of its own leave behind.
+/// Collects dead orphans for as long as this process runs: as process 1 of a container, or as a subreaper
+/// (prctl(2)), it inherits what its own commands and other processes leave behind.
 pub(crate) async fn collect_orphans() {
     if !inherits() {
         return;
@@ -156,7 +156,7 @@ pub(crate) async fn collect_orphans() {
     let Ok(mut deaths) = signal(SignalKind::child()) else { return };
     loop {
         match collect() {
-            // The runtime collects it and wants to know how it ended; those behind it have time.
+            // The runtime collects this one, and has to learn how it ended; those behind it can wait.
             Next::Ours => sleep(LOOK).await,
             Next::Nobody => {
                 if deaths.recv().await.is_none() {
@@ -167,14 +167,14 @@ pub(crate) async fn collect_orphans() {
     }
 }
 
-/// What is there to be collected besides orphans.
+/// What remains to be collected once the orphans are.
 enum Next {
     Ours,
     Nobody,
 }
 
 fn collect() -> Next {
-    // Held meanwhile: one that is just being started is not on the list yet.
+    // Held meanwhile: a command that is just being started is not on the list yet.
     let groups = groups();
     let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Some(dead) = wait_for(Id::All, options).ok().and_then(|status| status.pid()) {
@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    /// A shell that has started something, whose number it tells.
+    /// A shell that has started something and printed its id.
     async fn started(script: &str, rest: Rest) -> (Running, Pid) {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -217,7 +217,7 @@ mod tests {
         (running, Pid::from_raw(line.trim().parse().expect("a number")).expect("not zero"))
     }
 
-    /// Waits until a process runs no more; one that is dead may wait for its parent.
+    /// Waits until a process no longer runs; a dead one may still wait for its parent.
     fn until_gone(pid: Pid) {
         let runs = || {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Text of others made fit to be shown: bounded, on one line, without control bytes.
+//! Makes foreign text safe to show: bounded, on one line, without control bytes.
 
-/// Octets of server text that a log line or an error may hold.
+/// The most octets of server text in a log line or an error.
 pub const SHOWN_LIMIT: usize = 200;
 
 /// At most `limit` octets of `bytes`, printable: valid UTF-8 without control characters stays,
@@ -40,7 +40,7 @@ pub fn local_time(at: i64) -> String {
     stamp.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// [`escape`] for a text of several lines, which stay apart.
+/// [`escape`] for a text of several lines, which stay separate.
 pub fn lines(text: &str) -> String {
     text.split('\n').map(|line| escape(line.as_bytes(), usize::MAX)).collect::<Vec<_>>().join("\n")
 }

@@ -1,11 +1,11 @@
-//! Threads for work that blocks: as many as there is work for, or as the system gives.
+//! Threads for work that blocks: as many as there is work for, or as the system allows.
 //!
-//! How many that is nobody tells beforehand: TasksMax= of a unit, pids-limit of a container and `ulimit
-//! -u` count other processes too.  So nothing here waits for a thread that must be made: one is made at
-//! the start and kept, and where another is refused the work waits for its turn, which comes, because
-//! work that waits for other work has no place here.  Whoever waits too long for a turn is told so.
+//! How many that is cannot be known beforehand: TasksMax= of a unit, pids-limit of a container and `ulimit
+//! -u` count other processes too.  So nothing here depends on a new thread: one is made at the start and
+//! kept, and if another is refused, the work waits for its turn.  The turn comes, because work that waits
+//! for other work does not belong here.  Work that waits too long for its turn fails with an error.
 //!
-//! tokio's own threads are not used: where one is refused, tokio leaves the work lying and tells nobody.
+//! tokio's own threads are not used: if one is refused, tokio leaves the work undone and reports nothing.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -20,35 +20,35 @@ use tokio::time::{Instant, timeout_at};
 use crate::event::Event;
 use crate::failure::{Class, Failure, shortage};
 
-/// Threads at a time: for each of the polls that there may be (10,000) one that a dead disk holds, and
+/// Threads at a time: one that a dead disk blocks for each of the polls that there may be (10,000), and
 /// some more.
 const MOST: usize = 10_000 + 512;
 
-/// A thread that has had nothing to do for so long ends.
+/// A thread that has been idle for this long ends.
 const KEEP: Duration = Duration::from_secs(10);
 
-/// Threads that are given back where one was refused: commands and their like are counted as well.
+/// Threads that are given up after one was refused: commands and the like count against the same limit.
 const SPARE: usize = 4;
 
-/// How long no more are asked for then.
+/// How long no more threads are asked for then.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// A refusal is told again once as many more than this were given.
+/// A refusal is logged again once more than this many threads were added after the last one.
 const NEWS: usize = 8;
 
-/// How long work waits for its turn, where its caller names no time.
+/// How long work waits for its turn if its caller sets no limit.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Work that was not done.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ThreadError {
-    /// None became free in time.
-    #[error("no thread is free for it: {cause}")]
+    /// No thread became free in time.
+    #[error("no thread is free: {cause}")]
     Refused {
-        /// What the system said, and how many there are.
+        /// How many threads are busy, and what the system said.
         cause: String,
     },
-    /// A bug.
+    /// The work panicked: a bug.
     #[error("a thread has panicked: {0}")]
     Panicked(String),
 }
@@ -73,7 +73,7 @@ impl Failure for ThreadError {
 /// Makes the first thread, which is kept for good.
 ///
 /// # Errors
-/// The system gives none.
+/// The system refuses it.
 pub(crate) fn start() -> io::Result<()> {
     POOL.start()
 }
@@ -86,7 +86,7 @@ pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     run_until(Instant::now() + PATIENCE, work).await
 }
 
-/// The same; its turn has to come before `limit`.  Once it has begun, it is waited for.
+/// The same; its turn has to come before `limit`.  Work that has begun is awaited.
 ///
 /// # Errors
 /// As [`run`].
@@ -97,7 +97,7 @@ pub(crate) async fn run_until<T: Send + 'static>(
     POOL.run_until(limit, work).await
 }
 
-/// Waits for what is being done, at the end of the process, but not longer than `limit`.
+/// Waits for the work in progress, at the end of the process, but not longer than `limit`.
 pub(crate) fn settle(limit: Duration) {
     POOL.settle(limit);
 }
@@ -126,7 +126,7 @@ struct Pool {
 struct State {
     queue: VecDeque<Job>,
     threads: usize,
-    /// Those of them that wait for work.
+    /// Threads that wait for work.
     idle: usize,
     refusal: Option<Refusal>,
 }
@@ -134,11 +134,11 @@ struct State {
 /// The system has refused a thread.
 struct Refusal {
     cause: String,
-    /// Not more threads than these, ...
+    /// No more threads than this ...
     most: usize,
-    /// ... until then; ...
+    /// ... until then, ...
     until: Instant,
-    /// ... so many more are tried first.
+    /// ... when this many more are tried.
     step: usize,
 }
 
@@ -154,7 +154,7 @@ impl State {
         self.threads < refusal.most.min(MOST)
     }
 
-    /// One was refused.
+    /// Notes that a thread was refused.
     fn refuse(&mut self, cause: &io::Error, now: Instant) {
         if self.refusal.as_ref().is_none_or(|before| before.step > NEWS) {
             Event::ThreadsLimited { threads: self.threads as u64, cause: cause.to_string() }.tell();
@@ -163,8 +163,8 @@ impl State {
         self.refusal = Some(Refusal { cause: cause.to_string(), most, until: now + PAUSE, step: 1 });
     }
 
-    /// Whether a thread should go: there are more than should be, and another has nothing to do.  Those
-    /// that are at work may be held by a dead disk.
+    /// Whether this thread should end: there are too many, and another one is idle.  Busy threads may be
+    /// blocked by a dead disk.
     fn is_over(&self) -> bool {
         self.idle > 0 && self.refusal.as_ref().is_some_and(|refusal| self.threads > refusal.most)
     }
@@ -196,7 +196,7 @@ impl Pool {
         let (begins, mut begun) = oneshot::channel();
         let (done, result) = oneshot::channel();
         self.put(Box::new(move || {
-            // Nobody may be waiting for it any more.
+            // The caller may have stopped waiting.
             if begins.send(()).is_ok() {
                 let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
             }
@@ -211,11 +211,11 @@ impl Pool {
         match result.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(panic)) => Err(ThreadError::Panicked(text(&*panic))),
-            Err(_) => Err(ThreadError::Panicked("its result is gone".to_owned())),
+            Err(_) => Err(ThreadError::Panicked("its result was lost".to_owned())),
         }
     }
 
-    /// Puts work into the queue, and sees to it that there is a thread for it.
+    /// Puts work into the queue, and makes sure that there is a thread for it.
     fn put(&'static self, job: Job) -> Result<(), ThreadError> {
         let mut state = self.lock();
         state.queue.push_back(job);
@@ -236,12 +236,12 @@ impl Pool {
 
     fn refused(&self) -> ThreadError {
         let state = self.lock();
-        let said = |refusal: &Refusal| format!(", and the system gives no more ({})", refusal.cause);
+        let said = |refusal: &Refusal| format!(", and the system allows no more ({})", refusal.cause);
         let said = state.refusal.as_ref().map_or(String::new(), said);
-        ThreadError::Refused { cause: format!("{} are at work{said}", state.threads) }
+        ThreadError::Refused { cause: format!("{} are busy{said}", state.threads) }
     }
 
-    /// The life of a thread.
+    /// The main loop of a thread.
     fn serve(&self) {
         let mut state = self.lock();
         loop {
@@ -256,7 +256,7 @@ impl Pool {
             }
             state.idle += 1;
             self.rest.notify_all();
-            // The last one stays.
+            // The last thread stays.
             let keep = if state.threads == 1 { Duration::MAX } else { KEEP };
             let (woken, waited) = self.work.wait_timeout(state, keep).unwrap_or_else(PoisonError::into_inner);
             state = woken;
@@ -274,7 +274,7 @@ impl Pool {
     }
 }
 
-/// What a panic says.
+/// The message of a panic.
 fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it does not say why".to_owned())

@@ -1,5 +1,5 @@
-//! What is asked of a service, or of what it has left on record: whatever is wrong with the configuration, and
-//! whether or not it runs.
+//! Questions to a service or to its record are answered whatever is wrong with the configuration, and whether or
+//! not the service runs.
 
 #![allow(clippy::allow_attributes, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 

@@ -1,5 +1,5 @@
-//! The commands that a configuration names: nothing of them outlives what they are for, and they see
-//! the user's own environment.
+//! The commands that a configuration names: they leave nothing behind, and they see the user's own
+//! environment.
 
 #![expect(clippy::expect_used, reason = "helpers of tests")]
 
@@ -26,7 +26,7 @@ fn late_script(program: &Postrider, name: &str) -> String {
     path.display().to_string()
 }
 
-/// How many of the processes whose numbers are in a file run; a dead one may wait for its parent.
+/// How many of the processes listed in a file still run; a dead one may wait for its parent.
 fn running(file: &Path) -> usize {
     let numbers = std::fs::read_to_string(file).unwrap_or_default();
     let runs = |pid: &&str| {

@@ -1,4 +1,4 @@
-//! The control socket: who is let in, who waits, where it is found, and whom its clients believe.
+//! The control socket: which clients it accepts, which wait, where it is found, and which services clients trust.
 
 #![expect(clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
 
@@ -33,7 +33,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("its mode");
 }
 
-/// Whether this test can be somebody else; says so if not.
+/// Whether this test can act as another user; says so if not.
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {

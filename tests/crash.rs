@@ -1,5 +1,5 @@
 //! Kills at any moment: a plain rerun is all that is needed, nothing is lost and nothing comes
-//! twice.  `crash/` holds connections that are cut and farewells that go wrong.
+//! twice.  `crash/` holds connections that are cut and QUITs that fail.
 //!
 //! The moments are random; the seed is printed, and `POSTRIDER_TEST_SEED` repeats a run.
 #![allow(

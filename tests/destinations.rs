@@ -1,4 +1,4 @@
-//! Destinations in trouble: they hold up no other, nothing is fetched for them, nothing is lost.
+//! Destinations that fail: they delay no other, nothing is fetched for them, nothing is lost.
 
 #![allow(
     clippy::allow_attributes,
@@ -47,7 +47,7 @@ fn a_destination_that_fails_does_not_slow_down_the_others() {
     assert!(status.stdout.contains("hub") && status.stdout.contains("missing"), "{}", status.stdout);
     assert_eq!(server.remaining(), 4, "nothing is deleted before all have it");
     let retrieved = server.count("RETR");
-    // Somebody mends it and asks for a poll.
+    // The operator fixes it and asks for a poll.
     std::fs::create_dir(program.path("missing")).unwrap();
     set_deferrals_due(&program);
     program.run(&["poll"]).assert_success();
@@ -151,7 +151,7 @@ fn that_a_server_deletes_what_was_retrieved_may_be_announced_after_the_login() {
 fn a_server_that_deletes_what_was_retrieved_keeps_it_when_one_message_fails() {
     let server = popping();
     let wanted = server.manifest();
-    // Broken off by its size while it is retrieved: LIST had said less.
+    // Aborted because of its size while it is retrieved: LIST had said less.
     server.replace(
         (1..=5)
             .map(|index| match index {

@@ -37,7 +37,7 @@ fn mailbox(server: &MailboxServer, keys: &str) -> String {
     account("127.0.0.1", server.port(), "none", &format!("password = \"{}\"\n{keys}", MailboxServer::PASSWORD))
 }
 
-/// The password in every form in which it goes over a wire.
+/// The password in every form in which it is sent.
 fn assert_no_secret(output: &Output, secrets: &[&str]) {
     let text = output.text();
     for secret in secrets {
@@ -167,7 +167,7 @@ fn a_certificate_is_verified_by_default_and_says_what_is_wrong_with_it() {
         }
         assert!(!server.log().contains("user=<user"), "{}", server.log());
 
-        // What the operator is told to do about it helps.
+        // The advice to the operator helps.
         let pin = pin_of(&server.certificate());
         let wrong = format!("tls-pin = \"sha256:{}\"", "0".repeat(64));
         assert_fails(&account("localhost", server.tls_port, "implicit", &wrong), 69, &["tls-pin", &pin, "operator"]);

@@ -10,8 +10,8 @@ use support::*;
 
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Two accounts: one gets two messages, the other's login is refused in words that a terminal or a log could be
-/// deceived by.
+/// Two accounts: one gets two messages, the other's login is refused in words that could deceive a terminal or a
+/// log.
 fn two_accounts() -> (Postrider, [MailboxServer; 2]) {
     let servers = [MailboxServer::start(Message::several(2, Mix::Tiny)), MailboxServer::start(Vec::new())];
     let refusal = format!("-ERR [AUTH] \x1b[2J{} is wrong", MailboxServer::PASSWORD);
@@ -73,12 +73,12 @@ fn a_fetch_names_the_account_once_on_a_line() {
     assert!(told.iter().all(|line| line.contains("anna: delivered ") && line.matches("anna").count() == 1), "{told:?}");
 }
 
-/// What an operator is told goes by `event.rs`, which knows whose it is, how it is found, and what is escaped.
+/// What an operator is told goes through `event.rs`, which adds the account and the fields, and escapes it.
 #[test]
 fn nothing_is_told_to_operators_but_events() {
     let mut found = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut |path, text| {
-        // The log itself tells when it had to drop lines.
+        // The log itself says when it had to drop lines.
         let is_log = path.ends_with("process/log/journal.rs");
         for (number, line) in text.lines().enumerate().filter(|_| !is_log) {
             if ["info!(", "warn!(", "error!("].iter().any(|word| line.contains(word)) {

@@ -102,14 +102,14 @@ fn a_retention_keeps_until_then() {
     let wanted = server.fill("user1", &Fill::new(20, Mix::Tiny));
     let program = one_account(&server, "retention = \"14d\"");
     program.run(&["fetch"]).assert_success();
-    // As if these had been delivered so much earlier.
+    // As if these had been delivered this much earlier.
     State::of(&program).delivered_earlier(5, 86_400);
     let days = 24 * 3600;
     for (passed, left) in [(0, 20), (13 * days - 600, 20), (600, 15), (days - 600, 15), (600, 0)] {
         let_pass(&program, passed);
         let output = program.run(&["fetch"]).assert_success();
         assert_eq!(server.messages_on_server("user1"), left, "{}", output.stdout);
-        // What is left is looked at by this one, and the next one comes while nothing is due.
+        // This fetch looks at what is left, and the next one runs while nothing is due.
         assert_eq!(program.run(&["fetch"]).assert_success().stdout, "a: no new mail\n");
     }
     wanted.verify(&program.path("home")).assert_exactly_once();

@@ -1,5 +1,5 @@
-//! Files that are none, and files on a disk that does not answer: they are refused by name, and hold
-//! up nothing else.
+//! Things that are not files, and files on a disk that does not answer: they are refused by name, and
+//! delay nothing else.
 
 #![expect(clippy::expect_used, reason = "helpers of tests")]
 
@@ -156,8 +156,8 @@ fn a_configuration_from_a_pipe_is_good_for_a_command() {
     assert_eq!(count_messages(&program.path("home")), 2);
 }
 
-/// The program beside a disk, the folder `dead`, that answers nothing: a file system in user space
-/// whose server is silent.  `None` where this machine lets nobody make one.
+/// The program beside a disk that never answers, the folder `dead`: a file system in user space
+/// whose server is silent.  `None` where this machine does not allow one.
 fn beside_a_dead_disk(program: &Postrider, arguments: &[&str]) -> Option<(File, Running)> {
     let script = "mount -i -t fuse -o fd=0,rootmode=40000,user_id=0,group_id=0 dead \"$0\" && touch ready && \
                   exec \"$@\" </dev/null";
@@ -177,7 +177,7 @@ fn a_disk_that_does_not_answer_holds_up_no_other_account_and_no_end() {
     let server = MailboxServer::start(Message::several(1, Mix::Tiny));
     let program = Postrider::with_config(&account(&server, 0));
     let Some((disk, mut service)) = beside_a_dead_disk(&program, &["run"]) else { return };
-    // Whoever asks during a poll is told how that one ends.
+    // A client that asks during a poll is told how that poll ends.
     service.wait_until("the first poll", LIMIT, |service| service.stderr().contains("polled: 1 delivered"));
     let on_disk = |lines: &str| {
         let other = format!(

@@ -1,4 +1,4 @@
-//! What a machine lacks to build and to check is found out by its use, and told with what to do.
+//! What a machine lacks to build and to check is found out by trying it, and reported with what to do.
 //!
 //! `make check-fresh` (`tests/fresh/run`) tries the same on machines that lack everything.
 #![allow(
@@ -40,7 +40,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-/// An ordinary user with an apt and without a sudo that lets it do anything; `more` commands besides.
+/// An ordinary user with apt and a sudo that allows nothing, and `more` commands.
 fn ordinary_user(more: &[(&str, &str)]) -> TempDir {
     let mut lines = vec![("id", "echo 1000"), ("sudo", "exit 1"), ("apt-get", "exit 100")];
     lines.extend_from_slice(more);

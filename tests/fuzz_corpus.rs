@@ -1,4 +1,4 @@
-//! The properties of `fuzz/` hold for its corpus, in which everything is that was once found.
+//! The properties of `fuzz/` hold for its corpus, which has everything that was ever found.
 #![allow(
     clippy::allow_attributes,
     clippy::unwrap_used,
@@ -42,7 +42,7 @@ fn every_property_holds_for_its_corpus() {
         let folder = corpus().join(target);
         for name in names(&folder) {
             let octets = std::fs::read(folder.join(&name)).expect("an input");
-            // Its words stand above, with the place.
+            // Its message is printed above, with the place.
             if catch_unwind(AssertUnwindSafe(|| holds(&octets))).is_err() {
                 broken.push(format!("{target}/{name}"));
             }

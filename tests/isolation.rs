@@ -1,5 +1,5 @@
-//! One bad account, server or message never holds up another, and what a server says wrongly
-//! neither loses nor deletes anything.  `isolation/` holds servers out of step, and the service.
+//! One bad account, server or message never delays another, and a server's false replies neither
+//! lose nor delete anything.  `isolation/` holds servers out of step, and the service.
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,

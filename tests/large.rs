@@ -47,7 +47,7 @@ fn a_large_message_reaches_a_maildir_whole_in_little_memory() {
 #[test]
 fn a_large_message_reaches_a_mail_server_whole_in_little_memory() {
     let server = server();
-    // The hash of what goes over the wire: as it came, behind no header of ours.
+    // The hash of what was sent: the file is as it came, without a header of ours.
     let message = Message::large("large", 2, octets());
     let hub = ScriptedSmtp::start_with(SmtpBehaviour { keep_octets: 4096, ..SmtpBehaviour::default() });
     let lines = "deliver = \"hub\"\nretention = \"delete\"\nreceived-header = false";

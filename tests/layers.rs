@@ -139,7 +139,7 @@ fn imports(text: &str, own: &[String]) -> Vec<Vec<String>> {
     found
 }
 
-/// A path, or a group of them in braces, each up to two names long; gives what follows.
+/// A path, or a group of them in braces, each up to two names long; returns what follows.
 fn tree<'a>(text: &'a str, base: &[String], found: &mut Vec<Vec<String>>) -> &'a str {
     let text = text.trim_start();
     if let Some(mut rest) = text.strip_prefix('{') {

@@ -1,5 +1,5 @@
 //! Old and odd servers that other programs fetch from: bare line feeds, no CAPA, no TOP or too much of it, an empty
-//! mailbox that is an error, AUTH as it was before it was written down, and PIPELINING that is not meant.
+//! mailbox that is an error, AUTH from before its RFC, and PIPELINING that does not work.
 #![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
@@ -75,7 +75,7 @@ fn a_server_that_ends_all_its_lines_in_a_bare_line_feed_is_understood() {
 
 #[test]
 fn a_message_that_seems_to_end_at_a_dot_between_bare_line_feeds_is_not_delivered() {
-    // The server does not stuff: what follows the dot is taken for the next answer, and is none.
+    // The server does not stuff: what follows the dot is read as the next reply, which it is not.
     let server = Scripted::dialogue(&[
         "R: +OK ready\n",
         "C: CAPA",
@@ -124,7 +124,7 @@ fn a_server_that_hangs_up_or_falls_silent_at_capa_is_not_asked_the_next_time() {
 fn a_server_that_refuses_capa_and_is_then_gone_is_not_asked_the_next_time() {
     for (auth, offers) in [("user", "USER"), ("plain", "SASL PLAIN")] {
         for (silent, again) in [(false, false), (true, false), (false, true)] {
-            // `again`: it refuses only behind the login.
+            // `again`: it refuses only after the login.
             let server = Scripted::conversation(move |_, peer| {
                 peer.connection.send_line("+OK")?;
                 let (mut asked, mut gone) = (0, false);
@@ -306,7 +306,7 @@ fn a_header_without_a_field_tells_no_date() {
 
 // AUTH
 
-/// A dialogue up to the answer to the login; the session behind it is that of an empty mailbox.
+/// A dialogue up to the reply to the login; the session after it is that of an empty mailbox.
 fn login(steps: &[&str]) -> Scripted {
     let begin = ["S: +OK", "C: CAPA", "S: -ERR"];
     let end = ["C: STAT", "S: +OK 0 0", "C: UIDL", "R: +OK\r\n.\r\n", "C: QUIT", "S: +OK"];
@@ -335,7 +335,7 @@ fn a_server_that_asks_for_what_it_was_given_gets_it_again() {
         let heard = server.heard();
         assert_eq!(heard[1], format!("AUTH OAUTHBEARER {}", heard[2]));
     }
-    // Why a token is refused is no question.
+    // The reason for refusing a token does not ask for the message again.
     let why = format!("S: + {}", STANDARD.encode("{\"status\":\"invalid_token\"}"));
     let begin = ["S: +OK", "C: CAPA", "S: -ERR"];
     let refused = ["C: AUTH OAUTHBEARER *", &why, "C: AQ==", "S: -ERR no", "eof"];
@@ -387,7 +387,7 @@ enum Fault {
     Swaps,
 }
 
-/// Announces PIPELINING, and does not stand two commands at once.  Has two messages.
+/// Announces PIPELINING, and cannot handle two commands at once.  Has two messages.
 fn stumbling(fault: Fault) -> Scripted {
     Scripted::conversation(move |_, peer| {
         peer.connection.send_line("+OK")?;

@@ -110,7 +110,7 @@ fn a_status_that_is_watched_ends_with_its_reader() {
     service.wait(SOON).assert_success();
 }
 
-/// Runs the program on a terminal of so many columns; gives all that it has written there.
+/// Runs the program on a terminal with this many columns; returns all that it has written there.
 fn on_terminal(program: &Postrider, columns: usize, arguments: &str) -> Option<String> {
     let mut command = Command::new("script");
     program.prepare(&mut command);
@@ -121,7 +121,7 @@ fn on_terminal(program: &Postrider, columns: usize, arguments: &str) -> Option<S
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The rows of a text without what steers a terminal.
+/// The rows of a text without control sequences.
 fn rows(text: &str) -> Vec<String> {
     let mut plain = String::new();
     let mut after = text.chars();

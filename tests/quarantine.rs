@@ -16,17 +16,17 @@ fn program(server: &MailboxServer, keys: &str) -> Postrider {
 }
 
 /// Starts a fetch, and lets it crash in the middle of the message on which the server falls silent,
-/// when so many others are delivered.
+/// once this many others are delivered.
 fn die(program: &Postrider, server: &MailboxServer, delivered: usize) {
     die_of(program, server, b"uid-1-2", "SEGV", delivered);
 }
 
-/// The same of any message.
+/// The same for any message.
 fn die_of(program: &Postrider, server: &MailboxServer, uid: &[u8; 7], signal: &str, delivered: usize) {
     die_in(|| program.spawn(&["fetch"]), program, server, uid, signal, delivered);
 }
 
-/// The same of a fetch that is started in another way.
+/// The same for a fetch that is started in another way.
 fn die_in(
     start: impl FnOnce() -> Running,
     program: &Postrider,
@@ -66,7 +66,7 @@ fn a_message_that_is_died_of_twice_is_set_aside_and_the_rest_delivered() {
         let list = program.run(&["quarantine", "list"]).assert_success().stdout;
         assert!(list.contains("uid-1-2") && list.contains("died") && list.contains("2 of 2"), "{list}");
         assert_eq!(server.remaining_uids(), ["uid-1-2"]);
-        // Once what killed it is mended, the operator lets it through.
+        // Once what killed it is fixed, the operator lets it through.
         server.change(|behaviour| behaviour.hang_in_retr = None);
         program.run(&["quarantine", "retry", "a", "uid-1-2"]).assert_success();
         program.run(&["fetch"]).assert_success();

@@ -1,4 +1,4 @@
-//! A poll without news asks for the listing alone; whatever makes for news is seen nevertheless.
+//! A poll without news asks only for the listing; everything that is news is still seen.
 //!
 //! Each mailbox has one message that is too large, so that a poll that looks asks for sizes: LIST
 //! tells whether it has looked.
@@ -22,7 +22,7 @@ fn configure(program: &Postrider, server: &MailboxServer, keys: &str) {
     program.config(&[mailbox(server.port(), "a", keys), destinations].concat());
 }
 
-/// Polls until a poll does not look; gives the last one's words.
+/// Polls until a poll does not look; returns the last one's output.
 #[track_caller]
 fn settle(program: &Postrider, server: &MailboxServer, code: i32) -> String {
     let mut looks = server.count("LIST");
@@ -41,7 +41,7 @@ fn settle(program: &Postrider, server: &MailboxServer, code: i32) -> String {
 fn settled(keys: &str) -> (MailboxServer, Postrider) {
     let (server, program) = (server(), Postrider::new());
     configure(&program, &server, &format!("{MAX_SIZE}{keys}"));
-    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left for their size\n");
+    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left because of their size\n");
     assert_eq!(count_messages(&program.path("home")), 2);
     (server, program)
 }
@@ -51,13 +51,13 @@ fn a_poll_without_news_asks_for_the_listing_and_tells_the_same() {
     let (server, program) = settled("deliver = \"home\"");
     let before = server.commands().len();
     let said = program.run(&["fetch"]).assert_success();
-    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("a: no new mail, 1 left for their size\n", ""));
+    assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("a: no new mail, 1 left because of their size\n", ""));
     let asked = server.commands()[before..].to_vec();
     assert!(asked.iter().all(|command| !command.starts_with("LIST") && !command.starts_with("RETR")), "{asked:?}");
     assert!(asked.iter().any(|command| command == "UIDL") && asked.iter().any(|command| command == "QUIT"));
     let json = program.run(&["fetch", "--json"]).assert_success().stdout;
     assert!(json.contains("\"listed\": 3") && json.contains("\"too-large\": 1"), "{json}");
-    // Whoever asks what is there is told of each message.
+    // A command that asks what is there gets each message.
     let listed = program.run(&["list", "a"]).assert_success().stdout;
     assert!(listed.contains("above max-size") && listed.matches("retention is keep").count() == 2, "{listed}");
 }
@@ -130,7 +130,7 @@ fn a_delivery_that_is_due_again_is_tried() {
     let (server, program) = half_delivered("");
     std::fs::remove_file(program.path("archive")).unwrap();
     let output = program.run(&["fetch"]).assert_success();
-    assert_eq!(output.stdout, "a: no new mail, 1 left for their size, 2 to be tried again later\n");
+    assert_eq!(output.stdout, "a: no new mail, 1 left because of their size, 2 to be tried again later\n");
     assert_eq!(set_deferrals_due(&program), 2);
     program.run(&["fetch"]).assert_success();
     assert_eq!((count_messages(&program.path("home")), count_messages(&program.path("archive"))), (2, 2));
@@ -185,7 +185,7 @@ fn what_is_released_from_quarantine_is_tried_at_the_next_poll() {
         program.run(&["fetch"]).assert_code(75);
         set_deferrals_due(&program);
     }
-    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left for their size, 1 in quarantine\n");
+    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left because of their size, 1 in quarantine\n");
     server.change(|behaviour| behaviour.answers.clear());
     program.run(&["fetch"]).assert_success();
     assert_eq!(count_messages(&program.path("home")), 1);
@@ -201,7 +201,7 @@ fn a_maildir_that_is_gone_is_told_of_by_a_poll_without_news() {
     let output = program.run(&["fetch"]).assert_code(74);
     assert!(output.stderr.contains("home"), "{}", output.stderr);
     std::fs::rename(program.path("elsewhere"), program.path("home")).unwrap();
-    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left for their size\n");
+    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left because of their size\n");
 }
 
 #[test]
@@ -209,6 +209,6 @@ fn a_state_that_was_lost_is_made_out_before_anything_is_quiet() {
     let (server, program) = settled("deliver = \"home\"");
     std::fs::remove_file(program.state_dir().join("state.db")).unwrap();
     program.run(&["fetch"]).assert_success();
-    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left for their size\n");
+    assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left because of their size\n");
     assert_eq!(count_messages(&program.path("home")), 2);
 }

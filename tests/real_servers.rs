@@ -1,4 +1,4 @@
-//! POP3 servers besides Dovecot, as Debian packages them: log in, fetch, keep, delete, poll again.
+//! POP3 servers other than Dovecot, as Debian packages them: log in, fetch, keep, delete, poll again.
 //! Where the packages or root are missing, the tests say that they are skipped.
 #![allow(
     clippy::allow_attributes,
@@ -25,7 +25,7 @@ struct Kind {
 }
 
 impl Kind {
-    /// What it gives for messages that it was given, in the order of [`arrived`].
+    /// What it returns for messages that it was given, in the order of [`arrived`].
     fn gives(&self, mut messages: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         for message in messages.iter_mut().filter(|message| message.ends_with(b"8bit\n\n")) {
             message.extend_from_slice(self.empty_body);

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 use support::*;
 
-/// The issue is 2 s; a machine under load gets more.
+/// The program has 2 s; a machine under load gets more.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The service with one account at `server`, polled every hour, and a line that tests change.
@@ -28,7 +28,7 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).expect("written");
 }
 
-/// Changes a file by `change` so many times; each time is taken up, and once.
+/// Changes a file by `change` this many times; each change is taken up, and once.
 #[track_caller]
 fn each_change_is_one_reload(change: impl Fn(&Postrider, &str)) {
     const TIMES: usize = 20;
@@ -199,7 +199,7 @@ fn a_corrected_password_file_releases_a_refused_login() {
     assert_eq!(server.logins(), 1);
     write(&secret, &format!("{}\n", MailboxServer::PASSWORD));
     service.wait_until("the mail", LIMIT, |_| count_messages(&program.path("home")) == 2);
-    // The mail is there before the poll has ended, and the status tells of polls that have.
+    // The mail is there before the poll has ended, and the status shows only polls that have.
     service.wait_until("the end of the poll", LIMIT, |service| service.stderr().contains("polled: 2 delivered"));
     assert_eq!(server.logins(), 2);
     program.run(&["status"]).assert_success();
@@ -219,7 +219,7 @@ fn a_refused_password_is_remembered_through_failures_of_another_kind() {
     service.signal("HUP");
     let looked = |service: &Running| {
         let log = service.stderr();
-        log.contains("as they were refused") || log.contains("have changed")
+        log.contains("still those that were refused") || log.contains("have changed")
     };
     service.wait_until("a look at the password", LIMIT, looked);
     assert!(!service.stderr().contains("have changed"), "{}", service.stderr());

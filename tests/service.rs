@@ -42,7 +42,7 @@ fn systemd_is_told_of_readiness_reloads_and_life() {
     let began = Instant::now();
     let mut service = program.spawn(&["run"]);
     hear(&socket, |text| text.contains("READY=1"));
-    // The watchdog is told twice in its time: three times take at least two halves of it.
+    // The watchdog is notified twice in its period: three times take at least two halves of it.
     for _ in 0..3 {
         hear(&socket, |text| text.contains("WATCHDOG=1"));
     }

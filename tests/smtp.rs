@@ -446,7 +446,7 @@ async fn a_message_that_cannot_be_read_gets_no_final_dot() {
     let mut client = connect(&settings(server.port())).await;
     let mut spool = Spool::new(Path::new("/nowhere"));
     spool.write(b"From: a@example.org\n\n").expect("in memory");
-    // The file that it outgrows memory for cannot be made, so what follows is missing.
+    // The file for what outgrows memory cannot be made, so what follows is missing.
     let size = postrider::testing::spool::MEMORY_LIMIT;
     assert!(spool.write(&vec![b'x'; size]).is_err());
     let outcome = client.send(&Head::default(), b"", "x@y", &spool).await;

@@ -1,9 +1,10 @@
-//! Whom the program believes, with whom it speaks which TLS, and how it proves itself: by the whole
-//! program, against Dovecot or, for what Dovecot does not do, a server made here.  Whoever is refused
-//! gets no password.
+//! Which servers the program trusts, which TLS it speaks with them, and how it authenticates itself: by
+//! the whole program, against Dovecot or, for what Dovecot does not do, a server made here.  A server
+//! that is refused gets no password.
 //!
-//! In `tls/`: the versions (`versions.rs`), which names and authorities count (`names.rs`), our own certificate (`client.rs`), and a server that would change
-//! its certificate after the handshake (`renegotiation.rs`).
+//! In `tls/`: the versions (`versions.rs`), which names and authorities count (`names.rs`), our own
+//! certificate (`client.rs`), and a server that would change its certificate after the handshake
+//! (`renegotiation.rs`).
 //!
 //! Elsewhere, and not repeated: an unknown authority, an expired certificate, another name, a pin that does
 //! not fit and one that does (`errors.rs`); the same with STLS and a foreign authority, what comes before
@@ -33,10 +34,10 @@ use std::process::Command;
 
 use support::{Dovecot, Output, Postrider, count_messages, maildir};
 
-/// What must never be sent to whom we do not believe.
+/// What must never be sent to a server that we do not trust.
 const PASSWORD: &str = "pass1";
 
-/// user1's account at `localhost`; `keys` say whom it trusts.
+/// user1's account at `localhost`; `keys` say which servers it trusts.
 fn account(port: u16, keys: &str) -> String {
     format!(
         "[accounts.a]\nhost = \"localhost\"\nport = {port}\nusername = \"user1\"\npassword = \"{PASSWORD}\"\n\
@@ -55,14 +56,14 @@ fn pin(certificate: &Path) -> String {
     format!("tls-pin = \"sha256:{}\"", text.trim().rsplit('=').next().expect("a fingerprint"))
 }
 
-/// Runs `openssl` in a directory, and gives what it prints.
+/// Runs `openssl` in a directory, and returns what it prints.
 fn openssl(dir: &Path, args: &[&str]) -> String {
     let output = Command::new("openssl").args(args).current_dir(dir).output().expect("run openssl");
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A fetch that must end so, in one paragraph with all of these words.
+/// A fetch that must end like this, in one paragraph with all of these words.
 #[track_caller]
 fn assert_fails(config: &str, code: i32, words: &[&str]) -> Output {
     let program = Postrider::with_config(config);
@@ -75,7 +76,7 @@ fn assert_fails(config: &str, code: i32, words: &[&str]) -> Output {
     run
 }
 
-/// The server is not believed: no login is tried.
+/// The server is not trusted: no login is tried.
 #[track_caller]
 fn assert_disbelieved(server: &Dovecot, keys: &str, words: &[&str]) {
     let words = [&["TLS handshake with localhost", "No password was sent"], words].concat();

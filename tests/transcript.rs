@@ -149,7 +149,7 @@ fn a_secret_that_is_repeated_later_in_the_session_is_not_shown() {
     assert_lines(&fetched, &["S: +OK *** (repeats the login)"]);
 }
 
-/// Has one message, and repeats something in its refusal of a command behind the login.
+/// Has one message, and repeats something in its refusal of a command after the login.
 fn repeating(at: &'static str, echo: String) -> Scripted {
     Scripted::conversation(move |_, peer| {
         peer.connection.send_line("+OK")?;

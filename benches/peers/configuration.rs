@@ -1,4 +1,4 @@
-//! How each program is told what to do, each in its own words.
+//! How each program is configured, each in its own format.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::Fallible;
 use crate::program::Program;
 
-/// The server's name, which its certificate has.
+/// The server's name, as in its certificate.
 pub(crate) const HOST: &str = "localhost";
 
 /// What one run is to do.
@@ -18,11 +18,11 @@ pub(crate) struct Job {
     pub(crate) home: PathBuf,
     /// Where our program has its state, if not in its home: a copy would be checked whole.
     pub(crate) state: Option<PathBuf>,
-    /// The server's.
+    /// The server's port.
     pub(crate) port: u16,
-    /// The authority of the server's certificate, if TLS is spoken.
+    /// The CA of the server's certificate, if TLS is used.
     pub(crate) ca: Option<PathBuf>,
-    /// Mail is deleted.
+    /// Whether mail is deleted.
     pub(crate) delete: bool,
     /// Users of the server, and where their mail goes.
     pub(crate) accounts: Vec<Account>,
@@ -50,7 +50,7 @@ pub(crate) struct Tools {
     pub(crate) own: PathBuf,
 }
 
-/// Writes a program's configuration; gives the command to start.
+/// Writes a program's configuration; returns the command to start.
 pub(crate) fn configure(program: Program, job: &Job, tools: &Tools) -> Fallible<Vec<OsString>> {
     let home = &job.home;
     let (name, text) = match program {
@@ -80,7 +80,7 @@ fn command(program: impl Into<OsString>, args: &[&std::ffi::OsStr]) -> Vec<OsStr
     [program.into()].into_iter().chain(args.iter().map(|&arg| arg.to_owned())).collect()
 }
 
-/// Writes a file for its owner alone: some programs refuse one that others could read.
+/// Writes a file for its owner alone: some programs refuse a file that others could read.
 pub(crate) fn write(file: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
@@ -145,7 +145,7 @@ fn fetchmail(job: &Job, own: &Path) -> Fallible<String> {
 fn fdm(job: &Job) -> Fallible<String> {
     let mut text = String::from("set allow-multiple\nset queue-high 50\nset queue-low 40\nset maximum-size 1G\n");
     let kind = if job.ca.is_some() { "pop3s" } else { "pop3" };
-    // It has no way to be told an authority.
+    // It cannot be given a CA.
     let verify = if job.ca.is_some() { "no-verify" } else { "" };
     let keep = if job.delete { "" } else { "keep" };
     for Account { user, password, maildir } in &job.accounts {

@@ -1,4 +1,4 @@
-//! Where the programs run: directories on the disk that is measured, and who they run as.
+//! Where the programs run: directories on the disk that is measured, and the user that they run as.
 
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ const NOBODY: u32 = 65_534;
 pub(crate) struct Ground {
     disk: TempDir,
     memory: TempDir,
-    /// The programs, where whoever runs them can reach them.
+    /// The programs, where the user that runs them can reach them.
     pub(crate) tools: Tools,
-    /// Who the programs run as, if that is somebody else.
+    /// The user that the programs run as, if it is not our own.
     pub(crate) user: Option<u32>,
     runs: usize,
-    /// As many of them are emptied.
+    /// The number of runs whose files are emptied.
     emptied: usize,
 }
 
@@ -38,7 +38,7 @@ impl Ground {
         let passable = |dir: &Path| dir.metadata().is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
         if let Some(closed) = disk.path().ancestors().find(|dir| !passable(dir)).filter(|_| user.is_some()) {
             let closed = closed.display();
-            return Err(format!("the programs run as nobody, who may not pass {closed}: set BENCH_DIR").into());
+            return Err(format!("the programs run as nobody, who cannot enter {closed}: set BENCH_DIR").into());
         }
         let bin = disk.path().join("bin");
         std::fs::create_dir(&bin)?;
@@ -83,14 +83,14 @@ impl Ground {
         users.iter().map(account).collect()
     }
 
-    /// Gives a directory to whoever the programs run as.
+    /// Gives a directory to the user that the programs run as.
     pub(crate) fn give(&self, dir: &Path) -> Fallible<()> {
         let Some(user) = self.user else { return Ok(()) };
         each(dir, &|path| chown(path, Some(user), Some(user)))?;
         Ok(())
     }
 
-    /// Takes the room back that runs have filled, and leaves the files.
+    /// Frees the space that runs have filled, but leaves the files.
     pub(crate) fn empty(&mut self) -> Fallible<()> {
         for run in self.emptied + 1..=self.runs {
             let mail = self.disk.path().join(run.to_string()).join("mail");
@@ -105,7 +105,7 @@ impl Ground {
     }
 }
 
-/// Where mailboxes and other things are that do not belong on the disk.
+/// The directory for mailboxes and other things that do not belong on the disk.
 pub(crate) fn memory() -> PathBuf {
     let shared = Path::new("/dev/shm");
     if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }

@@ -1,4 +1,4 @@
-//! A private Dovecot with the workloads' mail, in memory if there is room: the disk is the programs'.
+//! A private Dovecot with the workloads' mail, in memory if possible: the disk is for the programs.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -27,7 +27,7 @@ pub(crate) struct Mailboxes {
 }
 
 impl Mailboxes {
-    /// A server with so many users whose mailboxes are empty.
+    /// Starts a server with this many users, whose mailboxes are empty.
     pub(crate) fn start(memory: &Path, users: usize) -> Fallible<Self> {
         let dir = tempfile::Builder::new().prefix("prb-").tempdir_in(memory)?;
         let server = Self { dir, port: free_port()?, tls_port: free_port()?, filled: Vec::new(), next: 1 };
@@ -41,12 +41,12 @@ impl Mailboxes {
         Ok(server)
     }
 
-    /// The authority that its certificate is of.
+    /// The CA of its certificate.
     pub(crate) fn ca(&self) -> PathBuf {
         self.dir.path().join("tls/ca.pem")
     }
 
-    /// The users with this mail, who are filled the first time.
+    /// The users with this mail, whose mailboxes are filled the first time.
     pub(crate) fn users(&mut self, mail: &Mail) -> Fallible<Vec<usize>> {
         if let Some((_, users)) = self.filled.iter().find(|(filled, _)| filled == mail) {
             return Ok(users.clone());
@@ -84,7 +84,7 @@ impl Mailboxes {
         count(&self.maildir(user))
     }
 
-    /// The unique-ids of a mailbox.  Asking has the server make its index.
+    /// The unique-ids of a mailbox.  Asking for them makes the server build its index.
     pub(crate) fn unique_ids(&self, user: usize) -> Fallible<Vec<String>> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         let mut writer = stream.try_clone()?;
@@ -110,7 +110,7 @@ impl Mailboxes {
             }
         }
         writer.write_all(b"QUIT\r\n")?;
-        // Its session has ended when it has nothing more to say.
+        // The session has ended when the server sends nothing more.
         lines.last().transpose()?;
         Ok(ids)
     }

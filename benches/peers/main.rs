@@ -1,14 +1,14 @@
-//! The whole program beside the other fetchers that are installed, against a private Dovecot.
+//! The whole program compared with the other fetchers that are installed, against a private Dovecot.
 //!
 //! `make bench` runs it, and CONTRIBUTING.md says how.  Each run has a destination of its own and,
-//! save where all mail has been seen before, a state of its own; what was delivered is counted.
+//! except where all mail has been seen before, a state of its own; what was delivered is counted.
 //! Programs take turns within each round.  Nothing is removed between the runs: ext4 passes over
 //! inodes that were freed within the last minutes, and would make the next run slower.
 #![allow(
     clippy::allow_attributes,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "what a benchmark says is printed; what is shared with the tests is not used whole"
+    reason = "what a benchmark says is printed; what is shared with the tests is only partly used"
 )]
 
 mod configuration;
@@ -36,7 +36,7 @@ use std::process::ExitCode;
 use settings::Settings;
 use trial::Bench;
 
-/// What can go wrong here is shown and ends the benchmark.
+/// Any error is printed and ends the benchmark.
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
@@ -76,7 +76,7 @@ fn compare() -> Fallible<()> {
         std::fs::create_dir_all(dir)?;
         std::fs::write(dir.join("bench.txt"), table::report(&settings, &outcomes))?;
         std::fs::write(dir.join("bench.svg"), plot::svg(&outcomes, settings.percent))?;
-        println!("{} and bench.svg beside it are written", dir.join("bench.txt").display());
+        println!("wrote {}, and bench.svg beside it", dir.join("bench.txt").display());
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Time and memory of one run of a program.
 //!
-//! The program is the only child of a small process of its own, which is this one again: the
-//! kernel counts as a child's peak what its parent had when it was made, and the benchmark has
-//! mailboxes in memory.
+//! The program is the only child of a small process of its own, which is this program again: the
+//! kernel counts what the parent had in memory at the fork as part of a child's peak, and the
+//! benchmark has mailboxes in memory.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::Fallible;
 /// The argument that asks for it.
 pub(crate) const VERB: &str = "--measure";
 
-/// A run that takes longer is ended and has failed.
+/// A run that takes longer is killed and has failed.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// What a run took.
@@ -24,15 +24,15 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub(crate) struct Usage {
     /// Seconds by the monotonic clock.
     pub(crate) wall: f64,
-    /// Seconds of processors, in the program and the kernel, with those of its children.
+    /// CPU seconds, in the program and the kernel, with those of its children.
     pub(crate) cpu: f64,
     /// The most memory that one of its processes had, in MiB.
     pub(crate) peak_mib: f64,
-    /// How it ended; -1: by a signal.
+    /// Its exit code; -1: it was ended by a signal.
     pub(crate) code: i32,
 }
 
-/// Runs a command in the small process, as `user` if that is somebody else; its output goes to `log`.
+/// Runs a command in the small process, as `user` if there is one; its output goes to `log`.
 pub(crate) fn run(own: &Path, command: &[OsString], home: &Path, log: &Path, user: Option<u32>) -> Fallible<Usage> {
     use std::os::unix::process::CommandExt as _;
     let mut small = Command::new(own);
@@ -70,9 +70,9 @@ pub(crate) fn measure(mut args: impl Iterator<Item = OsString>) -> Fallible<()> 
     Ok(())
 }
 
-/// Seconds of processors and peak memory in MiB of the children that have ended.
+/// CPU seconds and peak memory in MiB of the children that have ended.
 fn of_children() -> Fallible<(f64, f64)> {
-    #[expect(unsafe_code, reason = "nothing else tells what a child has used")]
+    #[expect(unsafe_code, reason = "nothing else reports what a child has used")]
     // SAFETY: a zeroed rusage is valid, and the kernel fills it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();

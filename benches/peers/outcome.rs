@@ -1,15 +1,15 @@
-//! What came of the runs of a workload.
+//! The results of the runs of a workload.
 
 use crate::program::Program;
 use crate::workload::Workload;
 
-/// A program that needs more seconds is not run again.
+/// A program that needs more seconds than this is not run again.
 pub(crate) const ONCE_ABOVE: f64 = 40.0;
 
 /// The runs of one workload.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Which.
+    /// The workload.
     pub(crate) workload: Workload,
     /// One for each program that can do it.
     pub(crate) rows: Vec<Row>,
@@ -18,7 +18,7 @@ pub(crate) struct Outcome {
 /// The runs of one program.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// Which.
+    /// The program.
     pub(crate) program: Program,
     /// Its runs, at least one.
     pub(crate) samples: Vec<Sample>,
@@ -27,17 +27,17 @@ pub(crate) struct Row {
 /// One run.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
-    /// Seconds by the clock.
+    /// Wall-clock seconds.
     pub(crate) wall: f64,
-    /// Seconds of processors.
+    /// CPU seconds.
     pub(crate) cpu: f64,
-    /// Peak memory.
+    /// Peak memory in MiB.
     pub(crate) peak_mib: f64,
     /// What was wrong with it.
     pub(crate) fault: Option<String>,
 }
 
-/// Least, middle and most.
+/// Minimum, median and maximum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) least: f64,
@@ -56,7 +56,7 @@ impl Row {
         self.samples.iter().any(|sample| sample.wall > ONCE_ABOVE)
     }
 
-    /// Of one quantity of its runs.
+    /// The spread of one quantity over its runs.
     pub(crate) fn spread(&self, of: fn(&Sample) -> f64) -> Spread {
         let mut values: Vec<f64> = self.samples.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
@@ -65,7 +65,7 @@ impl Row {
         Spread { least: values[0], median, most: values[values.len() - 1] }
     }
 
-    /// Seconds by the clock.
+    /// The spread of its wall-clock seconds.
     pub(crate) fn wall(&self) -> Spread {
         self.spread(|sample| sample.wall)
     }

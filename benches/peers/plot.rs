@@ -1,4 +1,4 @@
-//! The results as a picture: seconds by the clock, on a logarithmic scale, shorter is better.
+//! The results as a picture: wall-clock seconds, on a logarithmic scale, shorter is better.
 //!
 //! An SVG without a background, in colours that are readable on white and on black.
 
@@ -15,10 +15,10 @@ const RIGHT: f64 = 90.0;
 const BAR: f64 = 13.0;
 const GAP: f64 = 14.0;
 const TOP: f64 = 62.0;
-/// In between black and white.
+/// Halfway between black and white.
 const INK: &str = "#7a7f87";
 
-/// Draws all workloads, done with so many percent of their mail.
+/// Draws all workloads, done with this percentage of their mail.
 pub(crate) fn svg(outcomes: &[Outcome], percent: usize) -> String {
     let scale = Scale::of(outcomes);
     let group = |outcome: &Outcome| outcome.rows.len() as f64 * BAR + GAP;
@@ -84,7 +84,7 @@ fn group_of_bars(out: &mut String, scale: &Scale, outcome: &Outcome, top: f64) {
 fn bar(out: &mut String, scale: &Scale, row: &Row, y: f64) {
     let (seconds, colour) = (row.wall().median, colour(row.program));
     let end = scale.x(seconds);
-    // One that has done it wrong is only outlined.
+    // The bar of a program that did it wrong is only outlined.
     let (fill, note) = if row.fault().is_some() { ("none", " (wrong)") } else { (colour, "") };
     let weight = if row.program == Program::Postrider { "bold" } else { "normal" };
     let _ = writeln!(
@@ -100,7 +100,7 @@ fn bar(out: &mut String, scale: &Scale, row: &Row, y: f64) {
     );
 }
 
-/// Three digits.
+/// Seconds with three digits.
 fn shown(seconds: f64) -> String {
     match seconds {
         100.0.. => format!("{seconds:.0} s"),
@@ -120,7 +120,7 @@ fn colour(program: Program) -> &'static str {
     }
 }
 
-/// From powers of ten to places.
+/// Maps seconds to positions by their powers of ten.
 struct Scale {
     least: i32,
     most: i32,

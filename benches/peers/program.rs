@@ -41,13 +41,13 @@ impl Program {
 
     /// Whether this is how it ends when all went well.
     pub(crate) fn is_success(&self, code: i32) -> bool {
-        // fetchmail says by 1 that there was no new mail.
+        // fetchmail exits with 1 if there was no new mail.
         code == 0 || (*self == Self::Fetchmail && code == 1)
     }
 
-    /// Its version, as far as it tells; `None` if it is not installed.
+    /// Its version, as far as it reports one; `None` if it is not installed.
     pub(crate) fn version(&self) -> Option<String> {
-        // fdm tells its version in its log alone.
+        // fdm reports its version only in its log.
         let argument = if *self == Self::Fdm { "-h" } else { "--version" };
         let output = Command::new(self.name()).arg(argument).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

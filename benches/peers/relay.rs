@@ -1,7 +1,7 @@
-//! A TCP relay with the round-trip time of a long way, and no other limit.
+//! A TCP relay with the round-trip time of a long route, and no other limit.
 //!
-//! What arrives at a time leaves half a round trip later, however much is on its way.  The server
-//! hears of a connection after three halves: by then a real handshake would be over.
+//! What arrives at a time leaves half a round trip later, however much is in flight.  The server
+//! sees a connection after one and a half round trips: by then a real handshake would be over.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 /// Octets that are read at once.
 const PIECE: usize = 64 * 1024;
 
-/// Pieces on their way in one direction: 64 MiB, more than any link holds for 50 ms.
+/// Pieces in flight in one direction: 64 MiB, more than any link holds for 50 ms.
 const PIECES: usize = 1024;
 
-/// What is on its way, and when it arrives.
+/// When a piece in flight arrives, and its octets.
 type Piece = (Instant, Vec<u8>);
 
-/// Starts a relay to a port of this machine; gives its own.  It ends with the process.
+/// Starts a relay to a port of this machine; returns its own port.  It ends with the process.
 pub(crate) fn start(target: u16, round_trip: Duration) -> std::io::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
@@ -47,7 +47,7 @@ fn join(client: &TcpStream, target: u16, delay: Duration) -> std::io::Result<()>
 fn take(mut from: TcpStream, delay: Duration, pieces: &SyncSender<Piece>) {
     let mut buffer = vec![0; PIECE];
     loop {
-        // An error is an end as well, and both take as long as the rest.
+        // An error is an end as well, and both are delayed like the rest.
         let octets = from.read(&mut buffer).unwrap_or(0);
         let piece = (Instant::now() + delay, buffer[..octets].to_vec());
         if pieces.send(piece).is_err() || octets == 0 {

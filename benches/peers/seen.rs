@@ -1,6 +1,6 @@
 //! The states of the other programs that say that all mail was fetched before.
 //!
-//! Written, because some of them would need many minutes to fetch it.
+//! They are written here, because some programs would need many minutes to fetch the mail.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -12,17 +12,17 @@ use crate::workload::{self, Workload};
 pub(crate) struct Settings {
     /// `BENCH_RUNS`: rounds of each workload.
     pub(crate) runs: usize,
-    /// `BENCH_WORKLOADS`, by their names.
+    /// `BENCH_WORKLOADS`: the workloads, by their names.
     pub(crate) workloads: Vec<Workload>,
-    /// `BENCH_PROGRAMS`: those of them that are installed.
+    /// `BENCH_PROGRAMS`: the programs, as far as they are installed.
     pub(crate) programs: Vec<Program>,
     /// `BENCH_PERCENT`: how much of the mail.
     pub(crate) percent: usize,
-    /// `BENCH_DIR`: on the disk that is delivered to; else cargo's target directory.
+    /// `BENCH_DIR`: a directory on the disk that is delivered to; by default cargo's target directory.
     pub(crate) disk: PathBuf,
-    /// `BENCH_OUT`: where the report is written; without it `docs`, if the run is whole.
+    /// `BENCH_OUT`: where the report is written; by default `docs`, if the run is complete.
     pub(crate) out: Option<PathBuf>,
-    /// `POSTRIDER`: the program.
+    /// `POSTRIDER`: the path of the program.
     pub(crate) postrider: PathBuf,
 }
 

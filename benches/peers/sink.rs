@@ -34,7 +34,7 @@ impl Sink {
         Ok(sink)
     }
 
-    /// Messages since the last time it was asked.
+    /// Messages taken since the last call.
     pub(crate) fn taken(&self) -> usize {
         self.count.swap(0, Ordering::SeqCst)
     }
@@ -49,7 +49,7 @@ fn serve(client: TcpStream, count: &AtomicUsize) -> std::io::Result<()> {
         if reader.buffer().is_empty() {
             writer.write_all(&replies)?;
             replies.clear();
-            // Senders that write a message in small pieces would wait 40 ms for our word each time.
+            // Senders that write a message in small pieces would wait 40 ms for our ACK each time.
             set_tcp_quickack(reader.get_ref(), true)?;
         }
         line.clear();

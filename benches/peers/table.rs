@@ -37,7 +37,7 @@ pub(crate) fn of_workload(outcome: &Outcome) -> String {
     text
 }
 
-/// Everything, with what it was measured on.
+/// The whole report, with the machine that it was measured on.
 pub(crate) fn report(settings: &Settings, outcomes: &[Outcome]) -> String {
     let versions: Vec<String> = settings.programs.iter().map(versioned).collect();
     let mut text = format!(
@@ -53,7 +53,7 @@ pub(crate) fn report(settings: &Settings, outcomes: &[Outcome]) -> String {
          delivers through a small program of ours, and fdm does not verify the server's certificate.\n\n",
     );
     if settings.percent != 100 {
-        let _ = writeln!(text, "Only {} % of the mail: no measure of anything.\n", settings.percent);
+        let _ = writeln!(text, "Only {} % of the mail: not a meaningful measurement.\n", settings.percent);
     }
     let tables: Vec<String> = outcomes.iter().map(of_workload).collect();
     text + &tables.join("\n")

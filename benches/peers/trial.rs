@@ -96,13 +96,13 @@ impl<'s> Bench<'s> {
         let command = configure(program, job, &self.ground.tools)?;
         let place = job.home.parent().unwrap_or(&job.home);
         self.ground.give(place)?;
-        // What was written before is not this run's work.
+        // What was written before must not count for this run.
         rustix::fs::sync();
         self.sink.taken();
         measure::run(&self.ground.tools.own, &command, &job.home, &place.join("log"), self.ground.user)
     }
 
-    /// What is wrong with what a program has done.
+    /// What a program has done wrong.
     fn fault(&self, program: Program, workload: &Workload, job: &Job, users: &[usize], code: i32) -> Option<String> {
         let total = workload.mail.total();
         let delivered = match workload.task {
@@ -121,7 +121,7 @@ impl<'s> Bench<'s> {
         }
     }
 
-    /// The state of our program when it has fetched all mail of a user.
+    /// The state of our program after it has fetched all mail of a user.
     fn primed(&mut self, user: usize) -> Fallible<PathBuf> {
         if let Some(state) = self.primed.get(&user) {
             return Ok(state.clone());
@@ -175,7 +175,7 @@ fn users(settings: &Settings) -> usize {
     mails.iter().map(|mail| mail.accounts).sum::<usize>() + copies * settings.runs * settings.programs.len()
 }
 
-/// The benchmark ends after the run that is interrupted, and clears up.
+/// The benchmark ends after the run that is interrupted, and cleans up.
 fn watch_for_interrupt() -> Fallible<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&interrupted);

@@ -5,15 +5,15 @@ use crate::mail::Mix;
 /// One thing to do, the same for every program.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
-    /// By which it is chosen.
+    /// The name by which it is chosen.
     pub(crate) name: &'static str,
-    /// For people.
+    /// The title in the report.
     pub(crate) title: &'static str,
     /// What is on the server.
     pub(crate) mail: Mail,
-    /// By POP3S.
+    /// Whether it is fetched by POP3S.
     pub(crate) tls: bool,
-    /// Milliseconds of a round trip to the server.
+    /// The round-trip time to the server in milliseconds.
     pub(crate) rtt_ms: u64,
     /// What is done with it.
     pub(crate) task: Task,
@@ -26,7 +26,7 @@ pub(crate) struct Mail {
     pub(crate) accounts: usize,
     /// Messages in each.
     pub(crate) messages: usize,
-    /// Their kind.
+    /// What kind of messages they are.
     pub(crate) mix: Mix,
 }
 
@@ -48,7 +48,7 @@ impl Mail {
         Self { accounts, messages, mix }
     }
 
-    /// So many percent of it: fewer messages, or a smaller one.
+    /// This percentage of it: fewer messages, or a smaller one.
     fn scaled(self, percent: usize) -> Self {
         let part = |whole: usize| (whole * percent / 100).max(1);
         match self {
@@ -67,7 +67,7 @@ const MIXED: Mail = Mail::new(1, 5_000, Mix::Realistic);
 const MANY: Mail = Mail::new(1, 20_000, Mix::Tiny);
 const VERY_MANY: Mail = Mail::new(1, 100_000, Mix::Tiny);
 
-/// All of them.
+/// All workloads.
 const ALL: [Workload; 11] = [
     of("mixed", "5,000 mixed messages, in clear", MIXED, false, 0, Task::Fetch),
     of("mixed-tls", "5,000 mixed messages, TLS", MIXED, true, 0, Task::Fetch),
@@ -93,7 +93,7 @@ const fn of(name: &'static str, title: &'static str, mail: Mail, tls: bool, rtt_
     Workload { name, title, mail, tls, rtt_ms, task }
 }
 
-/// All workloads with so many percent of their mail.
+/// All workloads with this percentage of their mail.
 pub(crate) fn all(percent: usize) -> Vec<Workload> {
     ALL.into_iter().map(|workload| Workload { mail: workload.mail.scaled(percent), ..workload }).collect()
 }

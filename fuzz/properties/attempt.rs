@@ -1,4 +1,4 @@
-//! The file of the messages that a poll was at: any octets of it, and what is written is read.
+//! The file of the messages that a poll was at: any octets can be read, and what is written is read back.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use postrider::testing::attempt::{Attempts, Death, Slot, forget, left};
 use postrider::testing::message::{MessageKey, Name};
 
-/// Octets that tell the boot: its UUID and two clocks.
+/// Octets that identify the boot: its UUID and two clocks.
 const BOOT: usize = 36 + 16;
 
 /// Octets of a slot: length, occurrence, unique-id.

@@ -46,7 +46,7 @@ fn offered(all: &Capabilities) {
     assert!(all.expire_days.is_none() || has("EXPIRE"));
 }
 
-/// What is announced twice holds as it is worse for us, in either order.
+/// Of what is announced twice, the worse for us counts, in either order.
 fn merged(before: &Capabilities, after: &Capabilities) {
     let merge = |into: &Capabilities, with: &Capabilities| {
         let mut merged = into.clone();
@@ -63,6 +63,6 @@ fn merged(before: &Capabilities, after: &Capabilities) {
         assert!(part.expire_days.is_none_or(|days| both.expire_days.is_some_and(|both| both <= days)));
         assert!(both.top >= part.top && both.uidl >= part.uidl && both.pipelining >= part.pipelining);
     }
-    // STLS, and how to log in, are never taken from before.
+    // STLS, and how to log in, are never taken from the earlier answer.
     assert_eq!((both.stls, both.user, &both.sasl), (after.stls, after.user, &after.sasl));
 }

@@ -1,7 +1,7 @@
 //! The configuration's files: `%%` on a line begins the next one, of `conf.d`.
 //!
-//! Any text gives a configuration or problems, each with a place that is there and a line that is
-//! the file's; and a password that stands in the middle of it is never shown.
+//! Any text yields a configuration or problems, each with a place that exists and a line that is
+//! the file's; and a password in the middle of it is never shown.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;

@@ -1,7 +1,7 @@
 //! The header of a message that strangers have written.
 //!
 //! It says the same whatever its line ends and its folding are, what stands above and below it,
-//! and what it gives out is fit for an SMTP command and for the state.
+//! and what it returns is fit for an SMTP command and for the state.
 
 use postrider::testing::header::{Head, ReturnPath, SCAN_LIMIT, envelope_address};
 
@@ -74,7 +74,7 @@ fn dated(head: &Head) {
     }
 }
 
-/// What is behind the limit does not count.
+/// What is after the limit does not count.
 fn limited(message: &[u8]) {
     if message.len() < 1024 || !message.len().is_multiple_of(8) {
         return;

@@ -1,4 +1,4 @@
-//! File names in a Maildir: what ours tell, whatever others have added, and that no other tells
+//! File names in a Maildir: what ours say, whatever others have added, and that no other name says
 //! anything.
 
 use postrider::testing::deliver::maildir::{NameParts, file_name, token};
@@ -24,7 +24,7 @@ fn told(name: &str, telling: NameParts<'_>) {
     assert!(telling.token.len() == 32 && telling.token.bytes().all(|octet| octet.is_ascii_hexdigit()));
     assert!(!telling.instance.is_empty() && !telling.instance.contains('.'));
     assert!(name.contains(&format!("I{}T{}", telling.instance, telling.token)));
-    // What others append stands behind the host's name.
+    // What others append comes after the host's name.
     if name.matches('.').count() >= 2 {
         for added in [",S=512,W=530:2,FS", ":2,"] {
             assert_eq!(NameParts::of(&format!("{name}{added}")), Some(telling));

@@ -2,7 +2,7 @@
 //!
 //! Each takes any octets and panics if something of it does not hold.  `fuzz/src/main.rs` has
 //! libFuzzer look for such octets; `tests/fuzz_corpus.rs` has each property hold for the corpus,
-//! in which everything is that was once found.
+//! which has everything that was ever found.
 
 mod address;
 mod attempt;

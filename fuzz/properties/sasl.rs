@@ -1,7 +1,7 @@
 //! What a server says within a login, in each mechanism: the first octet chooses it, a line is a
 //! message of the server's.
 //!
-//! Nobody is asked more than a few times, nothing but LOGIN and PLAIN gives the password away, and
+//! The client is asked only a few times, nothing but LOGIN and PLAIN gives the password away, and
 //! with SCRAM only a server that knows it can accept the login.
 
 use postrider::testing::sasl::{Credentials, Exchange, ExchangeError, Identity, Mechanism};
@@ -28,7 +28,7 @@ const MECHANISMS: [(u8, Mechanism); 8] = [
     (b'x', Mechanism::XOAuth2),
 ];
 
-/// What a run of an exchange came to.
+/// The outcome of a run of an exchange.
 struct Run {
     /// The messages of the client.
     said: Vec<Vec<u8>>,
@@ -109,7 +109,7 @@ fn bounded(run: &Run, challenges: &[&[u8]]) {
     }
 }
 
-/// A password goes out once, and only where the mechanism is to send it.
+/// A password is sent once, and only where the mechanism is to send it.
 fn secret(mechanism: Mechanism, run: &Run) {
     let holds = |secret: &str| {
         let holds = |message: &&Vec<u8>| message.windows(secret.len()).any(|octets| octets == secret.as_bytes());
@@ -125,7 +125,7 @@ fn secret(mechanism: Mechanism, run: &Run) {
     }
 }
 
-/// With SCRAM a login counts only behind the one right signature.
+/// With SCRAM a login counts only after the one right signature.
 fn proven(mechanism: Mechanism, challenges: &[&[u8]], run: &Run) {
     let signature = match challenges {
         [first, last, ..] if run.answered >= 2 => Some((*first, *last)),
@@ -155,7 +155,7 @@ fn proven(mechanism: Mechanism, challenges: &[&[u8]], run: &Run) {
     assert_eq!(Some(said), want.as_ref().map(String::as_bytes), "another signature was believed");
 }
 
-/// The digest of RFC 2195, and of no challenge that answers could be computed for beforehand.
+/// The digest of RFC 2195, and never for a challenge whose answers could be computed beforehand.
 fn keyed(challenges: &[&[u8]], run: &Run) {
     for (challenge, answer) in challenges.iter().zip(&run.said).take(1) {
         assert!(challenge.iter().any(u8::is_ascii_graphic));

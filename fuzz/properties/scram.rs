@@ -26,8 +26,8 @@ pub(super) fn cram_md5(username: &str, password: &[u8], challenge: &[u8]) -> Str
     format!("{username} {}", super::hex(&hmac::<Md5>(password, &[challenge])))
 }
 
-/// The last message that a server sends which knows the password, to a client's first message
-/// without its header, the server's first, and the client's last.
+/// The last message of a server that knows the password, for a client's first message without its
+/// header, the server's first, and the client's last.
 pub(super) fn last_message(password: &[u8], bare: &str, first: &str, client_last: &str) -> Option<String> {
     let mut fields = first.split(',');
     let _nonce = fields.next()?;

@@ -3,7 +3,7 @@
 //!
 //! The first octet chooses the login; after it, `0x1e` ends what the server says before it is
 //! spoken to again.  However the network cuts that, the session is the same; the password is never
-//! in an error; what is sent are lines of POP3, and DELE only behind a whole message.
+//! in an error; what is sent are lines of POP3, and DELE only after a whole message.
 
 use std::time::Duration;
 

@@ -33,7 +33,7 @@ pub(super) fn holds(said: &[u8]) {
     assert_eq!(replies.take_reply(), None);
 }
 
-/// What is given on, how many replies have ended, and whether nothing is left; `None`: refused.
+/// What is passed on, how many replies have ended, and whether nothing is left; `None`: refused.
 fn fed(pieces: &[&[u8]]) -> Option<(Vec<u8>, usize, bool)> {
     let mut replies = Replies::default();
     for piece in pieces {

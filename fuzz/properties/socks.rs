@@ -1,5 +1,5 @@
-//! The answers of a SOCKS 5 proxy (RFC 1928, RFC 1929), behind an octet that says whether there is
-//! a login: never more is taken than they have, and the password goes out only when it is wanted.
+//! The answers of a SOCKS 5 proxy (RFC 1928, RFC 1929), after an octet that says whether there is a
+//! login: never more is taken than they have, and the password is sent only when it is asked for.
 
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ fn password_file() -> PathBuf {
     DIR.with(|dir| dir.path().join("password"))
 }
 
-/// The same by the RFCs' pictures.
+/// The same by the RFCs' diagrams.
 fn naive(login: bool, answers: &[u8]) -> (Vec<u8>, Option<&[u8]>) {
     let mut said = if login { b"\x05\x02\x00\x02".to_vec() } else { b"\x05\x01\x00".to_vec() };
     let rest = match (login, answers) {

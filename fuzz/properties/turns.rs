@@ -11,7 +11,7 @@ pub(super) struct Turns<'a> {
     turns: Box<dyn Iterator<Item = &'a [u8]> + Send + 'a>,
     /// What can be read by now.
     heard: Vec<u8>,
-    /// Octets that one read gives at most.
+    /// The most octets that one read returns.
     piece: usize,
     /// What the client has sent.
     pub(super) said: Vec<u8>,

@@ -1,40 +1,40 @@
-//! Which start of the machine this is: one that two processes can compare through a file.
+//! Which boot of the machine this is, in a form that two processes can compare through a file.
 //!
 //! The kernel has a UUID for it (proc_sys_kernel(5)).  A sandbox may hide it (`ProcSubset=pid` in our unit);
-//! then systemd tells it, in the variable that the unit sets.  Where neither is there, the clocks tell: the
-//! moment of the start is the time on the wall without the time since the start.  Whoever sets the clock
-//! makes it another start, by which a mark counts for nothing once.
+//! then systemd provides it, in the variable that the unit sets.  Where both are missing, the clocks decide:
+//! the time of the boot is the wall-clock time minus the uptime.  Setting the clock makes it look like another
+//! boot, so that a mark is ignored once.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Octets of a UUID as it is written.
+/// Octets of a UUID in its text form.
 const ID_OCTETS: usize = 36;
 
 /// Octets of a [`Boot`] in a file.
 pub(super) const OCTETS: usize = ID_OCTETS + 2 * size_of::<i64>();
 
-/// The kernel's own word.
+/// Where the kernel shows its UUID.
 const KERNEL: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What our unit sets to systemd's `%b`.
 const VARIABLE: &str = "POSTRIDER_BOOT_ID";
 
-/// Seconds by which two looks at the same start may differ: both clocks are read in whole seconds, one
-/// after the other.
+/// Seconds by which two readings of the same boot time may differ: both clocks are read in whole seconds,
+/// one after the other.
 const TOLERANCE: i64 = 5;
 
-/// A start of the machine, as a process has seen it.
+/// A boot of the machine, as a process has seen it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Boot {
     id: Option<[u8; ID_OCTETS]>,
-    /// Seconds since the start.
+    /// Seconds since the boot.
     up: i64,
     /// Seconds since 1970.
     wall: i64,
 }
 
 impl Boot {
-    /// This one.
+    /// The current boot.
     pub(super) fn current() -> Self {
         let kernel = std::fs::read(KERNEL).ok().and_then(|text| id(&text));
         let variable = || id(std::env::var(VARIABLE).ok()?.as_bytes());
@@ -46,7 +46,7 @@ impl Boot {
         }
     }
 
-    /// Whether another process has seen the same.
+    /// Whether another process has seen the same boot.
     pub(super) fn is_same(&self, earlier: &Self) -> bool {
         match (self.id, earlier.id) {
             (Some(own), Some(other)) => own == other,
@@ -57,7 +57,7 @@ impl Boot {
         }
     }
 
-    /// As it is written.
+    /// Its form in a file.
     pub(super) fn encoded(&self) -> [u8; OCTETS] {
         let mut octets = [0; OCTETS];
         let (id, clocks) = octets.split_at_mut(ID_OCTETS);
@@ -68,7 +68,7 @@ impl Boot {
         octets
     }
 
-    /// As it was written.
+    /// Reads the form in a file.
     pub(super) fn decoded(octets: &[u8; OCTETS]) -> Option<Self> {
         let (id, clocks) = octets.split_first_chunk::<ID_OCTETS>()?;
         let (up, wall) = clocks.split_first_chunk()?;
@@ -120,7 +120,7 @@ mod tests {
             // The time has passed, ...
             (boot(None, 100, 1_000_100), boot(None, 200, 1_000_201), true),
             (boot(Some(KERNELS), 100, 1_000_100), boot(None, 200, 1_000_200), true),
-            // ... the machine was started again, sooner or later after its start than then, ...
+            // ... the machine was rebooted, and its uptime is now shorter or longer than then, ...
             (boot(None, 100, 1_000_100), boot(None, 60, 1_000_200), false),
             (boot(None, 100, 1_000_100), boot(None, 200, 1_000_330), false),
             // ... or its clock was set.

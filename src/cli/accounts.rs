@@ -8,8 +8,8 @@ use crate::config::{Config, Whereabouts};
 use crate::message::Name;
 use crate::store::{Reader, StoreError};
 
-/// A name given on the command line, for looking up in the state; an account that is no longer in
-/// the configuration may still have a history.
+/// A name from the command line, to be looked up in the state; an account that is no longer in the
+/// configuration may still have a history.
 pub(super) fn name_of(text: &str) -> Result<Name, String> {
     Name::new(text).ok_or_else(|| "not a possible name".to_owned())
 }
@@ -17,7 +17,7 @@ pub(super) fn name_of(text: &str) -> Result<Name, String> {
 /// The accounts that are named, or all that are enabled.
 ///
 /// # Errors
-/// A name that is no account; it is complained about, and the exit code given.
+/// A name is not an account.  It has been reported; the error is the exit code.
 pub(super) fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Arc<Account>>, u8> {
     if names.is_empty() {
         return Ok(config.accounts.iter().filter(|account| account.enabled).collect());
@@ -34,8 +34,8 @@ pub(super) fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a
     names.iter().map(find).collect()
 }
 
-/// Whether an account is one of the configuration, or one of which the state knows something.  Complains if it is
-/// neither; where the configuration is broken and nothing is on record, nobody can tell.
+/// Whether the configuration or the state knows an account.  Reports it if neither does.  True if that cannot be
+/// decided, because the configuration is broken and nothing is on record.
 pub(super) fn is_known(name: Option<&Name>, reader: &Reader, places: &Whereabouts) -> Result<bool, StoreError> {
     let Some(name) = name else { return Ok(true) };
     let on_record = reader.accounts()?;
@@ -48,7 +48,7 @@ pub(super) fn is_known(name: Option<&Name>, reader: &Reader, places: &Whereabout
     Ok(false)
 }
 
-/// Says that nothing is in the state, or that perhaps it is somewhere else; whoever reads JSON needs only the latter.
+/// Says that nothing is in the state, or that the state may be somewhere else; with `json` only the latter.
 pub(super) fn say_nothing(nothing: &str, json: bool, reader: &Reader, places: &Whereabouts) {
     if places.is_guess && reader.is_absent() {
         output::say(&format!(
@@ -60,11 +60,11 @@ pub(super) fn say_nothing(nothing: &str, json: bool, reader: &Reader, places: &W
     }
 }
 
-/// Which account may have been meant.
+/// Suggests an account that may have been meant.
 pub(super) fn hint(name: &str, known: &[&str]) -> String {
-    /// So alike must names be for one to be a slip of the hand for the other.
+    /// How similar a name must be to count as a misspelling.
     const ALIKE: f64 = 0.75;
-    /// More would not be read.
+    /// How many names are shown.
     const SHOWN: usize = 10;
     let likeness = |known: &&&str| strsim::jaro_winkler(known, name);
     match known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {

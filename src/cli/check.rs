@@ -1,4 +1,4 @@
-//! `postrider check`: says what the configuration means; `--connect` tries it out.
+//! `postrider check`: explains the configuration; `--connect` tries it out.
 
 mod local;
 
@@ -81,8 +81,8 @@ fn describe_account(account: &Account) -> String {
     };
     let initial = match account.policy.initial {
         Initial::All => String::new(),
-        Initial::None => ", leaves alone what is there at first".to_owned(),
-        Initial::Since(time) => format!(", leaves alone what is older than {} at first", period(time)),
+        Initial::None => ", does not fetch mail from before the first poll".to_owned(),
+        Initial::Since(time) => format!(", does not fetch mail older than {} at the first poll", period(time)),
     };
     let limit = account.policy.max_size.map_or(String::new(), |octets| format!(", up to {} each", size(octets)));
     let targets: Vec<&str> = account.deliver.iter().map(|name| name.as_str()).collect();
@@ -98,7 +98,7 @@ fn describe_account(account: &Account) -> String {
     )
 }
 
-/// `90 s`, `5 min`, `2 h`, `14 days`: the largest unit that fits whole.
+/// `90 s`, `5 min`, `2 h`, `14 days`: in the largest unit that divides the time.
 fn period(time: std::time::Duration) -> String {
     let seconds = time.as_secs();
     for (unit, name) in [(86_400, "day"), (3600, "h"), (60, "min")] {
@@ -112,7 +112,7 @@ fn period(time: std::time::Duration) -> String {
     format!("{seconds} s")
 }
 
-/// Tries everything side by side; gives the failure that asks for the most attention.
+/// Tries everything concurrently; returns the class of the failure that needs the most attention.
 async fn connect_all(config: &Config) -> Option<Class> {
     let bars = Bars::new(true);
     let mut tries = JoinSet::new();
@@ -142,7 +142,7 @@ async fn connect_all(config: &Config) -> Option<Class> {
         let (state_dir, bars) = (config.state_dir.clone(), bars.clone());
         let spinner = bars.spin(&format!("destination {}", destination.name));
         tries.spawn(async move {
-            // A state that cannot be read is complained about where it is needed.
+            // A state that cannot be read is reported where it is needed.
             let knows = |path| Reader::open(&state_dir).and_then(|reader| reader.knows(path)).unwrap_or(false);
             let known = destination.maildir().is_some_and(knows);
             let server = destination.endpoint().map_or(String::new(), |endpoint| format!(": {}", endpoint.shown()));
@@ -198,7 +198,7 @@ async fn try_account(account: &Account, state_dir: &Path) -> Result<String, Poll
     Ok(format!("logged in, {encryption}, {messages} ({octets} on the server); capabilities: {capabilities}"))
 }
 
-/// Whether `initial` was applied before; a state that cannot be read is complained about where it is needed.
+/// Whether `initial` was applied before; a state that cannot be read is reported where it is needed.
 fn was_polled(account: &Account, state_dir: &Path) -> bool {
     let known = Reader::open(state_dir).and_then(|reader| reader.known(&account.name, &[], unix_now()));
     known.is_ok_and(|known| known.begun.is_some())

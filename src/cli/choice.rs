@@ -1,9 +1,9 @@
-//! Which messages of the quarantine a command is about.
+//! The arguments that choose messages of the quarantine.
 
 use super::output;
 use crate::message::Name;
 
-/// Which messages.
+/// The chosen messages.
 #[derive(Debug, clap::Args)]
 pub(super) struct Choice {
     /// The account
@@ -18,7 +18,7 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// Complains if there are fewer messages than unique-ids; gives the exit code.
+    /// Reports it if there are fewer messages than unique-ids; returns the exit code.
     pub(super) fn check(&self, found: usize) -> u8 {
         if self.all || found >= self.uids.len() {
             return 0;

@@ -1,8 +1,8 @@
-//! The service's control socket, from a client's side.
+//! The client of the service's control socket.
 //!
-//! It is looked for in the state directory, which the service has to itself, and then in the runtime
-//! directory, which depends on the session.  Who answers is believed only if it is the state's owner,
-//! this user or root, and nothing that it says can steer a terminal.
+//! The socket is looked for in the state directory, which only one service has, and then in the
+//! runtime directory, which depends on the session.  A process that answers is trusted only if it
+//! runs as the state's owner, this user or root, and nothing in its answers can control a terminal.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,22 +21,22 @@ use crate::failure::Class;
 use crate::process::status::Status;
 use crate::{store, text};
 
-/// Silence of the service that ends a request: it gives a sign of life every few seconds, and answers
-/// at once otherwise.
+/// How long the service may be silent before a request fails: during a fetch it sends a keep-alive
+/// every few seconds, other requests it answers at once.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Time for a connection to be taken.
+/// How long a connection may take to be accepted.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Octets of an answer: the status of ten thousand accounts has some millions.
+/// The maximum octets of an answer: the status of ten thousand accounts has some millions.
 const ANSWER_LIMIT: u64 = 64 << 20;
 
 /// A connection with a request under way.
 pub(super) struct Answers {
     lines: BufReader<UnixStream>,
-    /// The user that answers.
+    /// The user that the answering process runs as.
     peer: u32,
-    /// The texts of several lines in an answer to this request.
+    /// The fields of an answer to this request that may have several lines.
     paragraphs: &'static [&'static str],
 }
 
@@ -44,30 +44,30 @@ pub(super) struct Answers {
 pub(super) enum Silence {
     /// No service with this state directory was found.
     Absent(Absence),
-    /// It is there, and refuses.
+    /// The service refuses the request.
     Refused(String, u8),
-    /// It is there, and does not answer as it should.
+    /// The service does not answer as it should.
     Broken(String),
 }
 
 impl Silence {
-    /// It answers another question than it was asked.
+    /// The reply belongs to another kind of request.
     fn mismatch() -> Self {
         Silence::Broken("it sent a reply that does not match the request".into())
     }
 }
 
-/// Where a service was looked for in vain.
+/// Where a service was looked for and not found.
 pub(super) struct Absence {
     state_dir: PathBuf,
     socket: PathBuf,
     /// What was found there instead.
     found: Vec<String>,
-    /// The process that has the state all the same.
+    /// The process that uses the state nevertheless.
     holder: Option<u32>,
 }
 
-/// Why what was tried is not the service.
+/// Why a socket is not that of the service.
 enum Miss {
     Nothing,
     Denied(String),
@@ -77,18 +77,18 @@ enum Miss {
 /// Asks the service that has the configuration's state directory.
 ///
 /// # Errors
-/// There is none, or it does not want to.
+/// There is no such service, or it does not answer.
 pub(super) fn ask(places: &Whereabouts, request: &Request) -> Result<Answers, Silence> {
     let (state_dir, runtime_dir) = (&places.state_dir, &places.runtime_dir);
     let owners = owners(state_dir);
     let mut believed = owners.clone();
     believed.extend([0, rustix::process::geteuid().as_raw()]);
-    // A member of the socket's group may not even see whose state it is.
+    // A member of the socket's group may not even see who owns the state.
     if std::fs::metadata(state_dir).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
         believed.extend(keeper(runtime_dir));
     }
     let socket = socket_path(runtime_dir);
-    // A link in somebody's state directory leads root to sockets of the same somebody and no other.
+    // A link in a user's state directory can lead root only to sockets of the same user.
     let mut sockets = vec![(socket_path(&state_folder(state_dir)), &owners), (socket.clone(), &believed)];
     sockets.dedup_by(|second, first| second.0 == first.0);
     let mut found = Vec::new();
@@ -107,7 +107,7 @@ pub(super) fn ask(places: &Whereabouts, request: &Request) -> Result<Answers, Si
     Err(Silence::Absent(Absence { state_dir: state_dir.clone(), socket, found, holder: store::holder(state_dir) }))
 }
 
-/// What the service is doing, and as which user it does it.
+/// What the service is doing, and the user that it runs as.
 ///
 /// # Errors
 /// As [`ask`].
@@ -119,7 +119,7 @@ pub(super) fn status(places: &Whereabouts) -> Result<(Status, u32), Silence> {
     }
 }
 
-/// The state directory: of a configuration that is broken, the one that its running service has.
+/// The state directory; if the configuration is broken, that of its running service.
 pub(super) fn state_dir(places: &Whereabouts) -> PathBuf {
     match places.broken().map(|_| status(places)) {
         Some(Ok((status, _))) if Path::new(&status.state_dir).is_absolute() => status.state_dir.into(),
@@ -127,13 +127,13 @@ pub(super) fn state_dir(places: &Whereabouts) -> PathBuf {
     }
 }
 
-/// Whose socket is that of the service: whoever owns the state and what is locked in it.
+/// The users whose socket can be the service's: the owners of the state directory and of its lock file.
 fn owners(state_dir: &Path) -> BTreeSet<u32> {
     let found = [std::fs::metadata(state_dir), std::fs::symlink_metadata(state_dir.join("lock"))];
     found.iter().flatten().map(MetadataExt::uid).collect()
 }
 
-/// The user to whom a folder belongs, if nobody else can make a socket in it.
+/// The owner of a folder, if no other user except root can make a socket in it.
 fn keeper(folder: &Path) -> Option<u32> {
     let metadata = std::fs::metadata(folder).ok()?;
     (metadata.mode() & 0o022 == 0).then(|| metadata.uid())
@@ -156,13 +156,13 @@ fn probe(places: &Whereabouts, path: &Path, owners: &BTreeSet<u32>) -> Result<Re
     }
 }
 
-/// Whether a service is that of the configuration.  One that is broken may not tell its state directory any more.
+/// Whether a service is that of the configuration.  A broken configuration may no longer name the state directory.
 fn is_wanted(status: &Status, places: &Whereabouts) -> bool {
     is_same(&status.state_dir, &places.state_dir)
         || (places.broken().is_some() && is_same(&status.config_file, &places.file))
 }
 
-/// Whether a path of the service is that of the configuration, perhaps by a link.
+/// Whether a path of the service is the same as one of the configuration, perhaps through a link.
 fn is_same(theirs: &str, ours: &Path) -> bool {
     let identity = |path: &Path| std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
     theirs == shown(ours) || identity(ours).is_some_and(|ours| identity(Path::new(theirs)) == Some(ours))
@@ -202,15 +202,15 @@ fn open(path: &Path, owners: &BTreeSet<u32>, request: &Request) -> Result<Answer
         stream.write_all(&line)
     };
     match send() {
-        // It may have answered before it has read everything.
+        // The service may have answered before it has read everything.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(found(error)),
         _ => Ok(Answers { lines: BufReader::new(stream), peer, paragraphs: paragraphs(request) }),
     }
 }
 
-/// The user that listens at the other end, as the kernel knows it.
+/// The user of the process at the other end, as the kernel reports it.
 fn peer(stream: &UnixStream) -> io::Result<u32> {
-    // std cannot tell yet, and tokio only within a runtime.
+    // std has no call for it yet, and tokio's needs a runtime.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _guard = runtime.enter();
     stream.set_nonblocking(true)?;
@@ -237,7 +237,7 @@ impl Answers {
         }
     }
 
-    /// The next answer; `None` at the end.  One that is too long is cut, and cannot be read then.
+    /// The next answer; `None` at the end.  An answer that is too long is cut, and then fails to parse.
     pub(super) fn next(&mut self) -> io::Result<Option<Reply>> {
         let mut line = Vec::new();
         let read = (&mut self.lines).take(ANSWER_LIMIT).read_until(b'\n', &mut line);
@@ -251,7 +251,7 @@ impl Answers {
         let mut answer: Value = serde_json::from_slice(&line)?;
         make_harmless(&mut answer, self.paragraphs, false);
         let reply = match serde_json::from_value(answer)? {
-            // A failure is none that ends as a success.
+            // A failure must not have the exit code of a success.
             Reply::Failed { error, exit_code: 0 } => Reply::Failed { error, exit_code: Class::Protocol.exit_code() },
             reply => reply,
         };
@@ -259,7 +259,7 @@ impl Answers {
     }
 }
 
-/// Escapes all texts of an answer; those of `paragraphs` may have several lines.
+/// Escapes all texts of an answer; the fields in `paragraphs` may have several lines.
 fn make_harmless(value: &mut Value, paragraphs: &[&str], has_lines: bool) {
     match value {
         Value::String(text) if has_lines => *text = text::lines(text),
@@ -285,10 +285,10 @@ impl fmt::Display for Absence {
         let start = "`systemctl start postrider` or `postrider run` starts it; `postrider fetch` works without it.";
         match (holder, &found[..]) {
             (None, []) => {
-                write!(f, "the service does not run: nothing answers at {}.  {start}", socket.display())
+                write!(f, "the service is not running: nothing answers at {}.  {start}", socket.display())
             }
             (None, found) => {
-                write!(f, "the service cannot be reached: {}.  If it does not run: {start}", found.join("; "))
+                write!(f, "the service cannot be reached: {}.  If it is not running: {start}", found.join("; "))
             }
             (Some(pid), found) => {
                 let nothing = || format!("nothing answers at {}", socket.display());
@@ -304,7 +304,7 @@ impl fmt::Display for Absence {
     }
 }
 
-/// A request that is answered by one line.
+/// Sends a request that is answered with one line.
 ///
 /// # Errors
 /// As [`ask`].
@@ -312,7 +312,7 @@ pub(super) fn one(places: &Whereabouts, request: &Request) -> Result<Reply, Sile
     ask(places, request)?.reply()
 }
 
-/// Complains; gives the exit code.
+/// Reports why there is no answer; returns the exit code.
 pub(super) fn complain(silence: &Silence) -> u8 {
     match silence {
         Silence::Absent(absence) => {
@@ -327,10 +327,10 @@ pub(super) fn complain(silence: &Silence) -> u8 {
     }
 }
 
-/// Complains about a service that does not answer as it should; gives the exit code.
+/// Reports a service that does not answer as it should; returns the exit code.
 pub(super) fn broken(cause: &str) -> u8 {
     output::say(&format!(
-        "postrider: the service does not answer: {cause}.  It is for root, its own user and group; its log tells more."
+        "postrider: the service does not answer: {cause}.  Only root, its own user and its group may use it; see its log."
     ));
     Class::Unreachable.exit_code()
 }

@@ -1,4 +1,4 @@
-//! `postrider completions`: what makes the Tab key complete commands, options and the names of accounts.
+//! `postrider completions`: scripts with which the Tab key completes commands, options and the names of accounts.
 //!
 //! A shell's script calls the program at each Tab, with [`VARIABLE`] set.
 
@@ -15,13 +15,13 @@ use crate::config::{Config, find_file};
 /// Names the shell that wants to complete a command line.
 const VARIABLE: &str = "POSTRIDER_COMPLETE";
 
-/// Answers a shell that asks how a command line goes on; gives the exit code.  `None`: no shell asks.
+/// Answers a shell that wants to complete a command line; returns the exit code.  `None`: no shell asks.
 pub(super) fn answer(arguments: &[OsString]) -> Option<u8> {
     std::env::var_os(VARIABLE)?;
     let here = std::env::current_dir().ok();
     match CompleteEnv::with_factory(Cli::command).var(VARIABLE).try_complete(arguments, here.as_deref()) {
         Ok(answered) => answered.then_some(0),
-        // It may be the reader that has gone.
+        // The reader may have gone away.
         Err(_) => Some(IO_ERROR),
     }
 }
@@ -37,7 +37,7 @@ pub(super) fn write(shell: Shell) -> u8 {
         return IO_ERROR;
     }
     if shell == Shell::Zsh {
-        // zsh reads the file at the first Tab, and wants an answer to that one, too.
+        // zsh reads the file at the first Tab, and expects an answer to that Tab, too.
         script
             .extend_from_slice(b"[ \"$funcstack[1]\" = \"_postrider\" ] && _clap_dynamic_completer_postrider \"$@\"\n");
     }
@@ -45,12 +45,12 @@ pub(super) fn write(shell: Shell) -> u8 {
     0
 }
 
-/// The names of the accounts, for an argument that takes one.
+/// The names of the accounts, for an argument that takes an account.
 pub(super) fn accounts() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let named = named_file(std::env::args_os());
         let file = find_file(named.as_deref(), &|name| std::env::var_os(name));
-        // Who presses Tab has not asked what is wrong with the configuration.
+        // What is wrong with the configuration is not reported at a Tab.
         let config = file.ok().and_then(|file| Config::load(&file).ok());
         let accounts = config.map(|config| config.accounts).unwrap_or_default();
         accounts.iter().map(|account| CompletionCandidate::new(account.name.as_str())).collect()

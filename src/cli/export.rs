@@ -1,4 +1,4 @@
-//! `postrider quarantine export`: messages as the server has them, for a look at what is wrong.
+//! `postrider quarantine export`: messages as the server has them, to find out what is wrong with them.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -52,7 +52,7 @@ pub(super) fn run(choice: &Choice, folder: Option<&Path>, config: &Config) -> u8
     }
 }
 
-/// Where exported messages go.
+/// Writes exported messages to files, or to standard output.
 struct Files<'a> {
     account: &'a Name,
     folder: Option<&'a Path>,
@@ -62,7 +62,7 @@ struct Files<'a> {
 impl Exported for Files<'_> {
     fn begin(&mut self, key: &MessageKey) -> io::Result<()> {
         let Some(folder) = self.folder else { return Ok(()) };
-        // A unique-id may hold anything, and is no file name.
+        // A unique-id may hold any character, so it cannot be a file name.
         let path = folder.join(format!("{}-{}.eml", self.account, maildir::token(self.account, key)));
         let (file, part) = make_unique(|word| {
             let part = path.with_extension(format!("{word}.part"));

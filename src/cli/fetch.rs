@@ -171,13 +171,13 @@ async fn fetch_one(work: Work, bars: Bars, room: Arc<Semaphore>) -> Polled {
     polled
 }
 
-/// Whether a person reads along.  Without one a refused login is not tried again before its time: whatever
-/// calls us may do so without end.
+/// Whether a person is watching.  If not, a refused login is not tried again before its time: a script may call us
+/// again and again.
 fn somebody_looks_on() -> bool {
     std::io::stderr().is_terminal() || std::io::stdout().is_terminal()
 }
 
-/// The first signal ends polls gently, the second one the process.
+/// The first signal ends the polls gracefully, the second one ends the process.
 async fn stop_on_signal(cancel: CancellationToken, bars: Bars) {
     let Ok(mut signals) = Signals::of_command() else { return };
     let name = signals.next().await.name();
@@ -190,7 +190,7 @@ async fn stop_on_signal(cancel: CancellationToken, bars: Bars) {
     }
     subprocess::end_all();
     progress::clear();
-    // Nothing is lost: what is not recorded is fetched again, what is staged is finished.
+    // Nothing is lost: unrecorded messages are fetched again, staged ones are finished.
     std::process::exit(i32::from(Class::TryLater.exit_code()));
 }
 
@@ -224,7 +224,7 @@ fn fetch_by_service(mut answers: Answers, arguments: &Arguments, bars: &Bars) ->
                 bars.say(&format!("postrider: the service refuses: {error}"));
                 return Err(exit_code);
             }
-            Ok(Some(Reply::Status(_)) | None) => return Err(client::broken("it has broken off")),
+            Ok(Some(Reply::Status(_)) | None) => return Err(client::broken("it ended its answer too early")),
             Err(error) => return Err(client::broken(&error.to_string())),
         }
     }
@@ -232,7 +232,7 @@ fn fetch_by_service(mut answers: Answers, arguments: &Arguments, bars: &Bars) ->
 
 /// One line for an account, and a paragraph if something is wrong.
 fn tell(summary: &Summary, arguments: &Arguments, bars: &Bars) {
-    // It was told when the login was tried.
+    // The refusal was reported when the login was tried.
     if summary.skipped && arguments.quiet {
         return;
     }
@@ -245,7 +245,7 @@ fn tell(summary: &Summary, arguments: &Arguments, bars: &Bars) {
     }
 }
 
-/// What to do about it, and when a refused login is tried again.
+/// The advice, and when a refused login is tried again.
 fn advice(summary: &Summary) -> Option<String> {
     let Some(next) = summary.next_try else { return summary.advice.clone() };
     let told = match (summary.skipped, &summary.advice) {
@@ -272,7 +272,7 @@ fn line(summary: &Summary) -> String {
     };
     also(summary.recognised, "known under another unique-id or by their content");
     also(summary.deleted, "deleted on the server");
-    also(summary.too_large, "left for their size");
+    also(summary.too_large, "left because of their size");
     also(summary.waiting, "left for the next poll");
     also(summary.deferred, "to be tried again later");
     also(summary.quarantined, "in quarantine");

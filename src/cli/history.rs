@@ -6,7 +6,7 @@ use crate::config::Whereabouts;
 use crate::message::Name;
 use crate::store::{HistoryEntry, HistoryFilter, Reader, StoreError};
 
-/// Columns of a terminal from which on the files of messages, and the replies of servers, are shown.
+/// The width of a terminal from which the files of messages, and the replies of servers, are shown.
 const WIDE: usize = 160;
 
 /// Arguments of `history`.
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Only messages whose unique-id, Message-ID, file name or reply holds TEXT
     #[arg(short, long, value_name = "TEXT")]
     search: Option<String>,
-    /// At most so many, the newest; 0: all
+    /// Show at most N, the newest ones; 0: all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Write it as JSON
@@ -42,7 +42,7 @@ fn show(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> {
     }
     let events = reader.history(&filter)?;
     if events.is_empty() {
-        super::accounts::say_nothing("Nothing of that kind was fetched yet.", arguments.json, &reader, places);
+        super::accounts::say_nothing("Nothing of that kind has been fetched yet.", arguments.json, &reader, places);
     }
     if arguments.json {
         let _ = output::print_json(&events);
@@ -61,7 +61,7 @@ fn print(events: &[HistoryEntry]) {
         };
         let place = match &event.detail {
             Some(_) if event.state == "delivered" && is_narrow => event.destination.clone(),
-            // A Maildir's file, as it was moved there; a mail program may have moved it on.
+            // The file as it was moved into the Maildir; a mail program may have moved it since.
             Some(name) if event.state == "delivered" && event.location.starts_with('/') => {
                 format!("{}: {}/new/{name}", event.destination, event.location)
             }

@@ -1,8 +1,8 @@
-//! `postrider login`: somebody signs in at the provider of an account, and the tokens are kept.
+//! `postrider login`: the user signs in at the provider of an account, and the tokens are stored.
 //!
-//! By a browser of this machine that comes back to it, by a code that is typed into a browser
-//! anywhere, or by pasting the address at which a browser anywhere has ended.  Tokens are never
-//! shown.  A running service notices by itself.
+//! With a browser on this machine that is redirected back to it, with a code that is typed into a
+//! browser on any machine, or by pasting the address of the page on which such a browser ended.
+//! Tokens are never shown.  A running service notices the new tokens by itself.
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::os::unix::process::CommandExt as _;
@@ -19,10 +19,10 @@ use crate::process::log;
 use crate::process::signals::Signals;
 use crate::{subprocess, transcript};
 
-/// Octets of a line that is pasted.
+/// The maximum octets of a pasted line.
 const LINE_LIMIT: u64 = 64 * 1024;
 
-/// What opens an address in the user's browser.
+/// The program that opens an address in the user's browser.
 const OPENER: &str = "xdg-open";
 
 /// Arguments of `login`.
@@ -31,18 +31,18 @@ pub(super) struct Arguments {
     /// The account to sign in for
     #[arg(value_name = "ACCOUNT", add = super::completions::accounts())]
     account: String,
-    /// Show a code to be typed into a browser anywhere
+    /// Show a code to type into a browser on any machine
     #[arg(long, conflicts_with_all = ["paste", "no_browser"])]
     device: bool,
-    /// Read the address at which a browser anywhere has ended, or the code in it, from standard input
+    /// Read the address on which a browser on any machine ended, or the code in it, from standard input
     #[arg(long, conflicts_with = "no_browser")]
     paste: bool,
-    /// Wait for a browser of this machine, but do not start it
+    /// Wait for a browser on this machine, but do not start it
     #[arg(long)]
     no_browser: bool,
 }
 
-/// How somebody signs in.
+/// How the user signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Browser { start: bool },
@@ -51,7 +51,7 @@ enum Way {
 }
 
 impl Way {
-    /// What was asked for, else what fits the machine and the provider.
+    /// The way that the arguments ask for, else one that fits the machine and the provider.
     fn choose(arguments: &Arguments, has_screen: bool, has_device_flow: bool) -> Self {
         match arguments {
             Arguments { device: true, .. } => Way::Device,
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         Err(code) => return code,
     };
     let Some(grant) = account.credential.grant() else {
-        let cause = "it does not log in by OAuth 2.0 of postrider's own";
+        let cause = "it does not use postrider's own OAuth 2.0 login";
         let advice = "Set `oauth` to the name of a provider, see postrider.toml(5).";
         output::say(&output::paragraph(Some(&account.name), cause, Some(advice)));
         return Class::Configuration.exit_code();
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
         match result {
             Ok(()) => {
                 output::print(&format!("account {}: signed in", account.name));
-                output::print("`postrider check --connect` tries it; a running service goes on by itself.");
+                output::print("`postrider check --connect` tries it; a running service continues by itself.");
                 0
             }
             Err(error) => output::complain_code(Some(&account.name), &error),
@@ -103,7 +103,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     })
 }
 
-/// Whether a browser can be shown to whoever has called us.
+/// Whether the user who called us can see a browser of this machine.
 fn has_screen() -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_far = is_set("SSH_CONNECTION") || is_set("SSH_TTY");
@@ -126,7 +126,7 @@ async fn by_browser(grant: &Grant, start: bool) -> Result<(), OAuthError> {
     output::print(&if is_started {
         format!("Sign in at {provider} as {as_whom} in your browser.  If none appears, open this address:")
     } else {
-        format!("Open this address in a browser of this machine and sign in at {provider} as {as_whom}:")
+        format!("Open this address in a browser on this machine and sign in at {provider} as {as_whom}:")
     });
     output::print(&format!("\n{}\n", attempt.url()));
     let pastes = std::io::stdin().is_terminal().then(|| {
@@ -154,22 +154,22 @@ async fn by_device(grant: &Grant) -> Result<(), OAuthError> {
     output::print(&format!("Open this address in any browser and sign in at {provider} as {as_whom}:"));
     output::print(&format!("\n{}\n", attempt.url()));
     output::print(&format!("with the code {}", attempt.user_code()));
-    output::print(&format!("It is good for {} minutes; waiting ...", attempt.limit().as_secs().div_ceil(60)));
+    output::print(&format!("It is valid for {} minutes; waiting ...", attempt.limit().as_secs().div_ceil(60)));
     attempt.finish(unix_now).await
 }
 
-/// Starts the user's browser; whether it was found.
+/// Starts the user's browser; returns whether it was found.
 fn start_browser(url: &str) -> bool {
     let mut command = Command::new(OPENER);
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     subprocess::restore_environment(&mut command);
-    // It may become the browser itself, with pages that have nothing to do with us: it stays when we
-    // end, and no key of our terminal reaches it.
+    // The command may become the browser itself, with pages that have nothing to do with us: it keeps running when
+    // we end, and no key of our terminal reaches it.
     command.process_group(0);
     command.spawn().is_ok()
 }
 
-/// The lines of standard input, read by a thread that the end of the process ends.
+/// The lines of standard input, read by a thread that runs until the process ends.
 fn lines() -> mpsc::Receiver<String> {
     let (lines, pasted) = mpsc::channel(1);
     let read = move || {
@@ -186,7 +186,7 @@ fn lines() -> mpsc::Receiver<String> {
             }
         }
     };
-    // Without a thread nothing can be pasted, and the browser comes back all the same.
+    // Without a thread nothing can be pasted, but the browser's redirect still works.
     if let Err(error) = std::thread::Builder::new().spawn(read) {
         output::say(&format!("postrider: nothing can be pasted here: {error}"));
     }

@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand.
 //!
-//! Data goes to standard output, talk to standard error.  Exit codes follow sysexits(3); of
-//! several failures the one that asks for the most attention counts.
+//! Data goes to standard output, messages for people to standard error.  Exit codes follow
+//! sysexits(3); of several failures, the one that needs the most attention counts.
 
 mod accounts;
 mod check;
@@ -39,7 +39,7 @@ use crate::process::status::Status;
 
 /// A wrong command line (EX_USAGE).
 const USAGE: u8 = 64;
-/// What was asked for is not there (EX_NOINPUT).
+/// The requested messages are not there (EX_NOINPUT).
 const NO_INPUT: u8 = 66;
 /// Output that cannot be written (EX_IOERR).
 const IO_ERROR: u8 = 74;
@@ -77,7 +77,7 @@ enum Command {
     Reload,
     /// Show what was fetched and where it went
     History(history::Arguments),
-    /// See to messages that could not be delivered
+    /// Manage messages that could not be delivered
     Quarantine(quarantine::Arguments),
     /// Check, rebuild or export the record of what was fetched
     State(state::Arguments),
@@ -101,8 +101,8 @@ enum Command {
 /// Sets a variable of the environment, or removes it.
 pub type SetVariable<'a> = &'a dyn Fn(&str, Option<&OsStr>);
 
-/// Runs the program; gives its exit code.  `set` is called before there is any other thread than
-/// those that read the files of a configuration, and these do not look at the environment.
+/// Runs the program; returns its exit code.  When `set` is called, the only other threads are those
+/// that read the files of a configuration, and these do not look at the environment.
 /// `has_output`: whether there is a standard output.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>, has_output: bool) -> ExitCode {
     output::remember(!has_output);
@@ -131,12 +131,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, set: SetVariable<'_>,
     outcome.map_or_else(|code| code, |code| ExitCode::from(output::settle(code)))
 }
 
-/// What a command cannot do without.
+/// What a command needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     /// All settings.
     Configuration,
-    /// The state; what is broken in the configuration matters to others.
+    /// The state; the configuration may be broken.
     State,
     /// Only the running service.
     Service,
@@ -157,7 +157,7 @@ fn with_configuration(cli: Cli, set: SetVariable<'_>) -> Result<u8, ExitCode> {
     let config = load(&cli)?;
     let acting = act(&config.state_dir, set)?;
     let config = match &acting {
-        // Root may be shown more of it than whom it acts as.
+        // Root may be able to read more of it than the user that it acts as.
         Some(acting) => loaded_again(config).inspect_err(|_| output::say(&note_of(&acting.foreign)))?,
         None => config,
     };
@@ -200,7 +200,7 @@ fn not_parsed(error: &clap::Error) -> u8 {
     0
 }
 
-/// Writes what clap has drawn, in plain text where nothing is drawn.
+/// Writes a text of clap's: with colours on a terminal, else as plain text.
 fn write_styled(text: &clap::builder::StyledStr) {
     let is_drawn = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let text = if is_drawn { text.ansi().to_string() } else { text.to_string() };
@@ -216,7 +216,7 @@ fn run(command: Command, config: Config) -> u8 {
         Command::List(arguments) => list::run(&arguments, &config),
         Command::State(arguments) => state::run(&arguments, &config),
         Command::Quarantine(arguments) => quarantine::run_with(&arguments, &config),
-        // These need none, see `Needs`.
+        // These do not need the configuration, see `Needs`.
         Command::Status(_)
         | Command::Poll(_)
         | Command::Reload
@@ -227,14 +227,14 @@ fn run(command: Command, config: Config) -> u8 {
     }
 }
 
-/// Says what is wrong with the configuration, behind an answer that did not need it; gives the exit code.
+/// Reports a broken configuration after an answer that did not need it; returns the exit code.
 fn tell_of_broken(code: u8, places: &Whereabouts) -> u8 {
     let Some(broken) = places.broken() else { return code };
     let service = client::status(places).ok();
-    let instead = if service.is_some() { "; the service works with the one before it" } else { "" };
+    let instead = if service.is_some() { "; the service uses the previous one" } else { "" };
     match service.map(|(status, peer)| with_fault(status, peer, places).config_error.is_some()) {
         Some(false) => {
-            output::say(&format!("note: the configuration cannot be read by you:\n{}", broken.text));
+            output::say(&format!("note: you cannot read the configuration:\n{}", broken.text));
             code
         }
         _ => {
@@ -244,8 +244,8 @@ fn tell_of_broken(code: u8, places: &Whereabouts) -> u8 {
     }
 }
 
-/// What the service tells, and what is wrong with the configuration on the disk.  A file that this user may not
-/// read is no fault of it if another user, who runs the service, finds none.
+/// The status from the service, with what is wrong with the configuration on the disk.  A file that this user may not
+/// read is not a fault if the service runs as another user and can read it.
 fn with_fault(mut status: Status, peer: u32, places: &Whereabouts) -> Status {
     let me = rustix::process::geteuid().as_raw();
     if let Some(broken) = places.broken()
@@ -256,12 +256,12 @@ fn with_fault(mut status: Status, peer: u32, places: &Whereabouts) -> Status {
     status
 }
 
-/// The exit code that asks for more attention.
+/// The exit code of the failure that needs more attention.
 fn graver(one: u8, other: u8) -> u8 {
     std::cmp::max_by_key(one, other, |code| Class::of_exit_code(*code))
 }
 
-/// What `-h` shows, of the program or of a command.
+/// Writes what `-h` shows, for the program or for a command.
 fn help(command: &[String]) -> u8 {
     let mut cli = Cli::command();
     cli.build();
@@ -291,14 +291,14 @@ fn loaded(config: Result<Config, ConfigError>) -> Result<Config, ExitCode> {
     })
 }
 
-/// A pipe has given all that it had, and to root.
+/// Loads the configuration again, unless it came from a pipe, which root has read to its end.
 fn loaded_again(config: Config) -> Result<Config, ExitCode> {
     let file = config.files.first().unwrap_or(&config.file).clone();
     if file.is_file() { loaded(Config::load_again(&file)) } else { Ok(config) }
 }
 
-/// Has a command of root's that works in the state of somebody else act as that one, who reads the
-/// configuration, too.
+/// If root runs a command in another user's state, makes the process act as that user, who then also
+/// reads the configuration.
 fn act(state_dir: &Path, set: SetVariable<'_>) -> Result<Option<Acting>, ExitCode> {
     let acting = privilege::act_for(state_dir).map_err(|error| output::complain(None, &error))?;
     for (name, value) in acting.iter().flat_map(|acting| &acting.environment) {
@@ -307,7 +307,7 @@ fn act(state_dir: &Path, set: SetVariable<'_>) -> Result<Option<Acting>, ExitCod
     Ok(acting)
 }
 
-/// Says as whom root acted, where something of that one's failed; gives the exit code.
+/// After an I/O error, says as which user root acted; returns the exit code.
 fn noted(code: u8, acting: Option<&Acting>) -> u8 {
     if let (Some(Acting { foreign, .. }), true) = (acting, code == IO_ERROR) {
         output::say(&note_of(foreign));
@@ -319,8 +319,8 @@ fn note_of(foreign: &Foreign) -> String {
     format!("note: root acts as {} here, because {foreign}", foreign.owner)
 }
 
-/// What this process makes is for its user alone, and its memory, which holds passwords, goes
-/// into no core dump.
+/// Makes new files accessible to this user alone, and keeps the memory, which holds passwords, out of
+/// core dumps.
 fn harden() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);

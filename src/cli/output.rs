@@ -1,7 +1,7 @@
-//! How results and errors are written.
+//! Writes results and errors.
 //!
-//! What is written to standard output counts: where it cannot be written, the command has failed
-//! ([`settle`]).  A reader who has enough and goes is no failure.
+//! If standard output cannot be written, the command has failed ([`settle`]).  A reader that closes
+//! the pipe is not a failure.
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -20,11 +20,11 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", fitted(text, &io::stderr()));
 }
 
-/// Whether this process was started without standard output.  The standard library puts `/dev/null` in
-/// its place, which takes everything.
+/// Whether this process was started without standard output.  The standard library opens `/dev/null`
+/// in its place, where every write succeeds.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// The first failure of standard output.
+/// The first error in writing to standard output.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Remembers whether there was a standard output when the process began.
@@ -37,12 +37,12 @@ pub(super) fn print(text: &str) -> bool {
     print_as_it_is(&fitted(text, &io::stdout()))
 }
 
-/// The same for what a program reads, or what is laid out already.
+/// The same for text that a program reads, or that is laid out already.
 pub(super) fn print_as_it_is(text: &str) -> bool {
     write(format!("{text}\n").as_bytes()).is_ok()
 }
 
-/// Writes octets to standard output; [`settle`] tells of a failure.
+/// Writes octets to standard output; [`settle`] reports a failure.
 ///
 /// # Errors
 /// They cannot be written.
@@ -54,7 +54,7 @@ pub(super) fn write(octets: &[u8]) -> io::Result<()> {
     })
 }
 
-/// The same for who tells of a failure himself.
+/// The same for a caller that reports a failure itself.
 ///
 /// # Errors
 /// They cannot be written.
@@ -66,8 +66,8 @@ pub(super) fn put(octets: &[u8]) -> io::Result<()> {
     stdout.write_all(octets).and_then(|()| stdout.flush())
 }
 
-/// The exit code of a command that ends with `code`: output that was lost is a failure of its own, and is
-/// told.  A reader that has gone had what it wanted.
+/// The exit code of a command that ends with `code`: lost output is a failure of its own, and is
+/// reported here.  A reader that closes the pipe has what it wants.
 pub(super) fn settle(code: u8) -> u8 {
     match FAILED.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -87,13 +87,13 @@ pub(super) fn paragraph(account: Option<&Name>, cause: &str, advice: Option<&str
     format!("postrider: {whose}{}", failure::paragraph(cause, advice))
 }
 
-/// Tells of an error on standard error; gives its exit code.
+/// Reports an error on standard error; returns its exit code.
 pub(super) fn complain<E: Failure + 'static>(account: Option<&Name>, error: &E) -> ExitCode {
     say(&paragraph(account, &describe(error), error.advice().as_deref()));
     ExitCode::from(error.class().exit_code())
 }
 
-/// The same, as a number.
+/// The same, with the exit code as a number.
 pub(super) fn complain_code<E: Failure + 'static>(account: Option<&Name>, error: &E) -> u8 {
     say(&paragraph(account, &describe(error), error.advice().as_deref()));
     error.class().exit_code()
@@ -115,7 +115,7 @@ pub(super) fn print_table<const N: usize>(head: [&str; N], rows: impl IntoIterat
     print_as_it_is(&table(head, rows));
 }
 
-/// A table that fits the terminal; elsewhere one line for each row, so that it can be searched.
+/// A table that fits the terminal; without a terminal, one line for each row, so that it can be searched.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head).add_rows(rows);
@@ -132,7 +132,7 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     table.trim_fmt()
 }
 
-/// Octets for people: `1.2 MB`.
+/// A number of octets for people: `1.2 MB`.
 pub(super) fn size(octets: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if octets < 1000 {

@@ -15,10 +15,10 @@ use super::terminal::Size;
 use crate::message::Name;
 use crate::progress::{Phase, Progress, Snapshot};
 
-/// What is drawn, to be taken away by a process that ends at once.
+/// The bars that are drawn, to be removed by a process that exits at once.
 static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// Takes everything away that is drawn: what follows begins a line.
+/// Removes everything that is drawn, so that the next output begins on a new line.
 pub(super) fn clear() {
     if let Some(drawn) = &*DRAWN.lock().unwrap_or_else(PoisonError::into_inner) {
         let _ = drawn.clear();
@@ -26,13 +26,13 @@ pub(super) fn clear() {
     }
 }
 
-/// How often the terminal is written to at most.
+/// How often the terminal is written to, at most.
 const FRAMES_PER_SECOND: u8 = 20;
 
-/// How long nothing is said where no bar is drawn.
+/// How long to wait before saying something if no bar is drawn.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// How often bars are drawn anew.
+/// How often bars are redrawn.
 const FRAME: Duration = Duration::from_millis(100);
 
 /// The bars of a fetch; without a terminal nothing is drawn.
@@ -48,7 +48,7 @@ pub(super) struct Bar {
     progress: Arc<Progress>,
 }
 
-/// Something that takes its time.
+/// A line about something that takes time.
 pub(super) struct Spinner(ProgressBar);
 
 impl Drop for Spinner {
@@ -78,7 +78,7 @@ impl Bars {
         self.drawn
     }
 
-    /// A line about something that takes its time, which is gone when it is dropped.
+    /// A line about something that takes time; it is removed when the spinner is dropped.
     pub(super) fn spin(&self, what: &str) -> Spinner {
         let bar = self.multi.add(ProgressBar::new_spinner());
         bar.set_style(style("{spinner} {msg}"));
@@ -89,7 +89,7 @@ impl Bars {
         Spinner(bar)
     }
 
-    /// Does work that may take long.  Where no bar is drawn, says once what it waits for, and how long that may stay
+    /// Does work that may take long.  If no bar is drawn, says once what it is waiting for, and how long that may stay
     /// silent.
     pub(super) async fn telling<T>(&self, what: &str, silence: Option<Duration>, work: impl Future<Output = T>) -> T {
         if self.drawn {
@@ -134,7 +134,7 @@ impl Bar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -160,7 +160,7 @@ impl Bar {
             self.bar.set_length(now.octets_total.max(1));
             self.bar.reset_elapsed();
         }
-        // The listed sizes are a hint and count line ends otherwise.
+        // The listed sizes are a hint, and servers count line ends differently.
         self.bar.set_position(now.octets.min(now.octets_total));
         let columns = Size::of(&io::stderr()).map_or(0, |size| size.columns);
         let pace = Pace { octets_per_second: self.bar.per_sec(), left: self.bar.eta() };
@@ -168,19 +168,19 @@ impl Bar {
     }
 }
 
-/// Columns of an account's name.
+/// The columns of an account's name.
 const NAME: usize = 16;
-/// Columns of a bar, its brackets included: those that it may have, and those that it must.
+/// The columns of a bar with its brackets, at most and at least.
 const WIDEST: usize = 26;
 const NARROWEST: usize = 7;
 
-/// How fast it goes.
+/// How fast a fetch is.
 struct Pace {
     octets_per_second: f64,
     left: Duration,
 }
 
-/// A line about an account that fits: what counts most is there on the narrowest terminal.
+/// A line about an account that fits the terminal: the narrowest one still shows the most important part.
 fn told(name: &str, now: &Snapshot, pace: &Pace, columns: usize) -> String {
     let messages = format!("{}/{}", now.messages, now.messages_total);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
@@ -189,7 +189,7 @@ fn told(name: &str, now: &Snapshot, pace: &Pace, columns: usize) -> String {
     let left = (now.octets > 0).then(|| format!("{} left", clock(pace.left)));
     let mut parts = vec![messages];
     let mut taken = NAME + 1 + parts[0].len();
-    // In the order of what is missed first.
+    // The most important first.
     for part in left.into_iter().chain([octets, rate]) {
         if taken + 2 + part.len() + 1 + NARROWEST > columns {
             break;
@@ -203,7 +203,7 @@ fn told(name: &str, now: &Snapshot, pace: &Pace, columns: usize) -> String {
     line.chars().take(columns).collect()
 }
 
-/// A name cut or filled up to so many columns.
+/// A name cut or padded to that many columns.
 fn in_columns(name: &str, columns: usize) -> String {
     format!("{:<columns$}", name.chars().take(columns).collect::<String>())
 }
@@ -239,7 +239,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// The log's way to the terminal: above the bars.
+/// Writes the log to the terminal above the bars.
 impl<'a> MakeWriter<'a> for Bars {
     type Writer = AboveBars;
 

@@ -1,4 +1,4 @@
-//! `postrider quarantine`: messages that were refused for good, and what the operator does.
+//! `postrider quarantine`: messages that were refused permanently, and the operator's decisions about them.
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what is known of messages in quarantine
+    /// Show what is known about messages in quarantine
     Show {
         #[command(flatten)]
         choice: Choice,
@@ -35,7 +35,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Retrieve messages from the server, as they are there, without delivering them
+    /// Retrieve messages as they are on the server, without delivering them
     Export {
         #[command(flatten)]
         choice: Choice,
@@ -51,13 +51,13 @@ enum Command {
 }
 
 impl Arguments {
-    /// Whether it asks a server, and so needs all settings.
+    /// Whether the command connects to a server, and so needs all settings.
     pub(super) fn needs_configuration(&self) -> bool {
         matches!(self.command, Command::Export { .. })
     }
 }
 
-/// What asks a server.
+/// Runs a command that connects to a server.
 pub(super) fn run_with(arguments: &Arguments, config: &Config) -> u8 {
     match &arguments.command {
         Command::Export { choice, output } => super::export::run(choice, output.as_deref(), config),

@@ -1,5 +1,5 @@
-//! What is on record of the accounts, where no service can be asked: the results that `fetch` or a service
-//! that has ended has left.
+//! The recorded status of the accounts, for when no service can be asked: the results that `fetch`, or a service that
+//! has ended, left in the state.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::process::privilege;
 use crate::process::status::{AccountStatus, SCHEMA, State, Status};
 use crate::store::{AccountMemory, Reader, StoreError};
 
-/// The status of no service.  Root reads as the state's owner.  What cannot be read is complained about; gives the
-/// exit code of that, too, or 0.
+/// The recorded status, and an exit code.  Root reads as the state's owner.  A state that cannot be read is reported,
+/// and the exit code is that of the error; else it is 0.
 pub(super) fn status(places: &Whereabouts) -> (Status, u8) {
     let remembered = match privilege::act_for(&places.state_dir) {
         Ok(_) => remembered(places).map_err(|error| output::complain_code(None, &error)),
@@ -32,7 +32,7 @@ pub(super) fn status(places: &Whereabouts) -> (Status, u8) {
     (status, code)
 }
 
-/// The accounts of the configuration; where it is broken, those that are on record.
+/// The accounts of the configuration; if it is broken, those that are on record.
 fn remembered(places: &Whereabouts) -> Result<Vec<AccountStatus>, StoreError> {
     let midnight = jiff::ZonedDateTime::now().start_of_day().map_or(0, |start| start.timestamp().as_second());
     let reader = Reader::open(&places.state_dir)?;

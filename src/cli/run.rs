@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// Log at least debug messages, whatever the configuration says; twice: also what is said to servers
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// How the log looks
+    /// The format of the log
     #[arg(long, value_enum, default_value_t)]
     log_format: Format,
 }
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> u8 {
     for warning in &config.warnings {
         Event::ConfigurationWarning { text: warning.to_string() }.tell();
     }
-    // Before any other thread: the wall is around the thread that builds it and its children.
+    // Before any other thread: Landlock restricts the thread that calls it and the threads that this one starts.
     tracing::debug!(enforced = confine::confine(), "Landlock");
     let result: Result<(), ServiceError> = super::runtime::block_on(daemon::run(config, Options { log_level }));
     log::finish();

@@ -1,4 +1,4 @@
-//! How a command runs what waits for something.
+//! Runs the asynchronous parts of a command.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use crate::failure::Class;
 use crate::process::signals::Signals;
 use crate::{subprocess, threads};
 
-/// How long the end of a process waits for its threads.
+/// How long the process waits for its threads at its end.
 const END_LIMIT: Duration = Duration::from_millis(200);
 
-/// A runtime for the asynchronous parts; its threads end with it.
+/// Runs work in a runtime whose threads end with it.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
     if let Err(error) = threads::start() {
         no_threads(&error.to_string());
     }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all();
-    // Where a thread cannot be started tokio panics, and then waits for those that were (1.54).
+    // If a thread cannot be started, tokio panics, and then waits for those that were started (1.54).
     std::panic::set_hook(Box::new(|panic| no_threads(panic.payload_as_str().unwrap_or("the cause is not known"))));
     let built = builder.build();
     drop(std::panic::take_hook());
@@ -25,7 +25,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
         Ok(runtime) => {
             runtime.spawn(subprocess::collect_orphans());
             let result = runtime.block_on(work);
-            // A resolver or a dead disk must not hold up the end.
+            // A resolver or a dead disk must not delay the end.
             threads::settle(END_LIMIT);
             runtime.shutdown_timeout(END_LIMIT);
             subprocess::end_all();
@@ -35,7 +35,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
     }
 }
 
-/// The same for work that a signal may end at any time: commands that it has started end as well.
+/// The same for work that a signal may end at any time, together with the commands that it has started.
 pub(super) fn block_on_until_signal<T>(work: impl Future<Output = T>) -> T {
     block_on(async {
         let mut signals = Signals::of_command();

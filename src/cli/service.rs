@@ -1,4 +1,4 @@
-//! `postrider poll` and `postrider reload`: what the running service is asked to do.
+//! `postrider poll` and `postrider reload`: requests to the running service.
 
 use super::accounts::hint;
 use super::client::{self, Silence};
@@ -10,7 +10,7 @@ use crate::failure::Class;
 /// Arguments of `poll`.
 #[derive(Debug, clap::Args)]
 pub(super) struct PollArguments {
-    /// Accounts to poll [default: all, save those whose login was refused]
+    /// Accounts to poll [default: all, except those whose login was refused]
     #[arg(value_name = "ACCOUNT", add = super::completions::accounts())]
     accounts: Vec<String>,
 }
@@ -30,7 +30,7 @@ pub(super) fn poll(arguments: &PollArguments, places: &Whereabouts) -> u8 {
 /// Why nothing is polled.
 enum Refusal {
     Silence(Silence),
-    /// A name that is none of these.
+    /// The name is not one of these accounts.
     Unknown(String, Vec<String>),
 }
 
@@ -49,13 +49,13 @@ fn order(arguments: &PollArguments, places: &Whereabouts) -> Result<(), Refusal>
 pub(super) fn reload(places: &Whereabouts) -> u8 {
     match client::one(places, &Request::Reload) {
         Ok(_) => {
-            output::say("The service has read its configuration and works with it.");
+            output::say("The service has read its configuration and uses it now.");
             super::tell_of_broken(0, places)
         }
-        // It has said what is wrong with it.
+        // The error says what is wrong with the configuration.
         Err(Silence::Refused(error, code)) if code == Class::Configuration.exit_code() => {
             output::say(&format!(
-                "postrider: the configuration is broken; the service works with the one before it:\n{error}"
+                "postrider: the configuration is broken; the service uses the previous one:\n{error}"
             ));
             code
         }

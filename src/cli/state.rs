@@ -1,4 +1,4 @@
-//! `postrider state`: is it whole, make it anew, write it out.
+//! `postrider state`: checks, rebuilds or exports the state.
 
 use std::collections::BTreeSet;
 
@@ -23,19 +23,19 @@ pub(super) struct Arguments {
 enum Command {
     /// Read the whole state and say whether it is in order
     Check,
-    /// Make the state anew from what can be read of it and from the Maildirs
+    /// Rebuild the state from what can be read of it and from the Maildirs
     Rebuild(Decisions),
     /// Write everything that is on record, one JSON object a line
     Export,
 }
 
-/// What the operator decides about accounts whose state was lost.
+/// The operator's decisions about accounts whose state was lost.
 #[derive(Debug, clap::Args)]
 struct Decisions {
-    /// What is on the server of this account now was delivered before, or is not wanted
+    /// Treat mail that is on this account's server now as delivered before, or not wanted
     #[arg(long, value_name = "ACCOUNT", value_parser = super::accounts::name_of)]
     seen: Vec<Name>,
-    /// What is on the server of this account and in none of its Maildirs is fetched
+    /// Fetch mail that is on this account's server and in none of its Maildirs
     #[arg(long, value_name = "ACCOUNT", value_parser = super::accounts::name_of)]
     fetch_again: Vec<Name>,
 }
@@ -64,7 +64,7 @@ fn check(config: &Config) -> Result<u8, StoreError> {
         let fault = match tmp.metadata() {
             Ok(metadata) if metadata.is_dir() => continue,
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                format!("cannot be looked into: {}", owner::explained(&tmp, &error))
+                format!("cannot be examined: {}", owner::explained(&tmp, &error))
             }
             _ => "is not there".to_owned(),
         };
@@ -105,7 +105,7 @@ async fn again(config: &Config) -> Result<u8, StoreError> {
     let (store, report) = rebuild::again(&config.state_dir, &scope(config))?;
     store.close().await?;
     output::say(&format!("postrider: {report}"));
-    // Whatever delivers there waits for it.
+    // Accounts that deliver to a Maildir that cannot be read wait for it.
     let is_whole = report.scanned.iter().all(|scanned| scanned.files.is_ok());
     Ok(if is_whole { 0 } else { Class::LocalIo.exit_code() })
 }
@@ -113,7 +113,7 @@ async fn again(config: &Config) -> Result<u8, StoreError> {
 async fn decide_all(decisions: &Decisions, config: &Config) -> Result<u8, StoreError> {
     match open(config).await {
         Ok(store) => store.close().await?,
-        // The service has seen to the database; a decision can be written beside it.
+        // The service has opened, and if necessary rebuilt, the database; a decision can be written beside it.
         Err(StoreError::Locked { .. }) => {}
         Err(error) => return Err(error),
     }
@@ -133,7 +133,7 @@ async fn decide_all(decisions: &Decisions, config: &Config) -> Result<u8, StoreE
     Ok(code)
 }
 
-/// A state that is missing or damaged is rebuilt before anything is decided about it.
+/// Opens the state; one that is missing or damaged is rebuilt before anything is decided about it.
 async fn open(config: &Config) -> Result<Store, StoreError> {
     let (store, report) = rebuild::open(&config.state_dir, &scope(config), unix_now()).await?;
     if let Some(report) = report {

@@ -1,4 +1,4 @@
-//! `postrider status`: what the running service is doing; without one, what is on record.
+//! `postrider status`: what the running service is doing; without a service, what is on record.
 
 mod watch;
 
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Write it as JSON
     #[arg(long)]
     json: bool,
-    /// Show it again and again
+    /// Refresh it every second
     #[arg(short, long)]
     watch: bool,
 }
@@ -36,17 +36,17 @@ pub(super) fn run(arguments: &Arguments, mut places: Whereabouts) -> u8 {
     }
 }
 
-/// What a look has shown.
+/// The result of [`look`].
 struct Seen {
     status: Status,
-    /// No service runs; this is on record.
+    /// Set if no service runs, and the status is the recorded one.
     absence: Option<Absence>,
-    /// The exit code of a record that cannot be read.
+    /// The exit code if the record cannot be read.
     fault: u8,
 }
 
 impl Seen {
-    /// Says that there is no service, if so; gives the exit code.
+    /// Reports it if there is no service; returns the exit code.
     fn conclude(&self) -> u8 {
         if let Some(absence) = &self.absence {
             output::say(&format!("postrider: {absence}"));
@@ -55,7 +55,7 @@ impl Seen {
     }
 }
 
-/// Asks the service, or reads what is on record where there is none.
+/// Asks the service; without one, reads what is on record.
 fn look(places: &Whereabouts) -> Result<Seen, Silence> {
     match client::status(places) {
         Ok((status, peer)) => Ok(Seen { status: super::with_fault(status, peer, places), absence: None, fault: 0 }),
@@ -67,16 +67,16 @@ fn look(places: &Whereabouts) -> Result<Seen, Silence> {
     }
 }
 
-/// Writes it; `false` if nobody reads it any more.
+/// Writes a status; `false` if the output cannot be written.
 fn show(status: &Status, json: bool) -> bool {
     if json { output::print_json(status) } else { Picture::of(status).print() }
 }
 
-/// What is shown of a status.
+/// A status as it is shown.
 struct Picture {
     head: Option<String>,
     table: Option<String>,
-    /// What is wrong, a paragraph each.
+    /// The problems, each in a paragraph.
     troubles: Vec<String>,
 }
 
@@ -125,7 +125,7 @@ fn troubles(status: &Status) -> Vec<String> {
         let text = paragraph(account.error.as_ref()?, account.advice.as_deref());
         Some(format!("{}: {text}", account.account))
     };
-    let instead = if status.running { "; the service runs with the one before it" } else { "" };
+    let instead = if status.running { "; the service uses the previous one" } else { "" };
     let of_file = |error: &String| format!("The configuration file is broken{instead}:\n{error}");
     status.accounts.iter().filter_map(of_account).chain(status.config_error.as_ref().map(of_file)).collect()
 }
@@ -134,7 +134,7 @@ fn state(account: &AccountStatus) -> String {
     match (account.state, &account.progress) {
         (State::Polling, Some(progress)) => polling(progress),
         (State::Idle | State::Polling, _) => "idle".to_owned(),
-        // By `fetch`, which counts none.
+        // Recorded by `fetch`, which does not count failures.
         (State::BackingOff, _) if account.failures == 0 => "failing".to_owned(),
         (State::BackingOff, _) => format!("backing off after {}", count(account.failures.into(), "failure")),
         (State::LoginRefused, _) => "login refused".to_owned(),
@@ -160,7 +160,7 @@ fn ahead(time: UnixTime) -> String {
     }
 }
 
-/// The two largest units.
+/// A time in its two largest units.
 fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
     match seconds {

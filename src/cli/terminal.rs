@@ -1,12 +1,12 @@
-//! How wide and how high a terminal is, and text that fits it.
+//! The size of a terminal, and text that fits it.
 
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
-/// Where nobody knows the size: what terminals had when they were of glass.
+/// The size if it is not known: that of a VT100.
 const ROWS: usize = 24;
 const COLUMNS: usize = 80;
-/// Below that, text is cut by the terminal all the same.
+/// The smallest width that text is wrapped for.
 const LEAST_COLUMNS: usize = 20;
 
 /// The size of a terminal in characters.
@@ -17,7 +17,7 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// The size of a stream, asked for anew each time, since windows change; `None`: it is no terminal.
+    /// The size of a stream's terminal, asked for each time, since windows are resized; `None`: it is not a terminal.
     pub(super) fn of(stream: &(impl IsTerminal + AsFd)) -> Option<Self> {
         stream.is_terminal().then(|| {
             let size = rustix::termios::tcgetwinsize(stream).ok();
@@ -31,12 +31,12 @@ impl Size {
     }
 }
 
-/// A text for a stream: wrapped where that is a terminal.
+/// A text for a stream: wrapped if the stream is a terminal.
 pub(super) fn fitted(text: &str, stream: &(impl IsTerminal + AsFd)) -> String {
     Size::of(stream).map_or_else(|| text.to_owned(), |size| wrapped(text, size.columns))
 }
 
-/// A text whose lines are broken between words.  Lines that show a place in a file stay as they are.
+/// A text with its lines broken between words.  Lines that show a place in a file stay as they are.
 pub(super) fn wrapped(text: &str, columns: usize) -> String {
     text.lines().flat_map(|line| rows_of(line, columns)).collect::<Vec<_>>().join("\n")
 }

@@ -14,19 +14,19 @@ use super::oauth::{self, Providers};
 use super::reader::Reader;
 use super::{defaults, password};
 
-/// Servers lock out who comes more often; longer than a month is a typing error.
+/// Servers lock out clients that poll more often; an interval of more than a month is a typing error.
 const INTERVAL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(31 * 86_400));
-/// What comes back within days must not come twice.
+/// A message that reappears within days must not be fetched twice.
 const HISTORY: (Duration, Duration) = (SHORTEST_HISTORY, Duration::from_secs(36_500 * 86_400));
 /// RFC 1939 §3 lets a server be silent for ten minutes.
 pub(super) const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 /// A first poll over a slow line may take days.
 const DEADLINE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(7 * 86_400));
 
-/// The keys of a token, of which one is used.
+/// The keys that set a token; an account uses one of them.
 const TOKEN_KEYS: [&str; 2] = ["oauth", "token-command"];
 
-/// Reads an account.  `None` if what it needs most is missing or wrong, which has been reported.
+/// Reads an account.  `None` if an essential key is missing or wrong, which has been reported.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, providers: &Providers) -> Option<Account> {
     reader.refuse_unknown();
     let endpoint = endpoint::read(reader, &POP3);
@@ -98,7 +98,7 @@ fn auth(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<Mechanism>> {
                 let shown = reader.problems.echo(at, word, "this mechanism");
                 let message = match *word {
                     "auto" => "`auto` stands alone, without other mechanisms".to_owned(),
-                    _ => format!("`auth`: {shown} is not known; known are `auto`, {names}"),
+                    _ => format!("`auth`: {shown} is not known; write `auto`, {names}"),
                 };
                 reader.problems.error(at, message);
             }
@@ -107,8 +107,8 @@ fn auth(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<Mechanism>> {
     Some(mechanisms)
 }
 
-/// A password, a token, or the certificate alone.  What is nearer, the account's own key or the
-/// mechanism that it names, decides.
+/// A password, a token, or the certificate alone.  The account's own key decides, then the mechanism
+/// that it names.
 fn credential<'r, 't, 's>(
     reader: &mut Reader<'r, 't, 's>,
     auth: &[Mechanism],
@@ -141,7 +141,7 @@ fn credential<'r, 't, 's>(
         }
         let wrong = auth.iter().find(|&&mechanism| !mechanism.takes(&Credentials::Token(Secret::new(Vec::new()))));
         if let Some(wrong) = wrong {
-            report(reader, &format!("`{}` needs a password, and there is `{token}`", wrong.name()));
+            report(reader, &format!("`{}` needs a password, but `{token}` is set", wrong.name()));
         }
         return match token {
             "oauth" => granted(reader),
@@ -158,7 +158,7 @@ fn credential<'r, 't, 's>(
     password::read(reader).map(Credential::Password)
 }
 
-/// A problem of the mechanisms, told where they are named.
+/// Reports a problem with the mechanisms at the key that names them.
 fn report(reader: &mut Reader<'_, '_, '_>, message: &str) {
     let token = || TOKEN_KEYS.into_iter().find_map(|name| reader.entry(name));
     let at = match reader.entry("auth").or_else(token) {
@@ -168,7 +168,7 @@ fn report(reader: &mut Reader<'_, '_, '_>, message: &str) {
     reader.problems.error(&at, message);
 }
 
-/// The names; that there are such destinations is checked once all are known.
+/// The names; whether such destinations exist is checked once all are known.
 fn deliver(reader: &mut Reader<'_, '_, '_>) -> Vec<Name> {
     let names = reader.one_or_more("deliver").unwrap_or_default();
     names.iter().filter_map(|(name, _)| Name::new(name)).collect()

@@ -10,10 +10,10 @@ use crate::net::{NetError, Trust};
 pub(super) struct Context<'c> {
     /// The folder of the main file, absolute.
     pub(super) folder: &'c Path,
-    /// The environment.
+    /// Looks up an environment variable.
     pub(super) environment: &'c dyn Fn(&str) -> Option<OsString>,
-    /// Looks at files of certificates and keys.
+    /// Checks the files of certificates and keys.
     pub(super) check_files: &'c dyn Fn(&Trust) -> Result<(), NetError>,
-    /// Looks which folders the paths of Maildirs lead to.
+    /// Finds the folders that the paths of Maildirs lead to.
     pub(super) folders_of: &'c dyn Fn(&[&Path]) -> Vec<Folder>,
 }

@@ -41,14 +41,14 @@ pub(super) fn run(
     });
     let mut checked = HashSet::new();
     for (trust, tables, at) in of_accounts.chain(of_destinations) {
-        // Ten thousand accounts share one file: it is read once.
+        // Ten thousand accounts may share one file, which is read once.
         if checked.insert((&trust.ca_file, &trust.client_certificate)) {
             check_trust(problems, trust, tables, at, context.check_files);
         }
     }
 }
 
-/// The same for providers: each is used, and its authorities can be read.
+/// The rules for providers: each is used, and the file with its authorities can be read.
 pub(super) fn providers(
     problems: &mut Problems<'_>,
     (providers, places): &(Providers, Vec<Placed<'_, ()>>),
@@ -67,7 +67,7 @@ pub(super) fn providers(
     }
 }
 
-/// Every name in `deliver` is a destination.  The names that are used.
+/// Checks that every name in `deliver` is a destination.  Returns the names that are used.
 fn check_deliver<'t>(
     problems: &mut Problems<'_>,
     accounts: &[Placed<'t, Account>],
@@ -84,12 +84,12 @@ fn check_deliver<'t>(
             None => problems.absence(&account.name_at, without_deliver(account.name.as_str(), &names)),
         }
     }
-    // What is inherited is judged once.
+    // An inherited `deliver` is checked once.
     let own = accounts.iter().filter_map(|account| account.table.entry("deliver"));
     for (name, at) in own.chain(inherited).flat_map(|entry| strings(&entry)) {
-        // Beyond what is shown, ten thousand names are not compared with ten thousand others.
+        // Ten thousand names are not compared with ten thousand others for problems that are not shown.
         if !known.contains(name) {
-            let shown = problems.echo(&at, name, "this one");
+            let shown = problems.echo(&at, name, "NAME");
             let hint = match names.is_empty() {
                 true => format!("; write a table [destinations.{}]", shown.trim_matches('`')),
                 false if problems.are_many() => String::new(),
@@ -118,7 +118,7 @@ fn strings<'t>(entry: &Entry<'t>) -> Vec<(&'t str, At)> {
     }
 }
 
-/// Two destinations in one folder would not know of each other's messages.
+/// Two destinations in one folder would not know about each other's messages.
 fn refuse_shared_maildirs(
     problems: &mut Problems<'_>,
     destinations: &[Placed<'_, Destination>],
@@ -142,13 +142,13 @@ fn refuse_shared_maildirs(
     }
 }
 
-/// Two accounts for one mailbox fetch everything twice.
+/// Warns of two accounts for one mailbox, which fetch everything twice.
 fn warn_of_twins(problems: &mut Problems<'_>, accounts: &[Placed<'_, Account>]) {
     let mut mailboxes = HashMap::new();
     for placed in accounts {
         let Some(account) = &placed.value else { continue };
         let endpoint = &account.endpoint;
-        // By another way, the same name may be another server.
+        // By another route, the same name may be another server.
         let mailbox = (endpoint.host.to_lowercase(), endpoint.port, &endpoint.route, &account.username);
         match mailboxes.get(&mailbox) {
             Some(first) => {
@@ -191,7 +191,7 @@ fn check_trust(
     }
     let Err(error) = check_files(trust) else { return };
     let place = |name: &str| tables.iter().flatten().find_map(|table| Some(table.entry(name)?.at()));
-    // The error names a file, and that is how its key is found.
+    // The key is found by the file that the error names.
     let name = match (&error, &trust.client_certificate) {
         (NetError::File { path, .. }, Some((certificate, _))) if path == certificate => "tls-client-cert",
         (NetError::File { path, .. }, Some((_, key))) if path == key => "tls-client-key",

@@ -26,17 +26,17 @@ const TYPES: [(&str, &[Section]); 2] = [("maildir", MAILDIR), ("smtp", OF_SMTP)]
 /// The values of `delivered-to`.
 const DELIVERED_TO: [(&str, DeliveredTo); 2] = [("rename", DeliveredTo::Rename), ("keep", DeliveredTo::Keep)];
 
-/// Types that are thought of but not there yet.
+/// Types that are planned but not supported yet.
 const LATER: [&str; 3] = ["lmtp", "command", "mbox"];
 
 /// The sections of the destination's type.  `None`: the type is missing or wrong, which has been
-/// reported, and the other keys cannot be judged.
+/// reported, and the other keys cannot be checked.
 pub(super) fn sections(reader: &mut Reader<'_, '_, '_>) -> Option<&'static [Section]> {
     reader.require("type");
     let (text, entry) = reader.string("type")?;
     if LATER.contains(&text) {
         let types = listed(&TYPES.map(|(name, _)| name));
-        reader.problems.error(&entry.at(), format!("`type`: `{text}` is not supported; {types} is"));
+        reader.problems.error(&entry.at(), format!("`type`: `{text}` is not supported; write {types}"));
         return None;
     }
     reader.word("type", &TYPES)
@@ -68,7 +68,7 @@ fn file_mode(text: &str) -> Result<u32, String> {
         _ if mode & 0o111 != 0 => {
             "a message is not executable; folders get their x bits by themselves: write \"0640\", not \"0750\""
         }
-        _ if mode & 0o002 != 0 => "a message must not be for everybody to write: write \"0660\" for a group",
+        _ if mode & 0o002 != 0 => "a message must not be writable by everyone: write \"0660\" for a group",
         _ if mode & 0o600 != 0o600 => "its owner must be able to read and write a message: write \"0600\" or more",
         _ => return Ok(mode),
     };

@@ -1,4 +1,4 @@
-//! The keys that say which server, and how it proves who it is.
+//! The keys that name a server and say how it proves its identity.
 
 use crate::net::{Endpoint, TlsMode, TlsVersion, Trust};
 
@@ -13,19 +13,18 @@ const MODES: [(&str, TlsMode); 3] =
 /// The words of `tls-min`.
 const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
 
-/// What a protocol has for the keys that are not there.
+/// The defaults of a protocol.
 pub(super) struct Protocol {
-    /// What it is called.
     name: &'static str,
     /// The port with implicit TLS.
     pub(super) implicit_port: u16,
-    /// The port without.
+    /// The port without implicit TLS.
     pub(super) port: u16,
-    /// How a host is connected to, unless `tls` says so; depends on whether the way is private.
+    /// The TLS mode without the key `tls`; depends on whether the route is private.
     pub(super) tls: fn(bool) -> TlsMode,
 }
 
-/// Ports of mail on which something else answers.
+/// The well-known ports of mail protocols, to find ports of another one.
 const OTHERS: [(u16, &str); 8] = [
     (110, "POP3"),
     (995, "POP3"),
@@ -38,11 +37,11 @@ const OTHERS: [(u16, &str); 8] = [
 ];
 
 impl Protocol {
-    /// What does not go together, so that both ends wait for each other, or do not understand each other.
+    /// Why the TLS mode does not fit the port: both ends would wait for, or not understand, each other.
     fn misfit(&self, tls: TlsMode, port: u16) -> Option<String> {
         let Self { name, implicit_port, .. } = *self;
         match OTHERS.iter().find(|(known, _)| *known == port)?.1 {
-            other if other != name => Some(format!("port {port} is one of {other}, not of {name}")),
+            other if other != name => Some(format!("port {port} is for {other}, not for {name}")),
             _ if port == implicit_port && tls != TlsMode::Implicit => {
                 Some(format!("a server speaks TLS at once on port {port}: write tls = \"implicit\", or another port"))
             }
@@ -54,7 +53,7 @@ impl Protocol {
     }
 }
 
-/// POP3 (RFC 1939, RFC 8314): encrypted unless somebody asks for clear text.
+/// POP3 (RFC 1939, RFC 8314): encrypted unless the configuration asks for clear text.
 pub(super) const POP3: Protocol = Protocol { name: "POP3", implicit_port: 995, port: 110, tls: |_| TlsMode::Implicit };
 
 /// SMTP (RFC 5321, RFC 8314): clear text only within this machine.
@@ -65,7 +64,7 @@ pub(super) const SMTP: Protocol = Protocol {
     tls: |is_private| if is_private { TlsMode::None } else { TlsMode::StartTls },
 };
 
-/// Reads `host`, `port`, `tls`, the `tls-` keys and those of the way.  `None` if there is no host.
+/// Reads `host`, `port`, `tls`, the `tls-` keys and those of the route.  `None` if there is no host.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, protocol: &Protocol) -> Option<Endpoint> {
     reader.require("host");
     let host = reader.parsed("host", |text| host(text, "port = "));
@@ -177,7 +176,7 @@ mod tests {
             (&POP3, Clear, 995, "write tls = \"implicit\""),
             (&POP3, StartTls, 110, ""),
             (&POP3, Clear, 1110, ""),
-            (&POP3, Implicit, 993, "port 993 is one of IMAP, not of POP3"),
+            (&POP3, Implicit, 993, "port 993 is for IMAP, not for POP3"),
             (&SMTP, Implicit, 465, ""),
             (&SMTP, Implicit, 587, "write tls = \"starttls\", or port = 465"),
             (&SMTP, Implicit, 25, "write tls = \"starttls\""),
@@ -185,7 +184,7 @@ mod tests {
             (&SMTP, Clear, 465, "write tls = \"implicit\""),
             (&SMTP, StartTls, 587, ""),
             (&SMTP, Clear, 25, ""),
-            (&SMTP, StartTls, 110, "port 110 is one of POP3, not of SMTP"),
+            (&SMTP, StartTls, 110, "port 110 is for POP3, not for SMTP"),
         ] {
             let told = protocol.misfit(tls, port).unwrap_or_default();
             assert!(told.contains(want) && want.is_empty() == told.is_empty(), "{tls:?} {port}: {told}");

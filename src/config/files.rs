@@ -1,4 +1,4 @@
-//! Which files a configuration is made of, and on which others the service depends.
+//! The files that a configuration is made of, and the others that the service depends on.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,34 +11,35 @@ use crate::credential::SecretSource;
 use crate::filesystem;
 use crate::net::{Endpoint, Route};
 
-/// The folder beside the main file.
+/// The folder beside the main file whose files are read with it.
 pub(super) const FOLDER: &str = "conf.d";
 
-/// The folder whose `*.toml` are read together with the main file, whether or not it is there;
+/// The folder whose `*.toml` are read together with the main file, whether or not it exists;
 /// absolute.
 pub fn folder_of(main: &Path) -> PathBuf {
     absolute(&beside(main))
 }
 
-/// The files of that folder that count, whether or not they can be read; none if the folder cannot.
+/// The files of that folder that count, whether or not they can be read; empty if the folder cannot
+/// be read.
 pub fn fragments_of(folder: &Path) -> Vec<PathBuf> {
     names(folder).unwrap_or_default().into_iter().map(|name| folder.join(name)).collect()
 }
 
-/// The files of a configuration, sound or not: the main one, then those of [`folder_of`] in the
+/// The files of a configuration, valid or not: the main one, then those of [`folder_of`] in the
 /// order in which they are read; absolute.
 pub fn files_of(main: &Path) -> Vec<PathBuf> {
     // A folder that cannot be read is an error when the configuration is loaded.
     std::iter::once(absolute(main)).chain(fragments_of(&folder_of(main))).collect()
 }
 
-/// `conf.d`, named as the main file is.
+/// `conf.d` beside the main file; relative if the path of the main file is.
 pub(super) fn beside(main: &Path) -> PathBuf {
     main.with_file_name(FOLDER)
 }
 
 /// The names of the files in a folder that are read: `*.toml`, not hidden (editors lock and save
-/// with hidden files), sorted by their octets.  No folder: none.
+/// with hidden files), sorted by their octets.  Empty if there is no folder.
 pub(super) fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let own = folder.to_owned();
     filesystem::in_time(folder, filesystem::PATIENCE, move || names_now(&own))?
@@ -55,14 +56,14 @@ fn names_now(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Only an empty path or a working directory that is gone keep a path as it is.
+/// The absolute path.  An empty path, or any if the working directory is gone, stays as it is.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl Config {
-    /// Every file whose content matters while the service runs: those of the configuration, and
-    /// those with passwords, authorities, certificates and keys, and those that tell of a sign-in.
+    /// Every file whose content matters while the service runs: those of the configuration, those
+    /// with passwords, authorities, certificates and keys, and those that show that someone signed in.
     pub fn watched(&self) -> BTreeSet<PathBuf> {
         let mut watched: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
         for account in &self.accounts {

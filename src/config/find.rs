@@ -1,4 +1,4 @@
-//! Which file is the configuration.
+//! Finds the configuration file.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -47,8 +47,8 @@ impl Failure for FindError {
 /// `/etc/postrider/config.toml`.
 ///
 /// # Errors
-/// A file that somebody has named does not exist (no other one is taken in its place), or there
-/// is none at all.
+/// A file named by `-c` or `$POSTRIDER_CONFIG` does not exist (no other one is taken in its place), or
+/// there is no configuration file at all.
 pub fn find_file(
     explicit: Option<&Path>,
     environment: &dyn Fn(&str) -> Option<OsString>,
@@ -56,10 +56,10 @@ pub fn find_file(
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let named = explicit.map(|path| (path.to_owned(), "-c"));
     if let Some((path, by)) = named.or_else(|| Some((variable("POSTRIDER_CONFIG")?, "$POSTRIDER_CONFIG"))) {
-        // A file that is there but closed to us is reported when it is opened.
+        // A file that exists but may not be read is reported when it is opened.
         return if exists(&path) { Ok(path) } else { Err(FindError::Missing { path, by }) };
     }
-    // The XDG base directory specification has relative values ignored.
+    // The XDG base directory specification says that relative values are ignored.
     let own = variable("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
     let own = own.or_else(|| Some(variable("HOME")?.join(".config")));
     let own = own.map(|folder| folder.join("postrider/config.toml"));
@@ -74,7 +74,7 @@ pub fn find_file(
 /// another file the configuration.
 fn exists(path: &Path) -> bool {
     let own = path.to_owned();
-    // One that does not come in time is reported when it is opened, as well.
+    // A disk that does not answer in time is reported when the file is opened, too.
     filesystem::in_time(path, filesystem::PATIENCE, move || own.try_exists()).flatten().unwrap_or(true)
 }
 

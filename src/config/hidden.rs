@@ -1,9 +1,9 @@
 //! Which lines of the configuration may hold a secret and are never shown.
 //!
-//! Two views are joined.  The table view hides everything that belongs to a key that is, or
-//! resembles, `password`.  The text view looks at each line by itself, so that it also holds where
+//! Two views are combined.  The table view hides everything that belongs to a key that is, or
+//! resembles, `password`.  The text view looks at each line by itself, so it also works where
 //! the syntax is broken and the tables cannot be trusted.  There it hides too much rather than too
-//! little: what it does not recognise, and everything from an unfinished value on.
+//! little: every line that it does not recognise, and everything from an unfinished value on.
 
 use std::ops::Range;
 
@@ -15,10 +15,10 @@ use super::keys;
 use super::nearest::{distance_within, nearest};
 use super::source::Source;
 
-/// What betrays a secret anywhere in a line.  A proxy may be written with its password.
+/// Words that betray a secret anywhere in a line.  A proxy may be written with its password.
 const TELLING: [&str; 5] = ["password", "secret", "token", "passwd", "socks"];
 
-/// What betrays one in a key.
+/// Words that betray a secret in a key.
 const TELLING_KEYS: [&str; 7] = ["pass", "secret", "token", "pwd", "credential", "kennwort", "apikey"];
 
 /// Words that a telling word may be a misspelling of, and how many letters may be wrong.
@@ -33,7 +33,7 @@ const RESEMBLED: [(&str, usize); 8] = [
     ("proxy", 1),
 ];
 
-/// Keys that tell of a secret without holding it.
+/// Keys that mention a secret without holding it.
 const HARMLESS: [&str; 10] = [
     "password-file",
     "password-command",
@@ -47,7 +47,7 @@ const HARMLESS: [&str; 10] = [
     "proxy-password-file",
 ];
 
-/// Keys that hold one, or may do so.
+/// Keys that hold a secret, or may do so.
 const HARMFUL: [&str; 3] = ["password", "client-secret", "proxy"];
 
 /// Shorter secrets are not looked for in other lines: too much would match.
@@ -61,7 +61,7 @@ pub(super) struct Hidden {
 }
 
 impl Hidden {
-    /// Finds the lines.  `broken` says that the syntax is, so that `root` may be wrong.
+    /// Finds the lines.  `broken` says that the syntax is broken, so `root` may be wrong.
     pub(super) fn find(source: &Source<'_>, root: &DeTable<'_>, broken: bool) -> Self {
         let judge = |line| if broken { !is_recognised(source.line(line)) } else { may_hold_secret(source.line(line)) };
         let lines = (0..source.line_count()).map(judge).collect();
@@ -76,7 +76,7 @@ impl Hidden {
         hidden
     }
 
-    /// Whether nothing of a span may be shown.
+    /// Whether a span may not be shown.
     pub(super) fn covers(&self, source: &Source<'_>, span: &Range<usize>) -> bool {
         source.lines_of(span).any(|line| self.line(line))
     }
@@ -103,7 +103,7 @@ impl Hidden {
                 (Level::Root, "accounts" | "destinations" | "oauth") => Level::Names,
                 _ => Level::Body,
             };
-            // The name of an account is no key, whatever it is called.
+            // The name of an account is not a key, whatever the name is.
             let is_name = level == Level::Names && value.get_ref().is_table();
             if matches!(name, "password" | "client-secret") && !is_name {
                 self.first_password = match self.first_password.take() {
@@ -128,8 +128,8 @@ impl Hidden {
         }
     }
 
-    /// What follows a key that is nothing like a known one may be anything.  A line that begins
-    /// with it is shown up to the key (see `problems`); all others are not shown.
+    /// The value of a key that resembles no known one may be a secret.  A line that begins with such a
+    /// key is shown up to the key (see `problems`); all others are hidden.
     fn hide_unknown(&mut self, source: &Source<'_>, key: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         let line = source.line_of(key.start);
         let indent = source.line(line).len() - source.line(line).trim_start().len();
@@ -163,7 +163,7 @@ impl Hidden {
     }
 }
 
-/// How deep a table is.
+/// The depth of a table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     /// The file.
@@ -177,7 +177,7 @@ enum Level {
 /// Whether what belongs to a key may be a secret.
 pub(super) fn tells_of_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    // `pa'sword`: what no word has is no part of a misspelling either.
+    // `pa'sword`: characters that no word has are ignored in a misspelling too.
     let letters: String = key.chars().filter(|c| c.is_alphanumeric()).collect();
     !is_harmless(&key)
         && (TELLING_KEYS.iter().any(|word| key.contains(word) || letters.contains(word))
@@ -187,7 +187,7 @@ pub(super) fn tells_of_secret(key: &str) -> bool {
             || nearest(&key, &HARMFUL).is_some())
 }
 
-/// The view of one line by itself, in a file whose syntax is sound.
+/// Judges one line by itself, in a file whose syntax is sound.
 fn may_hold_secret(line: &str) -> bool {
     let line = line.to_lowercase();
     if leading_key(&line).is_some_and(is_harmless) {
@@ -198,8 +198,8 @@ fn may_hold_secret(line: &str) -> bool {
     }
 }
 
-/// The same where the syntax is broken: a quote may be missing, a line may be the middle of
-/// anything.  So a line is shown only if it is recognised: a table's header, or one key that is
+/// Judges one line where the syntax is broken: a quote may be missing, and the line may be the middle
+/// of anything.  It is shown only if it is recognised: as a table's header, or as one key that is
 /// known (or nearly) and holds no secret.
 fn is_recognised(line: &str) -> bool {
     let line = line.trim().to_lowercase();
@@ -221,7 +221,7 @@ fn leading_key(line: &str) -> Option<&str> {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(line.len());
     let key = line.get(..end)?.rsplit('.').next()?;
     let rest = line.get(end..)?;
-    // A key ends here; `pa"sword` is none.
+    // A key ends here; `pa"sword` is not a key.
     (!key.is_empty() && (rest.is_empty() || rest.starts_with([' ', '\t', '=']))).then_some(key)
 }
 
@@ -240,7 +240,7 @@ fn is_telling(text: &str) -> bool {
     words.any(|word| TELLING.iter().any(|telling| word.contains(telling)) || resembles(word))
 }
 
-/// Whether the value of a hidden line may go on in the next one.
+/// Whether the value of a hidden line may continue in the next one.
 fn may_go_on(line: &str) -> bool {
     let speaks = line.contains('=') || line.contains("\"\"\"") || line.contains("'''");
     (speaks || is_telling(&line.to_lowercase())) && !is_finished(line)
@@ -251,13 +251,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn resembles(word: &str) -> bool {
-    // A long word is no misspelling.
+    // A long word is not a misspelling.
     let parts = word.split(['-', '_']).chain([word]).filter(|part| (2..=12).contains(&part.len()));
     parts.into_iter().any(|part| RESEMBLED.iter().any(|(known, wrong)| distance_within(part, known, *wrong).is_some()))
 }
 
-/// Whether nothing of a line's value can go on in the next line: a comment, a table's header, or
-/// a key with one string that ends.
+/// Whether a line cannot continue in the next one: it is a comment, a table's header, or a key with
+/// one string that ends.
 fn is_finished(line: &str) -> bool {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') || (line.starts_with('[') && line.ends_with(']')) {
@@ -273,8 +273,8 @@ fn is_finished(line: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('#') && !rest.contains(['"', '\''])))
 }
 
-/// Where a string on one line ends; `None` for an unfinished one, and for the start of a string
-/// over several lines.
+/// Where a string on one line ends; `None` for an unfinished string, and for the start of a
+/// multi-line string.
 fn end_of_string(text: &str, quote: char) -> Option<usize> {
     let triple = quote.to_string().repeat(3);
     if text.starts_with(&triple) {

@@ -1,29 +1,29 @@
-//! What people commonly mean by what TOML takes otherwise: backslashes, and names that want quotes.
+//! Hints for common TOML mistakes: backslashes, and names that need quotes.
 //!
-//! A hint has fixed words: it repeats nothing of a file.
+//! A hint is a fixed text: it repeats nothing from a file.
 
-/// Of a backslash that begins an escape.
+/// For a backslash that begins an escape.
 pub(super) const BACKSLASH: &str = "in double quotes a backslash begins an escape: write the value in single quotes, as \
                                     in 'CORP\\user', or double each backslash";
 
-/// Of a name that is no bare key.
-const QUOTES: &str = "a name with other characters than ASCII letters, digits, - and _ is written in quotes, as in \
+/// For a name that is not a bare key.
+const QUOTES: &str = "a name with characters other than ASCII letters, digits, - and _ is written in quotes, as in \
                       [accounts.\"alice@example.org\"]";
 
-/// A boolean as other languages write it.
+/// For a boolean as other languages write it.
 const BOOLEAN: &str = "write `true` or `false`, without quotes";
 
-/// A quote inside a value, or one that is missing at its end.
+/// For a quote inside a value, or a missing one at its end.
 const QUOTE: &str =
     "a value ends at the next quote of its kind: put a value that holds one between quotes of the other kind";
 
-/// The longest escape, and what may follow it before it is seen to be wrong.
+/// The octets of the longest escape: the parser reports a wrong one at most that far behind its backslash.
 const ESCAPE_OCTETS: usize = 10;
 
-/// What to do about a fault of the syntax at an octet of a line; `None` where nothing is likely.
+/// The hint for a syntax error at an octet of a line; `None` if none of them is likely to help.
 pub(super) fn of_syntax(line: &str, at: usize) -> Option<&'static str> {
     let before = line.get(..line.floor_char_boundary(at))?;
-    // The fault is told where an escape breaks off, or at the backslash itself.
+    // The parser reports the error where an escape breaks off, or at the backslash itself.
     let until = line.floor_char_boundary(at.saturating_add(1));
     let is_near = |found: &usize| until - found <= ESCAPE_OCTETS;
     let escape = line.get(..until).and_then(|text| text.rfind('\\')).filter(is_near);
@@ -47,18 +47,18 @@ pub(super) fn of_syntax(line: &str, at: usize) -> Option<&'static str> {
     ((is_in_header || is_in_key) && follows_a_name && !before.contains('"')).then_some(QUOTES)
 }
 
-/// What is wrong with a value that is not one of TOML's.
+/// The hint for a value that is not valid TOML.
 fn of_value(value: &str) -> Option<&'static str> {
     let word = value.split(['#', ' ', '\t']).next().unwrap_or_default();
     if ["yes", "no", "on", "off"].iter().any(|other| word.eq_ignore_ascii_case(other)) {
         return Some(BOOLEAN);
     }
     let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
-    // With two of them something else is wrong.
+    // With two quotes something else is wrong.
     (value.matches(quote).count() != 2).then_some(QUOTE)
 }
 
-/// Whether a value is written with an escape that stands for something else than itself: `\x41`, `\b`.
+/// Whether a value is written with an escape that does not stand for the character itself: `\x41`, `\b`.
 pub(super) fn has_escape(source: &str) -> bool {
     let is_basic = source.starts_with('"');
     let mut after = source.chars();

@@ -1,6 +1,6 @@
-//! A host as it may stand in the configuration.
+//! A host as it may be written in the configuration.
 
-/// Characters that a host name may have (RFC 1035 §2.3.4).
+/// The maximum length of a host name (RFC 1035 §2.3.4).
 const HOST_LIMIT: usize = 253;
 
 /// A host name or an address; an IPv6 address may be in brackets.
@@ -10,7 +10,7 @@ pub(super) fn host(text: &str, port_key: &str) -> Result<String, String> {
         return Ok(bare.to_owned());
     }
     if text.contains("://") || text.contains('/') {
-        return Err("only the name of the host is wanted, not an address of the web".into());
+        return Err("write only the name of the host, not a URL".into());
     }
     if let Some((_, port)) = text.rsplit_once(':') {
         return Err(match port.parse::<u16>() {

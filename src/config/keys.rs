@@ -21,10 +21,10 @@ pub enum Section {
     OAuth,
 }
 
-/// What holds when a key is not there.
+/// What applies when a key is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// It must be there.
+    /// The key is required.
     Required,
     /// This value, as it would be written.
     Value(&'static str),
@@ -34,12 +34,12 @@ pub enum Absent {
     Number(usize),
     /// This duration.
     Time(Duration),
-    /// What the text says.
+    /// Described by this text.
     Text(&'static str),
 }
 
 impl Absent {
-    /// Whether a text, as it would be written in the configuration, is the value that holds.
+    /// Whether a text, as it would be written in the configuration, is the default value.
     pub fn is_written(&self, text: &str) -> bool {
         let bare = text.trim_matches('"');
         match *self {
@@ -55,13 +55,13 @@ impl Absent {
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Where it stands.
+    /// Where it may stand.
     pub section: Section,
     /// Its name.
     pub name: &'static str,
-    /// What it takes, as "a string".
+    /// What it takes, such as "a string".
     pub takes: &'static str,
-    /// What holds without it.
+    /// What applies without it.
     pub absent: Absent,
 }
 

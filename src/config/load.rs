@@ -30,7 +30,7 @@ impl Config {
         load(path, Accepts::FileOrPipe)
     }
 
-    /// Reads the configuration of a running service again.  A pipe has nothing more to give.
+    /// Reads the configuration of a running service again.  A pipe cannot be read twice.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -43,7 +43,7 @@ fn load(path: &Path, main: Accepts) -> Result<Config, ConfigError> {
     Raws::read(path, main).parse(path)
 }
 
-/// What was read of a configuration's files: of the main one, and of the others.
+/// The contents of a configuration's files: of the main one, and of the others.
 pub(super) struct Raws {
     main: Raw,
     more: Vec<Raw>,
@@ -58,10 +58,10 @@ impl Raws {
             Some(fault) => Raw::fault(path.to_owned(), fault),
         };
         let more: Vec<Raw> = match names(&folder) {
-            // Who may write the folder says what is read, also later.
+            // Anyone who may write to the folder decides what is read, also later.
             Ok(_) if let Some(fault) = fault_of(&folder, owner::fault) => vec![Raw::fault(folder, fault)],
             Ok(names) => names.iter().map(|name| Raw::read(folder.join(name), Accepts::File, &mut left)).collect(),
-            // The folder stands for the files that it keeps from us.
+            // The folder is reported in place of its files.
             Err(error) => {
                 let cause = format!("cannot be read: {}", owner::explained(&folder, &error));
                 vec![Raw::fault(folder, cause)]
@@ -121,7 +121,7 @@ impl Raw {
     }
 }
 
-/// Who may write a folder may put another file in the place of one in it.
+/// What is wrong with the folder of a file: anyone who may write to it can replace the file.
 fn fault_above(path: &Path) -> Option<String> {
     let own = path.to_owned();
     let led_to = filesystem::in_time(path, filesystem::PATIENCE, move || own.canonicalize().ok()).ok().flatten();
@@ -132,7 +132,8 @@ fn fault_above(path: &Path) -> Option<String> {
     })
 }
 
-/// What cannot be looked at says so when it is read; what does not come in time is not believed.
+/// What is wrong with a folder.  One that cannot be examined is reported when it is read; one whose
+/// disk does not answer in time is not trusted.
 fn fault_of(folder: &Path, fault: fn(&Metadata) -> Option<Fault>) -> Option<String> {
     let own = folder.to_owned();
     match filesystem::in_time(folder, filesystem::PATIENCE, move || own.metadata()) {

@@ -1,16 +1,16 @@
-//! The configuration: its files read at once, with everything that is wrong with them.
+//! The configuration: reads all its files at once, and reports everything that is wrong with them.
 //!
 //! It is one main file, and every `conf.d/*.toml` beside it, sorted by name.  Any of them may hold
-//! accounts and destinations, each name once; the keys at the top and `[defaults]`, which hold for
-//! all, are the main file's.  Relative paths begin at the main file's folder, in every file.
+//! accounts and destinations, each name once; the keys at the top and `[defaults]`, which apply to
+//! all, are only in the main file.  Relative paths begin at the main file's folder, in every file.
 //!
-//! The way of a file: [`find_file`] says which is the main one, `files` which others there are,
+//! The path of a file through the modules: [`find_file`] finds the main one, `files` the others,
 //! `load` reads them, `parse` walks their tables, a `reader` for each table takes the keys that
-//! [`KEYS`] lists, `account` and `destination` make the settings of them, `crosscheck` holds the
-//! rules between several, and `problems` collects what is wrong.  A fault never ends the reading,
-//! so all files are mended in one go.
+//! [`KEYS`] lists, `account` and `destination` turn them into settings, `crosscheck` holds the
+//! rules between several tables, and `problems` collects what is wrong.  A fault never ends the
+//! reading, so that all files can be corrected in one go.
 //!
-//! What is refused: a key that is not known (a misspelled `retention` must not mean "keep"), and a
+//! What is refused: an unknown key (a misspelled `retention` must not mean "keep"), and a
 //! password in a file that others may read.  What is never shown: a line that may hold a password
 //! (`hidden`).
 
@@ -66,9 +66,9 @@ pub struct Config {
     pub file: PathBuf,
     /// Every file that was read, the main one first; absolute.
     pub files: Vec<PathBuf>,
-    /// What was read of each that is a regular file ([`crate::filesystem::digest`]).
+    /// The digest of each file that was read and is a regular file ([`crate::filesystem::digest`]).
     pub digests: BTreeMap<PathBuf, [u8; 32]>,
-    /// `conf.d` beside the main file, whether or not it is there; absolute.
+    /// `conf.d` beside the main file, whether or not it exists; absolute.
     pub folder: PathBuf,
     /// The accounts, in the order of the files.
     pub accounts: Vec<Arc<Account>>,
@@ -82,8 +82,9 @@ pub struct Config {
     pub max_concurrent_polls: usize,
     /// Polls of accounts at the same host that may run at the same time.
     pub max_polls_per_host: usize,
-    /// What the service logs: this level and the graver ones.
+    /// What the service logs: this level and the more severe ones.
     pub log_level: tracing::Level,
-    /// What is allowed but worth a word, for `check`: each on one line, with its place.
+    /// Warnings about what is allowed but probably not meant, for `check`: each on one line, with its
+    /// place.
     pub warnings: Vec<String>,
 }

@@ -8,14 +8,14 @@ use super::problems::Problems;
 use super::table::{At, Entry, Table};
 use crate::message::Name;
 
-/// What the tables are.
+/// A group of named tables.
 #[derive(Clone, Copy)]
 pub(super) struct Group {
-    /// The table that holds them.
+    /// The key of the table that holds them.
     pub(super) key: &'static str,
-    /// One of them.
+    /// What one of them is called.
     pub(super) kind: &'static str,
-    /// Whether there must be one.
+    /// Whether there must be at least one.
     needed: bool,
 }
 
@@ -26,7 +26,7 @@ pub(super) const DESTINATIONS: Group = Group { key: "destinations", kind: "desti
 /// `[oauth.NAME]`.
 pub(super) const PROVIDERS: Group = Group { key: "oauth", kind: "provider", needed: false };
 
-/// An account or destination with the places that checks between several of them need.
+/// An account or destination with the places that the checks between several tables need.
 pub(super) struct Placed<'t, T> {
     pub(super) name: Name,
     pub(super) name_at: At,
@@ -81,7 +81,7 @@ fn named<'t>(problems: &mut Problems<'_>, entry: Entry<'t>, group: Group) -> Opt
     let Some(table) = entry.table() else {
         let shown = problems.echo(&at, entry.name(), "this key");
         let message = if keys::is_known(entry.name()) {
-            format!("{shown} belongs into a table [{}.NAME]", group.key)
+            format!("{shown} belongs in a table [{}.NAME]", group.key)
         } else {
             format!("{shown} must be a table: [{}.NAME]", group.key)
         };

@@ -1,6 +1,6 @@
 //! "Did you mean": the known word that was probably meant.
 
-/// What other programs call it.
+/// Names in other programs, with ours.
 const ALIASES: [(&str, &str); 20] = [
     ("user", "username"),
     ("login", "username"),
@@ -24,7 +24,7 @@ const ALIASES: [(&str, &str); 20] = [
     ("off", "none"),
 ];
 
-/// The word out of `known` that `word` is a misspelling of, if any is near enough.
+/// The word in `known` that `word` is a misspelling of, if any is near enough.
 pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_lowercase().replace('_', "-");
     if let Some(same) = known.iter().find(|name| **name == word) {
@@ -42,8 +42,8 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// How many letters of `word` are wrong, if no more than `limit` are.
 pub(super) fn distance_within(word: &str, known: &str, limit: usize) -> Option<usize> {
-    // Measuring costs, and each word of a file is compared with every key: words of another length, or without
-    // the letters, are out of reach.
+    // Measuring is costly, and each word of a file is compared with every key: words of a different length, or with
+    // other letters, are ruled out first.
     if known.len().abs_diff(word.len()) > limit {
         return None;
     }
@@ -54,18 +54,18 @@ pub(super) fn distance_within(word: &str, known: &str, limit: usize) -> Option<u
     Some(strsim::damerau_levenshtein(word, known)).filter(|&distance| distance <= limit)
 }
 
-/// The octets of a word, a bit for each; those that share one only cost a measurement.
+/// The octets of a word, a bit for each.  Octets that share a bit only cost a measurement.
 fn letters(word: &str) -> u64 {
     word.bytes().fold(0, |letters, octet| letters | bit(octet))
 }
 
-/// Of small letters, digits and the hyphen, which the known words are made of, each has its own.
+/// The bit of an octet.  Known words are made of small letters, digits and the hyphen; each has its own bit.
 fn bit(octet: u8) -> u64 {
     let place = octet & 31;
     1 << if octet.is_ascii_lowercase() { place } else { place | 32 }
 }
 
-/// The sentence's end that names it, or nothing.
+/// The end of a sentence that names the nearest word, or nothing.
 pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
     nearest(word, known).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
@@ -80,7 +80,7 @@ mod tests {
         for word in ["hots", "ho", "xclient9", "pass-wordfile", "tl\u{df}", "smtp2", "p1", "5mtp1", "-ab", "TLS", ""] {
             for (name, limit) in known.iter().flat_map(|name| (0..4).map(move |limit| (name, limit))) {
                 let measured = Some(strsim::damerau_levenshtein(word, name)).filter(|&distance| distance <= limit);
-                // Octets are counted before letters are: a word in another script may be passed over.
+                // Octets are counted before letters: a word in another script may be passed over.
                 if word.is_ascii() || measured.is_none() {
                     assert_eq!(distance_within(word, name, limit), measured, "{word} {name} {limit}");
                 }

@@ -13,23 +13,23 @@ use crate::message::Name;
 use crate::net::Route;
 use crate::oauth::{Grant, Preset, Provider, Vault, endpoint, redirect};
 
-/// Whom Microsoft lets in, unless `tenant` says so: everybody.
+/// The default of `tenant`: Microsoft accepts accounts of every directory.
 const TENANT: &str = "common";
 
-/// The redirect of a provider that is not known (RFC 8252 §7.3).
+/// The redirect of a provider without a preset (RFC 8252 §7.3).
 const REDIRECT: &str = "http://127.0.0.1";
 
 /// The providers of a configuration, by name.
 pub(super) struct Providers {
-    /// `None`: there is a table, and it is not usable, which has been reported.
+    /// `None`: the provider's table is not usable, which has been reported.
     pub(super) known: BTreeMap<String, Option<Arc<Provider>>>,
     /// Where tokens are kept.
     pub(super) state_dir: Option<PathBuf>,
-    /// Those that an account has named.
+    /// The names that accounts use.
     pub(super) used: RefCell<BTreeSet<String>>,
 }
 
-/// Reads a provider.  `None` if what it needs most is missing or wrong, which has been reported.
+/// Reads a provider.  `None` if an essential key is missing or wrong, which has been reported.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name) -> Option<Provider> {
     reader.refuse_unknown();
     let by_name = Preset::ALL.into_iter().find(|(known, _)| *known == name.as_str()).map(|(_, preset)| preset);
@@ -79,7 +79,7 @@ fn scopes(reader: &mut Reader<'_, '_, '_>) -> Option<Vec<String>> {
     words.iter().all(|(word, _)| is_good(word)).then(|| words.iter().map(|(word, _)| (*word).to_owned()).collect())
 }
 
-/// A name or a number of a directory; it becomes a part of addresses.
+/// The name or the id of a directory; it becomes a part of URLs.
 fn tenant(text: &str) -> Result<String, String> {
     if text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-.".contains(&octet)) && !text.starts_with('.') {
         Ok(text.to_owned())
@@ -99,7 +99,7 @@ pub(super) fn credential(
     let (text, entry) = reader.plain("oauth")?;
     providers.used.borrow_mut().insert(text.to_owned());
     let Some(provider) = providers.known.get(text) else {
-        let shown = reader.problems.echo(&entry.at(), text, "this one");
+        let shown = reader.problems.echo(&entry.at(), text, "NAME");
         let bare = shown.trim_matches('`');
         let message = if Preset::ALL.iter().any(|(known, _)| *known == text) {
             format!("`oauth`: {shown} needs your client id: write a table [oauth.{bare}] with `client-id`")

@@ -1,7 +1,8 @@
-//! The texts of configuration files to a [`Config`], or to everything that is wrong with them.
+//! Turns the texts of configuration files into a [`Config`], or into everything that is wrong with
+//! them.
 //!
-//! The process and the file system are only seen through [`Context`], so that every rule is tested
-//! without them.
+//! The process and the file system are only seen through [`Context`], so that every rule can be
+//! tested without them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -40,13 +41,12 @@ const LEVELS: [(&str, Level); 5] = [
 
 /// One file of the configuration.
 pub(super) struct File<'t> {
-    /// As it is named in messages.
+    /// The path as it is named in messages.
     pub(super) shown: PathBuf,
     /// The same, absolute.
     pub(super) path: PathBuf,
-    /// What is in it, or why it cannot be read.
+    /// Its content, or why it cannot be read.
     pub(super) text: Result<&'t str, String>,
-    /// Who may read it.
     pub(super) access: Access,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct File<'t> {
 pub(super) struct Access {
     /// The permission bits.
     pub(super) mode: u32,
-    /// The user that it belongs to.
+    /// The user that owns it.
     pub(super) owner: u32,
 }
 
@@ -96,7 +96,7 @@ fn open<'t>(problems: &mut Problems<'t>, file: &File<'t>) -> Spanned<DeTable<'t>
     }
 }
 
-/// A password must not be for everybody.
+/// Refuses a file with a password that others may read.
 fn refuse_readable_by_others(problems: &mut Problems<'_>, file: usize, access: Access) {
     let Access { mode, owner } = access;
     if let (Some(at), true) = (problems.first_password(file), owner::is_open_to_others(mode, owner)) {
@@ -161,7 +161,7 @@ fn values<T>(placed: Vec<Placed<'_, T>>) -> Vec<Arc<T>> {
     placed.into_iter().filter_map(|placed| placed.value).map(Arc::new).collect()
 }
 
-/// `[defaults]`, which is judged by itself too: a fault in it is a fault without any account.
+/// `[defaults]`, which is also checked by itself: a fault in it is reported even if there is no account.
 fn defaults<'t>(
     problems: &mut Problems<'_>,
     paths: &Paths,

@@ -1,4 +1,4 @@
-//! The keys that say where a password comes from.
+//! The keys that set a password, or say where it comes from.
 
 use crate::credential::SecretSource;
 use crate::secret::Secret;
@@ -6,20 +6,20 @@ use crate::secret::Secret;
 use super::hint::BACKSLASH;
 use super::reader::Reader;
 
-/// The keys, of which one is used: of a command, a file, a credential, and the secret itself.
+/// The keys, for a command, a file, a credential, and the secret itself; one of them is used.
 pub(super) const KEYS: [&str; 4] = ["password-command", "password-file", "password-credential", "password"];
 
-/// The same for the secret of a client of OAuth 2.0.
+/// The same for the secret of an OAuth 2.0 client.
 pub(super) const CLIENT_SECRET: [&str; 4] =
     ["client-secret-command", "client-secret-file", "client-secret-credential", "client-secret"];
 
-/// Reads the one password key of a table.  Its own key, of whatever kind, takes the place of an
-/// inherited one.  `None`: there is none, or it is not usable.
+/// Reads the one password key of a table.  Its own key, of whatever kind, replaces an inherited one.
+/// `None`: there is no such key, or it is not usable.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Option<SecretSource> {
     secret(reader, KEYS, "password")
 }
 
-/// The same for a secret by other keys.
+/// The same for a secret with other keys.
 pub(super) fn secret(reader: &mut Reader<'_, '_, '_>, keys: [&'static str; 4], what: &str) -> Option<SecretSource> {
     let own: Vec<&str> = keys.into_iter().filter(|name| reader.own_entry(name).is_some()).collect();
     let names =
@@ -63,13 +63,13 @@ fn itself(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Secret> {
     None
 }
 
-/// An argument list: a program and what it is called with.
+/// An argument list: a program and its arguments.
 pub(super) fn command(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
     let argv = reader.array(name)?;
     for (n, (word, at)) in argv.iter().enumerate() {
         let fault = match n {
             0 if word.is_empty() => "has no program: its first string is empty",
-            _ if word.contains('\0') => "has a NUL, which no program can be given",
+            _ if word.contains('\0') => "has a NUL, which cannot be passed to a program",
             _ => {
                 if word.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
                     reader.problems.warning(at, format!("`{name}` has a control character: {BACKSLASH}"));
@@ -83,7 +83,7 @@ pub(super) fn command(reader: &mut Reader<'_, '_, '_>, name: &str) -> Option<Vec
     Some(argv.into_iter().map(|(word, _)| word.to_owned()).collect())
 }
 
-/// A file in `$CREDENTIALS_DIRECTORY`, so it must not lead out of there.
+/// The name of a file in `$CREDENTIALS_DIRECTORY`; it must not lead out of that directory.
 fn credential(text: &str, by_file: &str) -> Result<String, String> {
     if text.contains('/') || matches!(text, "." | "..") {
         Err(format!("takes the name of a systemd credential, not a path; for a path there is `{by_file}`"))

@@ -1,4 +1,4 @@
-//! Paths of the configuration: where `~`, relative paths and the folders of the state lead.
+//! Resolves the paths of the configuration: `~`, relative paths, and the defaults of the state's folders.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use super::find::SYSTEM_FILE;
 
 /// Where the system's unit keeps its state (`StateDirectory=`), so that root's commands find it.
 pub(super) const SYSTEM_STATE: &str = "/var/lib/postrider";
-/// Where it makes its socket (`RuntimeDirectory=`).
+/// Where the system's unit has its socket (`RuntimeDirectory=`).
 const SYSTEM_RUNTIME: &str = "/run/postrider";
 
-/// What a shell and systemd have for the home directory.
+/// How shells and systemd write the home directory.
 const IN_A_SHELL: [&str; 3] = ["$HOME", "${HOME}", "%h"];
 
 /// What paths are resolved against.
 #[derive(Clone, Debug)]
 pub(super) struct Paths {
-    /// The folder of the main configuration file, also for what the files of `conf.d` say.
+    /// The folder of the main configuration file, also for paths in the files of `conf.d`.
     folder: PathBuf,
     /// `$HOME`.
     home: Option<PathBuf>,
@@ -27,14 +27,14 @@ impl Paths {
         Self { folder: folder.to_owned(), home: absolute(environment, "HOME") }
     }
 
-    /// An absolute path is itself, `~` is the home directory, and what is relative is so to the
+    /// An absolute path stays as it is, `~` is the home directory, and other paths are relative to the
     /// folder of the main configuration file.
     pub(super) fn resolve(&self, text: &str) -> Result<PathBuf, String> {
         if IN_A_SHELL
             .iter()
             .any(|home| text == *home || text.strip_prefix(home).is_some_and(|rest| rest.starts_with('/')))
         {
-            return Err("no variable is replaced in a path: write ~ for the home directory, as in \"~/Maildir\"".into());
+            return Err("variables are not expanded: write ~ for the home directory, as in \"~/Maildir\"".into());
         }
         let Some(rest) = text.strip_prefix('~') else { return Ok(self.folder.join(text)) };
         if !rest.is_empty() && !rest.starts_with('/') {
@@ -46,7 +46,7 @@ impl Paths {
     }
 }
 
-/// Whether a path has a part that looks like a variable, which is taken as it is.
+/// Whether a path has a part that looks like a variable; it is not expanded.
 pub(super) fn has_variable(text: &str) -> bool {
     let is_variable = |part: &str| {
         let name = part.split_once('$').map(|(_, name)| name.strip_prefix('{').unwrap_or(name));
@@ -55,11 +55,11 @@ pub(super) fn has_variable(text: &str) -> bool {
     text.split('/').any(is_variable)
 }
 
-/// Where the state is kept if nothing says so: `$STATE_DIRECTORY` (systemd), unless it is the configuration's own folder, else for the system's
-/// own `file` where its unit has systemd keep it, else `$XDG_STATE_HOME/postrider`, else
-/// `~/.local/state/postrider`.
+/// The default of `state-dir`: `$STATE_DIRECTORY` (systemd), unless it is the configuration's own
+/// folder; else, if `file` is the system's, the state directory of its unit; else
+/// `$XDG_STATE_HOME/postrider`; else `~/.local/state/postrider`.
 pub(super) fn default_state_dir(file: &Path, environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // Before version 254 systemd has a user's unit keep its state where the configuration is.
+    // Before version 254, systemd put the state of a user's unit where the configuration is.
     let is_meant = |dir: &PathBuf| Some(dir) != config_folder_of_user(environment).as_ref();
     of_systemd(environment, "STATE_DIRECTORY")
         .filter(is_meant)
@@ -79,9 +79,9 @@ pub(super) fn config_folder_of_user(environment: &dyn Fn(&str) -> Option<OsStrin
     Some(absolute(environment, "XDG_CONFIG_HOME").or_else(home)?.join("postrider"))
 }
 
-/// Where sockets are made if nothing says so: `$RUNTIME_DIRECTORY` (systemd), else for the system's
-/// own `file` where its unit has systemd make them, else `$XDG_RUNTIME_DIR/postrider`, else the
-/// folder `run` in the state's.
+/// The default of `runtime-dir`: `$RUNTIME_DIRECTORY` (systemd); else, if `file` is the system's, the
+/// runtime directory of its unit; else `$XDG_RUNTIME_DIR/postrider`; else the folder `run` in the
+/// state directory.
 pub(super) fn default_runtime_dir(
     file: &Path,
     state_dir: &Path,
@@ -93,7 +93,7 @@ pub(super) fn default_runtime_dir(
         .unwrap_or_else(|| state_dir.join("run"))
 }
 
-/// systemd.exec(5): several directories are separated by colons; the first is ours.
+/// systemd.exec(5): several directories are separated by colons; the first one is used.
 fn of_systemd(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let value = environment(name)?;
@@ -101,7 +101,7 @@ fn of_systemd(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Opt
     Some(PathBuf::from(OsString::from_vec(first.to_vec()))).filter(|path| path.is_absolute())
 }
 
-/// The XDG base directory specification has relative and empty values ignored.
+/// The XDG base directory specification says that relative and empty values are ignored.
 fn absolute(environment: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
     environment(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }

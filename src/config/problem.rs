@@ -1,7 +1,7 @@
-//! What is wrong with a configuration, and how it is shown: each problem with its file, line,
-//! column and, unless it may hold a secret, the line itself with a caret.
+//! The problems of a configuration, and how they are shown: each with its file, line, column and,
+//! unless it may hold a secret, the line itself with a caret.
 //!
-//! A [`Problem`] holds no text of the file but that one line.
+//! A [`Problem`] holds no text of the file except that one line.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use crate::failure::{Class, Failure};
 
-/// Problems that are shown in full; where there are more, they have one cause.
+/// How many problems are shown in full; more than that usually have one cause.
 pub(super) const SHOWN: usize = 100;
 
 /// How bad a problem is.
@@ -129,8 +129,8 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The renderer replaces the control characters of ASCII, and lets those of Latin-1 through, which
-/// steer some terminals too.  As many octets stand in their place, for the span.
+/// Replaces the control characters of Latin-1, which control some terminals too; the renderer
+/// replaces only those of ASCII.  The replacement has as many octets, so that the span stays valid.
 fn tamed(line: &str) -> String {
     line.chars().map(|c| if matches!(c, '\u{80}'..='\u{9f}') { '\u{bf}' } else { c }).collect()
 }

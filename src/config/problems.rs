@@ -1,5 +1,5 @@
-//! Collects the problems of all files while they are read, and alone decides what of a file's
-//! text a problem may show.
+//! Collects the problems of all files while they are read.  Only this module decides what a problem
+//! may show of a file's text.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::source::Source;
 use super::table::{At, MAIN};
 use crate::text;
 
-/// Octets of a value that a message repeats.
+/// How many octets of a value a message repeats.
 const ECHO_LIMIT: usize = 60;
 
 /// A file that problems are about.
@@ -23,7 +23,7 @@ struct Judged<'t> {
     source: Source<'t>,
     hidden: Hidden,
     broken_lines: HashSet<usize>,
-    /// Its syntax is at fault or it could not be read, so that keys and tables may have been lost.
+    /// Its syntax is broken or it could not be read, so keys and tables may have been lost.
     broken: bool,
 }
 
@@ -32,7 +32,7 @@ struct Found {
     file: usize,
     at: Option<At>,
     message: String,
-    /// The line is shown only up to here: what follows a key that nobody knows may be anything.
+    /// The line is shown only up to here: the value of an unknown key may be a secret.
     until: Option<usize>,
 }
 
@@ -49,12 +49,12 @@ pub(super) struct Problems<'t> {
     any_broken: bool,
     found: Vec<Found>,
     seen: HashSet<(usize, usize, String)>,
-    /// What [`Problems::echo`] has decided; `None` is hidden.
+    /// The decisions of [`Problems::echo`]; `None`: the text is hidden.
     echoed: HashMap<At, Option<String>>,
 }
 
 impl<'t> Problems<'t> {
-    /// The next file, with the faults of its syntax.
+    /// Adds the next file, with its syntax errors.
     pub(super) fn file(&mut self, path: &Path, text: &'t str, root: &DeTable<'_>, errors: &[toml::de::Error]) {
         let source = Source::new(text);
         let hidden = Hidden::find(&source, root, !errors.is_empty());
@@ -62,7 +62,7 @@ impl<'t> Problems<'t> {
         errors.iter().for_each(|error| self.syntax(error));
     }
 
-    /// The next file, which could not be read.
+    /// Adds the next file, which could not be read.
     pub(super) fn unreadable_file(&mut self, path: &Path, message: &str) {
         self.file(path, "", &DeTable::new(), &[]);
         let file = self.files.len() - 1;
@@ -70,9 +70,9 @@ impl<'t> Problems<'t> {
         self.add(Weight::Error, (file, None), message.into(), None);
     }
 
-    /// A fault of the last file's syntax.
+    /// Reports a syntax error of the last file.
     fn syntax(&mut self, error: &toml::de::Error) {
-        // Only `message()`, which has fixed words: the error's own Display shows the line.
+        // Only `message()`, which is a fixed text: the error's own Display shows the line.
         let file = self.files.len() - 1;
         let at = At { file, octets: error.span().unwrap_or(0..0) };
         let judged = &self.files[file];
@@ -98,32 +98,32 @@ impl<'t> Problems<'t> {
         hint::has_escape(self.files[at.file].source.text(&at.octets))
     }
 
-    /// Something that makes the configuration unusable.
+    /// Reports a problem that makes the configuration unusable.
     pub(super) fn error(&mut self, at: &At, message: impl Into<String>) {
         self.add(Weight::Error, (at.file, Some(at)), message.into(), None);
     }
 
-    /// The same for a key that is not known.
+    /// Reports an unknown key.
     pub(super) fn unknown_key(&mut self, at: &At, message: String, resembles_one: bool) {
         self.add(Weight::Error, (at.file, Some(at)), message, (!resembles_one).then_some(at.octets.end));
     }
 
-    /// Something that a table lacks.  A broken syntax there, or in the main file with its
-    /// `[defaults]`, can be the cause, so it is only told without one.
+    /// Reports something that a table lacks, unless broken syntax can be the cause: in the table's file,
+    /// or in the main file with its `[defaults]`.
     pub(super) fn absence(&mut self, at: &At, message: impl Into<String>) {
         if !self.files[at.file].broken && !self.files[MAIN].broken {
             self.error(at, message);
         }
     }
 
-    /// Something that no file has; at `at`, else about the main file as a whole.
+    /// Reports something that no file has; at `at`, else about the main file as a whole.
     pub(super) fn nowhere(&mut self, at: Option<&At>, message: impl Into<String>) {
         if !self.any_broken {
             self.add(Weight::Error, (at.map_or(MAIN, |at| at.file), at), message.into(), None);
         }
     }
 
-    /// Something that is allowed, but worth a word.
+    /// Reports something that is allowed, but probably not meant.
     pub(super) fn warning(&mut self, at: &At, message: impl Into<String>) {
         if !self.any_broken {
             self.add(Weight::Warning, (at.file, Some(at)), message.into(), None);
@@ -131,7 +131,7 @@ impl<'t> Problems<'t> {
     }
 
     fn add(&mut self, weight: Weight, (file, at): (usize, Option<&At>), message: String, until: Option<usize>) {
-        // What an account inherits is read for each account, but said once.
+        // Inherited keys are read for each account, but a fault is reported once.
         let start = at.map_or(0, |at| at.octets.start);
         let judged = &self.files[file];
         let on_broken_line = at.is_some() && judged.broken_lines.contains(&judged.source.line_of(start));
@@ -140,8 +140,8 @@ impl<'t> Problems<'t> {
         }
     }
 
-    /// Whether there are more problems than are shown, so that it is not worth the time to say
-    /// more about another one.
+    /// Whether there are already more problems than are shown, so that details of another one are not
+    /// worth the time.
     pub(super) fn are_many(&self) -> bool {
         self.found.len() > SHOWN
     }
@@ -162,12 +162,12 @@ impl<'t> Problems<'t> {
         self.echoed.get(at).cloned().flatten().unwrap_or_else(|| instead.to_owned())
     }
 
-    /// A secret of one file is none of another's messages either.
+    /// A secret of one file must not be in a message about another file either.
     fn holds_secret(&self, text: &str) -> bool {
         self.files.iter().any(|file| file.hidden.is_in(text))
     }
 
-    /// The first key in a file that holds a password itself.
+    /// The first key of a file that holds a password itself.
     pub(super) fn first_password(&self, file: usize) -> Option<At> {
         let octets = self.files[file].hidden.first_password()?;
         Some(At { file, octets })
@@ -226,7 +226,7 @@ impl<'t> Problems<'t> {
     }
 }
 
-/// Whether a text can be a key that somebody has misspelled.
+/// Whether a text can be a misspelled key.
 fn is_key_like(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'_')
 }

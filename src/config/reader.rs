@@ -1,7 +1,7 @@
-//! Reads one table by its keys: what is there, of the right type, and what is not known.
+//! Reads the keys of one table: checks their types, and reports unknown ones.
 //!
-//! A method that returns `None` has reported the fault, or the key is not there.  So a caller goes
-//! on with a stand-in and all problems of a file are found at once.
+//! A method that returns `None` has reported the fault, or the key is absent.  The caller continues
+//! with a stand-in, so that all problems of a file are found at once.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -21,18 +21,18 @@ use super::units::{self, Wrong};
 /// The tables that every file may hold.
 const GROUPS: [&str; 3] = ["accounts", "destinations", "oauth"];
 
-/// One table, and the one that it inherits from.
+/// One table, and the table that it inherits from.
 pub(super) struct Reader<'r, 't, 's> {
     pub(super) problems: &'r mut Problems<'s>,
     pub(super) paths: &'r Paths,
-    /// As "account `work`".
+    /// The table as messages name it, such as "account `work`".
     pub(super) what: String,
     /// Where the table begins.
     pub(super) at: At,
     sections: &'static [Section],
     own: Table<'t>,
     inherited: Option<Table<'t>>,
-    /// Whether required keys must be there; not so in `[defaults]`.
+    /// Whether required keys must be there; false for `[defaults]`.
     pub(super) complete: bool,
 }
 
@@ -47,12 +47,12 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         Self { problems, paths, what, at, sections, own, inherited: None, complete: true }
     }
 
-    /// The keys that are not in the table are taken from `table`.
+    /// Takes the keys that are not in the table from `inherited`.
     pub(super) fn inherit(self, inherited: Option<Table<'t>>) -> Self {
         Self { inherited, ..self }
     }
 
-    /// Nothing is required.
+    /// Requires no key.
     pub(super) fn partial(self) -> Self {
         Self { complete: false, ..self }
     }
@@ -149,7 +149,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         }
     }
 
-    /// A string that has at least one character and none that controls a terminal or a protocol.
+    /// A string of at least one character, without control characters.
     pub(super) fn plain(&mut self, name: &str) -> Option<(&'t str, Entry<'t>)> {
         let (text, entry) = self.string(name)?;
         let fault = if text.is_empty() {
@@ -165,7 +165,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         None
     }
 
-    /// A backslash in double quotes changes a text without a word: `CORP\x41` is `CORPA`.
+    /// A backslash in double quotes changes a text silently: `CORP\x41` is `CORPA`.
     pub(super) fn warn_of_escape(&mut self, name: &str, text: &str, entry: Entry<'_>) {
         let is_strange = text.is_ascii() && self.problems.is_escaped(&entry.at());
         if is_strange || text.chars().any(char::is_control) {
@@ -174,7 +174,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         }
     }
 
-    /// A string that parses.  `parse` says what is wrong, to follow "`key`: ".
+    /// A string that parses.  The error of `parse` follows "`key`: ".
     pub(super) fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let (text, entry) = self.plain(name)?;
         match parse(text) {
@@ -312,7 +312,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         match self.paths.resolve(text) {
             Ok(path) => {
                 if paths::has_variable(text) {
-                    let message = format!("`{name}`: no variable is replaced in a path, and `$` is taken as it is");
+                    let message = format!("`{name}`: variables are not expanded; `$` is taken as it is");
                     self.problems.warning(&entry.at(), message);
                 }
                 Some(path)
@@ -350,7 +350,7 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         (strings.len() == count).then_some(strings)
     }
 
-    /// A string or an array of strings: at least one, none twice.
+    /// A string or an array of strings: at least one, each once.
     pub(super) fn one_or_more(&mut self, name: &str) -> Option<Vec<(&'t str, At)>> {
         let entry = self.entry(name)?;
         let strings = match entry.value() {

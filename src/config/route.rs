@@ -1,4 +1,4 @@
-//! The keys that say by which way a server is reached.
+//! The keys that say by which route a server is reached.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use super::reader::Reader;
 /// RFC 1928 §3.
 const PORT: u16 = 1080;
 
-/// Reads the keys of the way.  A table's own proxy or command takes the place of an inherited one
-/// of either kind.
+/// Reads the keys of the route.  A table's own proxy or command replaces an inherited one of either
+/// kind.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Route {
     let source = reader.parsed("source-address", address);
     let proxy = reader.parsed("proxy", proxy);
@@ -41,7 +41,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Route {
     }
 }
 
-/// Both or neither, and only with a proxy.
+/// The proxy's user name and password file: both or neither, and only with a proxy.
 fn login(reader: &mut Reader<'_, '_, '_>) -> Option<(String, PathBuf)> {
     let username = reader.plain("proxy-username").map(|(text, _)| text.to_owned());
     let password = reader.path("proxy-password-file");
@@ -62,8 +62,8 @@ fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "not an IP address such as 192.0.2.1 or 2001:db8::1".into())
 }
 
-/// `socks5://HOST` or `socks5://HOST:PORT`; `none` takes an inherited one away.  What is wrong is
-/// told without the text, which may hold a password.
+/// `socks5://HOST` or `socks5://HOST:PORT`; `none` removes an inherited proxy.  Errors do not repeat
+/// the text, which may hold a password.
 fn proxy(text: &str) -> Result<Option<(String, u16)>, String> {
     const HOW: &str = "write socks5://HOST:PORT";
     if text == "none" {

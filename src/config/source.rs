@@ -23,7 +23,7 @@ impl<'t> Source<'t> {
         Self { text, starts }
     }
 
-    /// How many lines there are; a text without any line end has one.
+    /// The number of lines; a text without any line end has one.
     pub(super) fn line_count(&self) -> usize {
         self.starts.len()
     }
@@ -44,7 +44,7 @@ impl<'t> Source<'t> {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
-    /// Where a line lies in the text, without its line end.
+    /// The span of a line, without its line end.
     pub(super) fn line_span(&self, line: usize) -> Range<usize> {
         let start = self.starts.get(line).copied().unwrap_or(self.text.len());
         let end = self.starts.get(line + 1).map_or(self.text.len(), |next| next - 1);
@@ -57,7 +57,7 @@ impl<'t> Source<'t> {
         self.text.get(self.line_span(line)).unwrap_or_default()
     }
 
-    /// Line and column of an octet.  One that is inside a character counts as its start.
+    /// Line and column of an octet.  An octet inside a character counts as the character's start.
     pub(super) fn position(&self, at: usize) -> Position {
         let at = self.text.floor_char_boundary(at);
         let line = self.line_of(at);

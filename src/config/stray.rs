@@ -1,15 +1,15 @@
-//! A user's state beside the configuration, where none belongs.
+//! A user's state in the folder of the configuration, where it does not belong.
 //!
-//! Before systemd 254 a user's unit with `StateDirectory=` had its state in `~/.config/postrider`, while commands have
-//! it in `~/.local/state/postrider`; from then on systemd may have laid a link from there.  A second state beside
-//! the first would have all mail come twice.
+//! Before systemd 254, a user's unit with `StateDirectory=` had its state in `~/.config/postrider`, while commands have
+//! it in `~/.local/state/postrider`; since then systemd may have made a link from there.  With a second state beside
+//! the first, all mail would be fetched twice.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::paths;
 
-/// What a state directory may hold, the database first.
+/// The names that a state directory may hold, the database first.
 const FILES: [&str; 12] = [
     "state.db",
     "state.db-wal",
@@ -32,21 +32,21 @@ pub enum Stray {
     Linked {
         /// The folder of the configuration.
         folder: PathBuf,
-        /// What has to be typed to move it.
+        /// The command that moves it.
         mend: String,
     },
-    /// It lies there, and the state directory is another.
+    /// It is there, and the state directory is another.
     Apart {
         /// The folder of the configuration.
         folder: PathBuf,
-        /// The state directory has one of its own.
+        /// Whether the state directory has a state of its own.
         is_second: bool,
-        /// What has to be typed so that there is one state, in its place.
+        /// The command that leaves one state, in its proper place.
         mend: String,
     },
 }
 
-/// Looks for a state beside the configuration of this user, where `state_dir` is the user's default.
+/// Looks for a state beside the configuration of this user, if `state_dir` is the user's default.
 pub fn stray_state(state_dir: &Path, environment: &dyn Fn(&str) -> Option<OsString>) -> Option<Stray> {
     if paths::state_dir_of_user(environment).as_deref() != Some(state_dir) {
         return None;
@@ -62,7 +62,7 @@ pub fn stray_state(state_dir: &Path, environment: &dyn Fn(&str) -> Option<OsStri
     }
     let mend = match written(state_dir) {
         None => move_all,
-        // The service polls more often than anybody by hand.
+        // The newer state is kept: the service polls more often than a user does by hand.
         Some(when) if Some(when) < written(&folder) => format!("mv {own} {own}.old && {move_all}"),
         Some(_) => format!("mkdir {other}/old-state && mv {files} {other}/old-state"),
     };
@@ -76,7 +76,7 @@ fn quoted(path: &Path) -> String {
     if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// When the state of a folder was written last; `None`: there is none.
+/// When the state in a folder was last written; `None`: there is no state.
 fn written(folder: &Path) -> Option<std::time::SystemTime> {
     let modified = |name: &str| folder.join(name).metadata().ok()?.modified().ok();
     modified("state.db").max(modified("state.db").and(modified("state.db-wal")))

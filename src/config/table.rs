@@ -1,4 +1,4 @@
-//! A table of one of the files, and where its keys and values are.
+//! A table in one of the files, and the places of its keys and values.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use toml::de::{DeString, DeTable, DeValue};
 /// The number of the main file.
 pub(super) const MAIN: usize = 0;
 
-/// Where something is: some octets of one file.
+/// A place: some octets of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct At {
     /// The file's number.
     pub(super) file: usize,
-    /// Its octets.
+    /// The octets in that file.
     pub(super) octets: Range<usize>,
 }
 

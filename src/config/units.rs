@@ -1,6 +1,6 @@
 //! Durations and sizes as they are written in the configuration: `90s`, `5m`, `10MB`, `10MiB`.
 //!
-//! A number without a unit is refused, because nobody can see whether it means seconds or
+//! A number without a unit is refused, because it does not show whether it means seconds or
 //! minutes.  Pure.
 
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Wrong {
     /// The fault of a duration, to follow "`timeout`: ".
     pub(super) fn of_duration(self) -> &'static str {
         match self {
-            Wrong::Number => "not a duration: write an integer and a unit, as 90s, 5m, 2h or 14d",
+            Wrong::Number => "not a duration: write an integer and a unit, such as 90s, 5m, 2h or 14d",
             Wrong::NoUnit => "the number has no unit: write 90s, 5m, 2h or 14d",
             Wrong::Unit => "the unit is not known: s, m, h, d and w are",
             Wrong::TooLarge => "too long",
@@ -47,7 +47,7 @@ impl Wrong {
     /// The fault of a size, to follow "`max-size`: ".
     pub(super) fn of_size(self) -> &'static str {
         match self {
-            Wrong::Number => "not a size: write an integer and a unit, as 10MB or 10MiB",
+            Wrong::Number => "not a size: write an integer and a unit, such as 10MB or 10MiB",
             Wrong::NoUnit => "the number has no unit: write 10MB or 10MiB (or an integer of octets without quotes)",
             Wrong::Unit => "the unit is not known: B, kB, KiB, MB, MiB, GB and GiB are",
             Wrong::TooLarge => "too large",
@@ -87,7 +87,7 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, Wrong> {
     }
     let (_, scale) = units.iter().find(|(name, _)| *name == unit).ok_or(Wrong::Unit)?;
     let number: u64 = number.parse().map_err(|_| Wrong::TooLarge)?;
-    // What does not fit into i64 cannot be added to a clock or stored.
+    // A value that does not fit into an i64 cannot be added to a clock or stored.
     number.checked_mul(*scale).filter(|&value| i64::try_from(value).is_ok()).ok_or(Wrong::TooLarge)
 }
 

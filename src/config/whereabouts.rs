@@ -1,8 +1,8 @@
-//! Where the state and the socket of a configuration are, be it broken or gone.
+//! Where the state and the socket of a configuration are, even if it is broken or gone.
 //!
-//! Who asks the running service, or reads what is on record, needs two folders and no more.  They are
-//! taken from the main file as far as it can be read; where it says nothing of them, they are the
-//! defaults.  What is wrong with the configuration is kept, to be told beside the answer.
+//! A command that asks the running service, or reads the state, needs only two folders.  They are
+//! taken from the main file as far as it can be read; if it does not name them, they are the
+//! defaults.  What is wrong with the configuration is kept, to be reported beside the answer.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -28,23 +28,23 @@ pub struct Whereabouts {
     pub runtime_dir: PathBuf,
     /// The configuration, or what is wrong with it.
     pub config: Result<Config, Broken>,
-    /// Nothing has told where the state is: the folder is the default one.
+    /// Whether the state directory is only the default, because no readable configuration names it.
     pub is_guess: bool,
 }
 
 /// A configuration that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// What is wrong, in as many lines as it takes.
+    /// What is wrong, in one or more lines.
     pub text: String,
-    /// This user may not read it, whatever is in it: another may.
+    /// Whether it is unusable because this user may not read it; another user may.
     pub is_closed: bool,
 }
 
 type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
 impl Whereabouts {
-    /// Those of the configuration that [`find_file`] finds.
+    /// The folders of the configuration that [`find_file`] finds.
     pub fn look(explicit: Option<&Path>, environment: Environment<'_>) -> Self {
         match find_file(explicit, environment) {
             Ok(file) => Self::of_file(&file, Accepts::FileOrPromptPipe, environment),
@@ -52,7 +52,7 @@ impl Whereabouts {
         }
     }
 
-    /// The same once more; a pipe has given all that it had.
+    /// Looks again; a pipe cannot be read twice.
     #[must_use]
     pub fn again(&self, environment: Environment<'_>) -> Self {
         if self.file.is_file() { Self::of_file(&self.file, Accepts::File, environment) } else { self.clone() }
@@ -70,7 +70,7 @@ impl Whereabouts {
         }
     }
 
-    /// Where no file is, whichever defaults somebody uses, or else the first.
+    /// Without a file: the first defaults that are in use, else the first ones.
     fn without_file(error: &FindError, environment: Environment<'_>) -> Self {
         let text = failure::paragraph(&failure::describe(error), error.advice().as_deref());
         let broken = || Broken { text: text.clone(), is_closed: false };
@@ -83,7 +83,7 @@ impl Whereabouts {
         used.unwrap_or_else(|| guess(places.first().unwrap_or(&PathBuf::new())))
     }
 
-    /// The folders that the text of a main file names, in whatever state it is, and the defaults of the others.
+    /// The folders that the text of a main file names, even if it is broken, and the defaults for the others.
     fn guess(file: &Path, text: &str, broken: Broken, environment: Environment<'_>) -> Self {
         let file = files::absolute(file);
         let (root, _) = DeTable::parse_recoverable(text.trim_start_matches('\u{feff}'));
@@ -112,7 +112,7 @@ impl Whereabouts {
         self.config.as_ref().err()
     }
 
-    /// The names of its accounts; none where it is broken.
+    /// The names of its accounts; empty if it is broken.
     pub fn accounts(&self) -> impl Iterator<Item = &str> {
         let accounts = self.config.as_ref().map_or(&[][..], |config| &config.accounts);
         accounts.iter().map(|account| account.name.as_str())
@@ -126,7 +126,7 @@ impl From<Config> for Whereabouts {
     }
 }
 
-/// Whether this user may not read one of a configuration's files.
+/// Whether there is a file of the configuration that this user may not read.
 fn is_closed(main: &Path) -> bool {
     let main = main.to_owned();
     let look = move || {

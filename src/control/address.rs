@@ -1,7 +1,7 @@
-//! Unix sockets by a path of any length, and connecting with a deadline.
+//! Unix sockets with paths of any length, and connecting with a deadline.
 //!
-//! An address has room for 107 octets (unix(7)).  A longer path is taken from its folder, which
-//! `/proc/self/fd` gives a short name.
+//! An address has room for 107 octets (unix(7)).  A longer path is addressed through its open folder,
+//! which has a short name in `/proc/self/fd`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,13 +15,13 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
-/// Octets of a path that fit in an address with the NUL at their end.
+/// The octets of a path that fit in an address with a NUL at the end.
 const ADDRESS_LIMIT: usize = 107;
 
 /// Connections that may wait to be accepted; the system's own limit may be lower.
 const BACKLOG: i32 = 4096;
 
-/// Connects, and waits at most so long where the other end has no room for one more.
+/// Connects, and waits at most that long while the other end's backlog is full.
 ///
 /// # Errors
 /// Nothing answers there, or too late.
@@ -41,7 +41,7 @@ pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 pub(super) fn is_answered(path: &Path) -> bool {
     let connected = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
         .and_then(|socket| by_address(path, |address| rustix::net::connect(&socket, address)));
-    // One that is too busy is there, and so is a socket of another type.
+    // A listener that is too busy exists, and so does a socket of another type.
     let is_dead =
         |error: &io::Error| matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound);
     !connected.is_err_and(|error| is_dead(&error))
@@ -69,7 +69,7 @@ fn by_address<T>(path: &Path, act: impl FnOnce(&SocketAddrUnix) -> Result<T, Err
     Ok(act(&SocketAddrUnix::new(&short)?)?)
 }
 
-/// What is open, by a name.
+/// A path that leads to an open descriptor.
 pub(super) fn by_descriptor(descriptor: impl std::fmt::Display) -> PathBuf {
     format!("/proc/self/fd/{descriptor}").into()
 }
@@ -116,7 +116,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("s");
         let listener = listen(&path).expect("bound");
-        // The system lowers no limit that is there.
+        // A second listen(2) changes the backlog.
         rustix::net::listen(&listener, 1).expect("lowered");
         let mut waiting = Vec::new();
         let late = loop {

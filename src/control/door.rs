@@ -1,4 +1,4 @@
-//! A listening socket in a folder: made in place of a dead one, and known again.
+//! A listening socket in a folder: replaces a dead one, and checks whether its file is still there.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -17,19 +17,19 @@ use crate::filesystem::owner;
 pub(super) struct Door {
     listener: UnixListener,
     path: PathBuf,
-    /// The file itself, whatever its name leads to by now.
+    /// The file itself, even if its path leads to another one by now.
     file: OwnedFd,
 }
 
 impl Door {
     /// Makes the socket of a folder, 0660, in place of one that a dead process has left, or of a link
-    /// where links there are `ours`.
+    /// if `has_links`.
     ///
     /// # Errors
-    /// The folder cannot be made or used, this is root and it is somebody else's, or something answers there.
+    /// The folder cannot be made or used, root would work in another user's folder, or a process answers there.
     pub(super) fn open(folder: &Path, has_links: bool) -> io::Result<Self> {
         if let Some(foreign) = owner::foreign(folder)? {
-            // Its owner could have root remove or open any socket of the machine.
+            // Its owner could make root remove or open any socket of the machine.
             return Err(io::Error::other(foreign.to_string()));
         }
         match DirBuilder::new().mode(0o755).create(folder) {
@@ -51,7 +51,7 @@ impl Door {
         let listener = UnixListener::from_std(address::listen(&path)?)?;
         let file = rustix::fs::open(&path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         let mode = || Permissions::from_mode(0o660);
-        // By its name only where there is no /proc: where others may write, that may be another file.
+        // By its path only if there is no /proc: if others may write to the folder, that may be another file.
         std::fs::set_permissions(address::by_descriptor(file.as_raw_fd()), mode())
             .or_else(|_| std::fs::set_permissions(&path, mode()))?;
         Ok(Self { listener, path, file })
@@ -65,7 +65,7 @@ impl Door {
         Ok(self.listener.accept().await?.0)
     }
 
-    /// Whether its name still leads to it.
+    /// Whether the path still leads to the socket.
     pub(super) fn is_there(&self) -> bool {
         let (Ok(named), Ok(own)) = (std::fs::symlink_metadata(&self.path), rustix::fs::fstat(&self.file)) else {
             return false;
@@ -73,13 +73,13 @@ impl Door {
         (named.dev(), named.ino()) == (own.st_dev, own.st_ino)
     }
 
-    /// Whether only the socket's owner, its group and root can have come in.  Then the kernel has
-    /// looked at all groups of whoever did; nothing else can, where /proc is hidden and users are mapped.
+    /// Whether only the socket's owner, its group and root can have connected.  The kernel has then
+    /// checked all groups of the peer, which we cannot do if /proc is hidden and users are mapped.
     pub(super) fn is_closed_to_others(&self) -> bool {
         rustix::fs::fstat(&self.file).is_ok_and(|stat| !Mode::from_raw_mode(stat.st_mode).intersects(Mode::WOTH))
     }
 
-    /// Removes the file, unless it has become another one.
+    /// Removes the file, unless the path leads to another one.
     pub(super) fn close(self) {
         if self.is_there() {
             let _ = std::fs::remove_file(&self.path);

@@ -1,8 +1,8 @@
-//! Where the service's socket is: kept there for as long as the service runs.
+//! Keeps the service's socket in its place for as long as the service runs.
 //!
-//! It belongs in the runtime directory.  Where that cannot be used (another service's socket, a folder
-//! of the session that is gone), it is in the folder `run` of the state directory, and comes back when
-//! it can.  A link in that folder always leads to it, so that clients who know the state find it.
+//! It belongs in the runtime directory.  While that cannot be used (another service's socket is there,
+//! or the session's folder is gone), the socket is in the folder `run` of the state directory.  A link
+//! in that folder always leads to the socket, so that clients that know the state directory find it.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, symlink};
@@ -23,27 +23,27 @@ use crate::filesystem::private;
 use crate::net::Crowd;
 use crate::process::status::Board;
 
-/// How often the socket is looked for: cleaners of temporary folders take it away, and the end of a
-/// login session does.
+/// How often the socket's file is checked: cleaners of temporary folders remove it, and so does the
+/// end of a login session.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Clients at a time that are talking; those that wait for the service's work are not among them.
+/// The maximum of concurrent clients that are sending or receiving; clients that wait for the service's work do not
+/// count.
 const CLIENTS: usize = 256;
 
 /// The service's socket.
 #[derive(Debug)]
 pub struct Front {
     runtime_dir: PathBuf,
-    /// Where it is otherwise, and where the link is.
+    /// The folder of the fallback, and of the link.
     state_folder: PathBuf,
     door: Option<Door>,
-    /// What was complained of last.
+    /// The problem that was reported last.
     told: Option<String>,
 }
 
 impl Front {
-    /// Makes the socket; where that is not possible now, it is tried again while it is served.  Needs a
-    /// runtime.
+    /// Makes the socket; if that fails now, [`Front::serve`] tries again.  Needs a runtime.
     pub fn open(runtime_dir: &Path, state_dir: &Path) -> Self {
         let (runtime_dir, state_folder) = (runtime_dir.to_owned(), state_folder(state_dir));
         let mut front = Self { runtime_dir, state_folder, door: None, told: None };
@@ -51,7 +51,7 @@ impl Front {
         front
     }
 
-    /// Serves clients until it is told to close, and removes the socket then.
+    /// Serves clients until `closing` is ready, then removes the socket.
     pub async fn serve(
         mut self,
         board: Arc<Mutex<Board>>,
@@ -69,7 +69,7 @@ impl Front {
                 _ = looks.tick() => self.look(),
                 accepted = accept(self.door.as_ref()) => match accepted {
                     Ok((stream, is_closed)) => {
-                        // Talking ones always make room.
+                        // Clients that are sending or receiving always make room.
                         let Some(place) = crowd.admit() else { continue };
                         tokio::spawn(Arc::clone(&service).meet(stream, is_closed, place));
                     }
@@ -83,7 +83,7 @@ impl Front {
         self.close();
     }
 
-    /// Sees to it that the socket is where it belongs.
+    /// Puts the socket where it belongs.
     fn look(&mut self) {
         let wanted = socket_path(&self.runtime_dir);
         let is_there = self.door.as_ref().is_some_and(Door::is_there);
@@ -94,12 +94,12 @@ impl Front {
             }
         }
         if self.door.as_ref().is_some_and(|door| door.path() == wanted) && self.runtime_dir != self.state_folder {
-            // Without it the socket is found by whoever knows the runtime directory.
+            // Without the link, clients that know the runtime directory still find the socket.
             let _ = link(&self.state_folder, &wanted);
         }
     }
 
-    /// Has the socket in the state directory as long as its own place cannot be used.
+    /// Puts the socket in the state directory while its own place cannot be used.
     fn fall_back(&mut self, is_there: bool, error: &io::Error) {
         if !is_there {
             self.door =
@@ -112,7 +112,7 @@ impl Front {
         self.tell(format!("no control socket at {}: {error}; {result}", socket_path(&self.runtime_dir).display()));
     }
 
-    /// Takes a new socket in place of the one before.
+    /// Replaces the previous socket with a new one.
     fn enter(&mut self, door: Door) {
         if self.door.is_some() || self.told.is_some() {
             Event::SocketBack { path: door.path().to_owned() }.tell();
@@ -123,7 +123,7 @@ impl Front {
         }
     }
 
-    /// Complains once.
+    /// Reports a problem once.
     fn tell(&mut self, text: String) {
         if self.told.as_ref() != Some(&text) {
             Event::SocketTrouble { text: text.clone() }.tell();
@@ -151,7 +151,7 @@ async fn accept(door: Option<&Door>) -> io::Result<(UnixStream, bool)> {
     }
 }
 
-/// Has the link of a folder lead to the socket.
+/// Makes the link of a folder lead to the socket.
 fn link(folder: &Path, socket: &Path) -> io::Result<()> {
     let link = socket_path(folder);
     if std::fs::read_link(&link).is_ok_and(|target| target == socket) {

@@ -1,9 +1,9 @@
 //! The local socket: `status`, `poll`, `fetch`, `reload`, `stop`, as lines of JSON.
 //!
-//! It is for this user, root, and whoever the socket's group lets in.  A request is bounded in
-//! size and time, so is the number of clients, and each is a task of its own that reads the
+//! It is for this user, root, and the members of the socket's group.  A request is bounded in
+//! size and time, and so is the number of clients.  Each client is served by a task that reads the
 //! [`Board`](crate::process::status::Board) and leaves notes for the service's loop: nothing a client does, or
-//! fails to do, can hold up the work.  Those that wait for a poll take no place of those that ask.
+//! fails to do, can delay the work.  Clients that wait for a poll do not count against those that send a request.
 
 mod address;
 mod door;
@@ -23,13 +23,13 @@ use crate::poll::Summary;
 use crate::process::status::Status;
 use crate::progress::Snapshot;
 
-/// What a client asks for: one line.
+/// A client's request: one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
-    /// What the service is doing.
+    /// Report what the service is doing.
     Status,
-    /// Poll these accounts now, all if none is named; answered at once.
+    /// Poll these accounts now, or all if none is named; answered at once.
     Poll {
         /// Names.
         #[serde(default)]
@@ -40,7 +40,7 @@ pub enum Request {
         /// Names.
         #[serde(default)]
         accounts: Vec<String>,
-        /// Somebody looks on: also those whose login was refused.
+        /// A person is watching: poll also accounts whose login was refused.
         #[serde(default)]
         insists: bool,
     },
@@ -54,24 +54,24 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
-    /// What it is doing.
+    /// What the service is doing.
     Status(Box<Status>),
-    /// How far a poll is.
+    /// The progress of a poll.
     Progress {
         /// The account.
         account: String,
-        /// How far.
+        /// The poll's counters.
         snapshot: Snapshot,
     },
     /// How a poll ended.
     Ended(Box<Summary>),
-    /// It is done.
+    /// The request is done.
     Done,
-    /// It is not done.
+    /// The request has failed.
     Failed {
-        /// Why.
+        /// The reason.
         error: String,
-        /// As sysexits(3) has it.
+        /// The exit code, as in sysexits(3).
         exit_code: u8,
     },
 }
@@ -79,27 +79,27 @@ pub enum Reply {
 /// A note for the service's loop.
 #[derive(Debug)]
 pub enum Note {
-    /// Poll these now, and tell how each ended.
+    /// Poll these now, and report how each poll ended.
     Poll {
         /// Accounts; empty: all.
         accounts: Vec<Name>,
-        /// Where results go.
+        /// Receives the results.
         results: Option<mpsc::UnboundedSender<Summary>>,
-        /// Also those whose login was refused.
+        /// Poll also accounts whose login was refused.
         insists: bool,
     },
-    /// Read the configuration again, and say what is wrong with it.
+    /// Read the configuration again, and report what is wrong with it.
     Reload(oneshot::Sender<Result<(), String>>),
-    /// End.
+    /// End the service.
     Stop,
 }
 
-/// The socket of a runtime directory, or of the [`state_folder`], where it may be a link to it.
+/// The socket of a runtime directory, or of the [`state_folder`], where it may be a link to the former.
 pub fn socket_path(folder: &Path) -> PathBuf {
     folder.join("control.sock")
 }
 
-/// The folder of a state directory from which the socket of the service that has it is always found.
+/// The folder in a state directory where the socket of that directory's service, or a link to it, always is.
 pub fn state_folder(state_dir: &Path) -> PathBuf {
     state_dir.join("run")
 }

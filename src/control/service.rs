@@ -1,4 +1,4 @@
-//! What a client of the socket is answered.
+//! Answers the clients of the socket.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -19,25 +19,25 @@ use crate::poll::Summary;
 use crate::process::status::{Board, State};
 use crate::progress::Snapshot;
 
-/// Octets of a request: thousands of account names.
+/// The maximum octets of a request: thousands of account names.
 const REQUEST_LIMIT: u64 = 256 * 1024;
 
-/// Time for a request to come, and for a line to be taken.
+/// How long a client may take to send its request, and to receive a line.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often progress is told, if there is any.
+/// How often progress is sent, if there is any.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// How often something is told in any case; a client gives up after half a minute of silence.
+/// How often something is sent in any case; a client gives up after half a minute of silence.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 
-/// Clients at a time that wait for polls.
+/// The maximum of concurrent clients that wait for polls.
 const FETCHES: usize = 512;
 
-/// Clients at a time whose note the loop has not taken yet, or not answered.
+/// The maximum of concurrent clients whose note the loop has not taken, or not answered, yet.
 const NOTES: usize = 64;
 
-/// What clients are answered from.
+/// What the answers to clients are made from.
 pub(super) struct Service {
     board: Arc<Mutex<Board>>,
     notes: mpsc::Sender<Note>,
@@ -50,7 +50,7 @@ impl Service {
         Self { board, notes, fetches: Semaphore::new(FETCHES), waiting: Semaphore::new(NOTES) }
     }
 
-    /// Answers one client, for as long as its place is its own.
+    /// Answers one client, unless it loses its place to another one.
     pub(super) async fn meet(self: Arc<Self>, stream: UnixStream, is_closed_to_others: bool, place: Seat) {
         let peer = stream.peer_cred();
         let is_allowed = peer.is_ok_and(|peer| is_closed_to_others || is_allowed(peer.uid(), peer.gid()));
@@ -60,7 +60,7 @@ impl Service {
             () = place.lost() => true,
         };
         if is_lost {
-            // As far as it takes it at once.
+            // As much as the socket takes at once.
             let _ = line(&busy("too many clients talk to the service")).map(|line| write.try_write(&line));
         }
     }
@@ -90,7 +90,7 @@ impl Service {
             Request::Poll { accounts } => match self.names(&accounts) {
                 Err(reply) => reply,
                 Ok(accounts) => {
-                    // Who names an account means it.
+                    // A client that names an account wants it polled even if its login was refused.
                     let insists = !accounts.is_empty();
                     self.order(Note::Poll { accounts, results: None, insists }, place).await
                 }
@@ -109,7 +109,7 @@ impl Service {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Accounts by their names, all that are enabled if none is named.
+    /// The accounts with these names; no name means all that are enabled.  An unknown name is an error.
     fn names(&self, accounts: &[String]) -> Result<Vec<Name>, Reply> {
         let board = self.look();
         let known = |name: &String| {
@@ -137,7 +137,7 @@ impl Service {
         }
     }
 
-    /// Tells progress until every poll has ended.
+    /// Sends progress until every poll has ended.
     async fn fetch(
         &self,
         accounts: Vec<Name>,
@@ -177,9 +177,9 @@ impl Service {
     }
 }
 
-/// What somebody who waits for polls has been told of them.
+/// What a client that waits for polls has been sent about them.
 struct Watched {
-    /// Accounts that have not ended; `None`: all.
+    /// The accounts that the client waits for; `None`: all.
     wanted: Option<BTreeSet<Name>>,
     over: BTreeSet<Name>,
     told: HashMap<Name, Snapshot>,
@@ -200,7 +200,7 @@ impl Watched {
         !self.over.contains(name) && self.wanted.as_ref().is_none_or(|wanted| wanted.contains(name))
     }
 
-    /// What has changed since it was told; after a while of silence anything at all.
+    /// What has changed since it was last sent; after a while of silence, anything at all.
     fn news(&mut self, board: &Board, now: Instant) -> Vec<(Name, Snapshot)> {
         let running = board.running.iter().filter(|(name, _)| self.concerns(name));
         let running = running.map(|(name, progress)| (name, progress.snapshot()));
@@ -222,12 +222,12 @@ impl Watched {
     }
 }
 
-/// This user, root, and the members of our group as far as a connection tells.
+/// This user, root, and members of our group, as far as the connection's credentials show.
 fn is_allowed(uid: u32, gid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw() || gid == rustix::process::getegid().as_raw()
 }
 
-/// Lets the place among those that talk go for one among those that wait.
+/// Moves a client from the places of active clients to those of waiting ones.
 fn wait_in<'a>(room: &'a Semaphore, place: &Seat) -> Option<SemaphorePermit<'a>> {
     let permit = room.try_acquire().ok()?;
     place.leave();
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(told(&mut all, 200), [("b".to_owned(), Phase::Fetching)]);
         assert_eq!(told(&mut all, 5100), []);
         assert_eq!(told(&mut all, 5200), [("b".to_owned(), Phase::Fetching)]);
-        // Of an account that is not polled yet nothing is new.
+        // There is no news of an account that is not polled yet.
         assert_eq!(told(&mut first, 4000), []);
         assert_eq!(told(&mut first, 6000), [("a".to_owned(), Phase::Waiting)]);
         all.ended(&Summary { account: "b".into(), ..Summary::default() });

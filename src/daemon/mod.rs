@@ -1,8 +1,8 @@
 //! The service.
 //!
-//! One loop (`service`) takes in what happens (a poll ended, time passed, a file changed, a
-//! signal, a request) and asks the schedule which polls to begin.  A poll is a task of its own,
-//! with the configuration that it began with; one that panics is a failed poll of that account.
+//! One loop (`service`) handles everything that happens (a poll ended, time passed, a file changed, a
+//! signal, a request) and asks the schedule which polls to begin.  Each poll is its own tokio task,
+//! with the configuration that it began with; a panic is a failed poll of that account.
 
 mod service;
 

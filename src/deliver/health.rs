@@ -1,5 +1,5 @@
 //! Whether a destination is usable: after a failure it is left alone for a while, and longer each time, so
-//! that mail for others goes on.
+//! that mail for the others goes on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crate::clock::doubling;
 use crate::failure::{Class, Failure, describe};
 
-/// Least time before a destination that has failed is tried again.
+/// Shortest time before a destination that has failed is tried again.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
-/// Most.
+/// Longest such time.
 const LAST_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// A failure of a destination, as long as it is not tried again.
+/// A failure of a destination, kept as long as the destination is not tried again.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct Lapse {
@@ -43,7 +43,7 @@ impl Health {
         self.lock().clone().filter(|lapse| lapse.until > now)
     }
 
-    /// It has failed.  Several at the same time are one.
+    /// Records a failure.  Further ones while it is left alone do not count.
     pub fn failed<E: Failure + 'static>(&self, error: &E, now: Instant) {
         let mut lapse = self.lock();
         let failures = match &*lapse {
@@ -56,7 +56,7 @@ impl Health {
         *lapse = Some(Arc::new(Lapse { cause, class, advice, failures, until: now + wait }));
     }
 
-    /// It works, or somebody says so.
+    /// Forgets the failure: the destination works, or is to be tried at once.
     pub fn recovered(&self) {
         *self.lock() = None;
     }

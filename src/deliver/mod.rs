@@ -12,19 +12,20 @@
 //! step whose outcome can be seen later.  The Maildir is the example, and the only one:
 //!
 //! 1. The message is written to `tmp/`; it and its name are made durable.
-//! 2. One transaction records it as *staged*, with its file's name.  From the request on the draft is not removed.
+//! 2. One transaction records it as *staged*, with its file's name.  Once that is requested, the draft is not removed.
 //! 3. It is moved to `new/`, and that is made durable.
 //! 4. The next transaction records it as *delivered*.
 //!
-//! After a crash the file tells: still in `tmp/`, the move is made now; not there, it was made.  Nothing comes twice.
+//! After a crash the file shows what happened: if it is still in `tmp/`, the move is made now; if not, it was made.
+//! No message comes twice.
 //!
 //! **Handed over.**  The destination takes a message and answers.  The message is recorded as *sending* before
-//! [`Carrier::hand_over`], and what that gives is recorded before the next message takes its place.  Each
-//! [`Verdict`] says what the caller has to do.  Where the outcome is unknown, [`Carrier::look_up`] may still tell;
-//! where it cannot, the message is handed over again, and a second copy is possible.
+//! [`Carrier::hand_over`], and the result of that is recorded before the next message takes its place.  Each
+//! [`Verdict`] says what the caller has to do.  If the outcome is unknown, [`Carrier::look_up`] may still find it out;
+//! if it cannot, the message is handed over again, and a second copy is possible.
 //!
-//! A destination that is [`Verdict::Unusable`] ends nothing but its own deliveries of this poll; [`Health`] keeps
-//! other polls from it for a while.
+//! A destination that is [`Verdict::Unusable`] ends only its own deliveries of this poll; [`Health`] keeps other polls
+//! away from it for a while.
 //!
 //! CONTRIBUTING.md lists the places that a new kind of destination touches.
 
@@ -67,7 +68,7 @@ pub enum Kind {
 }
 
 impl Destination {
-    /// Where it leads as the state knows it, from the machine of this instance word.
+    /// The place that it leads to, as the state knows it, from the machine with this instance word.
     pub fn place(&self, machine: &str) -> Place {
         let name = self.name.clone();
         match &self.kind {
@@ -78,7 +79,7 @@ impl Destination {
         }
     }
 
-    /// What it is, in a line for people.
+    /// What it is, in one line for people.
     pub fn summary(&self) -> String {
         match &self.kind {
             Kind::Maildir(settings) => settings.summary(),
@@ -102,7 +103,7 @@ impl Destination {
         }
     }
 
-    /// The silence that ends a connection to it, if it has any.
+    /// How long a connection to it may be silent, if it has connections.
     pub fn timeout(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Maildir(_) => None,
@@ -110,7 +111,7 @@ impl Destination {
         }
     }
 
-    /// Where the secret that it logs in with comes from, if it does.
+    /// Where the secret that it logs in with comes from, if it logs in.
     pub fn secret(&self) -> Option<&SecretSource> {
         match &self.kind {
             Kind::Maildir(_) => None,

@@ -20,7 +20,7 @@ pub struct Outlet {
     pub destination: Arc<Destination>,
     /// How messages get there.
     pub way: Way,
-    /// Whether it is currently usable, and since when not.
+    /// Whether it is currently usable.
     pub health: Health,
 }
 
@@ -56,11 +56,11 @@ pub struct Shipment<'a> {
 /// Whether a destination has a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// It has it.
+    /// It has the message.
     Yes,
-    /// It has it not.
+    /// It does not have the message.
     No,
-    /// Nobody can tell.
+    /// That cannot be found out.
     CannotTell,
 }
 
@@ -101,7 +101,7 @@ impl Carrier {
         }
     }
 
-    /// Hands a message over; what that obliges the caller to do is said at [`Verdict`].
+    /// Hands a message over; [`Verdict`] says what that obliges the caller to do.
     pub async fn hand_over(&self, message: Shipment<'_>) -> Verdict {
         let Shipment { head, prefix, message_id, spool } = message;
         match self {
@@ -113,15 +113,15 @@ impl Carrier {
         }
     }
 
-    /// Looks whether a message has arrived of which that is not known.
+    /// Looks whether a message whose outcome is unknown has arrived.
     pub async fn look_up(&self, _message: Shipment<'_>) -> Found {
         match self {
-            // RFC 1047: an SMTP client can ask nobody.
+            // RFC 1047: SMTP has no way to ask.
             Carrier::Smtp(_) => Found::CannotTell,
         }
     }
 
-    /// Ends connections that rest.
+    /// Closes idle connections.
     pub async fn close(&self) {
         match self {
             Carrier::Smtp(pool) => pool.close().await,
@@ -139,8 +139,8 @@ fn of_send_error(error: SendError) -> Verdict {
     }
 }
 
-/// Does at a destination whatever a delivery does, without delivering anything; `was_there`: messages have come
-/// there before.  Gives what is worth knowing about it.
+/// Does everything at a destination that a delivery does, without delivering anything; `was_there`: messages have come
+/// there before.  Returns what is worth knowing about it.
 ///
 /// # Errors
 /// A delivery would fail.

@@ -12,11 +12,11 @@ pub enum Verdict {
     Deferred(String),
     /// The destination will never take this message.  The caller leaves it to the operator, and goes on with others.
     Refused(String),
-    /// The connection ended when the destination may have had it already (RFC 1047), and it is not to be used any
-    /// more in this poll.  The caller tries again later what it cannot look up, and says that a second copy is
-    /// possible.
+    /// The connection ended when the destination may have had the message already (RFC 1047), and the destination is
+    /// not to be used any more in this poll.  If the caller cannot look the message up, it tries again later, and says
+    /// that a second copy is possible.
     Unknown(OutletError),
-    /// The destination cannot be used, whatever the message is; it has not had this one.  The caller tries this and
+    /// The destination cannot be used, whatever the message is; it has not got this one.  The caller tries this and
     /// others again later.
     Unusable(OutletError),
 }

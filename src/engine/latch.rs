@@ -1,4 +1,4 @@
-//! Refused logins: a digest of what was refused tells whether it has changed since.
+//! Refused logins: a digest of what was refused shows whether it has changed since.
 //!
 //! The digest is kept in the state, so that a restart does not try the same password again; it is
 //! stretched and salted, because a short password could be found from a plain one.
@@ -16,11 +16,11 @@ use crate::schedule::Carried;
 use crate::store::AccountMemory;
 use crate::threads;
 
-/// Rounds of hashing: some hundredths of a second for us, and for every guess of somebody else.
+/// Rounds of hashing: some hundredths of a second for us, and for every guess of an attacker.
 const ROUNDS: usize = 200_000;
 
-/// A digest of everything that a login depends on: server, user name, mechanism, secret; salted by
-/// a word of this state directory.  `None` if the secret cannot be had.
+/// A digest of everything that a login depends on: server, user name, mechanism, secret; salted with
+/// the instance word of this state directory.  `None` if the secret cannot be read.
 pub(crate) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32]> {
     let secret = match (account.credential.source(), account.credential.grant()) {
         (Some(source), _) => source.read().await.ok()?.fingerprint(),
@@ -30,7 +30,7 @@ pub(crate) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
     let mut settings = String::new();
     let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
     let stretch = move || {
-        // Settings may be long: they are hashed once, and not in every round.
+        // Settings may be long: they are hashed only once, not in every round.
         let settings = Sha256::digest(settings.as_bytes());
         let mut digest = secret;
         for _ in 0..ROUNDS {
@@ -41,12 +41,12 @@ pub(crate) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
     threads::run(stretch).await.ok()
 }
 
-/// How a poll ended, as far as the next one must know.
+/// The end of a poll, as far as the next one must know it.
 pub(crate) struct Ending<'a> {
     pub(crate) summary: &'a Summary,
-    /// The account waits for more than its interval.
+    /// Whether the account must wait for another reason than its interval.
     pub(crate) must_wait: bool,
-    /// What the server has refused, if it has refused the login.
+    /// The fingerprint of the refused login, if the server has refused it.
     pub(crate) refused: Option<[u8; 32]>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn remembered(before: &AccountMemory, schedule: Carried, ending: &End
     }
 }
 
-/// The answer of an account that is left alone since its login was refused: what is known of it.
+/// The answer for an account that is not polled because its login was refused: its last result.
 pub(crate) fn skipped(account: &Name, memory: &AccountMemory) -> Summary {
     Summary {
         account: account.to_string(),
@@ -83,8 +83,8 @@ pub(crate) fn skipped(account: &Name, memory: &AccountMemory) -> Summary {
     }
 }
 
-/// The same of what a login by OAuth 2.0 depends on: who has signed in, and the client's secret.  The
-/// tokens themselves change with every renewal.
+/// A digest of what a login by OAuth 2.0 depends on: the sign-in, the client's secret, and the provider.
+/// The tokens themselves change with every renewal.
 async fn granted(grant: &Grant) -> Option<[u8; 32]> {
     let client = match &grant.provider.client_secret {
         Some(source) => source.read().await.ok()?.fingerprint(),

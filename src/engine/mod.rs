@@ -1,4 +1,4 @@
-//! What the service and a single `fetch` share: how polls are prepared, how one is run, and what is remembered of it.
+//! What the service and a single `fetch` share: preparing polls, running one, and remembering its result.
 
 pub(crate) mod latch;
 mod once;
@@ -27,14 +27,14 @@ use crate::rebuild::{self, Scope};
 use crate::store::StoreError;
 use crate::{attempt, transcript};
 
-/// Time for a thread that finishes what an earlier process has left.
+/// How long a thread may take to finish what an earlier process has left.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Destinations in use, by name.
 pub(crate) type Outlets = HashMap<Name, Arc<Outlet>>;
 
 /// Takes the state directory's lock, opens what polls share, and finishes what a crash has left;
-/// a state that is lost or damaged is rebuilt, which is told in the log.
+/// a state that is lost or damaged is rebuilt, which is logged.
 ///
 /// # Errors
 /// The state cannot be used.
@@ -49,14 +49,14 @@ pub(crate) async fn prepare(config: &Config, cancel: CancellationToken) -> Resul
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
         Event::StateRebuilt { text: line.trim_start().to_owned() }.tell();
     }
-    // Each poll tries again what cannot be finished yet, and tells of it.
+    // If something cannot be finished yet, each poll tries again, and reports it.
     poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
     let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
     Ok(Context { store, outlets, mailboxes: poll::mailboxes(&config.accounts), turns: Turns::default(), cancel })
 }
 
-/// A state that an older unit has left beside the configuration is not forgotten: mail would come twice.
+/// Refuses to ignore a state that an older unit has left beside the configuration: mail would be delivered twice.
 fn refuse_second_state(state_dir: &Path) -> Result<(), StoreError> {
     match stray_state(state_dir, &|name| std::env::var_os(name)) {
         None => Ok(()),
@@ -70,7 +70,7 @@ fn refuse_second_state(state_dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Destinations in use; those that have not changed keep their connections.
+/// The destinations in use; those that have not changed keep their connections.
 pub(crate) fn outlets(destinations: &[Arc<Destination>], before: &Outlets) -> Outlets {
     let outlet = |destination: &Arc<Destination>| match before.get(&destination.name) {
         Some(outlet) if outlet.destination == *destination => Arc::clone(outlet),
@@ -79,8 +79,8 @@ pub(crate) fn outlets(destinations: &[Arc<Destination>], before: &Outlets) -> Ou
     destinations.iter().map(|destination| (destination.name.clone(), outlet(destination))).collect()
 }
 
-/// How many accounts are polled at a time: by the configuration, and by the files that may be open,
-/// which are divided anew.
+/// How many accounts are polled at a time: limited by the configuration, and by the number of open files,
+/// which are shared out again.
 pub(crate) fn polls_at_a_time(config: &Config) -> usize {
     let is_maildir = |name: &&Name| {
         let mut found = config.destinations.iter().filter(|destination| destination.name == **name);
@@ -97,20 +97,20 @@ pub(crate) fn polls_at_a_time(config: &Config) -> usize {
     polls
 }
 
-/// What a rebuild of the state needs to know of a configuration.
+/// What a rebuild of the state needs to know about a configuration.
 pub(crate) fn scope(config: &Config) -> Scope {
     let accounts = config.accounts.iter().map(|account| &account.name);
     Scope::new(accounts, config.destinations.iter().map(AsRef::as_ref))
 }
 
-/// Leaves the state in order, so that the next start need not check it.
+/// Closes the state in good order, so that the next start need not check it.
 pub(crate) async fn leave(context: &Context) {
     if let Err(error) = context.store.close().await {
         Event::StateUnsealed { cause: error.to_string() }.tell();
     }
 }
 
-/// Says farewell to servers that mail was sent to.
+/// Closes the connections to servers that mail was sent to.
 pub(crate) async fn close(context: &Context) {
     for outlet in context.outlets.values() {
         if let Some(carrier) = outlet.carrier() {

@@ -1,5 +1,5 @@
-//! One poll of an account without a service.  A refused login is left alone as long as a service would leave it
-//! alone, whoever has tried it: cron repeats a command without end.
+//! One poll of an account without a service.  A refused login is not tried again for as long as the service would
+//! wait, no matter which of them has tried it: cron repeats a command for ever.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::progress::Progress;
 use crate::schedule::{Carried, IN_USE, Input, LONGEST, Limits, Schedule, Timing, Verdict};
 use crate::store::{AccountMemory, Change};
 
-/// How a poll went, and what is to be remembered of it unless that is on record already.
+/// The result of a poll.
 #[derive(Debug)]
 pub(crate) struct Polled {
-    /// How it went.
     pub summary: Summary,
-    /// What is to be remembered.
+    /// What is to be remembered, unless it is on record already.
     pub memory: Option<AccountMemory>,
 }
 
-/// Polls an account once; a refused login is on record when it returns.  With `insists` a login is tried even if it was refused.
+/// Polls an account once; a refused login is on record when this returns.  With `insists`, a login is tried even if
+/// it was refused.
 pub(crate) async fn poll_once(
     account: Arc<Account>,
     context: Context,
@@ -61,23 +61,23 @@ pub(crate) async fn poll_once(
     Polled { summary, memory: None }
 }
 
-/// What is remembered after a poll of which the service knows nothing: how long it waits is its own to say.
+/// What is remembered after a poll without a refusal.  How long to wait after a failure is left to the service.
 fn after_no_refusal(before: AccountMemory, summary: &Summary) -> AccountMemory {
     let Summary { error, advice, exit_code, .. } = summary.clone();
     if error.is_some() {
         return AccountMemory { error, advice, exit_code, ..before };
     }
-    // What the server has asked for still holds.
+    // A delay that the server has asked for still applies.
     let not_before = if before.failures > 0 { 0 } else { before.not_before };
     AccountMemory { not_before, last_success: Some(unix_now()), ..AccountMemory::default() }
 }
 
-/// Whether a refused login is not yet to be tried again.
+/// Whether it is too early to try a refused login again.
 fn waits(before: &AccountMemory) -> bool {
     let wait = before.not_before.saturating_sub(unix_now());
-    // A refusal that says nothing of the password counts only from the second on: that one waits for minutes.
+    // A refusal that does not mention the password counts only from the second time on; the first waits for minutes.
     let least = if before.refusals > 1 { 0 } else { IN_USE.1.as_secs() };
-    // Farther ahead nothing was ever put off: the clock was set back.
+    // No poll is put off for longer than that: the clock was set back.
     before.refusals > 0 && u64::try_from(wait).is_ok_and(|wait| wait > least && wait <= LONGEST.as_secs())
 }
 
@@ -86,7 +86,7 @@ async fn is_as_refused(account: &Account, before: &AccountMemory, salt: &str) ->
     before.refused.is_some() && fingerprint(account, salt).await == before.refused
 }
 
-/// What the service's schedule would make of it.
+/// What the service's schedule would remember after such a poll.
 fn after(account: &Account, before: &AccountMemory, verdict: Verdict) -> Carried {
     let mut schedule = Schedule::new(Limits { polls: 1, polls_per_host: 1 }, fastrand::u64(..));
     let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };

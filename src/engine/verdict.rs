@@ -1,4 +1,4 @@
-//! What the outcome of a poll means for the next one.
+//! Judges what the outcome of a poll means for the next one.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ pub(crate) fn verdict(error: Option<&PollError>, login_delay: Option<Duration>) 
             PollError::Undelivered { .. }
             | PollError::Stopped
             | PollError::Deadline { .. }
-            // It has a back-off of its own.
+            // The destination has its own back-off.
             | PollError::Destination { others_work: true, .. },
         ) => {
             Verdict::Good { login_delay }
         }
         Some(PollError::OAuth(error)) if error.is_refusal() => Verdict::LoginRefused { certain: true },
-        // It was tried often enough.
+        // The login was tried often enough.
         Some(PollError::Doubted { is_over: true, .. }) => Verdict::LoginRefused { certain: true },
         Some(PollError::Doubted { .. }) => Verdict::InUse,
         Some(PollError::Session(session)) => of_session(session, login_delay),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Counts, Event, LeftBehind, LockStep, NoQuit};
 use crate::failure::paragraph;
 
-/// What happened.  One flat match, however long: no event goes without a sentence.
+/// The sentence of an event.  One flat match, however long: no event is without a sentence.
 pub(super) fn of(event: &Event) -> String {
     match event {
         Event::Delivered { uid, destination, octets, .. } => {
@@ -75,14 +75,14 @@ pub(super) fn of(event: &Event) -> String {
             "the server did not answer QUIT: deletions are tried again".to_owned()
         }
         Event::LostStateMadeOut { found, total, .. } => {
-            format!("the lost state is made out: of {total} messages {found} are known again")
+            format!("after the loss of the state, {found} of {total} messages are known again")
         }
         Event::PerhapsDelivered { messages, .. } => format!(
-            "{} in one of its destinations and perhaps not in another: left in quarantine",
+            "{} in one destination and perhaps not in another: left in quarantine",
             counted(*messages, "message is", "messages are")
         ),
         Event::LoginRetried { .. } => "its settings or its password have changed: the login is tried again".to_owned(),
-        Event::PollLost { cause } => format!("a poll was lost: {cause}"),
+        Event::PollLost { cause } => format!("a poll ended without a result: {cause}"),
         Event::NotRecorded { cause, .. } => format!("a result could not be recorded: {cause}"),
         Event::NotMoved { cause, .. } => format!("a batch was not moved into new/: {cause}"),
         Event::StaysStaged { file: Some(file), cause, .. } => {
@@ -101,7 +101,7 @@ pub(super) fn of(event: &Event) -> String {
         Event::DraftsRemoved { maildir, files } => {
             format!("removed {} that a crash left in {}/tmp", counted(*files, "file", "files"), maildir.display())
         }
-        Event::DraftsStay { cause } => format!("what a crash left in tmp/ stays there: {cause}"),
+        Event::DraftsStay { cause } => format!("files that a crash left in tmp/ cannot be removed: {cause}"),
         Event::Reloaded { cause, new, changed, removed, same } => {
             format!("reloaded: {cause}; accounts: {new} new, {changed} changed, {removed} removed, {same} as before")
         }
@@ -120,8 +120,8 @@ pub(super) fn of(event: &Event) -> String {
         Event::PollsDropped => "polls that did not end in time are dropped; nothing is lost".to_owned(),
         Event::Ended => "postrider has ended".to_owned(),
         Event::StateMisplaced { folder, mend } => format!(
-            "the state, with all tokens, lies beside the configuration in {}, since systemd has laid a link; stop the \
-             service, and move it: {mend}",
+            "the state, with all tokens, lies beside the configuration in {}, because systemd has made a link; stop \
+             the service, and move it: {mend}",
             folder.display()
         ),
         Event::StateUnsealed { cause } => format!("the next start has to check the state: {cause}"),
@@ -132,7 +132,8 @@ pub(super) fn of(event: &Event) -> String {
             "at most {polls} accounts are polled at a time: only {limit} files may be open (LimitNOFILE=, `ulimit -n`)"
         ),
         Event::ThreadsLimited { threads, cause } => format!(
-            "the system gives no more than {threads} threads for files and names ({cause}): work waits its turn"
+            "the system allows no more than {threads} threads for file access and name lookups ({cause}): work waits \
+             its turn"
         ),
         Event::FilesNotWatched { folder: Some(folder), cause, every } => {
             format!("{} cannot be watched ({cause}); files are read every {} s", folder.display(), every.as_secs())

@@ -149,7 +149,7 @@ fn what_others_say_is_escaped_and_bounded() {
     assert!(long.to_string().len() < SENTENCE_LIMIT + 4);
 }
 
-/// What is wrong with a configuration is told fault by fault.
+/// The faults of a configuration are logged one by one.
 fn says_less(event: &Event) -> bool {
     matches!(event, Event::NotReloaded { .. })
 }

@@ -1,9 +1,9 @@
-//! How files and folders become durable, on file systems of every kind.
+//! Makes files and folders durable, on file systems of every kind.
 //!
-//! A file system may have no fsync(2) for folders (shared folders of virtual machines, some of FUSE and of network
-//! disks say EINVAL), or none at all.  Then all that it has is written out by syncfs(2).  Where that is unknown
-//! too, a folder's names are as durable as the file system makes them by itself.  Content that cannot be made
-//! durable is a failure.
+//! A file system may have no fsync(2) for folders (shared folders of virtual machines, some FUSE and network file
+//! systems return EINVAL), or none at all.  Then syncfs(2) writes out the whole file system.  Where that is not
+//! supported either, a folder's names are as durable as the file system makes them by itself.  Content that cannot
+//! be made durable is a failure.
 
 use std::fs::File;
 use std::io;
@@ -24,7 +24,7 @@ pub(crate) fn sync_content(file: impl AsFd) -> io::Result<()> {
     }
 }
 
-/// The same with all that is known of the file.
+/// The same with all of the file's metadata.
 ///
 /// # Errors
 /// As [`sync_content`].
@@ -56,12 +56,12 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     sync_names(File::open(path)?)
 }
 
-/// Writes out all that the file system has, where it does not know how to do so for one.
+/// Writes out the whole file system, where it cannot do so for one file or folder.
 fn otherwise(of: impl AsFd, error: Errno) -> Result<(), Errno> {
     if is_unknown(error) { syncfs(of) } else { Err(error) }
 }
 
-/// What a file system says that has no such call.
+/// Whether the file system does not support the call.
 fn is_unknown(error: Errno) -> bool {
     matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
 }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_knows_no_fsync_is_no_disk_that_failed() {
-        // A pipe has neither, as a folder of such a file system.
+        // A pipe supports neither, like a folder of such a file system.
         let (reader, _writer) = rustix::pipe::pipe().expect("a pipe");
         assert_eq!(fsync(&reader), Err(Errno::INVAL));
         let dir = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! Which folder a path leads to, by whatever name.
+//! The identity of the folder that a path leads to.
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -6,22 +6,22 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{PATIENCE, in_time};
 
-/// A folder: two paths that lead to one have the same, by links, bind mounts or `..`.
+/// A folder: two paths that lead to the same one, by links, bind mounts or `..`, have equal values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Folder {
-    /// The nearest folder that is there, and what is missing below it.
+    /// The nearest folder that exists, and what is missing below it.
     There {
         /// Device and inode.
         at: (u64, u64),
         /// Names that are still to be made.
         missing: Vec<OsString>,
     },
-    /// Nobody can look at it in time: its name has to do.
+    /// It cannot be looked at in time: its path has to do.
     Unseen(PathBuf),
 }
 
 impl Folder {
-    /// The folders that paths lead to, whether or not they are there yet.
+    /// The folders that paths lead to, whether or not they exist yet.
     pub(crate) fn of(paths: &[&Path]) -> Vec<Self> {
         let own: Vec<PathBuf> = paths.iter().map(|path| (*path).to_owned()).collect();
         let unseen = || paths.iter().map(|path| Self::Unseen((*path).to_owned())).collect();

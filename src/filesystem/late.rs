@@ -1,8 +1,8 @@
-//! Work on the file system that must not hold up whoever asks for it.
+//! Work on the file system that must not block its caller.
 //!
-//! A system call on a network disk that is gone does not come back, and nothing can end it.  So it is
-//! made by a thread of its own, which is left behind when it takes too long.  Each name leaves one such
-//! thread at most: until it comes back, the next who asks for that name is refused at once.
+//! A system call on an unreachable network disk does not return, and nothing can end it.  So it runs
+//! on a thread of its own, which is left behind when it takes too long.  Each name leaves at most one
+//! such thread behind: until that returns, the next call for the same name fails at once.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-/// Time for the disk: one that spins up needs some seconds, a network disk is retried after more.
+/// Time for the disk: one that spins up needs a few seconds, and a network disk needs more to retry.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same while another name is late: there may be thousands on one disk.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The work needs little; thousands of threads may be left.
+/// The work needs little; thousands of threads may be left behind.
 const STACK_OCTETS: usize = 256 * 1024;
 
-/// How many threads are left at each name.
+/// How many threads are left behind for each name.
 static LEFT: Mutex<BTreeMap<PathBuf, usize>> = Mutex::new(BTreeMap::new());
 
 /// Nothing came in time.
@@ -30,13 +30,13 @@ pub(crate) struct Late {
     pub limit: Duration,
 }
 
-/// The system has none to spare now.
+/// The system cannot start a thread now.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start a thread: {0}")]
 pub(super) struct NoThread(io::Error);
 
-/// Does `work` at a name and waits for it, but not for ever.  For those who may wait: where the system
-/// gives no thread, they do it themselves.
+/// Does `work` for a name and waits for it, but not for ever.  For callers that may block: where no
+/// thread can be started, they do the work themselves.
 ///
 /// # Errors
 /// [`Late`] as an [`io::Error`] of the kind `TimedOut`.
@@ -70,10 +70,10 @@ fn is_no_thread(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|cause| cause.is::<NoThread>())
 }
 
-/// The same without a thread that waits.
+/// The same without blocking the caller's thread.
 ///
 /// # Errors
-/// As [`in_time`], or the system gives no thread.
+/// As [`in_time`], or no thread can be started.
 pub(crate) async fn in_time_async<T: Send + 'static>(
     name: &Path,
     patience: Duration,
@@ -107,7 +107,7 @@ fn start<T: Send + 'static>(
     let ended = Ended(Arc::clone(&work_at));
     let thread = std::thread::Builder::new().name("file".into()).stack_size(STACK_OCTETS);
     let started = thread.spawn(move || {
-        // Also where the work panics.
+        // Dropped also if the work panics.
         let _ended = ended;
         deliver(work());
     });
@@ -115,7 +115,7 @@ fn start<T: Send + 'static>(
     Ok((Ticket { work_at, is_done: false }, limit))
 }
 
-/// One piece of work, known to the thread that does it and to whoever waits for it.
+/// One piece of work, shared by the thread that does it and the caller that waits.
 struct WorkAt {
     name: PathBuf,
     stage: Mutex<Stage>,
@@ -124,19 +124,19 @@ struct WorkAt {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Running,
-    /// Nobody waits any more.
+    /// The caller no longer waits.
     Left,
     Ended,
 }
 
-/// Held by whoever waits.
+/// Held by the caller that waits.
 struct Ticket {
     work_at: Arc<WorkAt>,
     is_done: bool,
 }
 
 impl Drop for Ticket {
-    /// Whoever gives up, for whatever reason, leaves the thread behind.
+    /// A caller that gives up, for any reason, leaves the thread behind.
     fn drop(&mut self) {
         let mut stage = self.work_at.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_done && *stage == Stage::Running {

@@ -1,10 +1,10 @@
-//! Whose a file is, who else may change it, and so whether it is obeyed, written to, or left alone.
+//! Who owns a file, who else may change it, and so whether it is obeyed, written to, or left alone.
 //!
-//! * What root works in must be root's from `/` down ([`foreign`]): whoever owns a part of the path
-//!   may lay a link there, and lead root to any file of the machine.
-//! * What is obeyed (a configuration, a password file) must be root's or this user's, and no one
-//!   else's to write ([`fault`]), as ssh and sudo have it.
-//! * Where something is refused to this user, [`obstacle`] tells which file or folder it is.
+//! * What root works in must be root's from `/` down ([`foreign`]): the owner of a part of the path
+//!   may put a link there, and lead root to any file of the machine.
+//! * What is obeyed (a configuration, a password file) must belong to root or this user, and nobody
+//!   else may write it ([`fault`]), as with ssh and sudo.
+//! * Where this user is denied access, [`obstacle`] names the file or folder that is closed.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -18,14 +18,14 @@ use rustix::fs::{Access, AtFlags, CWD};
 
 use super::people::{self, Person};
 
-/// Links of one path that are followed, as the kernel has it (path_resolution(7)).
+/// The most links of one path that are followed, as in the kernel (path_resolution(7)).
 const LINK_LIMIT: usize = 40;
 
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// A part of a path that somebody else than root may change.
+/// A part of a path that somebody other than root may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     /// The part.
@@ -48,8 +48,8 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// The first part of a path that somebody else than root may change; `None` if there is none, or
-/// this process is not root's.  What is missing of the path is going to be root's.
+/// The first part of a path that somebody other than root may change; `None` if there is none, or
+/// this process is not root's.  Missing parts of the path are going to be root's.
 ///
 /// # Errors
 /// The path cannot be looked at.
@@ -60,7 +60,7 @@ pub(crate) fn foreign(path: &Path) -> io::Result<Option<Foreign>> {
     walk(path, &|path| Ok(Part::of(&path.symlink_metadata()?)))
 }
 
-/// What is known of a part of a path.
+/// The metadata of a part of a path.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     owner: u32,
@@ -124,7 +124,7 @@ fn walk(path: &Path, look: &dyn Fn(&Path) -> io::Result<Part>) -> io::Result<Opt
     Ok(None)
 }
 
-/// The parts of a path by their names.
+/// The names of a path's parts.
 fn names(path: &Path) -> VecDeque<OsString> {
     let name = |part: Component<'_>| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -139,14 +139,14 @@ fn names(path: &Path) -> VecDeque<OsString> {
 pub(crate) enum Fault {
     /// It is neither root's nor this user's.
     Owner {
-        /// Whose it is.
+        /// Its owner.
         owner: Person,
         /// Its group.
         group: u32,
         /// Its permission bits.
         mode: u32,
     },
-    /// Its group, with others in it, or everybody may write it.
+    /// Everybody may write it, or its group, which has other members.
     Writable {
         /// Its permission bits.
         mode: u32,
@@ -154,7 +154,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// What is wrong with it, as words that follow its name, and the way out.
+    /// The fault, in words that follow the file's name, and how to fix it.
     pub(crate) fn told(&self, path: &Path) -> String {
         match *self {
             Fault::Writable { mode } => {
@@ -173,25 +173,25 @@ impl Fault {
     }
 }
 
-/// Why a file or folder is not obeyed; `None`: it is root's or this user's, and no one else may
-/// write it.  A group may, if root and this user are all that is known to be in it.
+/// Why a file or folder is not obeyed; `None`: it belongs to root or this user, and nobody else may
+/// write it.  Its group may, if root and this user are the only known members.
 pub(crate) fn fault(metadata: &Metadata) -> Option<Fault> {
-    // Whoever may write to a terminal or to /dev/null says nothing by that to who reads it.
+    // Write access to a terminal or to /dev/null gives no control over what is read from it.
     if metadata.file_type().is_char_device() {
         return None;
     }
     judge(Part::of(metadata), Person::me(), &people::may_be_hidden_root, &people::members)
 }
 
-/// Whether others than its owner may read or change a file with a secret.  The group may read one of root's:
-/// that is how a secret is kept from the service's own hands (root:postrider 0640).
+/// Whether others than its owner may read or change a file with a secret.  The group may read a file of root's:
+/// that way the service itself cannot change it (root:postrider 0640).
 pub(crate) fn is_open_to_others(mode: u32, owner: u32) -> bool {
     let open = mode & 0o077;
     open != 0 && !(open == 0o040 && owner == 0)
 }
 
-/// [`fault`] for a folder in which others may make files of their own, which are judged by
-/// themselves: `/tmp`.
+/// [`fault`] for a folder in which others may make files of their own, which are judged
+/// separately: `/tmp`.
 pub(crate) fn fault_of_shared(metadata: &Metadata) -> Option<Fault> {
     let part = Part::of(metadata);
     match part.mode & STICKY {
@@ -219,7 +219,7 @@ fn judge(
     is_open.then_some(Fault::Writable { mode })
 }
 
-/// What this user may not enter, read or write.
+/// A file or folder that this user may not enter, read or write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Obstacle {
     /// The file or folder.
@@ -229,7 +229,7 @@ pub(crate) struct Obstacle {
 }
 
 impl Obstacle {
-    /// Whose it is, as words that follow an error about `path`.
+    /// Its owner, in words that follow an error about `path`.
     pub(crate) fn told(&self, path: &Path) -> String {
         let Self { path: own, owner, mode } = self;
         if own == path {
@@ -240,7 +240,7 @@ impl Obstacle {
     }
 }
 
-/// Which part of a path is closed to this user; `None` if none is, or it cannot be said.
+/// The part of a path that is closed to this user; `None` if none is, or it cannot be determined.
 pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
     let is_barred = |path: &Path, access| {
         rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS) == Err(rustix::io::Errno::ACCESS)
@@ -254,7 +254,7 @@ pub(crate) fn obstacle(path: &Path) -> Option<Obstacle> {
     Some(Obstacle { path: at.to_owned(), owner: Person(metadata.uid()), mode: metadata.mode() & 0o7777 })
 }
 
-/// An error about a path, with whose it is where that is the matter.
+/// An error about a path, with the owner where permissions are the reason.
 pub(crate) fn explained(path: &Path, error: &io::Error) -> String {
     let obstacle = (error.kind() == ErrorKind::PermissionDenied).then(|| obstacle(path)).flatten();
     match obstacle {
@@ -263,7 +263,7 @@ pub(crate) fn explained(path: &Path, error: &io::Error) -> String {
     }
 }
 
-/// The command line of this process as somebody else has to give it.
+/// The command line that runs this command as somebody else.
 pub(crate) fn command_as(person: Person, group: u32) -> String {
     let words: Vec<String> = std::env::args_os().map(|word| quoted(&word.to_string_lossy())).collect();
     match person.name() {
@@ -272,7 +272,7 @@ pub(crate) fn command_as(person: Person, group: u32) -> String {
     }
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+~".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

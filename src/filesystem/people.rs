@@ -1,4 +1,4 @@
-//! The users of this machine, as the system has them: names, groups, and whom a namespace hides.
+//! The users of this machine, as the system knows them: names, groups, and who is hidden by a namespace.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use nix::unistd::{Gid, Group, Uid, User};
 pub struct Person(pub u32);
 
 impl Person {
-    /// Who this process acts as.
+    /// The user that this process runs as.
     pub fn me() -> Self {
         Self(Uid::effective().as_raw())
     }
 
-    /// Whether it is the one who may do everything.
+    /// Whether it is the superuser.
     pub fn is_root(self) -> bool {
         self.0 == 0
     }
@@ -34,21 +34,21 @@ impl fmt::Display for Person {
     }
 }
 
-/// Everybody who is known to be in a group, by number.
+/// The known members of a group, by user id.
 pub(super) fn members(gid: u32) -> Vec<u32> {
     let named = Group::from_gid(Gid::from_raw(gid)).ok().flatten().map(|group| group.mem).unwrap_or_default();
     let named = named.iter().map(|name| match User::from_name(name) {
         Ok(Some(user)) => user.uid.as_raw(),
-        // A name without a number may be given to anybody.
+        // A name without a user id may be given to anybody.
         _ => u32::MAX,
     });
-    // Directories of users cannot be listed in general; the file of the machine can.
+    // User directories cannot be listed in general; the machine's own file can.
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let own = (Gid::effective().as_raw() == gid).then(|| Uid::effective().as_raw());
     named.chain(with_primary_group(&passwd, gid)).chain(own).collect()
 }
 
-/// The users of passwd(5) whose own group it is.
+/// The users of passwd(5) whose primary group it is.
 fn with_primary_group(passwd: &str, gid: u32) -> Vec<u32> {
     let user = |line: &str| {
         let mut fields = line.split(':').skip(2);
@@ -58,15 +58,15 @@ fn with_primary_group(passwd: &str, gid: u32) -> Vec<u32> {
     passwd.lines().filter_map(user).collect()
 }
 
-/// Whether an owner may be root, whom the namespace of this process does not show
-/// (user_namespaces(7)): under systemd's `PrivateUsers=` of a user's own manager, for one.
+/// Whether an owner may be root, hidden by the user namespace of this process
+/// (user_namespaces(7)), for example by `PrivateUsers=` in a user's own systemd manager.
 pub(super) fn may_be_hidden_root(uid: u32) -> bool {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let overflow = read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65534);
     uid == overflow && hides_root(&read("/proc/self/uid_map"), uid)
 }
 
-/// The lines of a map are first number inside, first number outside, and how many.
+/// Each line of a map has the first id inside, the first id outside, and the count.
 fn hides_root(uid_map: &str, overflow: u32) -> bool {
     let numbers = |line: &str| -> Option<[u64; 3]> {
         let numbers: Vec<u64> = line.split_ascii_whitespace().map_while(|number| number.parse().ok()).collect();

@@ -1,8 +1,8 @@
-//! Files that are for this program alone: no link is followed, nothing that is no file is waited
-//! for, and nothing is cut before it was looked at.
+//! Files that are for this program alone: no link is followed, no open blocks on something other
+//! than a file, and nothing is truncated before it was checked.
 //!
-//! Who may write the folder may lay a link in it, or a FIFO; what is opened through it would be any
-//! file of the machine.
+//! Whoever may write the folder may put a link or a FIFO in it; through the link, any file of the
+//! machine would be opened.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -17,7 +17,7 @@ use super::durable::{sync_file, sync_folder};
 pub struct FileError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -34,12 +34,12 @@ impl From<FileError> for io::Error {
     }
 }
 
-/// Opens a file; one that is made is 0600.
+/// Opens a file; a new one gets mode 0600.
 ///
 /// # Errors
-/// It is a link or no file, or cannot be opened.
+/// It is a link or not a file, or cannot be opened.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    // Without O_NONBLOCK a FIFO is waited for; a file does not know it.
+    // Without O_NONBLOCK, opening a FIFO blocks; the flag has no effect on a file.
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     let file = options.open(path).map_err(|error| what_it_is(path).unwrap_or(error))?;
     if file.metadata()?.is_file() {
@@ -59,7 +59,7 @@ pub(crate) fn empty(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes a file anew, in place of what a crash has left there.
+/// Makes a new file, in place of what a crash has left there.
 ///
 /// # Errors
 /// It cannot be made.
@@ -71,11 +71,11 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().write(true).create_new(true))
 }
 
-/// Puts a file with this content in the place of the one before, whole and durable: it is written under the
-/// name `made`, in the same folder, synced and renamed.
+/// Replaces a file, atomically and durably: the content is written under the name `made`, in the same folder,
+/// synced and renamed.
 ///
 /// # Errors
-/// It cannot be written; the one before is as it was, unless the folder alone could not be synced.
+/// It cannot be written; the old file is unchanged, unless only the folder could not be synced.
 pub(crate) fn replace(path: &Path, made: &Path, content: &[u8]) -> Result<(), FileError> {
     let place = || {
         let mut file = create(made)?;
@@ -98,10 +98,10 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(octets)
 }
 
-/// Whether there is anything of that name, be it a link that leads nowhere.
+/// Whether there is anything of that name, even a dangling link.
 ///
 /// # Errors
-/// It cannot be said.
+/// It cannot be determined.
 pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
@@ -113,7 +113,7 @@ pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
 /// The size of a file; `None` if it is not there.
 ///
 /// # Errors
-/// It is a link or no file, or cannot be looked at.
+/// It is a link or not a file, or cannot be looked at.
 pub(crate) fn size(path: &Path) -> io::Result<Option<u64>> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
@@ -126,7 +126,7 @@ pub(crate) fn size(path: &Path) -> io::Result<Option<u64>> {
 /// Makes a folder, 0700; `false` if it was there.
 ///
 /// # Errors
-/// What is there is a link or no folder, or it cannot be made.
+/// Something there is a link or not a folder, or it cannot be made.
 pub(crate) fn make_folder(path: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(true),
@@ -139,10 +139,10 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Makes the folders of a path that are missing, 0700, and that durable.  Links on the way are followed.
+/// Makes the missing folders of a path, 0700, durably.  Links on the way are followed.
 ///
 /// # Errors
-/// One cannot be made, or is no folder.
+/// One cannot be made, or is not a folder.
 pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -159,7 +159,7 @@ pub(crate) fn make_folders(path: &Path) -> io::Result<()> {
     parent.map_or(Ok(()), sync_folder)
 }
 
-/// What something is that should be a file; `None` if it is one, or is not there.
+/// The error about something that should be a file; `None` if it is one, or is not there.
 fn what_it_is(path: &Path) -> Option<io::Error> {
     let kind = path.symlink_metadata().ok()?.file_type();
     match () {

@@ -1,4 +1,4 @@
-//! The sandbox of the system's unit, in which folders are closed that their permissions leave open.
+//! The sandbox of the system's unit, which closes folders that their permissions leave open.
 //!
 //! What it refuses looks like any other refusal (EACCES, EROFS, ENOENT), so a service that was started by systemd
 //! says where else to look, and `check` asks systemd.
@@ -8,16 +8,16 @@ use std::path::Path;
 /// The unit.
 pub(crate) const UNIT: &str = "postrider.service";
 
-/// What systemd is asked for.
+/// The properties that systemd is asked for.
 pub(crate) const PROPERTIES: &str =
     "LoadState,User,ProtectHome,ProtectSystem,ReadWritePaths,ReadOnlyPaths,InaccessiblePaths,BindPaths,StateDirectory";
 
-/// What to do about it.
+/// Advice about a folder that the sandbox closes.
 pub(crate) const ADVICE: &str = "The unit's sandbox (ProtectHome=, ProtectSystem=, PrivateUsers=) lets the service write only its \
                           state: copy maildir.conf.example to /etc/systemd/system/postrider.service.d/maildir.conf and \
                           name the user and the folders there (postrider(8)).";
 
-/// The same for a process that was started as the system's service; `None` for any other.
+/// [`ADVICE`] for a process that was started as the system's service; `None` for any other.
 pub(crate) fn advice() -> Option<&'static str> {
     is_service(&|name| std::env::var(name).ok(), std::process::id()).then_some(ADVICE)
 }
@@ -37,7 +37,7 @@ pub(crate) struct Sandbox {
     protect_system: String,
     writable: Vec<String>,
     closed: Vec<String>,
-    /// Who it runs as.
+    /// The user that it runs as.
     pub user: String,
 }
 
@@ -67,7 +67,7 @@ impl Sandbox {
         })
     }
 
-    /// The setting by which a folder cannot be written; `None` if none forbids it.
+    /// The setting that forbids writing to a folder, if there is one.
     pub(crate) fn forbids(&self, folder: &Path) -> Option<String> {
         const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
         const OWN: [&str; 4] = ["/usr", "/boot", "/efi", "/etc"];

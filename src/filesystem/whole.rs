@@ -1,6 +1,6 @@
-//! Reads a file that a person has named: a regular one, whole, in time, and none that has no end.
+//! Reads a file that a person has named: only a regular one, whole, and within a time limit.
 //!
-//! To open anything else may wait for ever (a FIFO), do something (a tape rewinds), or bring octets
+//! Opening anything else may block for ever (a FIFO), have an effect (a tape rewinds), or bring octets
 //! without end (`/dev/zero`).
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
@@ -16,20 +16,20 @@ use zeroize::Zeroizing;
 use super::late::{Late, NoThread, PATIENCE, in_time, in_time_async};
 use super::owner;
 
-/// Time for whoever writes into a pipe, who may have to unlock a key store.
+/// Time for the writer of a pipe, who may have to unlock a key store.
 const PIPE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Pause before a file is opened again that somebody holds a lease on (fcntl(2), `F_SETLEASE`).
+/// Pause before opening a file again on which a process holds a lease (fcntl(2), `F_SETLEASE`).
 const LEASE_PAUSE: Duration = Duration::from_millis(20);
 
-/// What may be read under a name.
+/// What a name may lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accepts {
     /// A regular file.
     File,
     /// A pipe as well, as `-c <(...)` makes it.
     FileOrPipe,
-    /// The same, for whoever can do without it: one into which nobody writes is not waited for as long.
+    /// The same, for a caller that can do without it: a pipe without a writer is waited for less long.
     FileOrPromptPipe,
 }
 
@@ -38,26 +38,26 @@ pub(crate) enum Accepts {
 pub(crate) struct Content {
     /// Its octets, wiped when they are dropped; one more than the limit if there are more.
     pub octets: Zeroizing<Vec<u8>>,
-    /// Of the file that was read, and not of its name, which may be another one's by now.
+    /// Of the file that was read: its name may lead to another one by now.
     pub metadata: Metadata,
 }
 
-/// A file that was not read.
+/// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is something else.
+    /// It is not a file.
     #[error("is a {0}, not a file")]
     Kind(&'static str),
-    /// It is closed to this user: the system's word, and whose it is.
+    /// It is closed to this user: the system's error, and the owner.
     #[error("cannot be read: {0}")]
     Closed(String),
-    /// The system says no.
+    /// The system refuses it.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
 }
 
 impl ReadError {
-    /// Whether it did not come in time, and may the next time without anybody doing anything.
+    /// Whether it took too long, and may succeed the next time without anybody doing anything.
     pub fn is_late(&self) -> bool {
         let ReadError::Io(error) = self else { return false };
         error.get_ref().is_some_and(|cause| cause.is::<Late>() || cause.is::<NoThread>())
@@ -73,7 +73,7 @@ pub(crate) fn read(path: &Path, limit: u64, accepts: Accepts) -> Result<Content,
     in_time(path, patience(accepts), move || read_or_explain(&own, limit, accepts))?
 }
 
-/// The same without a thread that waits.
+/// The same without blocking the caller's thread.
 ///
 /// # Errors
 /// As [`read`].
@@ -99,7 +99,7 @@ fn read_or_explain(path: &Path, limit: u64, accepts: Accepts) -> Result<Content,
 }
 
 fn read_now(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadError> {
-    // Looked at before it is opened, and again behind: the name may have become another one's.
+    // Checked before it is opened, and again afterwards: the name may lead to another file by then.
     let is_pipe = check(&std::fs::metadata(path)?, accepts)?;
     let file = open(path, is_pipe)?;
     let metadata = file.metadata()?;
@@ -113,8 +113,8 @@ fn read_now(path: &Path, limit: u64, accepts: Accepts) -> Result<Content, ReadEr
     Ok(Content { octets, metadata })
 }
 
-/// Tells a file from what it was before.  Who may read and write it is a part of that, as it decides
-/// whether it is used; of an empty one it is the digest of nothing.
+/// A digest that shows whether a file has changed.  Owner and mode are a part of it, since they decide
+/// whether the file is used; for an empty one it is the digest of nothing.
 pub(crate) fn digest(octets: &[u8], mode: u32, owner: u32) -> [u8; 32] {
     let mut digest = Sha256::new_with_prefix(octets);
     if !octets.is_empty() {
@@ -124,7 +124,7 @@ pub(crate) fn digest(octets: &[u8], mode: u32, owner: u32) -> [u8; 32] {
     digest.finalize().into()
 }
 
-/// Without waiting, except for the writer of a pipe.
+/// Opens a file without waiting, except for the writer of a pipe.
 fn open(path: &Path, is_pipe: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -142,7 +142,7 @@ fn open(path: &Path, is_pipe: bool) -> io::Result<File> {
     }
 }
 
-/// Whether it is a pipe that is accepted.
+/// Whether it is a pipe; fails if its kind is not accepted.
 fn check(metadata: &Metadata, accepts: Accepts) -> Result<bool, ReadError> {
     let kind = metadata.file_type();
     match accepts {

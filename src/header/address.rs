@@ -15,8 +15,8 @@ const LABEL_LIMIT: usize = 63;
 
 /// An address as it may stand in an SMTP command: it is one argument, however it is read.
 ///
-/// Of a local part no more is asked: addresses as `a..b@example.org` and `a.@example.org`, which RFC 5321 §4.1.2
-/// allows only in quotes, were given out by the million.
+/// No more is required of a local part: addresses such as `a..b@example.org` and `a.@example.org`, which
+/// RFC 5321 §4.1.2 allows only in quotes, were handed out by the million.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(Box<str>);
 
@@ -26,7 +26,7 @@ impl Address {
         self.0.is_ascii()
     }
 
-    /// The same address with its local part in quotes, if RFC 5321 wants it to stand in quotes and it does not.
+    /// The same address with its local part in quotes, if RFC 5321 requires quotes and it has none.
     pub fn quoted(&self) -> Option<Self> {
         let (local, domain) = self.0.rsplit_once('@')?;
         let is_dot_string = local.starts_with('"') || local.split('.').all(|atom| !atom.is_empty());
@@ -40,15 +40,15 @@ impl fmt::Display for Address {
     }
 }
 
-/// An address as it may stand in an SMTP command; `None` if it is none, or could be taken for
-/// more than one argument.
+/// An address as it may stand in an SMTP command; `None` if it is not an address, or could be taken
+/// for more than one argument.
 pub fn envelope_address(text: &str) -> Option<Address> {
     let (local, domain) = text.rsplit_once('@')?;
     let is_one = text.len() <= ADDRESS_LIMIT && is_local_part(local) && is_domain(domain);
     is_one.then(|| Address(text.into()))
 }
 
-/// Characters that are not ASCII, and may be parts of an address (RFC 6531 §3.3).
+/// Whether a character is not ASCII, but may be part of an address (RFC 6531 §3.3).
 fn is_international(c: char) -> bool {
     !c.is_ascii() && !c.is_control() && !c.is_whitespace() && c != '\u{fffd}'
 }
@@ -72,7 +72,7 @@ fn is_local_part(local: &str) -> bool {
     false
 }
 
-/// A name, or the literal of an address.
+/// Whether it is a name, or the literal of an address.
 fn is_domain(domain: &str) -> bool {
     if let Some(literal) = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let six = literal.strip_prefix("IPv6:").map(|six| six.parse::<Ipv6Addr>().is_ok());
@@ -88,8 +88,8 @@ fn is_domain(domain: &str) -> bool {
     domain.len() <= DOMAIN_LIMIT && domain.split('.').all(is_label)
 }
 
-/// The first address of a list that is one.  Display names, comments, quoted strings, encoded
-/// words, groups and source routes are passed over.
+/// The first valid address of a list.  Display names, comments, quoted strings, encoded
+/// words, groups and source routes are skipped.
 pub(super) fn first(list: &str) -> Option<String> {
     let mut scanner = Scanner { text: list, chars: list.char_indices().peekable() };
     while let Some(candidate) = scanner.element() {
@@ -105,14 +105,14 @@ pub(super) fn first(list: &str) -> Option<String> {
     None
 }
 
-/// Divides an address list into what could be an address each.
+/// Splits an address list into elements, each of which could be an address.
 struct Scanner<'a> {
     text: &'a str,
     chars: Peekable<CharIndices<'a>>,
 }
 
 impl Scanner<'_> {
-    /// The next element: its angle address, else its words joined.
+    /// The next element: its angle address, or else its words joined.
     fn element(&mut self) -> Option<String> {
         self.chars.peek()?;
         let (mut words, mut angle) = (String::new(), None);
@@ -132,7 +132,7 @@ impl Scanner<'_> {
         Some(angle.unwrap_or(words))
     }
 
-    /// What stands up to the closing angle bracket.
+    /// The text up to the closing angle bracket.
     fn angle(&mut self) -> String {
         let (mut address, mut space) = (String::new(), false);
         while let Some((_, c)) = self.chars.next() {
@@ -149,7 +149,7 @@ impl Scanner<'_> {
 
     /// Appends a character, after `space` if there was some.
     fn append(&mut self, c: char, space: bool, out: &mut String) {
-        // It is obsolete but harmless around a dot or an at sign; elsewhere it makes no address.
+        // Space is obsolete but harmless around a dot or an at sign; elsewhere the result is not an address.
         let joined = matches!(c, '.' | '@') || out.ends_with(['.', '@']) || out.is_empty();
         if space && !joined {
             out.push(' ');
@@ -191,15 +191,15 @@ impl Scanner<'_> {
         }
     }
 
-    /// Passes over `=?charset?encoding?text?=` (RFC 2047), which begins at `at` if it is one:
-    /// badly encoded ones hold commas and angle brackets.
+    /// Skips `=?charset?encoding?text?=` (RFC 2047), if it begins at `at`: badly encoded words contain
+    /// commas and angle brackets.
     fn skip_encoded_word(&mut self, at: usize) -> bool {
         let rest = &self.text[at..];
         if !rest.starts_with("=?") {
             return false;
         }
         let end = rest.bytes().enumerate().take_while(|(_, octet)| !octet.is_ascii_whitespace());
-        // Of the first four question marks the last one ends the text.
+        // The fourth question mark ends the text.
         let Some((last, _)) = end.filter(|&(_, octet)| octet == b'?').nth(3) else { return false };
         if !rest[last..].starts_with("?=") {
             return false;

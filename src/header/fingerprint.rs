@@ -1,7 +1,7 @@
 //! A digest of the header fields that identify a message.
 //!
-//! Where a message has been (`Received`) is part of it: two copies of one message that came on two
-//! ways are two messages.  Fields that servers write while they keep a message (`Status`,
+//! Where a message has been (`Received`) is part of it: two copies of one message that came by two
+//! routes are two messages.  Fields that servers write while they keep a message (`Status`,
 //! `X-UIDL`) are not, nor are line ends and folding.
 
 use sha2::{Digest, Sha256};
@@ -11,10 +11,10 @@ use crate::message::Fingerprint;
 /// Fields that are part of it.
 const FIELDS: [&str; 7] = ["received", "message-id", "date", "from", "to", "cc", "subject"];
 
-/// Of these a message must have one: the others are alike in many messages.
+/// How many of the first fields can identify a message.  It must have one of them: the others are alike in many.
 const IDENTIFYING: usize = 3;
 
-/// Takes in the fields of one header.
+/// The digest of one header's fields.
 #[derive(Default)]
 pub(super) struct Hash {
     hash: Sha256,
@@ -22,7 +22,7 @@ pub(super) struct Hash {
 }
 
 impl Hash {
-    /// Takes in a field.
+    /// Adds a field.
     pub(super) fn note(&mut self, name: &[u8], value: &[u8]) {
         let Some(index) = FIELDS.iter().position(|field| name.eq_ignore_ascii_case(field.as_bytes())) else { return };
         self.identifies |= index < IDENTIFYING;
@@ -31,11 +31,11 @@ impl Hash {
             self.hash.update(b" ");
             self.hash.update(word);
         }
-        // No value holds one.
+        // No word holds a line end.
         self.hash.update(b"\n");
     }
 
-    /// The digest.
+    /// The digest, if the fields identify the message.
     pub(super) fn finish(self) -> Option<Fingerprint> {
         let digest = self.hash.finalize();
         self.identifies.then(|| std::array::from_fn(|index| digest[index]))

@@ -1,17 +1,17 @@
-//! The line that an mbox file has before each message (RFC 4155), where a server hands it out as a part
-//! of the message: `From alice@example.org Mon Jan  1 00:00:00 2024`, also quoted as `>From`.
+//! The line that an mbox file has before each message (RFC 4155), if a server hands it out as part of
+//! the message: `From alice@example.org Mon Jan  1 00:00:00 2024`, also quoted as `>From`.
 //!
-//! It is no field.  A field put before it makes it a line in the middle of the header, where many
-//! programs take the header for ended.
+//! It is not a field.  If a field is put before it, it is a line in the middle of the header, and many
+//! programs take the header to end there.
 
-/// More of such lines are no envelope of anything.
+/// More such lines than this are not an envelope.
 const LINES_LIMIT: usize = 16;
 
 /// The days as `asctime` writes them.
 const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
 
-/// Octets of such lines at the beginning of a message.  A text that begins with the word `From` has none: a line
-/// counts before a field, and otherwise only with a day and a time in it.
+/// Octets of such lines at the beginning of a message.  A text that begins with the word `From` has none: the lines
+/// count if a field follows them, and otherwise only with a day and a time in each.
 pub fn envelope_lines(message: &[u8]) -> usize {
     let (mut end, mut dated) = (0, true);
     for _ in 0..LINES_LIMIT {
@@ -25,7 +25,7 @@ pub fn envelope_lines(message: &[u8]) -> usize {
     if dated || is_field(line(&message[end..])) { end } else { 0 }
 }
 
-/// The first line with its end; nothing, if it has none.
+/// The first line with its end; empty if it has no end.
 fn line(octets: &[u8]) -> &[u8] {
     memchr::memchr(b'\n', octets).map_or(&[], |at| &octets[..=at])
 }

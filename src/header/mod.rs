@@ -1,8 +1,8 @@
-//! What a message's header tells a deliverer: its envelope sender, its identity, its arrival.
+//! What a delivery needs from a message's header: its envelope sender, its identity, its arrival.
 //!
 //! [`Head::scan`] looks at the beginning of a message, up to the blank line.  The header is
 //! written by strangers: whatever it holds, the scan takes linear time, never fails, and an
-//! address that it gives out is safe inside an SMTP command.  Pure.
+//! address that it returns is safe inside an SMTP command.  Pure.
 //!
 //! RFC 5322 for the fields, RFC 5321 §4.4 for `Return-Path` and `Received`.
 
@@ -30,7 +30,7 @@ const MESSAGE_ID_LIMIT: usize = 998;
 /// The reverse-path that the last server has recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ReturnPath {
-    /// None, or none that can be believed.
+    /// There is none, or it cannot be trusted.
     #[default]
     Absent,
     /// `<>`: a report, which must not be answered by another one.
@@ -46,13 +46,13 @@ pub struct Head {
     pub return_path: ReturnPath,
     /// The first address of From.
     pub from: Option<String>,
-    /// The Message-ID with its angle brackets; what stands there instead, if it has none.
+    /// The Message-ID with its angle brackets; if it has none, whatever the field says.
     pub message_id: Option<String>,
-    /// When it arrived: the date of the topmost Received, else the Date.
+    /// When it arrived: the date of the topmost Received, or else the Date.
     pub date: Option<UnixTime>,
-    /// How often it has passed through here, by the `Received` fields that are left of that.
+    /// How many times it has passed through here, by the `Received` fields that each passage leaves.
     pub passages: usize,
-    /// Tells it from any other message; `None` if its header has nothing that could.
+    /// Distinguishes it from any other message; `None` if its header has nothing that could.
     pub fingerprint: Option<Fingerprint>,
 }
 
@@ -76,7 +76,7 @@ struct Found<'a> {
     from: Option<Cow<'a, str>>,
     date: Option<Cow<'a, str>>,
     message_id: Option<Cow<'a, str>>,
-    /// A field of the author has been passed: no trace field is believed below it.
+    /// A field of the author has been seen: no trace field below it is trusted.
     authored: bool,
     passages: usize,
     fingerprint: fingerprint::Hash,
@@ -125,10 +125,10 @@ pub fn has_field(octets: &[u8]) -> bool {
     Fields::new(octets).next().is_some()
 }
 
-/// Whether the header at the beginning of a message ends within these octets of it; `looked_at` of them were
-/// looked at before, and it did not.
+/// Whether the header at the beginning of a message ends within these octets of it; in the first `looked_at` of
+/// them it does not.
 pub fn ends_within(octets: &[u8], looked_at: usize) -> bool {
-    // The end may begin in what was there before.
+    // The end may begin in what was looked at before.
     let start = looked_at.saturating_sub(2);
     let is_blank = |at: usize| octets[at..].starts_with(b"\n") || octets[at..].starts_with(b"\r\n");
     (start == 0 && is_blank(0)) || memchr::memchr_iter(b'\n', &octets[start..]).any(|at| is_blank(start + at + 1))
@@ -139,7 +139,7 @@ fn return_path(value: &str) -> ReturnPath {
     let bracketed = value.strip_prefix('<').and_then(|rest| Some(rest.split_once('>')?.0));
     match bracketed.unwrap_or(value).trim() {
         "" if bracketed.is_some() => ReturnPath::Null,
-        // How the null path is called in mbox files and by some servers; the second is qmail's.
+        // Names of the null path in mbox files and with some servers; the first is qmail's.
         "#@[]" => ReturnPath::Null,
         name if name.eq_ignore_ascii_case("MAILER-DAEMON") => ReturnPath::Null,
         _ => address::first(value).map_or(ReturnPath::Absent, ReturnPath::Address),
@@ -156,7 +156,7 @@ fn message_id(value: &str) -> Option<String> {
     (!id.is_empty()).then(|| id[..id.floor_char_boundary(MESSAGE_ID_LIMIT)].to_owned())
 }
 
-/// A field's value on one line.  What is not UTF-8 becomes U+FFFD, which no address may hold.
+/// A field's value on one line.  What is not UTF-8 becomes U+FFFD, which no address may contain.
 fn unfold(value: &[u8]) -> Cow<'_, str> {
     match memchr::memchr2(b'\r', b'\n', value) {
         None => String::from_utf8_lossy(value),
@@ -167,7 +167,7 @@ fn unfold(value: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The fields of a header, each with its continuation lines.  Lines that are none are passed over.
+/// The fields of a header, each with its continuation lines.  Lines that are not fields are skipped.
 struct Fields<'a> {
     rest: &'a [u8],
 }

@@ -1,9 +1,9 @@
 //! `Delivered-To` on its way to another server.
 //!
-//! Postfix, qmail, Courier and others put this field before what they deliver, and take a message that has one
-//! with the address of the recipient for one that goes in a circle.  So a message that one server has
-//! delivered to an address would not be delivered by the next one to the same address, if its field was
-//! passed on: it gets the name `X-Original-Delivered-To`.
+//! Postfix, qmail, Courier and others put this field before what they deliver, and if a message already has one
+//! with the address of the recipient, they take that for a loop.  So if the field was passed on, a message that
+//! one server has delivered to an address would not be delivered to the same address by the next: the field is
+//! renamed to `X-Original-Delivered-To`.
 
 /// The field's name, in lower case.
 const NAME: &[u8] = b"delivered-to";
@@ -11,16 +11,16 @@ const NAME: &[u8] = b"delivered-to";
 /// What is put before it.
 const BEFORE: &[u8] = b"X-Original-";
 
-/// Octets up to a field's colon: with any more between name and colon it is no field.
+/// Octets up to a field's colon: with any more between name and colon it is not a field.
 const NAME_LIMIT: usize = 998;
 
 /// Renames the fields of one message, which may come in pieces of any size.
 #[derive(Debug, Default)]
 pub struct Renamer {
     place: Position,
-    /// The beginning of a line that may become the field, and was not given out.
+    /// The beginning of a line that may become the field, and was not passed on yet.
     held: Vec<u8>,
-    /// What is given out, where it is not what came.
+    /// What is passed on, where it differs from what came.
     out: Vec<u8>,
 }
 
@@ -38,12 +38,12 @@ enum Line {
     Blank,
     DeliveredTo,
     Other,
-    /// More of it has to come.
+    /// More of the line is needed.
     Unknown,
 }
 
 impl Renamer {
-    /// What becomes of the next piece of the message.
+    /// Takes the next piece of the message; returns what is passed on.
     pub fn pass<'a>(&'a mut self, piece: &'a [u8]) -> &'a [u8] {
         if self.place == Position::Body {
             return piece;
@@ -70,7 +70,7 @@ impl Renamer {
         &self.held
     }
 
-    /// Where in a part of the message fields are to be renamed, and up to where that is certain.
+    /// Where the fields to be renamed are in a part of the message, and up to where that is certain.
     fn look(&mut self, text: &[u8]) -> (Vec<usize>, usize) {
         let (mut fields, mut at) = (Vec::new(), 0);
         while at < text.len() {
@@ -108,7 +108,7 @@ impl Renamer {
     }
 }
 
-/// Reads a line as it will be on the wire, where a CR before the line's end is dropped, and any other a space.
+/// Reads a line as it will be on the wire, where a CR before the line's end is dropped, and any other becomes a space.
 fn kind(text: &[u8]) -> Line {
     let returns = text.iter().take_while(|&&octet| octet == b'\r').count();
     match text.get(returns) {

@@ -1,4 +1,4 @@
-//! A connection to a server, encrypted and verified where it is TLS from the beginning.
+//! Connects to a server; with implicit TLS, the connection is encrypted and verified.
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{Endpoint, NetError, Stream, TlsMode, dial, look};
 /// The addresses of the host are tried side by side (RFC 8305).
 ///
 /// # Errors
-/// What each address failed of, or the step that took longer than `limit`.
+/// Why each address failed, or which step took longer than `limit`.
 pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Stream, NetError> {
     let until = Instant::now() + limit;
     let stream = dial::open(endpoint, limit).await?;

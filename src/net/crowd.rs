@@ -1,7 +1,7 @@
 //! Connections of strangers to a local listener: a fixed number of places, and the one that has been
 //! silent for longest makes room for the next.
 //!
-//! Whoever only connects can so keep nobody out who has something to say.
+//! So clients that connect and stay silent cannot keep out one that sends something.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 
-/// What a connection does with its place.
+/// The state of a place.
 const SILENT: u8 = 0;
 const KEPT: u8 = 1;
 const LEFT: u8 = 2;
@@ -19,7 +19,7 @@ const LOST: u8 = 3;
 #[derive(Debug)]
 pub struct Crowd {
     limit: usize,
-    /// In the order in which they came.
+    /// In order of arrival.
     places: VecDeque<Weak<Shared>>,
 }
 
@@ -34,12 +34,12 @@ struct Shared {
 }
 
 impl Crowd {
-    /// So many places.
+    /// With this many places.
     pub fn new(limit: usize) -> Self {
         Self { limit, places: VecDeque::new() }
     }
 
-    /// A place for a new connection, taken from the oldest silent one if there is no other.  `None`: all
+    /// A place for a new connection, taken from the oldest silent one if none is free.  `None`: all
     /// are kept.
     pub fn admit(&mut self) -> Option<Seat> {
         let counts = |place: &Weak<Shared>| {
@@ -57,7 +57,7 @@ impl Crowd {
 }
 
 impl Drop for Crowd {
-    /// Ends what is still silent: nobody listens to it any more.
+    /// Ends the connections that are still silent: the listener is gone.
     fn drop(&mut self) {
         for place in self.places.iter().filter_map(Weak::upgrade) {
             place.lose();
@@ -80,17 +80,17 @@ impl Shared {
 }
 
 impl Seat {
-    /// Nobody takes it any more: the other end has said what it wants.
+    /// Keeps the place: the client has sent its request.
     pub fn keep(&self) {
         self.0.turn(SILENT, KEPT);
     }
 
-    /// It is free for others, though the connection goes on.
+    /// Frees the place for others, though the connection goes on.
     pub fn leave(&self) {
         let _ = self.0.turn(SILENT, LEFT) || self.0.turn(KEPT, LEFT);
     }
 
-    /// Waits until it is somebody else's, or nobody's any more.
+    /// Waits until the place is given to another connection, or the listener is gone.
     pub async fn lost(&self) {
         self.0.lost.cancelled().await;
     }

@@ -1,4 +1,4 @@
-//! Name, addresses, connection, handshake: one after the other, all within one time.
+//! Opens a connection: name resolution, addresses, proxy or command, all within one deadline.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -13,10 +13,10 @@ use super::tunnel::Tunnel;
 use super::{CONNECT_TIMEOUT, Endpoint, NetError, Route, Stream, socks};
 use crate::threads;
 
-/// A connection to a server, with nothing said yet.
+/// Opens a connection to a server, on which nothing was sent yet.
 ///
 /// # Errors
-/// What each address failed of, or that it took longer than `limit`.
+/// Why each address failed, or that it took longer than `limit`.
 pub(super) async fn open(endpoint: &Endpoint, limit: Duration) -> Result<Stream, NetError> {
     let step = || format!("connecting to {}{}", endpoint.shown(), endpoint.route.shown());
     let reached = timeout(limit, reach(endpoint)).await;
@@ -38,7 +38,7 @@ async fn reach(endpoint: &Endpoint) -> Result<Transport, NetError> {
     }
 }
 
-/// Connects to a host by its name, from an address of this machine if one is named.
+/// Connects to a host by its name, from the source address if there is one.
 async fn dial(host: &str, port: u16, source: Option<IpAddr>) -> Result<TcpStream, NetError> {
     let resolve = |source| NetError::Resolve { host: host.to_owned(), source };
     dial_any(host, look_up(host, port).await.map_err(resolve)?, source).await
@@ -72,7 +72,7 @@ async fn dial_any(
         if addresses.is_empty() {
             return Err(NetError::Family { host: host.to_owned(), from: source });
         }
-        // Told by itself, and not as a fault of every address.
+        // Reported once, not as a failure of every address.
         bound(source).map_err(|cause| NetError::Source { from: source, cause })?;
     }
     let attempt = async |address| {
@@ -86,7 +86,7 @@ async fn dial_any(
     };
     let stream = race(addresses, ATTEMPT_DELAY, attempt).await;
     let stream = stream.map_err(|failed| NetError::Connect { host: host.to_owned(), failed })?;
-    // Small commands must not wait for the answer to the one before.
+    // Small commands must not wait for the reply to the one before.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }

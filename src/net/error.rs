@@ -1,4 +1,4 @@
-//! What can go wrong before a server has said a word.
+//! Errors of a connection, before the server's first reply.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,13 +11,13 @@ use crate::failure::{Class, Failure, is_shortage, shortage};
 /// Why a certificate is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificateFault {
-    /// Its time is over, or has not begun.
+    /// It has expired, or is not valid yet.
     Time,
     /// It is for another name.
     Name,
-    /// It names no host at all, as such a name has to be told.
+    /// It has no DNS name in a subjectAltName.
     NoName,
-    /// Nobody who is trusted has signed it.
+    /// No trusted authority has signed it.
     Authority,
     /// Anything else.
     Other,
@@ -32,7 +32,7 @@ pub enum TlsFault {
     Weak,
     /// It knows no version of TLS that is allowed.
     Version,
-    /// It takes none of the ciphers, or wants something else that it does not name.
+    /// It accepts none of the ciphers, or wants something else that it does not name.
     Agreement,
 }
 
@@ -55,7 +55,7 @@ pub enum NetError {
         /// Every address that was tried, and why it failed.
         failed: Vec<(SocketAddr, io::Error)>,
     },
-    /// The address to connect from is none of this machine.
+    /// The address to connect from does not belong to this machine.
     #[error("connecting from {from}: {cause}")]
     Source {
         /// The address.
@@ -63,7 +63,7 @@ pub enum NetError {
         /// What the system says.
         cause: io::Error,
     },
-    /// The address to connect from is of a family of which the host has no address.
+    /// The host has no address in the family of the address to connect from.
     #[error("connecting to {host} from {from}: the host has no {} address", family(from))]
     Family {
         /// The host.
@@ -76,7 +76,7 @@ pub enum NetError {
     ProxyAway {
         /// The proxy, as `host:port`.
         proxy: String,
-        /// Why.
+        /// The failed connection.
         source: Box<NetError>,
     },
     /// The proxy does not connect.
@@ -86,7 +86,7 @@ pub enum NetError {
         proxy: String,
         /// The server, as `host:port`.
         server: String,
-        /// Why.
+        /// What the proxy refused or did wrong.
         fault: ProxyFault,
     },
     /// The command that makes the connection cannot be run.
@@ -100,7 +100,7 @@ pub enum NetError {
     /// The command that makes the connection has ended.
     #[error("{how}")]
     CommandEnded {
-        /// Which, and how.
+        /// The command and how it ended.
         how: String,
     },
     /// The handshake failed, or the certificate was refused.
@@ -110,9 +110,9 @@ pub enum NetError {
         host: String,
         /// What OpenSSL says.
         cause: String,
-        /// What the certificate's fault is, if that is the reason.
+        /// The certificate's fault, if that is the reason.
         fault: Option<CertificateFault>,
-        /// Why the two cannot agree, if that is the reason.
+        /// Why client and server cannot agree, if that is the reason.
         lack: Option<TlsFault>,
     },
     /// The certificate is not the pinned one.
@@ -120,7 +120,7 @@ pub enum NetError {
     Pin {
         /// The host.
         host: String,
-        /// The fingerprint that the server showed.
+        /// The fingerprint of the server's certificate.
         found: String,
     },
     /// A file of certificates or keys cannot be used.
@@ -130,15 +130,15 @@ pub enum NetError {
         path: PathBuf,
         /// What is wrong with it.
         cause: String,
-        /// It did not come in time, and may the next time.
+        /// Reading it took too long, and may succeed the next time.
         is_late: bool,
     },
     /// A step took longer than it may.
     #[error("{step}: no answer within {} s", limit.as_secs_f32())]
     Timeout {
-        /// What was waited for.
+        /// The step that was waited for.
         step: String,
-        /// The time that it was given.
+        /// The time that it had.
         limit: Duration,
     },
 }
@@ -147,10 +147,10 @@ fn family(address: &IpAddr) -> &'static str {
     if address.is_ipv6() { "IPv6" } else { "IPv4" }
 }
 
-/// Addresses that a message names.
+/// The most addresses that a message names.
 const TOLD: usize = 4;
 
-/// What each address failed of, on one line.
+/// Each address and why it failed, on one line.
 fn told(failed: &[(SocketAddr, io::Error)]) -> String {
     if let [(address, source)] = failed {
         return format!(" ({address}): {source}");
@@ -166,7 +166,7 @@ impl NetError {
         matches!(self, NetError::Handshake { fault: Some(_), .. })
     }
 
-    /// Whether every address says that nobody listens there.
+    /// Whether every address refused the connection.
     pub fn is_refused(&self) -> bool {
         let refused = |(_, source): &(SocketAddr, io::Error)| source.kind() == io::ErrorKind::ConnectionRefused;
         matches!(self, NetError::Connect { failed, .. } if failed.iter().all(refused))

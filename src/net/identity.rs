@@ -1,8 +1,8 @@
-//! Our own certificate and its key, from whatever PEM files usually hold them in.
+//! Our own certificate and its key, in the formats that PEM files usually have.
 //!
 //! A key is PKCS #8 (RFC 5958), PKCS #1 (RFC 8017) or SEC 1 (RFC 5915), in a file of its own or in that of
 //! the certificate.  A certificate is followed by those of its chain.  An encrypted key is refused:
-//! nobody is there to be asked for a pass phrase.  All that can be known to be wrong is known before any
+//! nobody is there to enter the pass phrase.  Every fault that can be found is found before any
 //! connection is made.
 
 use std::path::Path;
@@ -17,13 +17,13 @@ use zeroize::Zeroizing;
 use super::NetError;
 use super::pem::{self, bad};
 
-/// Octets of a block's label that are shown; `ENCRYPTED PRIVATE KEY` has 21.
+/// The most octets of a block's label that are shown; `ENCRYPTED PRIVATE KEY` has 21.
 const LABEL_LIMIT: usize = 40;
 
 /// Reads both files, which may be one.
 ///
 /// # Errors
-/// [`NetError::File`] with what is wrong with which of them.
+/// [`NetError::File`] for the faulty one.
 pub(super) fn read(certificate: &Path, key: &Path) -> Result<Identity, NetError> {
     let chain = read_chain(certificate)?;
     let private = read_key(key)?;
@@ -38,7 +38,7 @@ pub(super) fn read(certificate: &Path, key: &Path) -> Result<Identity, NetError>
     identity(&chain, &private).map_err(|error| bad(certificate, format!("cannot be used: {error}")))
 }
 
-/// The certificates of a file, of which there is one at least.
+/// The certificates of a file, at least one.
 fn read_chain(path: &Path) -> Result<Vec<X509>, NetError> {
     let file = pem::read(path)?;
     let blocks = pem::blocks(&file);
@@ -74,8 +74,8 @@ fn fits(certificate: &X509, key: &PKey<Private>) -> bool {
     certificate.public_key().is_ok_and(|public| public.public_eq(key))
 }
 
-/// What the TLS library takes: PKCS #8.  OpenSSL's own opinion is asked here, and not at the first
-/// connection: it refuses keys that are too short.
+/// Converts both for the TLS library, which takes PKCS #8.  OpenSSL checks them here, and not only at
+/// the first connection: it refuses keys that are too short.
 fn identity(chain: &[X509], key: &PKey<Private>) -> Result<Identity, String> {
     let reason = |error: ErrorStack| {
         let first = error.errors().first().and_then(|error| error.reason());

@@ -1,7 +1,7 @@
-//! A look at a server by a connection of its own, to say what is wrong with the other one: whether it waits for
-//! TLS, and which certificate it shows.
+//! Looks at a server over a second connection, to explain what is wrong with the first: whether the server waits
+//! for TLS, and which certificate it shows.
 //!
-//! Nothing is believed that is seen so, and nothing is sent but a handshake (and the command before it).
+//! Nothing that is seen there is trusted, and nothing is sent but a handshake (and the command before it).
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,17 +16,17 @@ use tokio::time::timeout;
 use super::{Endpoint, NetError, Stream, TlsMode, dial, tls};
 use crate::text;
 
-/// Time in which a greeting comes from a server that does not wait for anything.
+/// Time for the greeting of a server that does not wait for the client.
 const GREETING: Duration = Duration::from_secs(3);
 
 /// Time for a look.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Names of a certificate that are told.
+/// The most names of a certificate that are shown.
 const NAMES: usize = 5;
 
-/// Waits for a server's greeting in clear.  Where none comes at once, it is looked whether the server speaks
-/// TLS: then both would wait for each other; `None` says so.
+/// Waits for a server's greeting in clear.  If none comes soon, looks whether the server speaks TLS at once:
+/// then each side would wait for the other, and the result is `None`.
 pub async fn greeted<T>(endpoint: &Endpoint, limit: Duration, greeting: impl Future<Output = T>) -> Option<T> {
     if endpoint.tls == TlsMode::Implicit {
         return Some(greeting.await);
@@ -56,7 +56,7 @@ async fn speaks_tls(endpoint: &Endpoint) -> bool {
     timeout(LIMIT, look).await.ok().flatten().is_some()
 }
 
-/// What a handshake over a connection in clear shows.
+/// What a handshake on a connection in clear shows.
 async fn seen(endpoint: &Endpoint, stream: Stream) -> tls::Seen {
     match stream {
         Stream::Clear(tapped) => tls::look(endpoint, tapped).await,
@@ -64,7 +64,7 @@ async fn seen(endpoint: &Endpoint, stream: Stream) -> tls::Seen {
     }
 }
 
-/// What a server's certificate says, looked at by another connection that is ready for a handshake; `None`: it
+/// Describes a server's certificate, as seen on another connection that is ready for a handshake; `None`: it
 /// cannot be seen.
 pub async fn certificate(endpoint: &Endpoint, ready: impl Future<Output = Option<Stream>>) -> Option<String> {
     let look = async {
@@ -79,7 +79,7 @@ pub(super) async fn certificate_at_once(endpoint: &Endpoint) -> Option<String> {
     certificate(endpoint, async { dial::open(endpoint, LIMIT).await.ok() }).await
 }
 
-/// An error about a certificate, with what that says.
+/// Adds the description of the certificate to an error about it.
 pub fn explained(error: NetError, seen: Option<String>) -> NetError {
     match (error, seen) {
         (NetError::Handshake { host, cause, fault: Some(fault), lack }, Some(seen)) => {
@@ -117,7 +117,7 @@ fn describe(der: &[u8]) -> Option<String> {
     ))
 }
 
-/// The first part of a name that is there.
+/// The first of these parts that the name has.
 fn first(name: &X509NameRef, parts: &[Nid]) -> Option<String> {
     let text = |data: &Asn1StringRef| data.to_string().ok().map(|text| text::escape(text.as_bytes(), 100));
     parts.iter().find_map(|&part| name.entries_by_nid(part).next().and_then(|entry| text(entry.data())))

@@ -1,8 +1,9 @@
-//! Connections to servers: where to, by which kind of TLS, and within which time.
+//! Connections to servers: the endpoint, the kind of TLS, and the deadline.
 //!
-//! [`connect`] resolves, connects to the address that answers first and, for [`TlsMode::Implicit`], completes the handshake, all
-//! under one deadline.  [`Stream::secure`] turns a clear connection into an encrypted one
-//! (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the certificate is verified.
+//! [`connect`] resolves, connects to the address that answers first and, for [`TlsMode::Implicit`],
+//! completes the handshake, all under one deadline.  [`Stream::secure`] turns a clear connection
+//! into an encrypted one (STLS, STARTTLS).  Nothing is sent on an encrypted stream before the
+//! certificate is verified.
 
 mod connecting;
 mod crowd;
@@ -39,14 +40,14 @@ pub use tls::{check_files, environment_for_openssl};
 pub enum TlsMode {
     /// From the first octet (RFC 8314).
     Implicit,
-    /// After a command in clear (RFC 2595 STLS, RFC 3207 STARTTLS); without it, no connection.
+    /// After a command in clear (RFC 2595 STLS, RFC 3207 STARTTLS); without TLS the connection fails.
     StartTls,
     /// Not at all: everything is readable on the way.
     None,
 }
 
 impl TlsMode {
-    /// For people.
+    /// The mode in words, to be shown.
     pub fn words(self) -> &'static str {
         match self {
             TlsMode::Implicit => "TLS",
@@ -56,7 +57,7 @@ impl TlsMode {
     }
 }
 
-/// The oldest TLS that is spoken.
+/// The oldest version of TLS to accept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsVersion {
     /// RFC 5246.
@@ -66,7 +67,7 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// How a server proves who it is, and how we do.
+/// How the server is verified, and how we authenticate ourselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// Certificate authorities to trust instead of the system's: a file in PEM.
@@ -98,7 +99,7 @@ pub struct Endpoint {
 }
 
 impl Trust {
-    /// Whether the name in the certificate counts; with a pin alone, nothing but the pin does.
+    /// Whether the name in the certificate is verified; with a pin alone, only the pin is.
     fn verifies_name(&self) -> bool {
         self.ca_file.is_some() || self.pin.is_none()
     }
@@ -115,7 +116,7 @@ impl Endpoint {
         self.trust.server_name.as_deref().unwrap_or(&self.host)
     }
 
-    /// Whether nobody else reads what is sent in clear, as far as the settings tell.
+    /// Whether nobody else can read what is sent in clear, as far as the settings show.
     pub fn is_private(&self) -> bool {
         self.route.is_private(&self.host)
     }
@@ -141,5 +142,5 @@ pub fn is_own_network(address: std::net::IpAddr) -> bool {
 }
 
 /// Time for one address to accept a connection.  Others are tried meanwhile; if none answers, the
-/// message can name them all before the time of the whole connection is over.
+/// message can name them all before the deadline of the whole connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 //! Files in PEM: how one is read, and which blocks it has (RFC 7468 §2, RFC 1421 §4.4).
 //!
-//! Text around the blocks, a byte order mark and CRLF are no fault.  A block without its end is none.
+//! Text around the blocks, a byte order mark and CRLF are allowed.  A block without its end is ignored.
 
 use std::path::Path;
 
@@ -10,28 +10,28 @@ use zeroize::Zeroizing;
 use super::NetError;
 use crate::filesystem::{self, Accepts, ReadError, owner};
 
-/// Octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
+/// The most octets of a file of certificates or of a key; a system's whole bundle has a quarter of a million.
 const FILE_LIMIT: u64 = 16 << 20;
 
 /// What some editors put at the beginning of a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What stands between a line `BEGIN` and its `END`, with both.
+/// The lines from a `BEGIN` to its `END`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block<'f> {
-    /// As `CERTIFICATE`.
+    /// Such as `CERTIFICATE`.
     pub(super) label: &'f str,
     /// The lines.
     pub(super) text: &'f [u8],
 }
 
 impl Block<'_> {
-    /// Whether it is a certificate; the second name is of before 1999.
+    /// Whether it is a certificate; the second name dates from before 1999.
     pub(super) fn is_certificate(&self) -> bool {
         matches!(self.label, "CERTIFICATE" | "X509 CERTIFICATE")
     }
 
-    /// Whether it is a private key of whatever kind.
+    /// Whether it is a private key of any kind.
     pub(super) fn is_key(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
@@ -70,7 +70,7 @@ fn label<'f>(line: &'f [u8], boundary: &str) -> Option<&'f str> {
     line.strip_prefix(boundary)?.strip_suffix("-----")
 }
 
-/// Reads a file whole, and wipes it when it is dropped.
+/// Reads a whole file, which is wiped when it is dropped.
 ///
 /// # Errors
 /// [`NetError::File`] if it cannot be read, is too long, or others may write it.
@@ -84,7 +84,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetError> {
 }
 
 /// Reads a file of authorities.  The TLS library skips what it cannot read, so every certificate is
-/// looked at here.
+/// parsed here.
 ///
 /// # Errors
 /// [`NetError::File`] if there are none.
@@ -97,12 +97,12 @@ pub(super) fn read_authorities(path: &Path) -> Result<Vec<Certificate>, NetError
     }
 }
 
-/// What is wrong with a file.
+/// The error for a faulty file.
 pub(super) fn bad(path: &Path, cause: impl Into<String>) -> NetError {
     NetError::File { path: path.to_owned(), cause: cause.into(), is_late: false }
 }
 
-/// A file that was not read.
+/// The error for a file that was not read.
 fn unread(path: &Path, error: &ReadError) -> NetError {
     NetError::File { path: path.to_owned(), cause: error.to_string(), is_late: error.is_late() }
 }

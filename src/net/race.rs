@@ -1,7 +1,7 @@
-//! Which of a host's addresses is connected to: whichever answers first (RFC 8305).
+//! Connects to whichever of a host's addresses answers first (RFC 8305).
 //!
 //! A machine may have an IPv6 address and no way out by IPv6, and one of several servers may be
-//! dead.  So the families take turns, and nobody waits long for an address that says nothing.
+//! dead.  So the families take turns, and an address that does not answer is not waited for long.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 /// How long an address is waited for before the next one is tried beside it (RFC 8305 §5).
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Addresses of one host that are tried; a name with more is no mail server.
+/// The most addresses of one host that are tried; no mail server has more.
 pub(super) const ADDRESS_LIMIT: usize = 16;
 
 /// An address that could not be connected to, and why.
@@ -78,7 +78,7 @@ mod tests {
         texts.iter().map(|text| text.parse().expect("an address")).collect()
     }
 
-    /// Races addresses of which each does what its port says; gives the winner or what failed, and
+    /// Races addresses, each of which does what its port says; returns the winner or what failed, and
     /// in which order the attempts began.
     async fn run(ports: &[u16], delay: Duration) -> (Result<u16, Vec<u16>>, Vec<u16>) {
         const REFUSES: u16 = 100;

@@ -1,10 +1,10 @@
-//! The records of TLS as they arrive (RFC 5246 §6.2.1, RFC 8446 §5.1): once a handshake is done, there is
-//! no other.
+//! Follows the records of TLS as they arrive (RFC 5246 §6.2.1, RFC 8446 §5.1), and refuses a second
+//! handshake.
 //!
 //! TLS 1.2 lets a server ask for a second handshake, in which it may show another certificate
-//! (§7.4.1.1).  OpenSSL follows, and a pin was compared only once.  Its option against that
-//! (`SSL_OP_NO_RENEGOTIATION`) is out of reach behind the TLS library, so the records' headers, which are in
-//! clear, are looked at here.  TLS 1.3 has no second handshake, and what it says afterwards, as new
+//! (§7.4.1.1).  OpenSSL complies, and a pin was compared only once.  Its option against that
+//! (`SSL_OP_NO_RENEGOTIATION`) cannot be set through the TLS library, so the records' headers, which are in
+//! clear, are checked here.  TLS 1.3 has no second handshake, and what it sends afterwards, such as new
 //! tickets, is in records that look like application data.
 
 use std::io;
@@ -19,18 +19,18 @@ const HEADER_OCTETS: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct Records {
     header: [u8; HEADER_OCTETS],
-    /// Octets of the header that are there.
+    /// Octets of the header that have come.
     have: usize,
     /// Octets of the record that are still to come.
     rest: usize,
     /// The handshake is done.
     established: bool,
-    /// Another one was asked for.
+    /// A second one was begun.
     broken: bool,
 }
 
 impl Records {
-    /// From the next record on there is no handshake.
+    /// The handshake is done: from the next record on, another one is refused.
     pub(super) fn establish(&mut self) {
         self.established = true;
     }
@@ -38,7 +38,7 @@ impl Records {
     /// Follows the octets that have come.
     ///
     /// # Errors
-    /// They ask for a second handshake; that remains so.
+    /// A second handshake was begun; every later call fails too.
     pub(super) fn follow(&mut self, mut octets: &[u8]) -> io::Result<()> {
         while !octets.is_empty() && !self.broken {
             let body = self.rest.min(octets.len());
@@ -72,7 +72,7 @@ mod tests {
         [&[kind, 3, 3][..], &length, octets].concat()
     }
 
-    /// Whether the octets are followed to their end, given in pieces of so many.
+    /// Whether all octets are accepted, in pieces of this size.
     fn goes_on(records: &mut Records, octets: &[u8], piece: usize) -> bool {
         octets.chunks(piece).map(|octets| records.follow(octets).is_ok()).last().unwrap_or(true)
     }
@@ -84,7 +84,7 @@ mod tests {
             later in proptest::collection::vec((proptest::sample::select(vec![20_u8, 21, 23, 24, 0, 255]), 0..300_usize), 0..6),
             piece in 1..400_usize,
         ) {
-            // Whatever is inside a record is none of its business.
+            // The content of a record does not matter.
             let all = |records: &[(u8, usize)]| -> Vec<u8> {
                 records.iter().flat_map(|&(kind, length)| record(kind, &[HANDSHAKE].repeat(length))).collect()
             };

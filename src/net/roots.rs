@@ -1,4 +1,5 @@
-//! The certificate authorities of whoever names none: those of the environment or of the system, read once.
+//! The certificate authorities where the configuration names none: those of the environment or of the system,
+//! read once.
 //!
 //! async-native-tls builds an OpenSSL context for every connection, and OpenSSL reads the
 //! system's bundle for every context: 46 ms of CPU with Debian's 150 authorities (measured,
@@ -6,7 +7,7 @@
 //! ([`super::environment_for_openssl`]), and contexts get the authorities parsed here.
 //!
 //! `SSL_CERT_FILE` and `SSL_CERT_DIR` mean what they mean to OpenSSL.  Where one of them is set, the system's
-//! authorities are none of ours: who wants one authority must not get a hundred and fifty by a typing error.
+//! authorities are not used: a typing error must not turn one wanted authority into a hundred and fifty.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -28,13 +29,13 @@ const BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// A file of authorities.
+/// The variable that names a file of authorities.
 const FILE: &str = "SSL_CERT_FILE";
 
-/// Folders of them, with colons between.
+/// The variable that names folders of authorities, separated by colons.
 const FOLDERS: &str = "SSL_CERT_DIR";
 
-/// Files of one folder that are looked at; a system's has some hundred.
+/// The most files of one folder that are looked at; a system's folder has a few hundred.
 const FOLDER_LIMIT: usize = 4096;
 
 static ROOTS: OnceLock<Vec<Certificate>> = OnceLock::new();
@@ -44,8 +45,8 @@ pub(super) fn remember_environment() {
     subprocess::remember(FILE);
 }
 
-/// The authorities of the environment, or else of the system.  What cannot be read now may be there the
-/// next time.
+/// The authorities of the environment, or else of the system.  If there are none, they are looked for again
+/// the next time.
 ///
 /// # Errors
 /// [`NetError::File`] if the environment names some, and there are none.
@@ -69,7 +70,7 @@ fn of_system() -> Vec<Certificate> {
     bundle.and_then(|pem| Certificate::stack_from_pem(&pem).ok()).unwrap_or_default()
 }
 
-/// What both variables name together; what is wrong with one of them is a fault if there is nothing else.
+/// The authorities that both variables name together; a fault is an error only if there are none.
 fn of_environment(file: Option<OsString>, folders: Option<&OsStr>) -> Result<Vec<Certificate>, NetError> {
     let (mut found, mut faults) = (Vec::new(), Vec::new());
     if let Some(file) = file.map(PathBuf::from) {
@@ -99,7 +100,7 @@ fn of_environment(file: Option<OsString>, folders: Option<&OsStr>) -> Result<Vec
 
 const NOTHING: &str = "holds no certificate under a name that `openssl rehash` makes";
 
-/// A fault of a file, told of the variable that names it.
+/// The fault of a file, as one of the variable that names it.
 fn at(variable: &str, error: &NetError) -> NetError {
     match error {
         NetError::File { path, cause, is_late } => NetError::File {
@@ -114,7 +115,7 @@ fn at(variable: &str, error: &NetError) -> NetError {
     }
 }
 
-/// The authorities of a folder, of which OpenSSL takes none but those under the hash of their subject.
+/// The authorities of a folder: like OpenSSL, only files that are named by the hash of their subject.
 fn in_folder(folder: &Path) -> io::Result<Vec<Certificate>> {
     let own = folder.to_owned();
     let names = move || -> io::Result<Vec<PathBuf>> {

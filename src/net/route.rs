@@ -1,4 +1,4 @@
-//! The way to a server, where it is not simply the network.
+//! The route to a server: direct, through a proxy, or by a command.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -41,8 +41,8 @@ impl Proxy {
 }
 
 impl Route {
-    /// Whether clear text to a host is read by nobody else: the host is this machine, or the operator
-    /// has laid the way.  Through a proxy the host's name means what it means there.
+    /// Whether nobody else can read clear text to a host: the host is this machine, or a command of the
+    /// operator's connects to it.  Through a proxy, the host's name means what it means there.
     pub fn is_private(&self, host: &str) -> bool {
         match self {
             Route::Direct { .. } => super::is_loopback(host),
@@ -51,7 +51,7 @@ impl Route {
         }
     }
 
-    /// The way in words that follow the server's name; empty for the usual one.
+    /// The route in words that follow the server's name; empty for the usual one.
     pub fn shown(&self) -> String {
         let from = |source: &Option<IpAddr>| source.map_or(String::new(), |source| format!(" from {source}"));
         match self {

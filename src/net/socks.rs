@@ -1,9 +1,9 @@
 //! SOCKS 5 (RFC 1928), with a user name and a password if the proxy wants them (RFC 1929).
 //!
-//! The server's name is sent to the proxy and never looked up here.  The proxy is believed in
-//! nothing: its answers have a length that is known before they are read, nothing behind the last
-//! one is taken, and the time is that of the whole connection.  What is said to it is said in
-//! clear, its password too; that of the mailbox comes later, and only as `tls` allows.
+//! The server's name is sent to the proxy and never looked up here.  The proxy is not trusted: the
+//! length of each part of its replies is known before it is read, nothing after the last reply is
+//! consumed, and the deadline is that of the whole connection.  Everything is sent to it in clear,
+//! its password too; the mailbox's password is sent later, and only as `tls` allows.
 
 use std::io;
 use std::net::IpAddr;
@@ -23,10 +23,10 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// Octets of a name, a user name and a password: their length is one octet.
+/// The most octets of a name, a user name and a password, whose length is one octet.
 const FIELD_LIMIT: usize = 255;
 
-/// Why a proxy is of no use.
+/// Why a proxy cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum ProxyFault {
@@ -93,11 +93,11 @@ impl From<io::Error> for ProxyFault {
     }
 }
 
-/// Has the proxy at the other end of `stream` connect to a host; what is read from it after that
-/// is the host's.
+/// Has the proxy at the other end of `stream` connect to a host; what is read from `stream`
+/// afterwards comes from the host.
 ///
 /// # Errors
-/// It refuses, breaks off or is no proxy of this kind; the login cannot be had or sent.
+/// The proxy refuses, closes the connection or does not speak SOCKS 5; the password cannot be read or sent.
 pub async fn ask(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     proxy: &Proxy,
@@ -181,7 +181,7 @@ fn login(username: &str, password: &Secret) -> Result<Secret, ProxyFault> {
     Ok(Secret::new([&[LOGIN_VERSION], &username[..], password.expose()].concat()))
 }
 
-/// A length and as many octets.
+/// A length and that many octets.
 fn field(what: &'static str, octets: &[u8]) -> Result<Vec<u8>, ProxyFault> {
     match u8::try_from(octets.len()) {
         Ok(length @ 1..) => Ok([&[length], octets].concat()),
@@ -195,8 +195,8 @@ mod tests {
 
     use super::*;
 
-    /// What is said to a proxy that answers with these octets, and what comes of it; the rest of
-    /// the octets is what the server behind it has said.
+    /// What is sent to a proxy that replies with these octets, and the outcome: the rest of the
+    /// octets, which come from the server behind the proxy.
     async fn converse(login: bool, host: &str, answers: &[u8]) -> (Vec<u8>, Result<Vec<u8>, ProxyFault>) {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("password");

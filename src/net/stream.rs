@@ -15,9 +15,9 @@ use super::{Endpoint, NetError, is_own_network, tls};
 /// A connection to a server.
 #[derive(Debug)]
 pub enum Stream {
-    /// Readable on the way.
+    /// In clear.
     Clear(Tapped),
-    /// Encrypted, the server verified.
+    /// Encrypted, to a verified server.
     Tls(Box<TlsStream<Tapped>>),
 }
 
@@ -27,7 +27,7 @@ impl Stream {
         Self::over(Transport::Direct(tcp))
     }
 
-    /// The same by any way.
+    /// The same over any transport.
     pub(super) fn over(transport: Transport) -> Self {
         Stream::Clear(Tapped::new(transport))
     }
@@ -44,7 +44,7 @@ impl Stream {
                 tapped.follow();
                 let last_line = tapped.transport.last_line();
                 let stream = tls::handshake(endpoint, tapped).await;
-                // The TLS library does not tell why its transport has failed.
+                // The TLS library does not report why its transport failed.
                 let ended = || last_line.as_ref().and_then(|last_line| last_line.get().cloned());
                 let stream = stream.map_err(|error| ended().map_or(error, |how| NetError::CommandEnded { how }))?;
                 Ok(Stream::Tls(Box::new(stream)))
@@ -58,14 +58,14 @@ impl Stream {
     }
 
     /// Whether nobody on the way can read it: it is encrypted, or goes to this machine, to a private
-    /// network or into a command of the operator's.  Where a proxy sends it, nobody knows.
+    /// network or into a command of the operator's.  Where a proxy sends it is not known.
     pub fn is_private(&self) -> bool {
         self.is_encrypted()
             || self.transport().is_operators()
             || self.peer_addr().is_ok_and(|peer| is_own_network(peer.ip()))
     }
 
-    /// The version that the server chose, as `TLS 1.3`; `None` in clear.
+    /// The version that the server chose, such as `TLS 1.3`; `None` in clear.
     pub fn tls_version(&self) -> Option<&'static str> {
         match self {
             Stream::Clear(_) => None,
@@ -76,7 +76,7 @@ impl Stream {
     /// The server's address.
     ///
     /// # Errors
-    /// It is not known, because something else is at the other end.
+    /// It is not known, because a proxy or a command is at the other end.
     pub fn peer_addr(&self) -> io::Result<std::net::SocketAddr> {
         self.transport().peer_addr()
     }

@@ -1,4 +1,4 @@
-//! What is below TLS: it remembers the beginning of a handshake, reads ahead, and allows no second handshake.
+//! The layer below TLS: it remembers the beginning of the handshake, reads ahead, and refuses a second handshake.
 
 use std::io;
 use std::pin::Pin;
@@ -9,15 +9,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::records::Records;
 use super::transport::Transport;
 
-/// A transport that remembers the first octets of a handshake, and has no second one: the TLS
-/// library does not tell the version, the server's hello does.
+/// A transport that remembers the first octets of a handshake and refuses a second one.  The TLS
+/// library does not report the version, but the server's hello holds it.
 #[derive(Debug)]
 pub struct Tapped {
     pub(super) transport: Transport,
-    /// Only of TLS: in clear somebody else may read on.
+    /// For TLS only: in clear, what follows may be for another reader.
     ahead: Ahead,
     pub(super) seen: Vec<u8>,
-    /// Followed from the beginning of TLS.
+    /// `Some` from the beginning of TLS.
     records: Option<Records>,
 }
 
@@ -48,7 +48,7 @@ struct Ahead {
     end: usize,
 }
 
-/// A record of TLS with its header, of the largest kind.
+/// The largest record of TLS with its header.
 const AHEAD_OCTETS: usize = 17 * 1024;
 
 impl Ahead {
@@ -76,7 +76,7 @@ impl Ahead {
     }
 }
 
-/// A server's hello is far shorter.
+/// Octets of the handshake that are remembered; a server's hello is far shorter.
 const TAP_OCTETS: usize = 1024;
 
 impl AsyncRead for Tapped {

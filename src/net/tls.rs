@@ -26,9 +26,9 @@ pub fn check_files(trust: &Trust) -> Result<(), NetError> {
 
 pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<TlsStream<Tapped>, NetError> {
     let trust = endpoint.trust.clone();
-    // It reads files.
+    // The builder reads files.
     let builder = threads::run(move || builder(&trust)).await.unwrap_or_else(|error| {
-        // As the system says it, so that it counts as a shortage.
+        // Like the system's own error, so that it counts as a shortage.
         let source = std::io::Error::new(std::io::ErrorKind::WouldBlock, error.to_string());
         Err(NetError::Resolve { host: endpoint.shown(), source })
     })?;
@@ -37,7 +37,7 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
     let mut stream = connector.connect(endpoint.server_name(), stream).await.map_err(|error| refused(&host, &error))?;
     let certificate = stream.peer_certificate().map_err(|error| refused(&host, &error))?;
     let der = certificate.and_then(|certificate| certificate.to_der().ok()).unwrap_or_default();
-    // OpenSSL takes the common name where no DNS name is, and the TLS library cannot be told not to.
+    // OpenSSL falls back to the common name where there is no DNS name, and the TLS library cannot prevent it.
     if endpoint.trust.verifies_name() && !is_address(endpoint.server_name()) && !has_dns_name(&der) {
         let (cause, fault) = ("the certificate is refused: it has no DNS name".to_owned(), CertificateFault::NoName);
         return Err(NetError::Handshake { host, cause, fault: Some(fault), lack: None });
@@ -48,12 +48,12 @@ pub(super) async fn handshake(endpoint: &Endpoint, stream: Tapped) -> Result<Tls
             return Err(NetError::Pin { host, found: text::hex(&found) });
         }
     }
-    // Whoever was verified now remains the one.
+    // The server that was verified now must stay the same.
     stream.get_mut().establish();
     Ok(stream)
 }
 
-/// What is seen of a server by a handshake that believes everything.
+/// What a handshake that accepts any certificate shows of a server.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// It speaks TLS.
@@ -62,7 +62,7 @@ pub(super) struct Seen {
     pub(super) certificate: Option<Vec<u8>>,
 }
 
-/// Looks at a server by a connection that is of no other use.
+/// Looks at a server over a connection that has no other use.
 pub(super) async fn look(endpoint: &Endpoint, tapped: Tapped) -> Seen {
     let mut builder = native_tls::TlsConnector::builder();
     builder.disable_built_in_roots(true).danger_accept_invalid_certs(true).danger_accept_invalid_hostnames(true);
@@ -71,7 +71,7 @@ pub(super) async fn look(endpoint: &Endpoint, tapped: Tapped) -> Seen {
             let certificate = stream.peer_certificate().ok().flatten();
             Seen { is_tls: true, certificate: certificate.and_then(|certificate| certificate.to_der().ok()) }
         }
-        // An alert is said in TLS as well.
+        // An alert is TLS too.
         Err(error) => Seen { is_tls: crate::failure::describe(&error).contains("alert"), certificate: None },
     }
 }
@@ -81,7 +81,7 @@ fn is_address(name: &str) -> bool {
 }
 
 /// Whether a certificate has a DNS name in its subjectAltName (RFC 5280 §4.2.1.6); the common name has not
-/// counted since RFC 9525 §2, and name constraints of an authority do not bind it everywhere.
+/// counted since RFC 9525 §2, and name constraints of an authority do not apply to it everywhere.
 fn has_dns_name(der: &[u8]) -> bool {
     let names = X509::from_der(der).ok().and_then(|certificate| certificate.subject_alt_names());
     names.is_some_and(|names| names.iter().any(|name| name.dnsname().is_some()))
@@ -122,7 +122,7 @@ fn refused(host: &str, error: &native_tls::Error) -> NetError {
     NetError::Handshake { host: host.to_owned(), cause, fault, lack }
 }
 
-/// Why the two cannot agree; OpenSSL has words alone for it here.
+/// Why client and server cannot agree; OpenSSL's words are the only clue here.
 fn lack(cause: &str) -> Option<TlsFault> {
     let has = |words: &[&str]| words.iter().any(|word| cause.contains(word));
     if has(&["unsafe legacy renegotiation"]) {
@@ -138,8 +138,8 @@ fn lack(cause: &str) -> Option<TlsFault> {
     has(&refusals).then_some(TlsFault::Agreement)
 }
 
-/// What OpenSSL means.  Its text is all that the TLS library lets through:
-/// `error:CODE:library:function:reason:file:line:`, and behind it, in parentheses, what is wrong
+/// What OpenSSL's error means.  Its text is all that the TLS library passes on:
+/// `error:CODE:library:function:reason:file:line:`, followed, in parentheses, by what is wrong
 /// with the certificate.
 fn reason(text: &str) -> (String, Option<CertificateFault>) {
     let reason = text.split(':').nth(4).filter(|_| text.starts_with("error:")).unwrap_or(text).trim();
@@ -148,7 +148,7 @@ fn reason(text: &str) -> (String, Option<CertificateFault>) {
             "wrong version number" | "packet length too long" | "http request" => {
                 ("the server does not speak TLS here".to_owned(), None)
             }
-            // The server's alert, and what is said of a version that was not offered.
+            // The server's alert, and OpenSSL's errors about a version that was not offered.
             "tlsv1 alert protocol version" | "unsupported protocol" | "wrong ssl version" => {
                 ("the server and `tls-min` have no version of TLS in common".to_owned(), None)
             }
@@ -180,7 +180,7 @@ fn reason(text: &str) -> (String, Option<CertificateFault>) {
 }
 
 /// The version in a server's hello (RFC 5246 §7.4.1.3, RFC 8446 §4.1.3): that of the
-/// supported_versions extension, else the legacy field.
+/// supported_versions extension, or else the legacy field.
 pub(super) fn version_of(handshake: &[u8]) -> &'static str {
     match server_version(handshake) {
         Some(0x0304) => "TLS 1.3",

@@ -1,4 +1,4 @@
-//! What carries the octets of a connection.
+//! The transport below a connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 
 use super::tunnel::{LastLine, Tunnel};
 
-/// A way that octets go.
+/// What carries the octets of a connection.
 #[derive(Debug)]
 pub(super) enum Transport {
     /// To the server itself.
     Direct(TcpStream),
-    /// To a proxy, and from there nobody knows how.
+    /// To a proxy, and from there by an unknown route.
     Proxied(TcpStream),
     /// To a command of the operator's.
     Tunnel(Box<Tunnel>),
@@ -25,7 +25,7 @@ impl Transport {
     /// The server's address.
     ///
     /// # Errors
-    /// It is not known: something else than the server is at the other end.
+    /// It is not known: a proxy or a command is at the other end.
     pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Transport::Direct(tcp) => tcp.peer_addr(),
@@ -36,7 +36,7 @@ impl Transport {
     /// The address of this end, as far as it means anything to the server.
     ///
     /// # Errors
-    /// It means nothing.
+    /// It means nothing to the server.
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Transport::Direct(tcp) => tcp.local_addr(),
@@ -44,12 +44,12 @@ impl Transport {
         }
     }
 
-    /// Whether it is the operator who says where the octets go.
+    /// Whether a command of the operator's carries the octets.
     pub(super) fn is_operators(&self) -> bool {
         matches!(self, Transport::Tunnel(_))
     }
 
-    /// Where it will be written how a command ended.
+    /// Where a command's end will be recorded.
     pub(super) fn last_line(&self) -> Option<LastLine> {
         match self {
             Transport::Tunnel(tunnel) => Some(tunnel.last_line()),

@@ -1,8 +1,8 @@
 //! A connection that a command makes (`connect-command`): its standard input and output.
 //!
 //! There is no shell, and the environment is small.  The command is killed with all that it has
-//! started when the connection is dropped, or when it ends.  What it writes to standard error is
-//! read, so that it never waits for us, and the last line is told if it ends by itself.
+//! started when the connection is dropped, or when it ends.  Its standard error is drained, so that
+//! it never waits for us, and the last line is reported if it ends by itself.
 
 use std::future::Future;
 use std::io;
@@ -21,7 +21,7 @@ use crate::credential::ended;
 use crate::subprocess::{self, Rest, Running};
 use crate::text;
 
-/// What a command gets of our environment: enough to find programs, keys and an agent.
+/// The variables of our environment that a command gets: enough to find programs, keys and an agent.
 const ENVIRONMENT: [&str; 11] = [
     "PATH",
     "HOME",
@@ -36,13 +36,13 @@ const ENVIRONMENT: [&str; 11] = [
     "SSL_CERT_DIR",
 ];
 
-/// Time between the end of its output and that of the command, to learn how it ended.
+/// Time between the end of the command's output and its exit, to learn how it ended.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Octets of standard error that are kept; the last line is in them.
 const KEPT: usize = 1024;
 
-/// How a command ended, once it has; known to others than the connection's owner.
+/// How a command ended, once it has; shared with others than the connection's owner.
 pub(super) type LastLine = Arc<OnceLock<String>>;
 
 /// A running command.
@@ -55,7 +55,7 @@ pub(super) struct Tunnel {
     errors: Option<ChildStderr>,
     said: Vec<u8>,
     status: Option<ExitStatus>,
-    /// Its output has ended: how long its own end is waited for.
+    /// Its output has ended: how long its exit is waited for.
     grace: Option<Pin<Box<Sleep>>>,
     last_line: LastLine,
 }
@@ -92,7 +92,7 @@ impl Tunnel {
         })
     }
 
-    /// Where it will be written how the command ended.
+    /// Where the command's end will be recorded.
     pub(super) fn last_line(&self) -> LastLine {
         Arc::clone(&self.last_line)
     }
@@ -114,7 +114,7 @@ impl Tunnel {
         }
     }
 
-    /// Its output or its input is closed: waits for its end, but not for long.
+    /// Its output or its input is closed: waits for its exit, but not for long.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         self.drain(cx);
         if self.status.is_none()
@@ -133,7 +133,7 @@ impl Tunnel {
     }
 }
 
-/// The last line that is not empty, to follow what has happened.
+/// The last line that is not empty, to be appended to how the command ended.
 fn last_line(said: &[u8]) -> String {
     let line = said.rsplit(|&octet| octet == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
     line.map_or(String::new(), |line| format!(": {}", text::shown(line)))
@@ -154,7 +154,7 @@ impl AsyncRead for Tunnel {
 impl AsyncWrite for Tunnel {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // It may take nothing more until somebody reads what it complains about.
+        // It may read nothing more until its standard error is drained.
         this.drain(cx);
         let Some(input) = &mut this.input else { return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())) };
         match Pin::new(input).poll_write(cx, buf) {

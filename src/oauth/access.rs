@@ -1,4 +1,4 @@
-//! The access token of a login: the one that is kept, or a new one.
+//! The access token of a login: the stored one, or a new one.
 
 use super::Grant;
 use super::error::OAuthError;
@@ -12,13 +12,13 @@ use crate::transcript;
 pub struct Access {
     /// The token.
     pub token: Secret,
-    /// Whether it was made for this login: then there is no better one.
+    /// Whether it was issued for this login: then there is no better one.
     pub is_new: bool,
 }
 
 impl Grant {
-    /// The access token for a login at `now`, by the clock on the wall.  It is renewed if it is
-    /// about to expire, or is the one that a server has refused.
+    /// The access token for a login at `now`, by the wall clock.  It is renewed if it is about to
+    /// expire, or is the one that a server has refused.
     ///
     /// # Errors
     /// Nobody has signed in, the provider refuses or cannot be reached, or the tokens cannot be
@@ -28,8 +28,8 @@ impl Grant {
         if let Some(token) = tokens.usable(now, refused) {
             return Ok(Access { token: token.clone(), is_new: false });
         }
-        // On a task of its own: a poll whose time is over must not drop a refresh token between the
-        // provider's answer and the disk.
+        // On a task of its own: a poll that times out must not drop a refresh token between the
+        // provider's reply and the disk.
         let (grant, refused) = (self.clone(), refused.cloned());
         let whose = transcript::whose();
         let renewal = async move { grant.renew(now, refused.as_ref()).await };
@@ -37,7 +37,7 @@ impl Grant {
         renewal.await.unwrap_or_else(|error| Err(OAuthError::Bug(error.to_string())))
     }
 
-    /// Whether there are tokens of this client.
+    /// Checks that there are tokens of this client.
     ///
     /// # Errors
     /// Nobody has signed in, or the tokens cannot be read.
@@ -47,12 +47,12 @@ impl Grant {
 
     async fn renew(&self, now: UnixTime, refused: Option<&Secret>) -> Result<Access, OAuthError> {
         let lock = self.vault.lock().await?;
-        // Somebody else may have renewed them meanwhile.
+        // Another poll or process may have renewed them meanwhile.
         let tokens = self.tokens()?;
         if let Some(token) = tokens.usable(now, refused) {
             return Ok(Access { token: token.clone(), is_new: false });
         }
-        // A disk that cannot be written to must be known before a refresh token is spent.
+        // A disk that cannot be written to must be noticed before a refresh token is spent.
         self.vault.write(&tokens, &lock).await?;
         let answer = self.refresh(&tokens.refresh_token).await?;
         let tokens = tokens.renewed(answer, now);
@@ -61,7 +61,7 @@ impl Grant {
         Ok(Access { token: tokens.access().clone(), is_new: true })
     }
 
-    /// The tokens that are kept, if they are of this client.
+    /// The stored tokens, if they belong to this client.
     fn tokens(&self) -> Result<Tokens, OAuthError> {
         let account = || self.account.clone();
         let tokens = self.vault.read()?;

@@ -1,11 +1,11 @@
-//! What comes back from a browser: the address that it was sent to (RFC 6749 §4.1.2), by a request
-//! to our listener, or pasted by a person.  Pure.
+//! The answer that a browser brings back: the address that it was redirected to (RFC 6749 §4.1.2),
+//! from a request to our listener or pasted by a person.  Pure.
 
 use oauth2::url::{Url, form_urlencoded};
 
 use crate::secret::Secret;
 
-/// Octets of a pasted text; addresses with a code have some two thousand.
+/// The most octets of a pasted text; an address with a code has about two thousand.
 pub(super) const PASTE_LIMIT: usize = 64 * 1024;
 
 /// What a browser or a person brings.
@@ -13,9 +13,9 @@ pub(super) const PASTE_LIMIT: usize = 64 * 1024;
 pub(super) enum Brought {
     /// A code to be redeemed, or a refusal.
     Answer(Result<Secret, Refusal>),
-    /// Of another attempt to sign in, or somebody's trick.
+    /// From another attempt to sign in, or an attack.
     Foreign,
-    /// Nothing of the kind.
+    /// Neither a code nor a refusal.
     Nothing,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Refusal {
     pub(super) description: Option<String>,
 }
 
-/// Reads the query of a redirect; `state` is what we gave with the request.
+/// Reads the query of a redirect; `state` is the value that we sent with the request.
 pub(super) fn of_query(query: &str, state: &str) -> Brought {
     let (mut code, mut error, mut description, mut found) = (None, None, None, None);
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -39,7 +39,7 @@ pub(super) fn of_query(query: &str, state: &str) -> Brought {
             "state" => &mut found,
             _ => continue,
         };
-        // RFC 6749 §3.1: none may come twice.
+        // RFC 6749 §3.1: no parameter may come twice.
         if slot.replace(value.into_owned()).is_some() {
             return Brought::Nothing;
         }
@@ -61,7 +61,7 @@ pub(super) fn of_paste(text: &str, state: &str) -> Brought {
         return Brought::Nothing;
     }
     if let Some(url) = Url::parse(text).ok().filter(Url::has_host) {
-        // Some put them into the fragment, if they are asked to by the application's settings.
+        // Some providers put the parameters into the fragment, if the application's settings say so.
         return match (url.query(), url.fragment()) {
             (Some(query), _) => of_query(query, state),
             (None, Some(fragment)) => of_query(fragment, state),
@@ -72,7 +72,7 @@ pub(super) fn of_paste(text: &str, state: &str) -> Brought {
     if query.contains("code=") || query.contains("error=") {
         return of_query(query, state);
     }
-    // RFC 6749 appendix A.11: visible characters; none of them is a space.
+    // RFC 6749 appendix A.11: visible characters, here without the space.
     let is_code = text.len() >= 4 && text.bytes().all(|octet| octet.is_ascii_graphic());
     if !is_code {
         return Brought::Nothing;

@@ -1,4 +1,4 @@
-//! Why there is no token.
+//! Errors of signing in and of renewing tokens.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::filesystem::FileError;
 use crate::message::Name;
 use crate::net::NetError;
 
-/// A token that cannot be had.
+/// Why a token cannot be obtained.
 #[derive(Debug, thiserror::Error)]
 pub enum OAuthError {
     #[error("nobody has signed in for this account yet")]
     NotSignedIn { account: Name },
-    #[error("its tokens were given for another client id, token endpoint or scope than the configuration has now")]
+    #[error("its tokens were issued for another client id, token endpoint or scope than the configuration has now")]
     OtherClient { account: Name },
     #[error("{step}: the provider {provider} refused: {code}{}", described(description))]
     Refused { account: Name, provider: String, step: &'static str, code: String, description: Option<String> },
@@ -63,7 +63,7 @@ fn described(description: &Option<String>) -> String {
 }
 
 impl OAuthError {
-    /// Whether trying again leads to nothing until somebody signs in or changes the configuration.
+    /// Whether trying again is useless until somebody signs in or changes the configuration.
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,

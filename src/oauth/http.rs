@@ -1,7 +1,7 @@
-//! HTTP (RFC 9112) to a provider: one request on a connection of its own.
+//! HTTP (RFC 9112) to a provider: each request has a connection of its own.
 //!
-//! No redirect is followed, an answer is bounded in size and time, and one that means "not now"
-//! (429, 5xx) is told apart, so that it is never taken for a refusal.
+//! No redirect is followed, a response is bounded in size and time, and one that means "not now"
+//! (429, 5xx) is a separate error, so that it is never taken for a refusal.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,31 +19,31 @@ use super::told;
 use crate::net::{self, NetError, Route};
 use crate::transcript::Transcript;
 
-/// Octets of an answer: one with several tokens has some ten thousand.
+/// The most octets of a response: one with several tokens has about ten thousand.
 const ANSWER_LIMIT: usize = 256 * 1024;
 
-/// Octets of an answer's header.
+/// The most octets of a response's header.
 const HEADER_LIMIT: usize = 64 * 1024;
 
-/// Time for a connection, a request and its answer.
+/// Time for a connection, a request and its response.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// A request without a usable answer.
+/// A request without a usable response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HttpError {
     /// No connection.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// What came is no answer of HTTP, or is broken off.
-    #[error("gave no answer of HTTP")]
+    /// The response is not HTTP, or ended early.
+    #[error("sent no response of HTTP")]
     Broken,
-    /// Too large.
+    /// The response is too large.
     #[error("sent more than {ANSWER_LIMIT} octets")]
     Large,
-    /// It leads elsewhere.
+    /// The response is a redirect.
     #[error("answered with a redirect")]
     Redirect,
-    /// It is not willing now.
+    /// The provider asks to try again later.
     #[error("HTTP status {0}")]
     Unwilling(u16),
 }
@@ -94,7 +94,7 @@ impl Http {
             told::answer(&transcript, &body);
             Ok(HttpResponse::from_parts(head, body))
         };
-        // The connection moves the octets; it ends with the talk.
+        // `connection` does the I/O; it ends with the exchange.
         tokio::pin!(talk);
         tokio::select! {
             answer = &mut talk => answer,
@@ -103,7 +103,7 @@ impl Http {
     }
 }
 
-/// The request with what HTTP/1.1 wants of a client.
+/// Adds the headers that HTTP/1.1 requires of a client.
 fn prepared(request: HttpRequest, uri: &Uri) -> Result<Request<Full<Bytes>>, HttpError> {
     let (mut head, body) = request.into_parts();
     let authority = uri.authority().ok_or(HttpError::Broken)?.as_str();

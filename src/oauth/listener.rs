@@ -1,9 +1,9 @@
 //! A port of this machine to which the browser is sent back (RFC 8252 §7.3).
 //!
-//! It answers only a GET of the right path; whatever else comes to it, a wrong state too, changes
-//! nothing.  Requests are bounded in size and time.  Any user of the machine can connect: those who
-//! say nothing make room for the browser.  And any of them can have a port: where the browser may go
-//! to two addresses, both are ours or none is used.
+//! It answers only a GET of the right path; any other request, and one with a wrong state, changes
+//! nothing.  Requests are bounded in size and time.  Any user of the machine can connect: silent
+//! connections make room for the browser.  And any user can bind a port: where the browser may go to
+//! two addresses, the listener has both or uses neither.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,17 +29,17 @@ use super::provider::{Provider, is_loopback};
 use crate::net::{Crowd, Seat};
 use crate::secret::Secret;
 
-/// Octets of a request's header.
+/// The most octets of a request's header.
 const REQUEST_LIMIT: usize = 64 * 1024;
 
 /// Time for one connection.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-/// Connections at a time; a browser opens a few ahead of need.  So many must come between the
-/// browser's connection and its request to push it out.
+/// The most connections at a time; a browser opens a few ahead of need.  Only this many others,
+/// between the browser's connection and its request, can push it out.
 const CONNECTIONS: usize = 256;
 
-/// Ports that are tried until one is free at both addresses.
+/// How many ports are tried until one is free at both addresses.
 const PORTS: usize = 16;
 
 /// A port that waits for the browser.
@@ -52,10 +52,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes the port of the provider's redirect-uri, or any if it has none.
+    /// Binds the port of the provider's redirect-uri, or any port if it has none.
     ///
     /// # Errors
-    /// The address is not of this machine, or the port cannot be had.
+    /// The address does not lead to this machine, or the port cannot be bound.
     pub async fn bind(provider: &Provider) -> Result<Self, OAuthError> {
         let not_here = || OAuthError::NoListener { provider: provider.name.clone() };
         let mut redirect = Url::parse(&provider.redirect).map_err(|_| not_here())?;
@@ -71,7 +71,7 @@ impl Listener {
             // Browsers try both addresses of `localhost`.
             Err(_) => at_both(redirect.port()).await?,
         };
-        // An address that could be parsed with a host takes a port.
+        // A URL that was parsed with a host accepts a port.
         let _ = redirect.set_port(Some(port));
         let (path, text) = (redirect.path().to_owned(), String::from(redirect));
         let bare = if provider.redirect.ends_with('/') { &text } else { text.trim_end_matches('/') };
@@ -92,7 +92,7 @@ impl Listener {
         loop {
             tokio::select! {
                 Some(answer) = answers.recv() => {
-                    // The page that says so is still on its way; nobody else is waited for.
+                    // The page for the browser is still being sent; no other connection is waited for.
                     drop(crowd);
                     let _ = timeout(TIME_LIMIT, async { while connections.join_next().await.is_some() {} }).await;
                     return answer;
@@ -117,7 +117,7 @@ impl Listener {
     }
 }
 
-/// Both addresses of `localhost` at one port, of which any user could have the other one.
+/// Binds both addresses of `localhost` at one port; with only one, any user could bind the other.
 async fn at_both(wanted: Option<u16>) -> Result<(Vec<TcpListener>, u16), OAuthError> {
     let mut tries = if wanted.is_some() { 1 } else { PORTS };
     loop {
@@ -132,7 +132,7 @@ async fn at_both(wanted: Option<u16>) -> Result<(Vec<TcpListener>, u16), OAuthEr
     }
 }
 
-/// Whether there is no such address, so that nobody else has it either.
+/// Whether this machine has no such address, so that nobody else can bind it either.
 fn has_no_ipv6(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
     matches!(code, Some(rustix::io::Errno::ADDRNOTAVAIL | rustix::io::Errno::AFNOSUPPORT))
@@ -168,7 +168,7 @@ async fn serve(
     builder.serve_connection(TokioIo::new(stream), service).await
 }
 
-/// What a request brings, and what the browser is shown.
+/// Takes what a request brings; returns what the browser is shown.
 fn judge(
     request: &Request<Incoming>,
     state: &str,
@@ -189,7 +189,7 @@ fn judge(
                 Ok(_) => "postrider has the provider's answer.  You can close this page.",
                 Err(_) => "The provider has refused.  postrider says more in its terminal; you can close this page.",
             };
-            // Only this one is waited for, and the first one counts.
+            // Only this connection is waited for, and the first answer counts.
             place.keep();
             let _ = found.try_send(answer);
             (StatusCode::OK, text)

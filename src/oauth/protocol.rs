@@ -1,4 +1,4 @@
-//! The requests to a provider and what becomes of their answers.
+//! The requests to a provider, and how its responses are read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,16 +19,16 @@ use crate::text;
 /// The crate's client with our endpoints.
 pub(super) type Client = BasicClient<EndpointSet, EndpointMaybeSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// Octets of a code or a description that are shown.
+/// The most octets of an error code that are shown.
 const CODE_LIMIT: usize = 64;
 
 /// Codes by which a provider says "not now".
 const UNWILLING: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
 
-/// Tokens as they came.
+/// Tokens as the provider sent them.
 pub(super) struct Answer {
     pub(super) access: Secret,
-    /// `None`: the one before stays.
+    /// `None`: the previous one stays.
     pub(super) refresh: Option<Secret>,
     pub(super) lifetime: Option<Duration>,
 }
@@ -52,7 +52,7 @@ impl Grant {
         Http { provider: Arc::clone(&self.provider), route: self.route.clone() }
     }
 
-    /// A client that knows its secret, if it has one.
+    /// The client with its secret, if it has one.
     pub(super) async fn client(&self) -> Result<Client, OAuthError> {
         let provider = &self.provider;
         let device = provider.device.clone().map(oauth2::DeviceAuthorizationUrl::from_url);
@@ -66,7 +66,7 @@ impl Grant {
         Ok(client.set_client_secret(ClientSecret::new(String::from_utf8_lossy(secret.expose()).into_owned())))
     }
 
-    /// A refresh token for an access token.
+    /// Exchanges a refresh token for an access token.
     pub(super) async fn refresh(&self, token: &Secret) -> Result<Answer, OAuthError> {
         let client = self.client().await?;
         let token = RefreshToken::new(String::from_utf8_lossy(token.expose()).into_owned());
@@ -76,7 +76,7 @@ impl Grant {
         Ok(Answer::of(&response))
     }
 
-    /// The code that a person has brought for tokens.
+    /// Exchanges the code that a person has brought for tokens.
     pub(super) async fn redeem(
         &self,
         code: &Secret,
@@ -93,7 +93,7 @@ impl Grant {
         Ok(Answer::of(&response.map_err(|error| self.error("asking for tokens", error, &said))?))
     }
 
-    /// What the crate says, in our words.  `said` is what no message may hold.
+    /// Converts the crate's error.  No message may hold any of `said`.
     pub(super) fn error<T: ErrorResponseType + AsRef<str> + std::fmt::Display + 'static>(
         &self,
         step: &'static str,
@@ -124,7 +124,7 @@ impl Grant {
             RequestTokenError::Request(HttpError::Redirect) => {
                 OAuthError::Answer { provider, step, fault: "answered with a redirect, which is not followed" }
             }
-            // Their texts quote the answer, in which tokens may be.
+            // Their texts quote the response, which may hold tokens.
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 OAuthError::Answer { provider, step, fault: "sent a reply that is not valid OAuth 2.0" }
             }
@@ -152,7 +152,7 @@ impl Grant {
     }
 }
 
-/// Whether a text holds the beginning of a secret, as one that was cut does.
+/// Whether a text holds the beginning of a secret: a provider may truncate it.
 fn repeats(text: &str, secret: &str) -> bool {
     let start: String = secret.chars().take(12).collect();
     start.len() >= 4 && text.contains(&start)

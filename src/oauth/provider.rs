@@ -1,4 +1,4 @@
-//! A provider: its endpoints, what is asked of it, and who we are to it.
+//! A provider: its endpoints, the scopes to ask for, and our client id.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,33 +10,33 @@ use crate::credential::SecretSource;
 use crate::net::{Endpoint, Route, TlsMode, Trust};
 use crate::text;
 
-/// Who gives tokens.
+/// A provider of tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provider {
     /// Its name in the configuration.
     pub name: String,
-    /// Where a person signs in.
+    /// The endpoint at which a person signs in.
     pub authorization: Url,
-    /// Where codes and refresh tokens become access tokens.
+    /// The endpoint that exchanges codes and refresh tokens for access tokens.
     pub token: Url,
-    /// Where a device asks for a code (RFC 8628); `None`: there is no such thing.
+    /// The endpoint at which a device asks for a code (RFC 8628), if there is one.
     pub device: Option<Url>,
-    /// What is asked for.
+    /// The scopes to ask for.
     pub scopes: Vec<String>,
-    /// Who we are.
+    /// Our client id.
     pub client_id: String,
-    /// What proves it, for providers that want it.
+    /// The client secret, for providers that want one.
     pub client_secret: Option<SecretSource>,
-    /// Where the browser is sent back to; as it is written, since a provider may compare letter by
-    /// letter.
+    /// Where the browser is sent back to, exactly as it is written: a provider may compare it letter
+    /// by letter.
     pub redirect: String,
-    /// More parameters of the address at which a person signs in.
+    /// More parameters for the address at which a person signs in.
     pub parameters: &'static [(&'static str, &'static str)],
     /// Certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
 }
 
-/// A provider that is known.
+/// A provider with built-in settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preset {
     /// Gmail and Google Workspace.
@@ -65,7 +65,7 @@ impl Preset {
         }
     }
 
-    /// Where device codes come from.  Google's are not for mail (2026).
+    /// Where device codes come from.  Google issues none for mail (2026).
     pub(crate) fn device(self, tenant: &str) -> Option<String> {
         match self {
             Preset::Google => None,
@@ -73,7 +73,7 @@ impl Preset {
         }
     }
 
-    /// What is asked for.
+    /// The scopes to ask for.
     pub(crate) fn scopes(self) -> &'static [&'static str] {
         match self {
             Preset::Google => &["https://mail.google.com/"],
@@ -90,7 +90,7 @@ impl Preset {
         }
     }
 
-    /// Google gives a refresh token only to who asks for it, and a second one only after a consent.
+    /// Google issues a refresh token only on request, and a second one only after a new consent.
     pub(crate) fn parameters(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Preset::Google => &[("access_type", "offline"), ("prompt", "consent")],
@@ -100,7 +100,7 @@ impl Preset {
 }
 
 impl Provider {
-    /// What tokens belong to: those of another client, endpoint or scope are none of ours.
+    /// A digest of the client, endpoint and scopes: tokens of any others are not used.
     pub(super) fn binding(&self) -> String {
         let mut digest = Sha256::new();
         let parts = [self.token.as_str(), &self.client_id].into_iter().chain(self.scopes.iter().map(String::as_str));
@@ -114,9 +114,9 @@ impl Provider {
     /// The server of one of the endpoints.
     pub(super) fn server(&self, host: &str, port: u16, is_encrypted: bool, route: &Route) -> Endpoint {
         let route = match route {
-            // It leads to the mail server and nowhere else.
+            // The command leads only to the mail server.
             Route::Command(_) => Route::default(),
-            // In clear only within this machine: for a proxy the name means another one.
+            // In clear only within this machine: to a proxy the name means another machine.
             _ if !is_encrypted => Route::default(),
             route => route.clone(),
         };
@@ -146,8 +146,8 @@ pub(crate) fn endpoint(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Where a browser is sent back to: http on this machine, or a page of somebody's that shows its
-/// own address.
+/// The address that a browser is sent back to: http on this machine, or any https page that shows
+/// its own address.
 ///
 /// # Errors
 /// What is wrong, to follow the key's name.

@@ -19,10 +19,11 @@ use crate::message::UnixTime;
 use crate::secret::Secret;
 use crate::text;
 
-/// Time for a person to sign in; the state and the verifier are thrown away then.
+/// Time for a person to sign in; then the state and the verifier are discarded.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// How often a provider is asked whether a device code was typed, whatever it wants itself.
+/// The shortest and the longest pause before a provider is asked again whether a device code was typed,
+/// whatever pause it asks for.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// An attempt to sign in by a browser.
@@ -42,11 +43,11 @@ pub struct Device<'a> {
 }
 
 impl Grant {
-    /// Begins an attempt whose browser comes back to a listener, or to the provider's redirect-uri as
-    /// it is.
+    /// Begins a sign-in whose browser comes back to a listener, or else to the provider's redirect-uri
+    /// as it is.
     ///
     /// # Errors
-    /// The client's secret cannot be had.
+    /// The client's secret cannot be read.
     pub async fn by_browser(&self, listener: Option<&Listener>) -> Result<Browser<'_>, OAuthError> {
         let redirect = listener.map_or(self.provider.redirect.as_str(), Listener::redirect).to_owned();
         let provider = || self.provider.name.clone();
@@ -60,7 +61,7 @@ impl Grant {
         for (name, value) in self.provider.parameters {
             request = request.add_extra_param(*name, *value);
         }
-        // Whose account it is: providers that know the parameter propose it, others ignore it.
+        // The user name: providers that know the parameter propose it, others ignore it.
         if self.username.contains('@') {
             request = request.add_extra_param("login_hint", self.username.as_str());
         }
@@ -71,7 +72,7 @@ impl Grant {
     /// Asks for a device code.
     ///
     /// # Errors
-    /// The provider has no such thing, refuses or cannot be reached.
+    /// The provider has no device flow, refuses or cannot be reached.
     pub async fn by_device(&self) -> Result<Device<'_>, OAuthError> {
         let none = || OAuthError::NoDeviceFlow { provider: self.provider.name.clone() };
         let client = self.client().await?;
@@ -85,7 +86,7 @@ impl Grant {
         Ok(Device { grant: self, details, limit })
     }
 
-    /// Keeps the tokens of a new sign-in, and tells whoever watches.
+    /// Stores the tokens of a new sign-in, and notifies a running service.
     async fn keep(&self, answer: Answer, now: UnixTime) -> Result<(), OAuthError> {
         let word = CsrfToken::new_random().into_secret();
         let none = || OAuthError::NoRefreshToken { provider: self.provider.name.clone() };
@@ -102,11 +103,11 @@ impl Browser<'_> {
         &self.url
     }
 
-    /// Waits until the browser comes back to the listener or somebody pastes where it has ended, and
-    /// keeps the tokens.  What is pasted in vain is told, and waited for again.
+    /// Waits until the browser comes back to the listener or somebody pastes the address where it
+    /// ended, and stores the tokens.  A paste without an answer is reported, and another one awaited.
     ///
     /// # Errors
-    /// The person or the provider refuses, nobody comes, or the tokens cannot be had or kept.
+    /// The person or the provider refuses, no answer comes, or the tokens cannot be obtained or stored.
     pub async fn finish(
         self,
         listener: Option<&Listener>,
@@ -139,8 +140,8 @@ impl Browser<'_> {
     }
 }
 
-/// The first code or refusal that is pasted.  The end of the input is one only where nothing else
-/// can come.
+/// The first code or refusal that is pasted.  The end of the input is an error only where no listener
+/// can bring an answer.
 async fn pasted(
     pastes: Option<mpsc::Receiver<String>>,
     state: &str,
@@ -170,15 +171,15 @@ impl Device<'_> {
         text::shown(self.details.user_code().secret().as_bytes())
     }
 
-    /// How long the code is good.
+    /// How long the code is valid.
     pub fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// Waits until the code was typed, and keeps the tokens.
+    /// Waits until the code was typed, and stores the tokens.
     ///
     /// # Errors
-    /// The person or the provider refuses, the code expires, or the tokens cannot be had or kept.
+    /// The person or the provider refuses, the code expires, or the tokens cannot be obtained or stored.
     pub async fn finish(self, now: fn() -> UnixTime) -> Result<(), OAuthError> {
         let client = self.grant.client().await?;
         let http = self.grant.http();

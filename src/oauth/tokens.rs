@@ -1,4 +1,4 @@
-//! The tokens of an account, and their form in a file.
+//! The tokens of an account, and the format of their file.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -7,18 +7,18 @@ use super::protocol::Answer;
 use crate::message::UnixTime;
 use crate::secret::Secret;
 
-/// The form that is written and read.
+/// The version of the format that is written and read.
 const VERSION: u32 = 1;
 
-/// A token is used only if it is good for so many seconds more: a poll, a slow server and a clock
-/// that is a little wrong have room in it.
+/// A token is used only if it is valid for this many seconds more: room for a poll, a slow server and
+/// a clock that is slightly wrong.
 const MARGIN: UnixTime = 120;
 
-/// What a token without a lifetime is taken to have; a server that thinks otherwise refuses it, and
-/// it is renewed then.
+/// The assumed lifetime of a token that comes without one; a server that disagrees refuses it, and
+/// then it is renewed.
 const LIFETIME: UnixTime = 3600;
 
-/// What a provider can say of a lifetime: more is a mistake.
+/// The longest lifetime that a provider can announce: more is a mistake.
 const LONGEST: UnixTime = 366 * 86_400;
 
 /// The tokens of an account.
@@ -26,9 +26,9 @@ const LONGEST: UnixTime = 366 * 86_400;
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Tokens {
     version: u32,
-    /// Which client, endpoint and scopes they are of.
+    /// The client, endpoint and scopes that they belong to.
     pub(super) client: String,
-    /// A word of the sign-in that they come from.
+    /// A word that identifies the sign-in that they come from.
     pub(super) sign_in: String,
     obtained: UnixTime,
     expires: UnixTime,
@@ -39,7 +39,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Those of a new sign-in; `None` without a refresh token.
+    /// The tokens of a new sign-in; `None` without a refresh token.
     pub(super) fn new(client: String, sign_in: String, answer: Answer, now: UnixTime) -> Option<Self> {
         let expires = expiry(&answer, now);
         let Answer { access: access_token, refresh, .. } = answer;
@@ -47,7 +47,7 @@ impl Tokens {
         Some(Self { version, client, sign_in, obtained: now, expires, access_token, refresh_token: refresh? })
     }
 
-    /// What becomes of them by a renewal.
+    /// The tokens after a renewal.
     pub(super) fn renewed(&self, answer: Answer, now: UnixTime) -> Self {
         let expires = expiry(&answer, now);
         let Answer { access: access_token, refresh, .. } = answer;
@@ -55,8 +55,8 @@ impl Tokens {
         Self { obtained: now, expires, access_token, refresh_token, ..self.clone() }
     }
 
-    /// The access token, unless it is about to expire or is the one that a server has refused.  A
-    /// clock that was set back says nothing about it.
+    /// The access token, unless it is about to expire or is the one that a server has refused.  If the
+    /// clock was set back, its age is unknown, and it is not used.
     pub(super) fn usable(&self, now: UnixTime, refused: Option<&Secret>) -> Option<&Secret> {
         let is_fresh = now.saturating_add(MARGIN) < self.expires && now.saturating_add(MARGIN) >= self.obtained;
         (is_fresh && refused != Some(&self.access_token)).then_some(&self.access_token)
@@ -67,18 +67,18 @@ impl Tokens {
         &self.access_token
     }
 
-    /// As they are written.
+    /// The content of the file.
     pub(super) fn encoded(&self) -> Zeroizing<Vec<u8>> {
         // Large enough not to move, which would leave a copy behind.
         let room = 1024 + 6 * (self.access_token.expose().len() + self.refresh_token.expose().len());
         let mut text = Zeroizing::new(Vec::with_capacity(room));
-        // What is made of strings and numbers can always be written.
+        // Strings and numbers can always be serialized.
         let _ = serde_json::to_writer(&mut *text, self);
         text.push(b'\n');
         text
     }
 
-    /// What was written; `None` if it is anything else.
+    /// Parses the content of the file; `None` if it is anything else.
     pub(super) fn decoded(text: &[u8]) -> Option<Self> {
         let tokens: Self = serde_json::from_slice(text).ok()?;
         (tokens.version == VERSION && !tokens.refresh_token.expose().is_empty()).then_some(tokens)

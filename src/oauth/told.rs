@@ -1,5 +1,5 @@
-//! Requests to a provider and their answers, for the transcript: which fields they have, and the values of those
-//! alone that are no secrets.
+//! Requests to a provider and its responses, for the transcript: the names of all fields, and only the values that
+//! are not secret.
 
 use hyper::StatusCode;
 use oauth2::HttpRequest;
@@ -10,10 +10,10 @@ use crate::transcript::Transcript;
 /// Fields of a request whose values are shown.
 const ASKED: [&str; 3] = ["grant_type", "scope", "response_type"];
 
-/// Those of an answer.
+/// Fields of a response whose values are shown.
 const ANSWERED: [&str; 6] = ["error", "error_description", "expires_in", "interval", "scope", "token_type"];
 
-/// What is asked for.  The values that are not shown are hidden from now on, whoever says them.
+/// Records a request.  The values that are not shown are hidden from now on, whichever side sends them.
 pub(super) fn request(transcript: &mut Transcript, request: &HttpRequest) {
     if !transcript.is_wanted() {
         return;
@@ -35,14 +35,14 @@ pub(super) fn request(transcript: &mut Transcript, request: &HttpRequest) {
     transcript.asked(&format!("{method} {path} {}", fields.join("&")));
 }
 
-/// How it is answered.
+/// Records the status of a response.
 pub(super) fn status(transcript: &Transcript, status: StatusCode) {
     if transcript.is_wanted() {
         transcript.answered(&format!("HTTP status {}", status.as_u16()));
     }
 }
 
-/// What the answer holds.
+/// Records the fields of a response.
 pub(super) fn answer(transcript: &Transcript, body: &[u8]) {
     if !transcript.is_wanted() {
         return;
@@ -54,7 +54,7 @@ pub(super) fn answer(transcript: &Transcript, body: &[u8]) {
             };
             fields.iter().map(one).collect::<Vec<_>>().join(", ")
         }
-        _ => format!("({} octets that are no object of JSON)", body.len()),
+        _ => format!("({} octets that are not a JSON object)", body.len()),
     };
     transcript.answered(&text);
 }

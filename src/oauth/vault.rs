@@ -1,9 +1,9 @@
-//! Where an account's tokens are: `tokens/NAME` in the state directory, for its owner alone.
+//! The file of an account's tokens: `tokens/NAME` in the state directory, for its owner alone.
 //!
 //! Beside it is a file that is locked while the tokens change (no account's name begins with a dot).
-//! In a folder of its own, which renewals do not touch, is one whose content changes with each
-//! sign-in: a service watches it.  A file is written under another name, synced, and put in the place of the one
-//! before, also durably.  One that others may read or that somebody else owns is not taken.
+//! A third file, in a folder of its own that renewals do not touch, changes with each sign-in: a
+//! service watches it.  A file is written under another name, synced, and durably renamed over the
+//! old one.  A file that others may read or that somebody else owns is refused.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -22,16 +22,16 @@ use crate::filesystem::{FileError, Person, private, sync_folder};
 use crate::message::Name;
 use crate::threads::{self, ThreadError};
 
-/// Octets of a file of tokens: two of 64 KiB, written as JSON.
+/// The most octets of a file of tokens: two of 64 KiB, written as JSON.
 const SIZE_LIMIT: u64 = 1 << 20;
 
-/// Whoever holds the lock asks a provider, which has half a minute.
+/// Time to wait for the lock: its holder asks a provider, which has half a minute.
 const LOCK_LIMIT: Duration = Duration::from_secs(45);
 
-/// The folder of the files that tell of a sign-in.
+/// The folder of the files that change with a sign-in.
 const STAMPS: &str = ".sign-in";
 
-/// How often a lock is tried: the kernel does not tell.
+/// Pause before the lock is tried again: the kernel does not notify.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where an account's tokens are.
@@ -47,7 +47,7 @@ pub(super) struct Lock {
 }
 
 impl Vault {
-    /// Those of an account.
+    /// The vault of an account.
     pub fn new(state_dir: &Path, account: &Name) -> Self {
         Self { state_dir: state_dir.to_owned(), account: account.clone() }
     }
@@ -57,7 +57,7 @@ impl Vault {
         self.folder().join(STAMPS).join(self.account.as_str())
     }
 
-    /// Tells whether somebody has signed in anew; without the network.
+    /// Changes when somebody has signed in again; needs no network.
     pub fn fingerprint(&self) -> Option<[u8; 32]> {
         let word = self.read().ok()?.map(|tokens| tokens.sign_in).unwrap_or_default();
         Some(Sha256::digest(word).into())
@@ -106,12 +106,12 @@ impl Vault {
         })
     }
 
-    /// Tells whoever watches that somebody has signed in.  The lock must be held.
+    /// Notifies a running service that somebody has signed in.  The lock must be held.
     pub(super) fn write_stamp(&self, word: &str, _lock: &Lock) -> Result<(), OAuthError> {
         self.put(&self.stamp(), format!("{word}\n").as_bytes())
     }
 
-    /// Waits until nobody else changes the tokens.
+    /// Takes the lock; waits while another holder changes the tokens.
     pub(super) async fn lock(&self) -> Result<Lock, OAuthError> {
         self.make_folders()?;
         let path = self.beside("lock");
@@ -149,7 +149,7 @@ impl Vault {
     }
 }
 
-/// Why a file is not to be trusted with tokens.
+/// Why a file of tokens is refused.
 fn fault(file: &File) -> io::Result<Option<String>> {
     let metadata = file.metadata()?;
     let owner = Person(metadata.uid());

@@ -1,15 +1,16 @@
-//! Whether a message is the one that its unique-id says.
+//! Whether a message is the one that its unique-id names.
 //!
-//! A unique-id is a hint, the content is the identity.  RFC 1939 §7 lets a server use one again as
-//! soon as its message is gone, and small servers number by place.  [`doubtful`] says of which
-//! messages of a listing the unique-id is not enough, and [`Identity::compare`] what a header tells.
+//! A unique-id is a hint, the content is the identity.  RFC 1939 §7 lets a server reuse a unique-id as
+//! soon as its message is gone, and small servers just number messages by position.  [`doubtful`] finds
+//! the messages of a listing whose unique-id is not enough, and [`Identity::compare`] says what a header
+//! proves.
 
 use std::collections::HashMap;
 
 use super::{Listed, Standing};
 use crate::message::Fingerprint;
 
-/// By what else than its unique-id a message is known.
+/// What identifies a message besides its unique-id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Its Message-ID, if it has one.
@@ -24,20 +25,20 @@ pub struct Identity {
     pub header_only: bool,
 }
 
-/// What a header tells of a message that is known.
+/// The result of comparing a header with a known message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Likeness {
-    /// It is the same.
+    /// It is the same message.
     Same,
-    /// It is another.
+    /// It is a different message.
     Other,
-    /// Nothing: only the content can tell.
+    /// It may be either: only the content can tell.
     Unclear,
 }
 
 impl Identity {
-    /// Compares a message with the header of one that may be the same.  Another Message-ID alone
-    /// does not make it another: some servers write a header anew each time.
+    /// Compares this message with the header of one that may be the same.  A different Message-ID alone
+    /// does not make it a different message: some servers rewrite the header each time.
     pub fn compare(&self, message_id: Option<&str>, fingerprint: Option<Fingerprint>) -> Likeness {
         let differ = |new: bool, old: bool, same: bool| new && old && !same;
         match (self.fingerprint, fingerprint) {
@@ -61,19 +62,19 @@ impl Identity {
 pub enum Doubt {
     /// The last listing did not have it.
     Returned,
-    /// LIST has another size than before.
+    /// LIST gives another size than before.
     Size,
-    /// Several messages had it, and their number is another now: which of them is which nobody knows.
+    /// Several messages had it, and their number has changed: there is no telling which is which.
     Shared,
-    /// The server has given another one to another message.
+    /// The server has given another unique-id to a different message.
     Distrusted,
     /// The message is to be deleted.
     Deletion,
 }
 
-/// The messages of a listing that are known by their unique-ids and may be others, by their index.
-/// `sizes` are those by LIST as they were before, `returned` what the last listing did not have, `shared`
-/// unique-ids that several messages had, and how many.
+/// The messages of a listing that are known by their unique-ids and may be different ones, by their index.
+/// `sizes` are the former sizes by LIST, `returned` the messages that the last listing did not have, `shared`
+/// the unique-ids that several messages had, and how many.
 pub fn doubtful(
     listing: &[Listed],
     sizes: &[Option<u64>],
@@ -102,7 +103,7 @@ pub fn doubtful(
     doubts
 }
 
-/// Messages whose unique-id another number of messages has than had it before.
+/// Messages whose unique-id belongs to more or fewer messages than before.
 pub fn numbers_of_shared(listing: &[Listed], shared: &[(Box<[u8]>, usize)]) -> Vec<usize> {
     let mut now: HashMap<&[u8], Vec<usize>> = HashMap::new();
     let before: HashMap<&[u8], usize> = shared.iter().map(|(uid, number)| (&**uid, *number)).collect();
@@ -141,7 +142,7 @@ mod tests {
         };
         for (known, now, want) in [
             ((Some("<1>"), Some(1)), (Some("<1>"), Some(1)), Likeness::Same),
-            // Two with one Message-ID that came on two ways; a server that writes Message-IDs.
+            // Two copies with one Message-ID that came by different routes; a server that rewrites Message-IDs.
             ((Some("<1>"), Some(1)), (Some("<1>"), Some(2)), Likeness::Unclear),
             ((Some("<1>"), Some(1)), (Some("<2>"), Some(1)), Likeness::Same),
             ((Some("<1>"), Some(1)), (Some("<2>"), Some(2)), Likeness::Other),

@@ -2,12 +2,12 @@
 
 use super::{Action, Reason, Step};
 
-/// Messages that are left alone for now, as far as anybody is told of it.
+/// Messages that are left on the server for now, as far as this is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
-    /// For their size.
+    /// Because of their size.
     pub too_large: u64,
-    /// For the next poll (`max-messages`).
+    /// Until the next poll (`max-messages`).
     pub waiting: u64,
     /// In quarantine.
     pub quarantined: u64,

@@ -1,5 +1,5 @@
-//! Messages that are known again although the server calls them otherwise: it was migrated, or
-//! its index was built anew.
+//! Messages that are recognised although the server gives them other unique-ids: it was migrated, or
+//! its index was rebuilt.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::message::{Fingerprint, MessageKey, UnixTime};
 /// A message that is remembered and not in the listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// What it was known by.
+    /// The key that it was known by.
     pub key: MessageKey,
     /// The BLAKE3 hash of its content, if that was seen.
     pub digest: Option<[u8; 32]>,
@@ -22,11 +22,11 @@ pub struct Missing {
     pub listed: Option<u64>,
 }
 
-/// After so many seconds a message that is missing no longer tells that its server was migrated: it
-/// was deleted elsewhere, or the answer to a QUIT was lost.
+/// After this many seconds a missing message is no longer a sign that its server was migrated: it was
+/// deleted elsewhere, or the answer to a QUIT was lost.
 const STALE: i64 = 7 * 24 * 3600;
 
-/// What has been missing since before this time tells nothing any more of its server.
+/// A message that has been missing since before this time is no longer a sign of a migration.
 pub fn stale_since(now: UnixTime) -> UnixTime {
     now.saturating_sub(STALE)
 }
@@ -39,12 +39,13 @@ pub fn has_migrated(listed: usize, unknown: usize, remembered: usize, missing: u
     is_most(unknown, listed) && is_most(missing, remembered)
 }
 
-/// So few matches are not worth a doubt: their content can be compared.
+/// Up to this many matches of different size are always dropped: their content can be compared.
 const FEW: usize = 16;
 
-/// Matches new messages, by the digests of their headers, with missing ones: pairs of indexes of
-/// both.  Where several have the same header none of them is matched; their content has to tell.
-/// So it has where one is of another size, unless the server counts all of them otherwise now.
+/// Matches new messages with missing ones by the digests of their headers, and returns pairs of their
+/// indexes, the missing one first.  Where several messages have the same header, none of them is matched;
+/// their content has to decide.  The same holds where the sizes differ, unless they differ for most pairs:
+/// then the server counts sizes in another way now.
 pub fn match_headers(missing: &[Missing], new: &[(Option<Fingerprint>, Option<u64>)]) -> Vec<(usize, usize)> {
     let old = unique(missing.iter().map(|missing| missing.fingerprint));
     let sizes: Vec<Option<u64>> = new.iter().map(|(_, octets)| *octets).collect();
@@ -60,7 +61,7 @@ pub fn match_headers(missing: &[Missing], new: &[(Option<Fingerprint>, Option<u6
     pairs
 }
 
-/// The index of what only one has; `None` for what several have.
+/// For each fingerprint the index of the one message that has it; `None` if several have it.
 fn unique(all: impl Iterator<Item = Option<Fingerprint>>) -> HashMap<Fingerprint, Option<usize>> {
     let mut unique = HashMap::new();
     for (index, fingerprint) in all.enumerate() {

@@ -20,16 +20,16 @@ pub enum Next {
 pub struct Patience {
     /// Least time before a message whose delivery failed is tried again.
     pub first_wait: i64,
-    /// Most.
+    /// Longest time before it is tried again.
     pub longest_wait: i64,
-    /// So often a message is asked for that the server lists and does not hand out.
+    /// How many times a message is requested that the server lists and does not hand out.
     pub retrievals: u32,
-    /// So often the program may die while it handles a message.
+    /// How many times in a row the program may crash while it handles a message.
     pub deaths: u32,
 }
 
 impl Patience {
-    /// Everybody's.
+    /// The values that all accounts have.
     pub const USUAL: Self = Self { first_wait: 5 * 60, longest_wait: 4 * 60 * 60, retrievals: 5, deaths: 2 };
 
     /// When a message that has failed `attempts` times, this one included, is tried again: after 5
@@ -39,12 +39,13 @@ impl Patience {
         now.saturating_add(seconds(doubling(of(self.first_wait), of(self.longest_wait), attempts)))
     }
 
-    /// What becomes of a message that the server has not handed out so often, this time included.
+    /// What becomes of a message that the server has refused to hand out `attempts` times, this time included.
     pub fn not_retrieved(&self, attempts: u32, now: UnixTime) -> Next {
         if attempts >= self.retrievals { Next::Quarantine } else { Next::Later(self.retry_at(attempts, now)) }
     }
 
-    /// What becomes of a message of which the program has died so often in a row: it is tried again at once, or not at all.
+    /// What becomes of a message that the program has crashed on `deaths` times in a row: it is tried again at once, or
+    /// not at all.
     pub fn died(&self, deaths: u32) -> Next {
         if deaths >= self.deaths { Next::Quarantine } else { Next::Later(0) }
     }

@@ -14,18 +14,18 @@ pub struct Place {
     pub kind: Cow<'static, str>,
     /// A Maildir's path, a server's host and port.
     pub location: PathBuf,
-    /// Whom the mail is for, where the location takes it for several: addresses with a comma between; empty for none.
+    /// The recipients, where the location takes mail for several: addresses separated by commas; empty without any.
     pub recipient: Box<str>,
-    /// The machine that the location is on, by the instance word of its state directory; empty where any machine
-    /// finds the same there.
+    /// The machine that the location is on, by the instance word of its state directory; empty where the location is
+    /// the same for every machine.
     pub machine: Box<str>,
 }
 
 impl Place {
-    /// The kind of a folder of this machine.
+    /// The kind of a Maildir.
     pub const MAILDIR: &'static str = "maildir";
 
-    /// A folder of a machine.
+    /// A Maildir on a machine.
     pub fn maildir(destination: Name, path: impl Into<PathBuf>, machine: &str) -> Self {
         let (location, machine) = (path.into(), machine.into());
         Self { destination, kind: Self::MAILDIR.into(), location, recipient: "".into(), machine }
@@ -42,7 +42,7 @@ impl Place {
         self.is_beside(other) && self.recipient == other.recipient
     }
 
-    /// Whether another place is at the same server or is the same folder, for whomever it takes mail.
+    /// Whether another place is at the same server or is the same folder, whatever its recipients.
     pub fn is_beside(&self, other: &Self) -> bool {
         (&self.kind, &self.location, &self.machine) == (&other.kind, &other.location, &other.machine)
     }

@@ -1,9 +1,9 @@
-//! Which deliveries on record are those of a target, as it is now.
+//! Which deliveries on record count for a target as it is now.
 //!
-//! What has come to a place is there, whatever the place is called.  A destination that leads elsewhere since has
-//! what it was given before; what was only tried there is owed to where it leads now.  A destination has been led
-//! elsewhere if nothing on record is at any of its present places: as long as it still leads to one of them, what
-//! another recipient or folder has says nothing about this one.
+//! What was delivered to a place is there, whatever the place is called now.  A destination that has since been
+//! pointed elsewhere keeps what was delivered to it before; what was only tried there is owed to its new place.  A
+//! destination has been pointed elsewhere if nothing on record is at any of its present places: as long as it still
+//! leads to one of them, what another recipient or folder has says nothing about this one.
 
 use super::{Delivery, DeliveryState, Place, is_over};
 
@@ -22,7 +22,7 @@ pub fn at_place<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place]
     led_elsewhere(deliveries, place, targets)
 }
 
-/// What a destination was given where it led before, if it leads there no more.
+/// What was delivered to a destination at its former place, if it no longer leads there.
 fn led_elsewhere<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place]) -> Vec<&'a Delivery> {
     let of_it: Vec<&Delivery> =
         deliveries.iter().filter(|delivery| delivery.place.destination == place.destination).collect();
@@ -31,14 +31,14 @@ fn led_elsewhere<'a>(deliveries: &'a [Delivery], place: &Place, targets: &[Place
     }
     let is_taken = |delivery: &Delivery| targets.iter().any(|target| target.leads_to(&delivery.place));
     let is_whole = |delivery: &Delivery| {
-        // Where it led to several, all of them have it, or it may be in a Maildir that is not there now.
+        // Where it led to several recipients, all of them have it, or it may be in a Maildir that is missing now.
         let beside = of_it.iter().filter(|other| other.place.is_beside(&delivery.place));
         beside.into_iter().all(|other| is_over(&other.state) || other.state == DeliveryState::Staged)
     };
     of_it.iter().copied().filter(|delivery| !is_taken(delivery) && is_whole(delivery)).collect()
 }
 
-/// Whether a target wants nothing more of a message.
+/// Whether a target needs nothing more of a message.
 pub fn has_it(deliveries: &[Delivery], place: &Place, targets: &[Place]) -> bool {
     at_place(deliveries, place, targets).iter().any(|delivery| is_over(&delivery.state))
 }
@@ -66,7 +66,7 @@ mod tests {
             [delivery("home", "/a", DeliveryState::Delivered), delivery("archive", "/b", DeliveryState::Deferred(0))];
         for (now, want) in [
             ([place("home", "/a"), place("archive", "/b")], [true, false]),
-            // Swapped, renamed, led elsewhere, each of them and both.
+            // Swapped, renamed, pointed elsewhere, each of them and both.
             ([place("home", "/b"), place("archive", "/a")], [false, true]),
             ([place("inbox", "/a"), place("archive", "/b")], [true, false]),
             ([place("home", "/c"), place("archive", "/b")], [true, false]),
@@ -100,9 +100,9 @@ mod tests {
             (&[("a", &has), ("b", &waits)][..], &["a", "b"][..], &[true, false][..]),
             (&[("a", &has)], &["a", "b"], &[true, false]),
             (&[("a", &has), ("b", &has)], &["a", "b"], &[true, true]),
-            // A recipient in the place of another one, of which the destination still has one, ...
+            // One recipient is replaced, and the destination still has one of the old ones, ...
             (&[("a", &has), ("b", &waits)], &["b", "c"], &[false, false]),
-            // ... and all of them: one who has it does not stand for the other, who has not.
+            // ... and all are replaced: a recipient that has it does not count for another that has not.
             (&[("a", &has), ("b", &waits)], &["c"], &[false]),
             (&[("a", &has), ("b", &has)], &["c"], &[true]),
         ] {

@@ -1,24 +1,24 @@
-//! When the memory of messages that are gone from their server is given up.
+//! When messages that are gone from their server are forgotten.
 //!
-//! A message is remembered as long as the server may list it again, which would have it delivered once
-//! more.  One that has been gone for long does not come back but by a restored backup.
+//! A message is remembered as long as the server may list it again, because then it would be delivered a
+//! second time.  A message that has been gone for long comes back only with a restored backup.
 
 use std::time::Duration;
 
 use super::seconds;
 use crate::message::UnixTime;
 
-/// Messages that are gone, and remembered for each account at most; the oldest are given up first.
+/// Gone messages that are remembered for each account at most; the oldest are forgotten first.
 const MOST: usize = 100_000;
 
-/// But none that has been gone for less, however many there are: an answer to QUIT may have been lost,
-/// and a server that is being moved shows its mail again within days.
+/// No message that has been gone for less is forgotten, however many there are: an answer to QUIT may have
+/// been lost, and a server that is being moved shows its mail again within days.
 pub const SHORTEST_HISTORY: Duration = Duration::from_secs(7 * 86_400);
 
-/// Messages that one poll gives up at most, so that none has to wait for long.
+/// Messages that one poll forgets at most, so that no poll has to wait for long.
 const AT_A_TIME: usize = 10_000;
 
-/// Messages of an account that the server has no more.
+/// Messages of an account that the server no longer has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gone {
     /// How many are remembered.
@@ -30,13 +30,13 @@ pub struct Gone {
 /// What is to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prune {
-    /// Messages at most, those first that have been gone longest.
+    /// At most this many messages, those that have been gone longest first.
     pub messages: usize,
-    /// None that was there at this time.
+    /// No message that was still there at this time.
     pub before: UnixTime,
 }
 
-/// What is to be forgotten of the messages that are gone, where they are remembered for so long.
+/// Which of the gone messages are to be forgotten, if they are remembered for as long as `history`.
 pub fn prune(gone: Gone, history: Duration, now: UnixTime) -> Option<Prune> {
     let ago = |time| now.saturating_sub(seconds(time));
     let excess = gone.messages.saturating_sub(MOST);

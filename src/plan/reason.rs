@@ -46,12 +46,12 @@ impl fmt::Display for Reason {
             Reason::Ignored => f.write_str("was there before the first poll (initial)"),
             Reason::HeaderOnly => f.write_str("larger than max-size; its header was delivered"),
             Reason::TooLarge { octets, limit } => write!(f, "{octets} octets, above max-size ({limit})"),
-            Reason::EnoughForNow => f.write_str("max-messages is reached; next poll"),
+            Reason::EnoughForNow => f.write_str("max-messages is reached; it waits for the next poll"),
             Reason::Deferred(until) => write!(f, "its delivery failed; next try after {}", time(until)),
             Reason::Unconfirmed => f.write_str("perhaps in a Maildir that is not there now"),
             Reason::Quarantined => f.write_str("in quarantine"),
             Reason::NoUniqueId => f.write_str("the server gives it no usable unique-id, and it is not to be deleted"),
-            Reason::ByContent => f.write_str("without unique-id; its content tells whether it is new"),
+            Reason::ByContent => f.write_str("without a unique-id; its content tells whether it is new"),
             Reason::Reappeared => {
                 f.write_str("it was deleted and is listed again; its content tells whether it is new")
             }
@@ -63,9 +63,11 @@ impl fmt::Display for Reason {
                 f.write_str("its retention is over, but nothing proves that it is the message that was delivered")
             }
             Reason::Unproven => {
-                f.write_str("its retention is over; matched by its header, its content tells whether it was delivered")
+                f.write_str("its retention is over; its header matches, and its content tells whether it was delivered")
             }
-            Reason::Doubtful => f.write_str("delivered by its header, but not by its content: it is never deleted"),
+            Reason::Doubtful => {
+                f.write_str("delivered according to its header, but not confirmed by its content: it is never deleted")
+            }
             Reason::Shared => f.write_str("delivered; kept until all messages with its unique-id are"),
         }
     }

@@ -130,7 +130,7 @@ fn a_message_that_one_of_several_recipients_has_is_fetched_for_the_others_and_ne
         let want: Box<[Place]> = want.into_iter().map(recipient).collect();
         assert_eq!((step.action, step.reason), (Action::Fetch(Targets::Only(want)), Reason::Unfinished));
     }
-    // Those who were its recipients before are none now, and one of them has not got it.
+    // Its former recipients are all replaced, and one of them did not get it.
     let on_record = [of("x", DeliveryState::Delivered), of("y", DeliveryState::Deferred(0))];
     let step = plan(&[listed(Some(Standing::Open(on_record.into())))], &policy, &targets, NOW).remove(0);
     assert_eq!(step.action, Action::Fetch(Targets::Only(targets.into())));
@@ -151,7 +151,7 @@ fn too_large_a_message_is_left_or_gives_its_header() {
     for standing in [done, half] {
         assert_eq!(only(&raised, listed(standing)), (Action::Fetch(Targets::All), Reason::Unfinished));
     }
-    // Who is owed the whole does not get its header beside those who have the whole.
+    // Where others have the whole message, a destination that is owed it does not get its header.
     let whole = open(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Deferred(0))]);
     assert_eq!(only(&headers, listed(whole)), (Action::Leave, reason));
 }

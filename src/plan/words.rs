@@ -1,4 +1,4 @@
-//! The words in which a plan is asked for and given.
+//! The types in which a plan is asked for and returned.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub enum Retention {
     Keep,
     /// It is deleted as soon as it is durable everywhere.
     Delete,
-    /// It is deleted so long after its delivery.
+    /// It is deleted this long after its delivery.
     After(Duration),
 }
 
@@ -40,16 +40,16 @@ pub enum Oversize {
     Headers,
 }
 
-/// An account's wishes about its messages.
+/// An account's rules for its messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// After delivery.
+    /// What happens to messages after delivery.
     pub retention: Retention,
-    /// At the first poll.
+    /// What happens to mail that is there at the first poll.
     pub initial: Initial,
     /// Largest message to fetch, in octets; `None`: any.
     pub max_size: Option<u64>,
-    /// For larger ones.
+    /// What happens to larger messages.
     pub oversize: Oversize,
     /// Messages to fetch in one poll; `None`: all.
     pub max_messages: Option<u32>,
@@ -77,25 +77,25 @@ pub enum Standing {
     Ignored,
     /// Delivered everywhere, at this time.
     Done(UnixTime),
-    /// Delivered everywhere at this time under another unique-id, or so its header says.  Its
-    /// BLAKE3 hash can prove it; `None`: nothing can, or it has refuted it.
+    /// Delivered everywhere at this time under another unique-id, according to its header.  The
+    /// BLAKE3 hash can prove it; `None`: nothing can, or the content has refuted it.
     Matched {
         /// When it was delivered.
         at: UnixTime,
-        /// Of what was delivered.
+        /// The hash of what was delivered.
         digest: Option<[u8; 32]>,
     },
-    /// The message with this unique-id is another than the one that was delivered.
+    /// The message with this unique-id is not the one that was delivered.
     Reused,
-    /// It may be another than the one that was delivered; only its content can tell.
+    /// It may not be the message that was delivered; only its content can tell.
     Unclear {
-        /// When that one was delivered everywhere, if it was.
+        /// When the message on record was delivered everywhere, if it was.
         at: Option<UnixTime>,
     },
-    /// A later poll looks whether it is known.
+    /// A later poll finds out whether it is known.
     Later,
-    /// One with this unique-id and this BLAKE3 hash was delivered, and the server has confirmed its
-    /// deletion.  RFC 1939 §7 lets a server use the unique-id again then.
+    /// A message with this unique-id and this BLAKE3 hash was delivered, and the server has confirmed
+    /// its deletion.  RFC 1939 §7 lets a server reuse the unique-id then.
     Deleted([u8; 32]),
     /// Only its header was delivered, or is on its way.
     HeaderOnly(Box<[Delivery]>),
@@ -108,7 +108,7 @@ pub enum Standing {
 pub struct Delivery {
     /// The destination, as it was then.
     pub place: Place,
-    /// How far.
+    /// How far the delivery has come.
     pub state: DeliveryState,
 }
 
@@ -117,7 +117,7 @@ pub struct Delivery {
 pub enum DeliveryState {
     /// In the Maildir, or on its way there: only the Maildir itself can tell.
     Staged,
-    /// It was being sent when the process ended; nobody knows how that went.
+    /// It was being sent when the process ended; the outcome is unknown.
     Sending,
     /// Done.
     Delivered,
@@ -134,9 +134,9 @@ pub enum DeliveryState {
 pub struct Step {
     /// Index of the message in the listing.
     pub index: usize,
-    /// What.
+    /// What to do with it.
     pub action: Action,
-    /// Why.
+    /// Why this was chosen.
     pub reason: Reason,
 }
 
@@ -158,8 +158,8 @@ pub enum Action {
 /// Places that still want a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Targets {
-    /// All of the account's.
+    /// All places of the account.
     All,
-    /// Only these.
+    /// Only these places.
     Only(Box<[Place]>),
 }

@@ -1,8 +1,8 @@
 //! From received to delivered: each batch is synced, recorded, and only then moved or sent.
 //!
-//! The order is the promise: sync the files, sync `tmp/`, record them as staged, move them, sync
-//! `new/`; after that a deletion may be asked for.  A message by SMTP is recorded before it is
-//! sent, and its acceptance at once after it.
+//! The order is the guarantee: sync the files, sync `tmp/`, record them as staged, move them, sync
+//! `new/`; after that a deletion may be asked for.  A message that goes by SMTP is recorded before
+//! it is sent, and its acceptance immediately afterwards.
 
 mod identify;
 mod publishing;
@@ -30,25 +30,25 @@ use crate::store::{Change, Ending, Settled, Stage, Store, StoreError, Target, Ta
 pub(super) struct Committer<'a> {
     pub(super) account: &'a Name,
     pub(super) host: &'a str,
-    /// The account's, for what is due.
+    /// The account's policy, which decides what is due.
     pub(super) policy: &'a Policy,
     pub(super) store: &'a Store,
     pub(super) destinations: &'a Arc<[OpenDestination]>,
     pub(super) attempts: &'a Attempts,
-    /// The account puts a `Received` field before its mail, by which mail that goes in a circle is known.
+    /// The account puts a `Received` field before its mail, by which a mail loop is recognised.
     pub(super) traced: bool,
     /// Messages that are delivered everywhere and may be deleted.
     pub(super) deletable: mpsc::UnboundedSender<(MessageNumber, MessageKey)>,
     pub(super) tally: Tally,
     pub(super) contents: Contents,
-    /// Deliveries into Maildirs that are made, and whose record waits for the next transaction.
+    /// Completed deliveries into Maildirs whose record waits for the next transaction.
     pub(super) moved: Vec<Settled>,
-    /// The poll's.
+    /// The deadline of the poll.
     pub(super) deadline: Instant,
 }
 
 impl Committer<'_> {
-    /// Takes batches until they end.  Gives the tally, and the deliveries whose record is still
+    /// Takes batches until they end.  Returns the tally, and the deliveries whose record is still
     /// to be made: the caller writes it together with what it learns from QUIT.
     pub(super) async fn run(
         mut self,
@@ -73,7 +73,7 @@ impl Committer<'_> {
             self.tally.fail(&received.job.key, first_cause(&received));
         }
         if !unfit.is_empty() {
-            // So that it is not retrieved by each poll.
+            // So that not every poll retrieves them again.
             let settle = Change::Settle { account: self.account.clone(), outcomes: unfit };
             self.store.apply(vec![settle], unix_now()).await?;
         }
@@ -89,7 +89,7 @@ impl Committer<'_> {
         Ok(())
     }
 
-    /// What is written down of a message that this machine has no room for.
+    /// What is recorded of a message that this machine has no room for.
     fn unfit(&self, received: &Received) -> impl Iterator<Item = Settled> {
         received.parcels.iter().filter_map(|parcel| {
             let State::Unfit(why) = &parcel.state else { return None };
@@ -100,8 +100,8 @@ impl Committer<'_> {
 
     /// One transaction: this batch is staged or being sent, the one before is delivered.
     async fn record(&mut self, batch: Vec<Received>) -> Result<Vec<Received>, StoreError> {
-        // From the request on the state may say that a draft is there, whether or not anybody is
-        // left to hear the answer: so the files are kept before it is asked.
+        // From the request on the state may say that a draft is there, even if this poll is dropped
+        // before the answer: so the files are kept before the request is made.
         let batch: Vec<Received> = batch.into_iter().map(Received::kept).collect();
         let messages = batch.iter().map(|received| self.stage(received)).collect();
         let places = self.destinations.iter().map(|destination| destination.place.clone()).collect();
@@ -114,7 +114,7 @@ impl Committer<'_> {
             // What was moved before stays staged.
             self.moved = outcomes;
             // After another failure the transaction may be found whole at the next start; then
-            // the files are looked for, and are removed if it is not.
+            // the files are looked for; if it is not found, they are removed.
             if matches!(error, StoreError::Database { full: true, .. } | StoreError::Busy { .. }) {
                 self.discard(&batch);
             }
@@ -153,7 +153,7 @@ impl Committer<'_> {
         }
     }
 
-    /// Counts a message, tells the log, and releases it for deletion once every destination has it.
+    /// Counts a message, logs it, and releases it for deletion once every destination has it.
     fn conclude(&mut self, received: Received) {
         for parcel in &received.parcels {
             let (account, uid) = (self.account.clone(), received.job.key.clone());
@@ -172,7 +172,7 @@ impl Committer<'_> {
         self.tally.delivered += 1;
         self.tally.octets += received.octets;
         if received.job.completes {
-            // The receiver may be gone with the session; then there is nothing to delete with.
+            // The session may have ended, and its receiver with it; then nothing can be deleted.
             let _ = self.deletable.send((received.job.number, received.job.key));
         }
     }
@@ -258,7 +258,7 @@ mod tests {
         let attempts = Attempts::begin(store.dir(), &account).expect("begun");
         let mut committer = committer(&account, &store, &destinations, &attempts, deletable);
         let mut record = Box::pin(committer.record(vec![received(&destinations[0], "1.a.host")]));
-        // The request is made; the answer finds nobody.
+        // The request is made, and the answer is dropped.
         std::future::poll_fn(|cx| std::task::Poll::Ready(record.as_mut().poll(cx).is_ready())).await;
         drop(record);
         let staged = store.staged(None).await.expect("read");

@@ -1,4 +1,4 @@
-//! The destinations of one poll: each works until its first failure, which concerns it alone.
+//! The destinations of one poll: each is used until its first failure, which affects no other.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +23,7 @@ pub(super) struct OpenDestination {
 }
 
 impl OpenDestination {
-    /// Opens a destination, as far as that takes no network.  `was_there`: the state knows it.
+    /// Opens a destination, as far as that needs no network.  `was_there`: the state knows it.
     pub(super) fn open(outlet: Arc<Outlet>, place: Place, was_there: bool) -> Self {
         if let Some(lapse) = outlet.health.lapse(Instant::now()) {
             let failure = OnceLock::from(Arc::new(OutletError::Waiting(lapse)));
@@ -39,7 +39,7 @@ impl OpenDestination {
         Self { outlet, place, maildir, failure }
     }
 
-    /// Of two that lead into one folder the second one is not used: it would get each message twice.
+    /// If two lead to the same folder, the second one is not used: the folder would get each message twice.
     pub(super) fn refuse_twins(destinations: &[Self]) {
         let identity = |destination: &Self| destination.maildir.as_ref().and_then(|maildir| maildir.identity().ok());
         for (index, destination) in destinations.iter().enumerate().skip(1) {
@@ -55,12 +55,12 @@ impl OpenDestination {
         self.outlet.destination.maildir().is_some()
     }
 
-    /// What messages are handed over to, if they are.
+    /// The carrier that messages are handed over to, if they are not staged.
     pub(super) fn carrier(&self) -> Option<&Carrier> {
         self.outlet.carrier()
     }
 
-    /// Whether `Delivered-To` fields get another name on the way there.
+    /// Whether `Delivered-To` fields are renamed on the way there.
     pub(super) fn renames(&self) -> bool {
         self.outlet.destination.renames_delivered_to()
     }
@@ -75,11 +75,11 @@ impl OpenDestination {
         self.failure.get().is_some_and(|failure| matches!(**failure, OutletError::Waiting(_)))
     }
 
-    /// Tells the other polls how it did; `used`: it was put to the test.
+    /// Shares with other polls whether it works; `used`: it was actually tried.
     pub(super) fn tell(&self, used: bool) {
         match self.failure.get() {
             _ if self.is_waiting() => {}
-            // It may work all the same.
+            // The destination itself may work.
             Some(failure) if failure.is_shortage() => {}
             Some(failure) => self.outlet.health.failed(&**failure, Instant::now()),
             None if used => self.outlet.health.recovered(),
@@ -92,7 +92,7 @@ impl OpenDestination {
         let _ = self.failure.set(Arc::new(error.into()));
     }
 
-    /// What becomes of a parcel that cannot be written.
+    /// The state of a parcel that cannot be written.
     pub(super) fn fault(&self, error: io::Error) -> State {
         match &self.maildir {
             Some(maildir) => self.maildir_fault(maildir::draft_failure(maildir.path(), &error)),
@@ -109,7 +109,7 @@ impl OpenDestination {
         }
     }
 
-    /// The same of one for a Maildir.  What the destination is not to blame for ends no other message.
+    /// The same for a Maildir.  A failure that is not the destination's fault affects no other message.
     pub(super) fn maildir_fault(&self, error: MaildirError) -> State {
         match error.kind {
             io::ErrorKind::FileTooLarge => State::Unfit(format!("{error} (RLIMIT_FSIZE, `ulimit -f`)")),
@@ -118,7 +118,7 @@ impl OpenDestination {
         }
     }
 
-    /// Notes a failure; gives its text.
+    /// Notes a failure, and returns its text.
     pub(super) fn fail_with(&self, error: impl Into<OutletError>) -> String {
         let error = error.into();
         let text = describe(&error);
@@ -129,7 +129,7 @@ impl OpenDestination {
     /// Makes sure that a server can be reached, and that a Maildir can be written.
     ///
     /// # Errors
-    /// Nobody can tell.
+    /// No thread became free in time, or it panicked.
     pub(super) async fn probe(&self, deadline: Instant) -> Result<(), ThreadError> {
         if let Some(carrier) = self.carrier()
             && self.is_up()

@@ -1,11 +1,11 @@
 //! A refusal of a password that has worked before.
 //!
-//! Many servers say nothing but "no" while another session, often one's own broken one, holds the mailbox, or while
-//! what they ask for passwords is out of order.  So a password that has worked is not given up at once: it is tried
-//! again in minutes, three times; after that it counts as refused, since somebody may have changed it there.
+//! Many servers say nothing but "no" while another session, often our own broken one, holds the mailbox, or while
+//! their password backend is out of order.  So a password that has worked is not given up at once: it is tried again
+//! within minutes, three times; after that it counts as refused, since it may have been changed there.
 //!
-//! What is kept of a password is one octet of a digest: it tells it from most others, and is far too little to find
-//! it by.
+//! Only one octet of a digest is kept of a password: it distinguishes it from most others, and is far too little to
+//! find the password.
 
 use super::error::PollError;
 use super::{Context, mailbox};
@@ -18,7 +18,7 @@ use crate::store::{Change, LastLogin, StoreError};
 /// How many times in a row a password that has worked may be refused.
 const PATIENCE: u32 = 3;
 
-/// Keeps in mind that the password has worked.
+/// Remembers that the password has worked.
 pub(super) async fn worked(account: &Account, context: &Context, password: &Secret) -> Result<(), StoreError> {
     let login = LastLogin { mark: Some(mark(account, context, password)), doubts: 0 };
     if context.store.last_login(&account.name).await? == login {
@@ -28,7 +28,7 @@ pub(super) async fn worked(account: &Account, context: &Context, password: &Secr
     }
 }
 
-/// What a refusal of the password means: perhaps it is in doubt.
+/// What a refusal of the password means: perhaps the password is only in doubt.
 pub(super) async fn refused(
     account: &Account,
     context: &Context,
@@ -51,7 +51,7 @@ pub(super) async fn refused(
     Ok(PollError::Doubted { source: Box::new(source), is_over: false })
 }
 
-/// Whether it was for the password, as far as the server tells.
+/// Whether the password was the reason, as far as the server says.
 fn is_of_the_password(error: &SessionError) -> bool {
     use crate::pop3::reply::ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
     matches!(error, SessionError::LoginRefused { status, .. } if !status.is_about_the_command())

@@ -30,9 +30,9 @@ pub enum PollError {
     Store(#[from] StoreError),
     #[error("destination {name}: {source}")]
     Destination { name: Name, source: Arc<OutletError>, others_work: bool },
-    #[error("the server has no UIDL, by which mail that stays there is known again")]
+    #[error("the server has no UIDL, which is needed to recognise mail that stays there")]
     NoUniqueIds,
-    #[error("the server has no TOP, by which the dates of the mail that is there are seen, and `initial` is a time")]
+    #[error("the server has no TOP, which is needed to see the dates of the mail there, and `initial` is a time")]
     NoTop,
     #[error(
         "its state was lost, and of the {total} messages on the server only {found} are known or were found in a Maildir"
@@ -119,12 +119,13 @@ impl Failure for PollError {
                  attempts may lock the account."
             }
             PollError::Doubted { .. } => {
-                "Perhaps another session holds the mailbox, or the server has a problem that passes: it is tried again in \
-                 a few minutes, three times.  If it stays so, somebody has changed the password there."
+                "Perhaps another session holds the mailbox, or the server has a temporary problem: the login is tried \
+                 again in a few minutes, three times.  If it is still refused then, somebody has changed the password \
+                 there."
             }
             PollError::Deadline { .. } => "What was received is delivered; the rest comes with the next poll.",
             PollError::Undelivered { .. } => {
-                "They stay on the server.  `postrider history` and `postrider quarantine list` tell more."
+                "They stay on the server.  `postrider history` and `postrider quarantine list` say more."
             }
             PollError::Stopped => "What was received is delivered; the rest comes with the next poll.",
             PollError::Export(_) => "Check the folder and its disk.  The message is still on the server.",

@@ -1,8 +1,8 @@
 //! Messages whose unique-id is not enough are compared by their headers.
 //!
-//! Where a header says that a message is another, or cannot tell, its unique-id is given free: the
-//! message is fetched, and its content tells whether it is new.  A server that has given one
-//! unique-id to another message may have done so with all of them, and all are looked at.
+//! Where a header shows a different message, or proves nothing, the unique-id is freed: the message
+//! is fetched, and its content tells whether it is new.  A server that has given one unique-id to
+//! another message may have done so with all of them, and all are compared.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,7 @@ use crate::message::{Fingerprint, MessageKey, unique_id};
 use crate::plan::{Doubt, Identity, Likeness, Listed, Missing, Standing};
 use crate::pop3::session::Session;
 
-/// What is known by unique-ids that several messages have or had: a fingerprint for each, or none.
+/// For unique-ids that several messages have or had: the fingerprint of each message known by them, if it has one.
 type Fingerprints = HashMap<Box<[u8]>, Vec<Option<Fingerprint>>>;
 
 /// What became of a doubt.
@@ -26,7 +26,7 @@ enum Verdict {
     Believed,
     /// A later poll has room to compare its content.
     Later,
-    /// Its unique-id is given free.
+    /// Its unique-id is freed.
     Apart(Standing),
 }
 
@@ -64,7 +64,7 @@ impl Recognition<'_> {
                         is_another |= standing == Standing::Reused;
                         let mut missing = self.missing_of(index, identity);
                         if standing != Standing::Reused {
-                            // It tells nothing, of this message or of any other.
+                            // It proves nothing, for this message or any other.
                             missing.fingerprint = None;
                         }
                         apart.push((index, missing, standing));
@@ -127,8 +127,8 @@ impl Recognition<'_> {
         }
     }
 
-    /// Of a message that the first poll has left alone nothing is known but its size, and that it came
-    /// before that poll.
+    /// Judges a message that the first poll left alone: only its size is known, and that it came before
+    /// that poll.
     fn judge_ignored(&self, index: usize, doubt: Doubt, is_same_size: bool) -> Verdict {
         let listed = &self.result.listing[index];
         let date = self.heads.get(listed.number).and_then(|head| head.date);
@@ -140,8 +140,8 @@ impl Recognition<'_> {
         if is_believed { Verdict::Believed } else { Verdict::Apart(Standing::Unclear { at: None }) }
     }
 
-    /// Of unique-ids that several messages have or had, which are in doubt: the fingerprints of all that is known by
-    /// them.  The headers of all of them are read.
+    /// The fingerprints of all messages that are known by doubtful unique-ids which several messages have or had.  The
+    /// headers of those that are listed are read.
     async fn fingerprints_of_sharing<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         session: &mut Session<S>,
@@ -158,7 +158,7 @@ impl Recognition<'_> {
         }
         let listed: Vec<usize> = known.keys().filter_map(|uid| self.sharing.get(uid)).flatten().copied().collect();
         self.read_heads(session, listed.iter().copied()).await?;
-        // One that shares its unique-id with nobody any more is among the doubts.
+        // A message that no longer shares its unique-id is among the doubts.
         let all = listed.into_iter().chain(doubts.iter().map(|(index, _)| *index)).collect::<HashSet<usize>>();
         let keys: Vec<MessageKey> =
             all.into_iter().filter_map(|index| self.result.listing[index].key.clone()).collect();
@@ -177,7 +177,7 @@ impl Recognition<'_> {
         Ok(known)
     }
 
-    /// Whether a header is that of several messages with one unique-id, and tells nothing.
+    /// Whether several messages with one unique-id have the same header, so that it proves nothing.
     fn is_ambiguous(&self, index: usize, fingerprint: Option<Fingerprint>, known: &Fingerprints) -> bool {
         let listing = &self.result.listing;
         let Some(uid) = listing[index].key.as_ref().map(MessageKey::uid) else { return true };
@@ -193,7 +193,7 @@ impl Recognition<'_> {
     fn missing_of(&self, index: usize, identity: Identity) -> Missing {
         let Listed { key, standing, .. } = &self.result.listing[index];
         Missing {
-            // It gets another one when it is set apart.
+            // It gets another key when it is set apart.
             key: key.clone().unwrap_or_else(|| MessageKey::of_content(&[0; 32], 0)),
             digest: identity.digest,
             fingerprint: identity.fingerprint,

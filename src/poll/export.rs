@@ -13,26 +13,26 @@ use crate::message::MessageKey;
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError};
 
-/// What takes messages that are exported.
+/// A receiver of exported messages.
 pub trait Exported {
     /// A message begins.
     ///
     /// # Errors
     /// It cannot be written; the export ends.
     fn begin(&mut self, key: &MessageKey) -> io::Result<()>;
-    /// Octets of it, lines ending in LF.
+    /// Octets of the message, with lines ending in LF.
     ///
     /// # Errors
     /// It cannot be written; the export ends.
     fn write(&mut self, octets: &[u8]) -> io::Result<()>;
-    /// It was whole.
+    /// The message is whole.
     ///
     /// # Errors
     /// It cannot be written; the export ends.
     fn end(&mut self) -> io::Result<()>;
 }
 
-/// Retrieves messages.  Gives the keys of those that the server has.
+/// Retrieves messages.  Returns the keys of those that the server has.
 ///
 /// # Errors
 /// No login, the server breaks off or does not hand out a message, or it cannot be written.

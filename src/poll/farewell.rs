@@ -1,4 +1,4 @@
-//! The end of a session: what is due is deleted, and QUIT makes it true (RFC 1939 §6).
+//! The end of a session: what is due is marked for deletion, and QUIT carries it out (RFC 1939 §6).
 
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
@@ -11,9 +11,9 @@ use crate::net::Stream;
 use crate::pop3::command::Command;
 use crate::pop3::session::{Quit, Session, Window};
 
-/// Deletes what is due and says QUIT; adds to `marked` the deletions that the server has agreed to.  A server that
-/// deletes at QUIT what was retrieved hears none unless all of that `is_settled`.  Gives the number of deletions
-/// that the server has confirmed.
+/// Deletes what is due and sends QUIT; adds to `marked` the deletions that the server has agreed to.  A server that
+/// deletes at QUIT what was retrieved is sent no QUIT unless all of that `is_settled`.  Returns the number of
+/// deletions that the server has confirmed.
 ///
 /// # Errors
 /// The connection broke before QUIT, or the poll's time is over.
@@ -32,7 +32,7 @@ pub(super) async fn farewell(
         Event::NotQuit { account: account.name.clone(), why: NoQuit::Withheld }.tell();
         return Ok(0);
     }
-    // A server that lets its answer drip has no more time than for anything else.
+    // A server whose answer trickles in gets no more time than for anything else.
     match timeout_at(deadline, session.quit()).await.unwrap_or(Quit::Silence) {
         Quit::Done => return Ok(marked.len() as u64),
         Quit::Refused(text) => {

@@ -1,4 +1,4 @@
-//! The journey itself, step by step.
+//! The poll itself, step by step.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ pub(super) async fn run(
     let mut records = Records { moved, server_note, contents: take_in(report, tally), ..Records::default() };
     records.not_retrieved = not_retrieved(account, &destinations, &transacted, report);
 
-    // 6. The rest is deleted, and QUIT makes it true; a session that went wrong is just dropped.
+    // 6. The rest is deleted, which QUIT carries out; a session that went wrong is just dropped.
     progress.enter(Phase::Finishing);
     let mut result = received.and(committed);
     if facts.may_delete() {
@@ -85,7 +85,7 @@ pub(super) async fn run(
         result = ended.map(|deleted| report.deleted = deleted);
     }
 
-    // 7. What happened is written down.
+    // 7. What happened is recorded.
     facts.end(result.is_ok(), report, &transacted, &destinations);
     records.marked = std::mem::take(&mut transacted.marked);
     record(context, ledger(account, &places, &mut inventory, &facts, records, (began, unix_now()))).await?;
@@ -107,7 +107,7 @@ struct Ready {
     crashed: Vec<MessageKey>,
 }
 
-/// Opens the destinations and finishes what an earlier run has left.
+/// Opens the destinations and finishes what an earlier run left unfinished.
 async fn get_ready(account: &Account, context: &Context, deadline: Instant) -> Result<Ready, PollError> {
     let destinations = open_sinks(account, context, deadline).await?;
     let places = destinations.iter().map(|destination| destination.place.clone()).collect();
@@ -118,7 +118,7 @@ async fn get_ready(account: &Account, context: &Context, deadline: Instant) -> R
     Ok(Ready { destinations, places, turn, bound, stuck, crashed })
 }
 
-/// Takes the account's turn, and finds the state's part that belongs to its mailbox.
+/// Takes the account's turn, and finds the part of the state that belongs to its mailbox.
 async fn begin(account: &Account, context: &Context, deadline: Instant) -> Result<(Turn, Vec<Change>), PollError> {
     let late = PollError::Deadline { limit: account.deadline };
     let beginning = timeout_at(deadline, mailbox::begin(account, context));
@@ -148,7 +148,7 @@ async fn record(context: &Context, changes: Vec<Change>) -> Result<(), PollError
     Ok(())
 }
 
-/// Writes down what the listing decides, with what else is new, and reports what it shows.
+/// Records what the listing decides, with what else is new, and reports what it shows.
 async fn take_stock(
     account: &Account,
     context: &Context,
@@ -184,7 +184,7 @@ async fn probe(
     Ok(owed::try_waiting(inventory, destinations, deadline.into_std()).await?)
 }
 
-/// Receives and delivers the messages of the jobs.  Gives also what is due for deletion by then.
+/// Receives and delivers the messages of the jobs.  Also returns what is due for deletion by then.
 async fn transfer(
     work: Transfer<'_>,
     session: &mut Session<Stream>,
@@ -235,7 +235,7 @@ async fn open_sinks(
     Ok(destinations.into())
 }
 
-/// Ends a poll none of whose destinations works.
+/// Ends the poll if none of its destinations works.
 fn refuse_all_down(destinations: &[OpenDestination]) -> Result<(), PollError> {
     if destinations.iter().any(OpenDestination::is_up) {
         return Ok(());
@@ -259,7 +259,7 @@ async fn crashed(
         let places = destinations.iter().map(|destination| destination.place.clone()).collect();
         let deaths = deaths.into_iter().map(|death| (death.key, death.again)).collect();
         let crash = Change::Crash { account: account.name.clone(), deaths, places };
-        // A death that is not counted is better than one that is counted twice.
+        // A crash that is not counted is better than one that is counted twice.
         attempt::forget(context.store.dir(), &account.name);
         context.store.apply(vec![crash], unix_now()).await?;
     }
@@ -310,7 +310,7 @@ fn trace(account: &Account, session: &Session<Stream>) -> Trace {
     }
 }
 
-/// Adds the counts of the deliveries to the report.  Gives the messages without unique-id that came.
+/// Adds the counts of the deliveries to the report.  Returns the messages without a unique-id that came.
 fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
     report.delivered += tally.delivered;
     report.reappeared += tally.reappeared;
@@ -346,7 +346,7 @@ fn not_retrieved(
     outcomes
 }
 
-/// What is still to be told once everything is written down; `stuck`: single files that cannot be moved.
+/// The result of the poll once everything is recorded; `stuck`: single files that cannot be moved.
 fn conclude(
     destinations: &[OpenDestination],
     stuck: Vec<(usize, MaildirError)>,

@@ -14,9 +14,9 @@ use crate::pop3::session::{Session, SessionError, Window};
 /// Headers that were read in a session.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
-    /// `None`: the server did not give it.
+    /// `None`: the server did not return it.
     heads: HashMap<MessageNumber, Option<Head>>,
-    /// The server says that it has no TOP, or has refused each.
+    /// The server says that it has no TOP, or has refused each one.
     without_top: bool,
 }
 
@@ -33,24 +33,24 @@ impl Heads {
         self.heads.contains_key(&number)
     }
 
-    /// Whether not one of the headers that were asked for has come, and that is not the fault of a single message.
+    /// Whether none of the requested headers has come, and more than a single message is the cause.
     pub(super) fn are_refused(&self) -> bool {
         self.without_top || (self.heads.len() > 1 && self.heads.values().all(Option::is_none))
     }
 
-    /// Whether the server has TOP, as far as anybody has seen.
+    /// Whether the server has TOP, as far as this session has shown.
     pub(super) fn has_top(&self) -> bool {
         !self.without_top
     }
 }
 
-/// What a reply is going to answer.
+/// What a reply answers.
 enum Asked {
     Head(ListedAs),
     Proof(Question),
 }
 
-/// Whether the server has no TOP, as far as can be seen by a message that is there.
+/// Whether the server has no TOP, as far as its first message can show.
 ///
 /// # Errors
 /// The connection broke, or the server's replies are out of place.
@@ -61,7 +61,7 @@ pub async fn lacks_top<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<
     Ok(!known.has_top())
 }
 
-/// Asks for headers, one TOP after the other in a window, and adds them to those that are known.
+/// Asks for headers with TOP commands in a window, and adds them to those that are known.
 ///
 /// # Errors
 /// The connection broke, or the server's replies are out of place.
@@ -105,7 +105,7 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
                     let room = SCAN_LIMIT.saturating_sub(header.len());
                     header.extend_from_slice(&piece[..piece.len().min(room)]);
                 }
-                // Some servers answer TOP by nothing.
+                // Some servers answer TOP with nothing.
                 let head = header::has_field(&header).then(|| Head::scan(&header));
                 known.heads.insert(message.number, head);
                 groups.receive(message);

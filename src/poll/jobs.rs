@@ -5,7 +5,7 @@ use super::piece::{Job, Supposed};
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Action, Listed, Place, Policy, Retention, Standing, Step, Targets};
 
-/// What is to be received, for whom.  Messages that a previous run crashed on go last.
+/// What is to be received, and for which destinations.  Messages that a previous run crashed on come last.
 pub(super) fn jobs(
     policy: &Policy,
     inventory: &Inventory,
@@ -38,7 +38,7 @@ pub(super) fn jobs(
         let deletes = policy.retention == Retention::Delete && !header_only && !listed.shared;
         let completes = deletes && completes(listed, &targets, places);
         let (number, octets) = (listed.number, listed.octets);
-        // Until its content is there, a message without unique-id is called by its number.
+        // Until its content is there, a message without a unique-id is named by its number.
         let key = listed.key.clone().or_else(|| MessageKey::new(format!("number:{number}").as_bytes(), 0))?;
         let suspect = crashed.contains(&key);
         Some(Job { number, key, octets, header_only, targets, supposed, suspect, completes, due })

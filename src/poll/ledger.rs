@@ -1,7 +1,7 @@
-//! What is written down at the end of a poll: a function of what happened, and of nothing else.
+//! What is recorded at the end of a poll: a function of what happened, and of nothing else.
 //!
 //! Each record here lets a later poll skip, forget or delete something.  So each is made only under the conditions
-//! that [`Facts`] names, and the tests hold a row for each of them.
+//! that [`Facts`] names, and the tests have a row for each condition.
 
 use super::destination::OpenDestination;
 use super::listing::Inventory;
@@ -61,7 +61,7 @@ impl Facts {
         }
     }
 
-    /// How the rest ended; `ended`: nothing went wrong at all.
+    /// Adds how the rest of the poll ended; `ended`: nothing went wrong at all.
     pub(super) fn end(
         &mut self,
         ended: bool,
@@ -82,7 +82,7 @@ impl Facts {
         self.received && self.committed && !self.stopped && self.not_retrieved == 0
     }
 
-    /// Nothing of what was retrieved is still to be delivered: QUIT may be said to a server that deletes at QUIT
+    /// Nothing of what was retrieved is still to be delivered: QUIT may be sent to a server that deletes at QUIT
     /// what was retrieved (RFC 2449 §6.7, EXPIRE 0).
     pub(super) fn is_settled(&self) -> bool {
         self.delivered + self.reappeared + self.recognised == self.retrieved
@@ -100,7 +100,7 @@ impl Facts {
     }
 }
 
-/// What the steps of a poll hand over to be written down.
+/// What the steps of a poll hand over to be recorded.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     /// Deliveries whose record is still to be made.
@@ -115,7 +115,7 @@ pub(super) struct Records {
     pub(super) server_note: Option<Change>,
 }
 
-/// What is written down at the end of a poll that began at `began`; `places` are the account's destinations.
+/// What is recorded at the end of a poll that began at `began`; `places` are the account's destinations.
 pub(super) fn ledger(
     account: &Account,
     places: &[Place],
@@ -143,7 +143,7 @@ pub(super) fn ledger(
         changes.push(Change::Delete { account: name(), keys: marked });
     }
     if facts.leaves_nothing(inventory.fetches() as u64) {
-        // The next poll that finds the same need not look at it.
+        // A later poll that finds the same listing need not look at it.
         let quiet = inventory.quiet(account, places, began);
         changes.extend(quiet.map(|quiet| Change::Quiet { account: name(), quiet }));
     }
@@ -159,9 +159,9 @@ fn has_all_nameless(inventory: &Inventory, contents: &[MessageKey]) -> bool {
     (inventory.nameless || nameless > 0) && contents.len() == nameless
 }
 
-/// What is to be forgotten of the messages that the server has no more.
+/// What is to be forgotten of the messages that the server no longer has.
 fn forgotten(account: &Account, inventory: &Inventory, now: UnixTime) -> Option<Change> {
-    // Missing messages are what others are compared with, and one without a unique-id may be any of them.
+    // New messages are compared with the missing ones, and one without a unique-id may be any of them.
     if inventory.recognised.migrating || inventory.listing().iter().any(|listed| listed.key.is_none()) {
         return None;
     }
@@ -182,7 +182,7 @@ mod tests {
 
     const NOW: UnixTime = 1_800_000_000;
 
-    /// What is otherwise than in a poll that went well, and in words.
+    /// How a case differs from a poll that went well, in words and as a change.
     type Row<F> = (&'static str, F);
     type OfListing = fn(&mut Facts, &mut Inventory);
     type OfRecords = fn(&mut Facts, &mut Records);
@@ -199,7 +199,7 @@ mod tests {
         Settled { key: key(uid), place: place(), ending: Ending::Delivered("1.a".into()) }
     }
 
-    /// A listing of one new message, of which the state can tell when it is seen again.
+    /// A listing of one new message, which the state can recognise when it is seen again.
     fn inventory() -> Inventory {
         let mut inventory = Inventory::default();
         let number = MessageNumber::new(1).expect("one");

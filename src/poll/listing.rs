@@ -26,11 +26,11 @@ pub struct Inventory {
     pub nameless: bool,
     /// Messages that the server has, those included that need not be looked at.
     pub listed: usize,
-    /// What of them is left there for now.
+    /// Those of them that are left there for now.
     pub left: Left,
-    /// Messages that the state remembers and the server has no more.
+    /// Messages that the state remembers and the server no longer has.
     pub(super) gone: Gone,
-    /// The digest of the listing, and the revision of the account's state, if it may be known again by them.
+    /// The digest of the listing, and the revision of the account's state, if the listing may be recognised by them.
     pub(super) look: Option<([u8; 32], i64)>,
 }
 
@@ -46,7 +46,7 @@ impl Inventory {
     }
 
     /// What is to be remembered of this listing after a poll that has delivered all that was to be
-    /// fetched, if that leaves nothing to do with it.  What was decided must be recorded.
+    /// fetched, if that leaves nothing to do with it.  What was decided must be on record by then.
     pub(super) fn quiet(&mut self, account: &Account, places: &[Place], now: UnixTime) -> Option<Quiet> {
         let (digest, revision) = self.look.filter(|_| self.recognised.is_settled())?;
         let mut has_changed = false;
@@ -54,7 +54,7 @@ impl Inventory {
             match step.action {
                 Action::Leave => continue,
                 Action::Fetch(Targets::All) => self.recognised.listing[step.index].standing = Some(Standing::Done(now)),
-                // Others may still wait for it.
+                // Other destinations may still wait for it.
                 Action::Fetch(Targets::Only(_)) | Action::FetchHeader(_) | Action::Confirm | Action::Delete => {
                     return None;
                 }
@@ -72,9 +72,10 @@ impl Inventory {
 
 /// What the server has.
 enum Asked {
-    /// The last poll has found nothing to do with the very same.
+    /// The last poll found nothing to do with the very same listing.
     Known { listed: usize, left: Left },
-    /// Without unique-ids there is no `digest`; where nothing can tell the listing from others, it is empty.
+    /// Without unique-ids there is no `digest`; where nothing distinguishes the listing from others, the inner one is
+    /// `None`.
     Listed { entries: Vec<Entry>, digest: Option<Option<[u8; 32]>> },
 }
 
@@ -88,7 +89,7 @@ async fn ask<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    // Where news are likely, or sizes cost little, a round trip is saved.
+    // Where news is likely, or sizes cost little, a round trip is saved.
     let sizes_follow = memory.expects_news().await?;
     let Some(listing) = session.uidl(sizes_follow).await? else {
         let policy = &account.policy;
@@ -110,7 +111,7 @@ where
     Ok(Asked::Listed { entries: listing.entries(), digest: Some(digest) })
 }
 
-/// Reads sizes that nobody needs, if they were asked for.
+/// Reads sizes that are not needed, if they were asked for.
 async fn pass_sizes<S>(session: &mut Session<S>) -> Result<(), PollError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -121,8 +122,8 @@ where
     Ok(())
 }
 
-/// Asks what is there and decides what to do with it; `places` are the account's destinations.  Nothing is changed, here or on the server.
-/// A poll gets no messages where the last one has found nothing to do and nothing has changed.
+/// Asks what is there and decides what to do with it; `places` are the account's destinations.  Nothing is changed,
+/// here or on the server.  A poll gets no messages if the last one found nothing to do and nothing has changed.
 ///
 /// # Errors
 /// The server refuses, breaks off, or has no UIDL where it is needed; the state cannot be read.

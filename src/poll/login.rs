@@ -1,8 +1,8 @@
-//! Logging in: what with, and what becomes of a token that the server refuses.
+//! Logging in: with which credentials, and what becomes of a token that the server refuses.
 //!
-//! A password is tried once.  A token may have expired on its way, or been taken back: one that was
-//! refused is renewed and the new one tried once, on a connection of its own; then it counts as a
-//! refused login.
+//! A password is tried once.  A token may have expired on its way, or been revoked: one that was
+//! refused is renewed and the new one tried once, on a connection of its own; if that is refused
+//! too, it counts as a refused login.
 
 use super::{PollError, connect, connect_to};
 use crate::account::{Account, Credential};
@@ -13,7 +13,7 @@ use crate::pop3::session::{Client, Login, Session, SessionError, Skips};
 use crate::sasl::{Credentials, Identity};
 use crate::secret::Secret;
 
-/// What proves to the server who logs in.
+/// The credentials that are offered to the server.
 async fn credentials(credential: &Credential) -> Result<Offered, PollError> {
     let (credentials, is_final) = match credential {
         Credential::Password(source) => (Credentials::Password(source.read().await?), true),
@@ -27,7 +27,7 @@ async fn credentials(credential: &Credential) -> Result<Offered, PollError> {
     Ok(Offered { credentials, is_final })
 }
 
-/// A token in the place of one that was refused; `None` if there is no other.
+/// A token to replace one that was refused; `None` if there is no other.
 async fn renewed(credential: &Credential, refused: &Secret) -> Result<Option<Credentials>, PollError> {
     let token = match credential {
         Credential::Password(_) | Credential::Certificate => return Ok(None),
@@ -44,11 +44,11 @@ async fn renewed(credential: &Credential, refused: &Secret) -> Result<Option<Cre
 /// What is offered to the server.
 struct Offered {
     credentials: Credentials,
-    /// There can be no better one.
+    /// There can be no better credentials.
     is_final: bool,
 }
 
-/// Logs in with the account's credentials; where the server is gone behind a refused CAPA, once more without it.
+/// Logs in with the account's credentials; if the server breaks off at CAPA after the login, once more without it.
 ///
 /// # Errors
 /// The password or the token cannot be had, or the server refuses.
@@ -104,7 +104,7 @@ async fn try_once(
     client.login(&login).await
 }
 
-/// A refusal with the advice that fits: who keeps the token.
+/// A refusal with the advice that fits, which depends on who keeps the token.
 fn told(account: &Account, source: SessionError) -> PollError {
     match account.credential {
         Credential::OAuth(_) if source.is_token_refused() => {

@@ -1,9 +1,9 @@
 //! The first listing after the state was lost: what the Maildirs hold counts as delivered there,
-//! and nothing is fetched by a guess.
+//! and nothing is fetched on a guess.
 //!
-//! The listing names the messages, the names of the files tell which of them are in a Maildir
-//! (`deliver::maildir::token`).  What is found nowhere is new, or was delivered to where nobody can
-//! look; [`judge`] says when that is no longer for a program to decide.
+//! The listing names the messages, and the names of the files show which of them are in a Maildir
+//! (`deliver::maildir::token`).  What is found nowhere is new, or was delivered to a place that cannot
+//! be searched; [`judge`] says when that is no longer for a program to decide.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ use crate::threads;
 /// Files by the tokens of their messages, with their Maildirs.
 type Files = HashMap<String, Vec<(PathBuf, FoundFile)>>;
 
-/// Whether a Maildir of the account must be there: it was before the state was lost.
+/// Whether a Maildir of the account must exist: it existed before the state was lost.
 pub(super) async fn expects_maildirs(account: &Account, context: &Context) -> Result<bool, StoreError> {
     let lost = context.store.lost(&account.name).await?;
     Ok(!matches!(lost, Lost::No | Lost::Unknown))
 }
 
-/// What the state knows of a listing, once it knows again what the Maildirs tell.
+/// What the state knows of a listing, once it knows again what the Maildirs hold.
 pub(super) async fn known(
     account: &Account,
     context: &Context,
@@ -160,14 +160,14 @@ fn judge(
     Ok((Adoption { account: case.account.clone(), messages, ignored, begun }, count))
 }
 
-/// Whether it is for the operator to say what the messages are that were found nowhere.
+/// Whether the operator has to say what the messages are that were found nowhere.
 fn must_ask(case: &Case<'_>, count: Count) -> bool {
     let Policy { retention, initial, .. } = case.policy;
-    // Nobody can look into a mail server: each of them may have been sent.
+    // A mail server cannot be searched: each message may have been sent to it.
     let is_blind = !case.places.iter().any(|(_, is_maildir)| *is_maildir);
     // What `initial` has left alone must not be fetched, because then it would be deleted.
     let would_delete_old = *initial != Initial::All && *retention != Retention::Keep;
-    // Never everything again.  Where mail is deleted after its delivery, what is there is new.
+    // Never fetch everything again.  Where mail is deleted after its delivery, what is there is new.
     let is_strange = *retention != Retention::Delete && count.found * 2 < count.total;
     is_blind || would_delete_old || is_strange
 }
@@ -190,10 +190,10 @@ impl Case<'_> {
             let found = files.iter().find(|(maildir, _)| *is_maildir && self.is_at(maildir, place));
             match found {
                 Some((maildir, file)) => places.push((place.clone(), self.delivered(maildir, file))),
-                // On record, or the operator wants it: it goes its way.
+                // On record, or the operator wants it: it is delivered as usual.
                 None if !progress.is_empty() || self.lost == Lost::FetchAgain => {}
                 None => {
-                    let why = "the state was lost: nobody knows whether it was delivered here";
+                    let why = "the state was lost: it is unknown whether it was delivered here";
                     places.push((place.clone(), Whereabouts::Unclear(why.to_owned())));
                 }
             }
@@ -207,8 +207,8 @@ impl Case<'_> {
         is_news.then(|| Adopted { key: key.clone(), content, header_only, places })
     }
 
-    /// Whether a file there is a delivery to this place.  With one destination it is wherever it
-    /// was found: its owner may have filed it in another Maildir of ours.
+    /// Whether a file in a Maildir counts as delivered to this place.  With one destination it does
+    /// wherever it was found: its owner may have filed it in another Maildir of ours.
     fn is_at(&self, maildir: &Path, place: &Place) -> bool {
         self.places.len() == 1 || place.location == maildir
     }
@@ -218,7 +218,7 @@ impl Case<'_> {
         let keeps = self.policy.retention == Retention::Keep;
         match self.held.get(&maildir.join(&file.name)) {
             None if !keeps => unclear("its file could not be read to see whether it is whole"),
-            // Its server's copy must not be deleted for a header.
+            // The server's copy must not be deleted if only a header was delivered.
             Some(held) if held.header_only && !keeps && !self.takes_headers() => {
                 unclear("its file holds a header and nothing else")
             }

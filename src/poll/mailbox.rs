@@ -1,7 +1,7 @@
-//! What an account is polled with: the mailbox that it leads to, and where its mail is to go.
+//! What a poll of an account begins with: the mailbox that the account leads to, and where its mail is to go.
 //!
-//! The state knows both.  Where the mailbox is another one than before, no unique-id is believed
-//! (`store::Change::Bind`); of a destination that is new the operator is told what will not go there.
+//! The state knows both.  If the mailbox has changed, no unique-id is believed (`store::Change::Bind`); for
+//! a new destination the operator is told which mail will not go there.
 
 use super::Context;
 use super::error::PollError;
@@ -13,8 +13,8 @@ use crate::message::Name;
 use crate::net::Route;
 use crate::store::Change;
 
-/// The mailbox that an account leads to, as the state knows it: host, port and username, and the way to it where
-/// that decides who answers.
+/// The mailbox that an account leads to, as the state knows it: host, port and username, and the route to it where
+/// that decides which server answers.
 pub fn mailbox(account: &Account) -> String {
     let endpoint = &account.endpoint;
     let host = endpoint.host.to_ascii_lowercase();
@@ -32,8 +32,8 @@ pub fn mailbox(account: &Account) -> String {
     mailbox
 }
 
-/// Begins a poll: makes the account's part of the state that of its mailbox.  Gives what is to be recorded of an
-/// account of which nothing is known yet, together with its first listing.
+/// Begins a poll: binds the account's part of the state to its mailbox.  For an account of which nothing is known
+/// yet, returns what is to be recorded together with its first listing.
 pub(super) async fn begin(account: &Account, context: &Context) -> Result<(Turn, Vec<Change>), PollError> {
     loop {
         let ended = context.turns.ended();
@@ -46,7 +46,7 @@ pub(super) async fn begin(account: &Account, context: &Context) -> Result<(Turn,
     }
 }
 
-/// The same; `None`: what is known of the mailbox is being written by another account's poll.
+/// The same; `None`: another account's poll is writing what is known of the mailbox.
 async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>>, PollError> {
     let binding = context.store.binding(&account.name).await?;
     let mailbox = mailbox(account);
@@ -69,7 +69,7 @@ async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>
     Ok(Some(Vec::new()))
 }
 
-/// Whether nobody was told yet that the account's server has no TOP; from now on somebody was.
+/// Whether it was not yet reported that the account's server has no TOP; from now on it counts as reported.
 pub(super) async fn is_first_to_tell(account: &Account, context: &Context) -> Result<bool, PollError> {
     let is_first = !context.store.binding(&account.name).await?.by_size;
     if is_first {
@@ -78,7 +78,7 @@ pub(super) async fn is_first_to_tell(account: &Account, context: &Context) -> Re
     Ok(is_first)
 }
 
-/// Tells of mail on the server that was delivered before a destination was added, and does not go there.  Once.
+/// Reports, once, the mail on the server that was delivered before a destination was added and does not go there.
 ///
 /// # Errors
 /// The state cannot be read or written.
@@ -89,7 +89,7 @@ pub async fn tell_of_new_destinations(account: &Account, context: &Context) -> R
         return Ok(());
     }
     let before = before.unwrap_or_default();
-    // Of an account that was never polled there is nothing to tell.
+    // For an account that was never polled there is nothing to report.
     let added =
         account.deliver.iter().filter(|name| !before.is_empty() && !before.iter().any(|was| was == name.as_str()));
     for destination in added {

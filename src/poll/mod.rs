@@ -1,7 +1,7 @@
-//! One poll of one account: the journey of its messages, from the listing to the deletion.
+//! One poll of one account: what happens to its messages, from the listing to the deletion.
 //!
-//! [`poll`] reads as the journey goes.  All progress is in the state, so an error at any step
-//! loses nothing: the next poll goes on where this one ended.
+//! [`poll`] follows that order.  All progress is in the state, so an error at any step loses
+//! nothing: the next poll goes on where this one ended.
 
 mod commit;
 mod destination;
@@ -63,7 +63,7 @@ use crate::pop3::session::{Client, Session, SessionError, Skips};
 use crate::progress::{Phase, Progress};
 use crate::store::Store;
 
-/// Time after the deadline of a poll in which what was received begins to be delivered.
+/// Time after the deadline of a poll in which the delivery of what was received may still begin.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What polls share.
@@ -89,7 +89,7 @@ pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> 
     // A server that announces PIPELINING and breaks under it gets one command at a time, at once and later on.
     if result.is_err() && std::mem::take(&mut report.slower) && !context.cancel.is_cancelled() {
         let again = fetch::run(account, context, progress, &mut report, deadline).await;
-        // Where it is no better then, the first fault is told: it says more.
+        // If that does not help, the first error is reported: it says more.
         let is_no_better = matches!(&again, Err(PollError::Session(error)) if error.is_of_the_line());
         if !is_no_better {
             result = again;
@@ -99,8 +99,8 @@ pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> 
     Outcome { report, error: result.err() }
 }
 
-/// Connects, secures the connection as the account wants it, and reads what the server offers.  One that does not
-/// stand to be asked is connected to once more, and not asked.
+/// Connects, secures the connection as the account wants it, and reads what the server offers.  A server that breaks
+/// off when it is asked is connected to once more, and not asked.
 ///
 /// # Errors
 /// No connection, no TLS where it is wanted, no POP3.
@@ -114,7 +114,7 @@ pub async fn connect(account: &Account) -> Result<Client<Stream>, SessionError> 
     }
 }
 
-/// The same in one connection, where what the server offers may be known, or it does not stand to be asked.
+/// The same with a single connection: what the server offers may be known, or it must not be asked.
 async fn connect_to(
     account: &Account,
     known: Option<Capabilities>,
@@ -137,25 +137,25 @@ async fn connect_to(
     }
 }
 
-/// A connection on which the server waits for a handshake.
+/// A connection on which the server waits for a TLS handshake.
 async fn ready_for_tls(account: &Account, skips: Skips) -> Option<Stream> {
     let stream = net::connect(&account.endpoint, account.timeout).await.ok()?;
     Client::greet(stream, account.timeout, None, skips).await.ok()?.ask_for_tls().await.ok()
 }
 
-/// [`connect`] and [`log_in`] before a deadline, for a look at what is there.
+/// [`connect`] and [`log_in`] before a deadline, for a look at the mailbox.
 async fn open(account: &Account, deadline: Instant) -> Result<Session<Stream>, PollError> {
     let work = async { log_in(account, connect(account).await?).await };
     timeout_at(deadline, work).await.unwrap_or(Err(PollError::Deadline { limit: account.deadline }))
 }
 
-/// The mailboxes of those of these accounts that are polled.
+/// The mailboxes of the enabled ones among these accounts.
 pub fn mailboxes<'a>(accounts: impl IntoIterator<Item = &'a Arc<Account>>) -> Arc<[(Name, String)]> {
     let polled = accounts.into_iter().filter(|account| account.enabled);
     polled.map(|account| (account.name.clone(), mailbox(account))).collect()
 }
 
-/// Until when work on what a poll has received waits for a thread: it is still delivered after the
+/// Until when work on received messages waits for a thread: they are still delivered after the
 /// poll's deadline.
 fn turn(deadline: Instant) -> Instant {
     deadline.max(Instant::now() + GRACE)
@@ -168,7 +168,7 @@ mod tests {
     use crate::net::{Endpoint, Route, Trust};
     use crate::plan::Policy;
 
-    /// An account as most are.
+    /// A typical account.
     pub(super) fn account() -> Account {
         let (tls, trust, route) = (TlsMode::Implicit, Trust::default(), Route::default());
         Account {

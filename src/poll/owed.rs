@@ -1,4 +1,4 @@
-//! What Maildirs owe: messages that are on their way into one and do not get there.
+//! Messages that are on their way into a Maildir and do not get there.
 //!
 //! As long as a message waits for a Maildir that cannot be delivered to, each poll says so and fails, whether or
 //! not there is anything to fetch.
@@ -12,8 +12,8 @@ use crate::deliver::maildir::MaildirError;
 use crate::plan::{DeliveryState, Reason, Standing};
 use crate::threads::ThreadError;
 
-/// Puts what could not be finished down to its destination.  Gives the indexes of those at which only a single
-/// file is stuck, because something has its name: others can be delivered there.
+/// Attributes what could not be finished to its destination.  Returns the indexes of those at which only a single
+/// file is stuck, because another file has its name: other messages can be delivered there.
 pub(super) fn blame(destinations: &[OpenDestination], failed: Vec<MaildirError>) -> Vec<(usize, MaildirError)> {
     let mut stuck = Vec::new();
     for error in failed {
@@ -34,7 +34,7 @@ pub(super) fn blame(destinations: &[OpenDestination], failed: Vec<MaildirError>)
 /// Tries the Maildirs for which messages wait that are not due yet.
 ///
 /// # Errors
-/// Nobody can tell.
+/// No thread became free in time, or it panicked.
 pub(super) async fn try_waiting(
     inventory: &Inventory,
     destinations: &[OpenDestination],

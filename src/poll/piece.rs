@@ -12,11 +12,11 @@ use crate::spool::Spool;
 pub(super) struct Job {
     pub(super) number: MessageNumber,
     pub(super) key: MessageKey,
-    /// As listed.
+    /// Its size as listed.
     pub(super) octets: Option<u64>,
     /// Only the header of a larger message.
     pub(super) header_only: bool,
-    /// Destinations that want it: indexes of destinations.
+    /// Indexes of the destinations that want it.
     pub(super) targets: Vec<usize>,
     /// What it may turn out to be.
     pub(super) supposed: Supposed,
@@ -31,13 +31,13 @@ pub(super) struct Job {
 /// What a message may turn out to be once its content is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Supposed {
-    /// What is on its way to some of its destinations, or another one with its unique-id.
+    /// The message that is on its way to some of its destinations, or another one with its unique-id.
     Listed,
-    /// New, or one that was called otherwise.
+    /// A new message, or one that had another unique-id.
     New,
-    /// The one with this BLAKE3 hash that was delivered and deleted, or another one.
+    /// The message with this BLAKE3 hash that was delivered and deleted, or another one.
     Deleted([u8; 32]),
-    /// The one with this BLAKE3 hash that was delivered; anything else is not delivered.
+    /// The message with this BLAKE3 hash that was delivered; anything else is not delivered.
     Delivered([u8; 32]),
     /// It has no unique-id: its content is all that it is known by.
     Nameless,
@@ -48,11 +48,11 @@ pub(super) enum Supposed {
 pub(super) enum Piece {
     /// The beginning of a message.  The first `prefix` octets of the data are trace headers.
     Start { job: Box<Job>, prefix: usize, data: Vec<u8>, complete: bool },
-    /// More of it.
+    /// More of the message.
     More { data: Vec<u8>, complete: bool },
     /// The message that was begun will not be completed.
     Abandon,
-    /// The messages that are whole are what they seem.
+    /// The messages that are whole are proven to be so.
     Proven,
 }
 
@@ -72,8 +72,8 @@ pub(super) struct Received {
     pub(super) job: Job,
     pub(super) octets: u64,
     pub(super) digest: [u8; 32],
-    /// Octets and digest with the mbox lines that the server had before it, if there were any: so it was known
-    /// while they were not dropped.
+    /// Octets and digest with the mbox lines that the server had before it, if there were any: it was known by these
+    /// while such lines were not dropped.
     pub(super) as_sent: Option<(u64, [u8; 32])>,
     pub(super) head: Head,
     pub(super) prefix: Vec<u8>,
@@ -129,7 +129,7 @@ pub(super) enum State {
     Delivered,
     /// The destination failed.
     Failed(String),
-    /// This machine has no room for a message like this one, and may have for others.
+    /// This machine has no room for a message like this one, but may have room for others.
     Unfit(String),
 }
 
@@ -150,7 +150,7 @@ impl Parcel {
         matches!(self.state, State::Delivered)
     }
 
-    /// The same with a draft left where it is: it is not removed any more.
+    /// The same with a draft left where it is: it is no longer removed.
     pub(super) fn kept(self) -> Self {
         match self.state {
             State::Drafted(draft) => Self { target: self.target, state: State::Staged(draft.keep()) },

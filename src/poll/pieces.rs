@@ -1,4 +1,4 @@
-//! Cuts what comes of a message into pieces.
+//! Cuts a message into pieces as it comes.
 //!
 //! The first piece holds the whole header, or as much of it as is ever looked at: what is read out of the
 //! header does not depend on how the octets were divided on the way.
@@ -15,9 +15,9 @@ const READ_OCTETS: usize = 32 * 1024;
 #[derive(Debug)]
 pub(super) struct Pieces {
     data: Vec<u8>,
-    /// Octets before the message, while the first piece is not cut.
+    /// Octets before the message, until the first piece is cut.
     prefix: Option<usize>,
-    /// Octets of the message in which its header does not end.
+    /// Octets of the message in which the end of its header was not found.
     looked_at: usize,
 }
 
@@ -29,12 +29,12 @@ impl Pieces {
         Self { data, prefix: Some(prefix.len()), looked_at: 0 }
     }
 
-    /// Where the next octets are put, behind what is there.
+    /// Where the next octets are appended.
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.data
     }
 
-    /// What the message begins with; nothing once the first piece is cut.
+    /// The beginning of the message; nothing once the first piece is cut.
     pub(super) fn beginning(&self) -> &[u8] {
         self.prefix.map_or(&[], |prefix| &self.data[prefix..])
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::header::Head;
 
-    /// The first piece of a message that comes in parts of so many octets, and all pieces.
+    /// The first piece of a message that comes in parts of `step` octets, and all pieces.
     fn cut(message: &[u8], step: usize) -> (Vec<u8>, Vec<u8>) {
         let (mut pieces, mut all) = (Pieces::new(b"", message.len()), Vec::new());
         let mut parts = message.chunks(step).peekable();

@@ -1,11 +1,11 @@
-//! Whether replies are where they belong: when to ask for a proof of it, and what the answer says.
+//! Whether replies are where they belong: when to ask for a proof, and what the answer means.
 //!
-//! A reply too many, or one that is left out, makes each later message its neighbour; a lone dot
-//! that the server has not stuffed ends a message in its middle.  The replies themselves do not
-//! show it.  So messages are received in groups, and behind each group the server is asked for
-//! the unique-id of a message of it (`UIDL n`, RFC 1939 §7).  Only if that is what the listing
-//! had, the group counts as received.  A group whose proof does not come, since the connection
-//! broke, is fetched again by the next poll; so groups begin small and grow with the speed.
+//! An extra or a missing reply makes each later message look like its neighbour; a lone dot that
+//! the server has not stuffed ends a message in its middle.  The replies themselves do not show
+//! this.  So messages are received in groups, and after each group the server is asked for the
+//! unique-id of one of its messages (`UIDL n`, RFC 1939 §7).  Only if the answer agrees with the
+//! listing does the group count as received.  A group whose proof does not come because the
+//! connection broke is fetched again by the next poll; so groups begin small and grow with the speed.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ use crate::pop3::command::Command;
 use crate::pop3::reply;
 use crate::pop3::session::{Session, SessionError};
 
-/// Messages of the largest group: enough that what its proof costs is not noticed.
+/// Messages of the largest group: enough that the cost of its proof is not noticed.
 const GROUP_MESSAGES: usize = 64;
 
 /// Octets that a group may have for each message that it may have.
 const OCTETS_A_MESSAGE: u64 = 128 << 10;
 
-/// A group whose proof comes later than that after the one before is too large, ...
+/// A group whose proof comes this long after the previous one is too large, ...
 const LONG: Duration = Duration::from_secs(2);
-/// ... and the next one may be larger if it comes sooner.
+/// ... and if it comes sooner than this, the next group may be larger.
 const SHORT: Duration = Duration::from_secs(1);
 
 /// A message as the listing has it.
@@ -37,7 +37,7 @@ pub(super) struct ListedAs {
     pub(super) octets: Option<u64>,
 }
 
-/// A question to which only a server that is in step gives the answer.
+/// A question that only a server in step answers correctly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     listed_as: ListedAs,
@@ -49,9 +49,9 @@ pub(super) struct Question {
 enum About {
     /// `UIDL n`.
     UniqueId,
-    /// `LIST n`: of a message without unique-id, or where the server knows no `UIDL n`.
+    /// `LIST n`: for a message without a unique-id, or where the server knows no `UIDL n`.
     Size,
-    /// `STAT`: some servers know nothing more of a message that was retrieved.
+    /// `STAT`: some servers no longer answer about a message that was retrieved.
     Totals,
 }
 
@@ -60,9 +60,9 @@ enum About {
 enum Answer {
     /// All that was received before it is what it seems.
     Proven,
-    /// Nothing; something else is asked.
+    /// It proves nothing; something else is asked.
     Nothing,
-    /// The replies are out of place, or nobody can know.
+    /// The replies are out of place, or that cannot be ruled out.
     Displaced,
 }
 
@@ -71,10 +71,10 @@ enum Answer {
 pub(super) struct Groups {
     /// Messages that a group may have.
     span: usize,
-    /// Messages and octets that were asked for since the last question.
+    /// Messages and octets that were requested since the last question.
     messages: usize,
     octets: u64,
-    /// The last message that was asked for.
+    /// The last message that was requested.
     asked: Option<ListedAs>,
     /// The last message that was received and is not proven.
     received: Option<ListedAs>,
@@ -91,27 +91,27 @@ impl Groups {
         Self { span: 1, messages: 0, octets: 0, asked, received, again: false, about: About::UniqueId, since: now }
     }
 
-    /// Whether a question is due before the next message, of so many octets, is asked for, or
-    /// when nothing more is asked for.
+    /// Whether a question is due before the next message, of `next` octets, is requested; `None`:
+    /// no more messages are requested.
     pub(super) fn is_due(&self, next: Option<u64>) -> bool {
         let limit = self.span as u64 * OCTETS_A_MESSAGE;
         let is_full = |octets| self.messages >= self.span || self.octets.saturating_add(octets) > limit;
         self.again || (self.messages > 0 && next.is_none_or(is_full))
     }
 
-    /// A message is asked for, of which so many octets will come.
+    /// Notes that a message is requested, of which `octets` will come.
     pub(super) fn ask_for(&mut self, message: ListedAs, octets: u64) {
         self.messages += 1;
         self.octets = self.octets.saturating_add(octets);
         self.asked = Some(message);
     }
 
-    /// A message has come.
+    /// Notes that a message has come.
     pub(super) fn receive(&mut self, message: ListedAs) {
         self.received = Some(message);
     }
 
-    /// The question that is due; the next group begins behind it.
+    /// The question that is due; the next group begins after it.
     pub(super) fn question(&mut self) -> Option<Question> {
         let again = self.again.then(|| self.received.clone()).flatten();
         let listed_as = again.or_else(|| self.asked.clone())?;
@@ -121,7 +121,7 @@ impl Groups {
         Some(Question { about: self.about.max(least), listed_as })
     }
 
-    /// Reads the answer to a question; whether it proves what was received before it.
+    /// Reads the answer to a question, and returns whether it proves what was received before it.
     pub(super) async fn prove<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         session: &mut Session<S>,
@@ -137,20 +137,20 @@ impl Groups {
         }
     }
 
-    /// What the answer to a question says, behind its `+OK`; `None` if it was refused.
+    /// What the answer to a question means; `text` follows its `+OK`, `None` if it was refused.
     fn answer(&mut self, question: &Question, text: Option<&[u8]>, now: Instant) -> Answer {
-        // Some servers count again once they have handed a message out.
+        // Some servers recompute the size of a message once they have handed it out.
         match text.filter(|text| !question.is_about_another_size(text)) {
             Some(text) if question.is_answered_by(text) => {
                 let took = now - std::mem::replace(&mut self.since, now);
-                // It has grown since it was asked.
+                // The span has been doubled since the question.
                 let shrink = if took >= LONG { 4 } else { 1 + usize::from(took >= SHORT) };
                 self.span = (self.span / shrink).max(1);
                 self.received = None;
                 Answer::Proven
             }
             Some(_) => Answer::Displaced,
-            // It may be gone from the server; with nothing received nothing is in doubt.
+            // The message may be gone from the server; with nothing received nothing is in doubt.
             None if self.received.is_none() => Answer::Nothing,
             None if self.received.as_ref() != Some(&question.listed_as) => self.ask_again(),
             None if question.about < About::Totals => {
@@ -176,7 +176,7 @@ impl Question {
         }
     }
 
-    /// The answer is of the right message, and as good as none.
+    /// Whether the answer names the right message with another size, which proves nothing.
     fn is_about_another_size(&self, text: &[u8]) -> bool {
         let said = reply::list_line(text);
         self.about == About::Size
@@ -195,7 +195,7 @@ impl Question {
                 let is_size = |size| octets.is_none_or(|octets| octets == size);
                 reply::list_line(text).is_some_and(|(said, size)| said == *number && is_size(size))
             }
-            // Two numbers, as no answer to RETR has them.
+            // Two numbers, which no answer to RETR has.
             About::Totals => {
                 let mut words = text.split(u8::is_ascii_whitespace);
                 let mut is_number =
@@ -215,7 +215,7 @@ mod tests {
         ListedAs { number: MessageNumber::new(number).expect("not zero"), key, octets: Some(octets) }
     }
 
-    /// Groups with their first messages asked for and received.
+    /// Groups with their first messages requested and received.
     fn received(messages: &[ListedAs]) -> (Groups, Question) {
         let mut groups = Groups::begin(Instant::now());
         for message in messages {

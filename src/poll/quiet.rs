@@ -1,7 +1,7 @@
 //! A listing that left nothing to do is not looked at again while nothing has changed.
 //!
-//! Its digest tells whether it is the same, and covers everything else that the decision about it
-//! is made of, except for the state, which forgets the digest with any change (`store::quiet`), and
+//! Its digest shows whether it is the same, and covers everything else that the decision about it
+//! depends on, except the state, which forgets the digest with any change (`store::quiet`), and
 //! the time (`plan::quiet`).
 
 use std::os::unix::ffi::OsStrExt;
@@ -19,9 +19,9 @@ pub(super) fn digest(listing: &Listing, account: &Account, places: &[Place]) -> 
         digest.update(&octets.len().to_le_bytes());
         digest.update(octets);
     };
-    // Another version may decide otherwise.
+    // Another version may decide differently.
     add(env!("CARGO_PKG_VERSION").as_bytes());
-    // Its `Debug` has every wish, also those that are yet to come.
+    // Its `Debug` output has every rule, including those that are yet to come.
     add(format!("{:?}", account.policy).as_bytes());
     add(&listing.digest());
     for place in places {
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn every_wish_is_in_the_text_that_the_digest_is_made_of() {
         let policy = Policy::default;
-        // A field more: a row more below.
+        // For each new field, add a row below.
         let Policy { retention: _, initial: _, max_size: _, oversize: _, max_messages: _ } = policy();
         let others = [
             Policy { retention: Retention::Delete, ..policy() },

@@ -1,5 +1,5 @@
-//! What the state is asked while a listing is taken: by a poll, which may write, or by a look at
-//! the mailbox beside it.
+//! What the state is asked while a listing is taken: by a poll, which may write, or by a command that
+//! only looks at the mailbox.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub enum Recall<'a> {
         /// Its destinations, where mail is looked for after the loss of a state.
         destinations: &'a [OpenDestination],
     },
-    /// Of one that only looks.
+    /// Of a command that only looks.
     Reader(&'a Look<'a>),
 }
 
@@ -36,12 +36,12 @@ pub struct Look<'a> {
     reader: &'a Reader,
     /// What the state calls the mailbox.
     name: Name,
-    /// What it knows is of another mailbox.
+    /// What the state knows belongs to another mailbox.
     is_other: bool,
 }
 
 impl<'a> Look<'a> {
-    /// The part of the state that belongs to the mailbox of an account, beside these of the configuration.
+    /// The part of the state that belongs to the mailbox of an account; `others` are the configured ones.
     ///
     /// # Errors
     /// The state cannot be read.
@@ -66,7 +66,7 @@ impl<'a> Look<'a> {
 }
 
 impl Recall<'_> {
-    /// The digest by which a listing is known again; none for one that looks at everything.
+    /// The digest by which a listing is recognised; `None` for a command that looks at everything.
     pub(super) fn digest(self, listing: &Listing, places: &[Place]) -> Option<[u8; 32]> {
         match self {
             Recall::Poll { account, .. } => Some(quiet::digest(listing, account, places)),
@@ -74,8 +74,8 @@ impl Recall<'_> {
         }
     }
 
-    /// What is left on the server, if the last look at this listing has found nothing to do and
-    /// still holds.
+    /// What is left on the server, if the last look at this listing found nothing to do and still
+    /// holds.
     pub(super) async fn quiet(self, digest: Option<[u8; 32]>) -> Result<Option<Left>, PollError> {
         Ok(match (self, digest) {
             (Recall::Poll { account, context, .. }, Some(digest)) => {
@@ -85,7 +85,7 @@ impl Recall<'_> {
         })
     }
 
-    /// Whether the listing is worth its sizes before anybody has looked at it.
+    /// Whether the listing's sizes are worth asking for before it was looked at.
     pub(super) async fn expects_news(self) -> Result<bool, PollError> {
         Ok(match self {
             Recall::Poll { account, context, .. } => context.store.expects_news(&account.name).await?,
@@ -110,7 +110,7 @@ impl Recall<'_> {
         })
     }
 
-    /// By what else than their unique-ids messages are known.
+    /// What identifies messages besides their unique-ids.
     pub(super) async fn identities(self, keys: Vec<MessageKey>) -> Result<Vec<Option<Identity>>, PollError> {
         Ok(match self {
             Recall::Poll { account, context, .. } => context.store.identities(&account.name, keys).await?,

@@ -1,6 +1,6 @@
 //! The network side of a poll: RETR and DELE in a window of commands, bodies in pieces.
 //!
-//! With PIPELINING (RFC 2449 §6.6) commands go out while replies stream in; otherwise one at a
+//! With PIPELINING (RFC 2449 §6.6) commands are sent while replies come in, without it one at a
 //! time.  A full disk or a slow destination stops the pieces, and through them the commands.
 
 use std::collections::VecDeque;
@@ -33,7 +33,7 @@ const LOAD_OCTETS: usize = 128 * 1024;
 /// Time to read what was asked for when the process is to end.
 const GRACE: Duration = Duration::from_secs(4);
 
-/// What a reply is going to answer.
+/// What a reply answers.
 enum Asked {
     Message(Box<Job>),
     Deletion(MessageKey),
@@ -53,18 +53,18 @@ pub(super) struct Receiver<'a, S> {
     pub(super) progress: &'a Progress,
     pub(super) cancel: &'a CancellationToken,
     pub(super) deadline: Instant,
-    /// The account's `deadline`, for the message.
+    /// The account's `deadline`, for the error message.
     pub(super) limit: Duration,
 }
 
-/// What came of it besides the messages.
+/// The results of the session besides the messages.
 #[derive(Default)]
 pub(super) struct Transacted {
-    /// Messages whose deletion the server has agreed to; QUIT makes it true.
+    /// Messages whose deletion the server has agreed to; QUIT carries it out.
     pub(super) marked: Vec<MessageKey>,
     /// Messages that the server has begun to hand out.
     pub(super) retrieved: u64,
-    /// Messages that the server listed and did not hand out, with its words.
+    /// Messages that the server listed and did not hand out, with its reply.
     pub(super) not_retrieved: Vec<(Box<Job>, String)>,
     /// Whether messages were left that should have been retrieved.
     pub(super) stopped: bool,
@@ -82,19 +82,19 @@ impl PieceQueue {
         Self { loads, load: Vec::new(), octets: 0 }
     }
 
-    /// Nobody takes any more.
+    /// Whether the receiver has gone.
     fn is_closed(&self) -> bool {
         self.loads.is_closed()
     }
 
-    /// Puts a piece down.  A proof is handed over at once, with what it proves.
+    /// Queues a piece.  A proof is handed over at once, with what it proves.
     async fn put(&mut self, piece: Piece) {
         self.octets += piece.capacity();
         let is_urgent = matches!(piece, Piece::Proven | Piece::Abandon);
         self.load.push(piece);
         if is_urgent || self.load.len() >= LOAD_PIECES || self.octets >= LOAD_OCTETS {
             self.octets = 0;
-            // If nobody takes it any more, `ask` ends the session for the same reason.
+            // If the receiver has gone, `ask` ends the session for the same reason.
             let _ = self.loads.send(std::mem::take(&mut self.load)).await;
         }
     }
@@ -123,14 +123,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         let mut certain = 0;
         let result = self.exchange(&mut jobs, &mut groups, transacted, &mut certain).await;
         if result.is_err() {
-            // A refusal that is not proven may be another command's.
+            // A refusal that is not proven may belong to another command.
             transacted.not_retrieved.truncate(certain);
         }
         transacted.stopped = !jobs.is_empty();
         result
     }
 
-    /// Asks and hears until nothing is left; `certain` refusals are proven.
+    /// Sends commands and reads replies until nothing is left; `certain` counts the refusals that are proven.
     async fn exchange(
         &mut self,
         jobs: &mut VecDeque<Job>,
@@ -142,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         loop {
             self.ask(jobs, &mut window, groups)?;
             let Some(next) = window.pop() else { break };
-            // Before its first octet: the next one may be the last.
+            // Marked before the first octet is read: the process may crash on any of them.
             match &next {
                 Asked::Message(job) if job.supposed != Supposed::Nameless => {
                     self.attempts.enter(Slot::Receiving, &job.key, job.suspect);
@@ -230,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             received += octets;
             self.progress.add_octets(octets);
             let complete = decoder.is_done();
-            // LIST may have said less than what comes.
+            // LIST may have given a smaller size than what comes.
             if excess.is_none()
                 && let Some(limit) = self.max_size.filter(|&limit| received > limit)
             {
@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 break;
             }
         }
-        // The reply that was read may have been one too many, and the right one is taken for mail.
+        // The reply that was read may have been an extra one, and the right one was taken for mail.
         let on_server = received + decoder.line_ends();
         if begins_as_a_reply && !job.header_only && job.octets.is_some_and(|octets| octets != on_server) {
             return Err(SessionError::Displaced { step: format!("RETR {}", job.number), line: "+OK".to_owned() });
@@ -281,16 +281,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
     }
 }
 
-/// The header of a message of which no more is wanted: some servers answer TOP with the whole of it.
+/// The header of a message of which no more is wanted: some servers answer TOP with the whole message.
 #[derive(Default)]
 struct Header {
-    /// The octet before ended a line, or there was none.
+    /// There was an octet before, and it did not end a line.
     inside: bool,
     is_over: bool,
 }
 
 impl Header {
-    /// Cuts off what stands behind the blank line that ends it; `data` is decoded, and new from `start` on.
+    /// Cuts off what follows the blank line that ends the header; `data` is decoded, and new from `start` on.
     fn cut(&mut self, data: &mut Vec<u8>, start: usize) {
         if self.is_over {
             data.truncate(start);
@@ -313,7 +313,7 @@ fn listed_as(job: &Job) -> ListedAs {
     ListedAs { number: job.number, key, octets: job.octets }
 }
 
-/// As listed; of a header nobody knows.  What the last poll crashed on gets a group of its own.
+/// The size as listed; that of a header is unknown.  What the last poll crashed on gets a group of its own.
 fn octets_to_come(job: &Job) -> u64 {
     match job {
         Job { suspect: true, .. } => u64::MAX,

@@ -1,10 +1,10 @@
-//! Unique-ids are not taken at their word: one may vanish and come back, be given to another
-//! message, or change for all of them when a server is migrated.
+//! Unique-ids are not taken at face value: one may go missing and come back, or be given to another
+//! message, and all of them may change when a server is migrated.
 //!
-//! Nothing that vanishes is forgotten.  Where a unique-id is not enough (`plan::doubtful`), the
+//! Nothing that goes missing is forgotten.  Where a unique-id is not enough (`plan::doubtful`), the
 //! message is compared by its header (`examine.rs`).  When most of a listing is unknown and most of
 //! what was known is missing, or the server is seen to use unique-ids again, new messages are
-//! matched with the missing ones by their headers (`rematch.rs`).  Whatever is left is fetched, and compared by
+//! matched with the missing ones by their headers (`rematch.rs`).  What is left is fetched, and compared by
 //! its content as it comes (`commit/identify.rs`).
 
 use std::collections::{HashMap, HashSet};
@@ -22,7 +22,7 @@ use crate::plan::{self, Initial, Listed, Missing, Standing};
 use crate::pop3::session::Session;
 use crate::store::{Change, Known};
 
-/// Headers that one poll asks for at most, so that a slow server's mailbox is compared over several.
+/// Headers that one poll asks for at most, so that a slow server's mailbox is compared over several polls.
 pub(super) const AT_A_TIME: usize = 20_000;
 
 /// A listing whose messages are known as far as they can be before they are retrieved.
@@ -32,9 +32,9 @@ pub struct Recognised {
     pub listing: Vec<Listed>,
     /// What is to be recorded before anything else.
     pub(super) decided: Vec<Change>,
-    /// What LIST says of messages, where the state has it otherwise.
+    /// Sizes by LIST that differ from those in the state.
     pub(super) sizes: Vec<(MessageKey, u64)>,
-    /// Messages that those without unique-id may turn out to be by their content.
+    /// Messages that those without a unique-id may turn out to be by their content.
     pub(super) elsewhere: HashMap<[u8; 32], Vec<MessageKey>>,
     /// Messages that were matched by their headers.
     pub(super) matched: usize,
@@ -42,7 +42,7 @@ pub struct Recognised {
     pub(super) migrating: bool,
     /// Messages that certainly are what was delivered, by their index: they may be deleted.
     pub(super) confirmed: HashSet<usize>,
-    /// Messages that were compared, whatever came of it.
+    /// Messages that were compared, whatever the result.
     examined: HashSet<usize>,
     /// Messages are confirmed by their sizes, since the server has no TOP.
     pub(super) by_size: bool,
@@ -68,23 +68,23 @@ pub(super) struct Recognition<'a> {
     pub(super) result: Recognised,
     /// What the state knew.
     pub(super) known: Known,
-    /// Messages that are remembered and not in the listing; `None`: nobody has asked yet.
+    /// Messages that are remembered and not in the listing; `None`: not asked for yet.
     pub(super) missing: Option<Vec<Missing>>,
     /// What was known of those that were set apart.
     pub(super) apart: HashMap<MessageKey, Standing>,
     /// Messages that share a unique-id now, by their index.
     pub(super) sharing: HashMap<Box<[u8]>, Vec<usize>>,
-    /// So many messages that are due can be fetched in this poll to be compared.
+    /// How many messages that are due can be fetched in this poll to be compared.
     pub(super) room: usize,
-    /// Messages of which a later poll looks whether they are what they were.
+    /// Messages that only a later poll compares.
     postponed: HashSet<usize>,
-    /// Messages that were compared, whatever came of it.
+    /// Messages that were compared, whatever the result.
     pub(super) examined: HashSet<usize>,
     /// The server is seen to have given a unique-id to another message.
     pub(super) distrusted: bool,
 }
 
-/// Finds out what is the first poll's to ignore, what is missing or has come back, and what is known
+/// Finds out what the first poll is to ignore, what is missing or has come back, and what is known
 /// under another unique-id.
 pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
     account: &'a Account,
@@ -129,7 +129,7 @@ pub(super) async fn recognise<'a, S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl Recognition<'_> {
-    /// Messages that have a unique-id under which nothing is known of them.
+    /// Messages with a unique-id under which they are not known.
     pub(super) fn unknown(&self) -> Vec<usize> {
         let is_unknown = |listed: &Listed| {
             listed.key.is_some() && matches!(listed.standing, None | Some(Standing::Reused | Standing::Unclear { .. }))
@@ -166,7 +166,7 @@ impl Recognition<'_> {
         keys
     }
 
-    /// What the first poll finds and is to leave alone.
+    /// Begins the account's state with what the first poll finds and is to leave alone.
     async fn begin<S: AsyncRead + AsyncWrite + Unpin>(&mut self, session: &mut Session<S>) -> Result<(), PollError> {
         if self.known.begun.is_some() {
             return Ok(());
@@ -198,7 +198,7 @@ impl Recognition<'_> {
         }
     }
 
-    /// Gives the unique-ids free that as many messages do not have any more.
+    /// Sets apart the missing messages that had the unique-id of one of these.
     pub(super) async fn set_absent_apart(&mut self, indexes: &[usize]) -> Result<(), PollError> {
         let uids: HashSet<Box<[u8]>> =
             indexes.iter().filter_map(|&index| Some(self.result.listing[index].key.as_ref()?.uid().into())).collect();
@@ -222,7 +222,7 @@ impl Recognition<'_> {
         Ok(())
     }
 
-    /// What is remembered and not in the listing, those included that were set apart.
+    /// What is remembered and not in the listing, including what was set apart.
     pub(super) async fn missing(&mut self) -> Result<&mut Vec<Missing>, PollError> {
         if self.missing.is_none() {
             let keys = self.result.listing.iter().map(|listed| listed.key.clone()).collect();
@@ -231,7 +231,7 @@ impl Recognition<'_> {
         Ok(self.missing.get_or_insert_default())
     }
 
-    /// Gives the unique-ids of messages free: what was known by them is missing from now on.
+    /// Frees the unique-ids of messages: what was known by them is missing from now on.
     pub(super) async fn set_apart(&mut self, apart: Vec<(usize, Missing, Standing)>) -> Result<(), PollError> {
         if apart.is_empty() {
             return Ok(());
@@ -252,7 +252,7 @@ impl Recognition<'_> {
         Ok(())
     }
 
-    /// What came before that was left alone at the first poll.
+    /// What came before this time was left alone at the first poll.
     pub(super) fn ignored_before(&self) -> Option<UnixTime> {
         let begun = self.known.begun?;
         Some(match self.account.policy.initial {
@@ -286,10 +286,10 @@ impl Recognition<'_> {
         Ok(())
     }
 
-    /// What the content of messages without unique-id is compared with.
+    /// Collects what the content of messages without a unique-id is compared with.
     fn compare(&mut self) {
         for missing in self.missing.iter().flatten() {
-            // What is known by its content is found by it anyway.
+            // What is known by its content is found anyway.
             if let Some(digest) = missing.digest
                 && !missing.key.uid().starts_with(CONTENT_UID_PREFIX)
             {
@@ -319,7 +319,7 @@ impl Recognition<'_> {
         Ok(())
     }
 
-    /// What came of it.
+    /// The result.
     pub(super) fn finish(mut self) -> Recognised {
         self.result.examined = std::mem::take(&mut self.examined);
         for (index, listed) in self.result.listing.iter().enumerate() {

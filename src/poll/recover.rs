@@ -1,11 +1,11 @@
-//! After a crash: what the state calls staged is looked up in the Maildir.
+//! After a crash: what is staged according to the state is looked up in the Maildir.
 //!
-//! Only places of this machine are looked at: a Maildir at the same path of another machine, which shares this state,
-//! tells nothing of that one's deliveries, and they stay staged until their own machine looks.
+//! Only places of this machine are looked at: where another machine shares this state, the Maildir at the same path
+//! here says nothing about the deliveries of that machine, and they stay staged until it looks itself.
 //!
-//! `tmp/NAME` there: the move is finished now.  Not there: it was delivered, whatever a mail
-//! program has done with it since.  A Maildir that is not there (an unmounted disk) tells
-//! nothing, and its deliveries stay staged.
+//! If `tmp/NAME` is there, the move is finished now.  If it is not, the message was delivered,
+//! whatever a mail program has done with it since.  A Maildir that is missing (an unmounted disk)
+//! proves nothing, and its deliveries stay staged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ use crate::message::{Name, UnixTime};
 use crate::store::{Change, Resolution, StagedDelivery, Store, StoreError};
 use crate::{spool, threads};
 
-/// Cleaners of `tmp/` spare files younger than 36 hours (maildir(5)); an older one may have been
-/// removed by them before it was moved.
+/// Programs that clean up `tmp/` spare files younger than 36 hours (maildir(5)); an older one may
+/// have been removed by them before it was moved.
 const TMP_LIFETIME: i64 = 36 * 60 * 60;
 
 /// Finishes what an earlier process or poll has staged, of one account or of all.  What cannot begin
-/// before the deadline stays staged.  Gives for the poll to tell why deliveries could not be finished, once for each Maildir and
-/// kind of error.
+/// before the deadline stays staged.  Returns why deliveries could not be finished, for the poll to
+/// report: once for each Maildir and kind of error.
 ///
 /// # Errors
 /// The state cannot be read or written.
@@ -54,7 +54,7 @@ pub async fn recover(
     Ok(failed)
 }
 
-/// Removes drafts that no record knows, from every Maildir of the configuration, and spools.
+/// Removes drafts that are not on record from every Maildir of the configuration, and spools.
 ///
 /// # Errors
 /// The state cannot be read.
@@ -111,7 +111,7 @@ fn look(staged: Vec<StagedDelivery>, machine: &str, now: UnixTime) -> Looked {
         for (delivery, resolution) in deliveries.into_iter().zip(resolutions) {
             match resolution {
                 Ok(resolution) => looked.push((delivery, resolution)),
-                // It stays open, and holds up no other.
+                // It stays open, and delays no other.
                 Err(error) => {
                     let (account, file) = (Some(delivery.account), Some(delivery.name));
                     Event::StaysStaged { account, file, cause: error.to_string() }.tell();
@@ -159,7 +159,7 @@ mod tests {
         let path = dir.path().join("Maildir");
         let maildir = Maildir::open(&Settings::private(path.clone()), false).expect("made");
         let deliveries = staged(&maildir, &["linked", "read", "plain"]);
-        // The file system has no rename that never replaces, and the machine died after the link.
+        // The file system has no rename that never replaces, and the machine crashed after the link.
         std::fs::hard_link(path.join("tmp/linked"), path.join("new/linked")).expect("linked");
         std::fs::hard_link(path.join("tmp/read"), path.join("cur/read:2,S")).expect("linked");
         let (looked, failed) = look(deliveries, "machine", 2000);

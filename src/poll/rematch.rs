@@ -1,5 +1,5 @@
 //! New messages are matched with missing ones by their headers: while a server gives its mail other unique-ids, and
-//! where a message is too large for its content to tell.
+//! where a message is too large to be compared by its content.
 
 use std::collections::HashSet;
 
@@ -52,7 +52,7 @@ impl Recognition<'_> {
     /// Gives new messages the standing of missing ones with the same header, which are missing
     /// no longer.
     async fn match_headers(&mut self, unknown: &[usize]) -> Result<(), PollError> {
-        // Where a header has told nothing, it matches nothing.
+        // A header that proved nothing matches nothing.
         let is_unclear = |index: usize| matches!(self.result.listing[index].standing, Some(Standing::Unclear { .. }));
         let fingerprint = |&index: &usize| {
             let head = self.heads.get(self.result.listing[index].number).filter(|_| !is_unclear(index));
@@ -73,7 +73,7 @@ impl Recognition<'_> {
                 continue;
             };
             listed.standing = Some(match standing {
-                // Its content is not seen.
+                // Its content was not seen.
                 Standing::Done(at) => Standing::Matched { at, digest: old.digest },
                 other => other,
             });
@@ -94,8 +94,8 @@ impl Recognition<'_> {
         Ok(())
     }
 
-    /// What is too large to be fetched, and may by its size be a message that is missing, is compared by its header:
-    /// its content cannot tell.
+    /// Compares by its header what is too large to be fetched and has the size of a missing message: its content
+    /// cannot be compared.
     async fn match_oversize<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         session: &mut Session<S>,
@@ -119,7 +119,7 @@ impl Recognition<'_> {
         self.match_headers(&candidates).await
     }
 
-    /// Of what the first poll has left alone nothing is known but that it came before it.
+    /// Leaves alone what is older than the first poll: nothing else is known of the messages that it left alone.
     fn ignore_older(&mut self, unknown: &[usize]) {
         let Some(limit) = self.ignored_before() else { return };
         let ignored = self.missing.iter().flatten().filter(|missing| missing.ignored);
@@ -129,7 +129,7 @@ impl Recognition<'_> {
             return;
         }
         let listing = &self.result.listing;
-        // Without a date, its unique-id and its size.
+        // Without a date, the unique-id and the size decide.
         let is_same = |listed: &Listed| {
             listed.octets.is_some()
                 && listed.key.as_ref().is_some_and(|key| ignored.contains(&(key.uid(), listed.octets)))

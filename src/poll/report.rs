@@ -1,4 +1,4 @@
-//! What a poll came to.
+//! The result of a poll.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,11 +18,11 @@ pub struct Report {
     pub reappeared: u64,
     /// Messages that were delivered under another unique-id or without one.
     pub recognised: u64,
-    /// Octets of the delivered ones, as stored.
+    /// Octets of the delivered messages, as stored.
     pub octets: u64,
     /// Messages deleted on the server, confirmed.
     pub deleted: u64,
-    /// Messages left on the server for their size.
+    /// Messages left on the server because of their size.
     pub too_large: u64,
     /// Messages that wait for the next poll (`max-messages`).
     pub waiting: u64,
@@ -36,7 +36,7 @@ pub struct Report {
     pub login_delay: Option<Duration>,
     /// Messages of this poll that were not delivered, each with the first cause.
     pub failures: BTreeMap<MessageKey, String>,
-    /// It failed at several commands at once, and may go better with one at a time.
+    /// It failed with several commands at once, and may do better with one at a time.
     pub(super) slower: bool,
 }
 
@@ -65,7 +65,7 @@ pub struct Summary {
     pub recognised: u64,
     /// Messages deleted on the server, confirmed.
     pub deleted: u64,
-    /// Messages left on the server for their size.
+    /// Messages left on the server because of their size.
     pub too_large: u64,
     /// Messages that wait for the next poll (`max-messages`).
     pub waiting: u64,

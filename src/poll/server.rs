@@ -1,5 +1,5 @@
 //! What is remembered of a server from one session to the next: what it announces, so that it need
-//! not be asked each time, and that it cannot take several commands at once.
+//! not be asked each time, and that it cannot handle several commands at once.
 
 use std::time::Duration;
 
@@ -25,19 +25,19 @@ const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 /// How long a server that mixed up its replies gets one command at a time.
 const OUT_OF_STEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The same for one whose connection broke with several commands unanswered: the line may have been the cause.
+/// The same for one whose connection broke with several commands unanswered: the network may have been the cause.
 const BROKEN: Duration = Duration::from_secs(24 * 3600);
 
 /// A server during a session.
 pub(super) struct Server {
     host: Host,
     memory: HostMemory,
-    /// Whether the memory is to be written down.
+    /// Whether the memory is to be recorded.
     is_new: bool,
 }
 
-/// Connects and logs in.  What the server announces is asked for only if it is not known, or not
-/// the same after STLS.
+/// Connects and logs in.  What the server announces is asked for only if it is not known, or may
+/// differ after STLS.
 pub(super) async fn open(
     account: &Account,
     context: &Context,
@@ -55,7 +55,7 @@ pub(super) async fn open(
         .await
         .unwrap_or(Err(PollError::Deadline { limit }));
     if !skips.is_empty() && opened.as_ref().is_err_and(wants_capabilities) {
-        // It was perhaps the line that broke, and not the server that hung up.
+        // Perhaps the network failed then, and the server did not hang up.
         skips = Skips::default();
         opened = timeout_at(deadline, attempt(account, None, skips, &mut offered))
             .await
@@ -79,7 +79,7 @@ pub(super) async fn open(
     if is_new {
         memory.capabilities = lines.map(|lines| (lines, now));
     }
-    // What works without being asked goes on so.
+    // A server that works without being asked is not asked in future either.
     let until = now.saturating_add(seconds(OUT_OF_STEP));
     if memory.lessons.0 != skips.bits() || (!skips.is_empty() && until - memory.lessons.1 > seconds(BELIEVED)) {
         memory.lessons = (skips.bits(), if skips.is_empty() { 0 } else { until });
@@ -88,7 +88,7 @@ pub(super) async fn open(
     Ok((session, Server { host, memory, is_new }))
 }
 
-/// Connects and logs in.  Gives what the server announced.
+/// Connects and logs in.  Returns what the server announced, too.
 async fn attempt(
     account: &Account,
     known: Option<Capabilities>,
@@ -100,19 +100,19 @@ async fn attempt(
     Ok((log_in_with(account, client, offered).await?, lines))
 }
 
-/// Whether a login failed for want of knowing what the server offers.
+/// Whether a login failed because what the server offers was not known.
 fn wants_capabilities(error: &PollError) -> bool {
     matches!(error, PollError::Session(SessionError::NoMechanism { .. } | SessionError::ClearText { .. }))
 }
 
-/// What is learnt by a session that did not come about.
+/// Learns from a session that failed.
 fn learn(memory: &mut HostMemory, error: &PollError, now: UnixTime) {
     let is_of_the_server =
         matches!(error, PollError::Session(_) | PollError::TokenRefused { .. } | PollError::Doubted { .. });
     if !is_of_the_server {
         return;
     }
-    // Perhaps it announces something else by now.  One that has answered CAPA before gets another chance.
+    // Perhaps it announces something else by now.  A server that has answered CAPA before gets another chance.
     let has_answered = memory.capabilities.take().is_some();
     if let PollError::Session(SessionError::Capabilities { stage, .. }) = error
         && (!has_answered || *stage == Stage::Login)
@@ -121,7 +121,7 @@ fn learn(memory: &mut HostMemory, error: &PollError, now: UnixTime) {
     }
 }
 
-/// When the server is not asked what it offers.
+/// The stages at which the server is not asked what it offers.
 fn skips(memory: &HostMemory, now: UnixTime) -> Skips {
     let (bits, until) = memory.lessons;
     Skips::of_bits(if until > now { bits } else { 0 })
@@ -146,13 +146,13 @@ async fn judged<T>(
 }
 
 impl Server {
-    /// What was learnt by the login.
+    /// What was learnt from the login.
     pub(super) fn news(&self) -> Option<Change> {
         self.is_new.then(|| Change::Host { host: self.host.clone(), memory: self.memory.clone() })
     }
 
-    /// What is to be remembered after an error with so many commands in flight: perhaps the server
-    /// announces something else by now, or cannot take so many.  The report says whether the poll may go better
+    /// What is to be remembered after an error with `flight` commands in flight: perhaps the server announces
+    /// something else by now, or cannot handle that many.  The report says whether the poll may do better with
     /// one command at a time.
     pub(super) fn broke(
         &self,

@@ -2,9 +2,9 @@
 //! those become batches.
 //!
 //! Each load is written on a thread that may block; between loads no thread is held, since there may be
-//! fewer than polls.  A piece comes with at most one message begun.  A message that
-//! is whole is not believed before the server has proven that it ended where it seemed to
-//! (`proof.rs`); when the pieces end before that, its drafts vanish.
+//! fewer threads than polls.  At most one message is open at a time.  A message that is whole is not
+//! believed before the server has proven that it ended where it seemed to (`proof.rs`); if the pieces end
+//! before that, its drafts are removed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) struct Stager {
     pub(super) spool_dir: PathBuf,
     pub(super) destinations: Arc<[OpenDestination]>,
     pub(super) attempts: Arc<Attempts>,
-    /// The poll's.
+    /// The deadline of the poll.
     pub(super) deadline: Instant,
 }
 
@@ -42,7 +42,7 @@ struct Staging {
     open: Option<Open>,
     /// Those that are whole.
     whole: Vec<Received>,
-    /// Those that are what they seem.
+    /// Those that are proven to be whole.
     proven: Vec<Received>,
 }
 
@@ -50,14 +50,14 @@ struct Staging {
 struct Open {
     received: Received,
     hash: Hasher,
-    /// The same with the mbox lines that were dropped, and their octets.
+    /// The octets of the mbox lines that were dropped, and the hash that includes them.
     as_sent: Option<(u64, Hasher)>,
     renamer: Renamer,
 }
 
-/// Messages that are made durable together: as many as have come while the disk was busy, ...
+/// Messages that are made durable together: those that came while the disk was busy, up to this many, ...
 const BATCH_MESSAGES: usize = 128;
-/// ... or so many octets.
+/// ... or this many octets.
 const BATCH_OCTETS: u64 = 16 << 20;
 
 /// The same where some of them go by SMTP: small ones wait in memory.
@@ -89,7 +89,7 @@ impl Outbox<'_> {
         self.batch.append(messages);
     }
 
-    /// Hands over the batch if it can be taken now, or is large; `false` if nobody takes any more.
+    /// Hands over the batch if it can be taken now, or is large; `false` if the receiver has gone.
     async fn offer(&mut self) -> bool {
         match self.batches.try_reserve() {
             _ if self.batch.is_empty() => true,
@@ -167,7 +167,7 @@ impl Stager {
         for piece in load {
             self.take(piece, staging);
         }
-        // One message's mark takes the place of another's; only the last one's is left over.
+        // The mark of each message replaces the one before; only the last one is left.
         if staging.open.is_none() {
             self.attempts.leave(Slot::Staging);
         }
@@ -238,7 +238,7 @@ impl Stager {
         open.finish()
     }
 
-    /// Where a message begins its way to a destination.
+    /// The first state of a message's parcel for a destination.
     fn state(&self, job: &Job, target: usize) -> State {
         let destination = &self.destinations[target];
         if !destination.is_up() {

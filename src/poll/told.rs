@@ -1,6 +1,6 @@
-//! Mail that will never come is told of once, when it is seen first: in the log, which a quiet `fetch` shows too.
+//! Mail that will never come is reported once, when it is first seen: in the log, which a quiet `fetch` shows too.
 //!
-//! A message that goes into quarantine is not among it: the poll that it happens in fails.
+//! A message that goes into quarantine is not reported here: the poll in which that happens fails.
 
 use std::collections::HashSet;
 
@@ -12,13 +12,13 @@ use crate::event::{Event, LeftBehind};
 use crate::plan::{Action, Listed, Reason, Step};
 use crate::store::Change;
 
-/// Messages that are named.
+/// Messages that the log names at most.
 const NAMED: usize = 3;
 
-/// Messages that are remembered to have been told of.
+/// Messages that are remembered as reported at most.
 const REMEMBERED: usize = 10_000;
 
-/// Tells of what was not told of yet; gives what is to be remembered.
+/// Reports what was not reported yet; returns what is to be remembered.
 pub(super) async fn tell(
     account: &Account,
     context: &Context,
@@ -51,7 +51,7 @@ fn why(step: &Step) -> Option<LeftBehind> {
     }
 }
 
-/// Tells a message from others, shortly.
+/// A short mark that distinguishes a message from others.
 fn mark(why: LeftBehind, listed: &Listed) -> String {
     let octets = listed.octets.unwrap_or(0).to_le_bytes();
     let mut digest = blake3::Hasher::new();

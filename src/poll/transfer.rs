@@ -1,5 +1,5 @@
-//! Three hands at work at the same time: the network side receives, drafts are written, and batches
-//! are made durable while the next ones come in.
+//! Three things at the same time: the network side receives, drafts are written, and batches are made
+//! durable while the next ones come in.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ use crate::store::{Settled, StoreError};
 use crate::threads::ThreadError;
 use crate::trace::Trace;
 
-/// Loads between the network and the disk: enough that neither waits for the other's every step.
+/// Loads between the network and the disk: enough that neither waits for each step of the other.
 const LOADS: usize = 4;
 
 /// Batches that are received while one is being made durable.
@@ -43,7 +43,7 @@ pub(super) struct Transfer<'a> {
     pub(super) deadline: Instant,
 }
 
-/// What came of it.
+/// The result of a transfer.
 pub(super) struct Transferred {
     /// How the session ended.
     pub(super) received: Result<(), PollError>,
@@ -61,8 +61,8 @@ impl Default for Transferred {
 }
 
 impl Transfer<'_> {
-    /// Receives and delivers the messages of the jobs.  Both ends are reported: what was received
-    /// before the session broke is delivered all the same.
+    /// Receives and delivers the messages of the jobs.  Both outcomes are reported: what was received
+    /// before the session broke is still delivered.
     pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         self,
         session: &mut Session<S>,
@@ -116,7 +116,7 @@ impl Transfer<'_> {
         let (received, (tally, moved, committed), staged) =
             tokio::join!(receiver.run(jobs, transacted), committer.run(batches), stager.run(inbox, outbox));
         if let Err(error @ ThreadError::Panicked(_)) = staged {
-            // The thread's own hold on the marks is gone with it.
+            // The thread's own reference to the marks was dropped with it.
             Arc::into_inner(attempts).iter_mut().for_each(Attempts::panicked);
             return Err(error.into());
         }

@@ -1,7 +1,7 @@
 //! Which accounts are being polled, so that no poll takes away what another one is writing.
 //!
-//! An account whose mailbox is known by another name takes that one's part of the state over
-//! (`poll/mailbox.rs`).  It must not do so while a poll that began under the old configuration is at work there.
+//! An account whose mailbox is known under another account's name takes over that part of the state
+//! (`poll/mailbox.rs`).  It must not do so while a poll that began under the old configuration is using it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,16 +1,16 @@
 //! Commands as octets (RFC 1939, 2449, 2595, 5034).
 //!
 //! An argument with CR, LF or NUL would be a second command, so it is refused; so is a line that
-//! no server has to accept.
+//! is longer than a server has to accept.
 
 use std::fmt;
 
 use crate::message::MessageNumber;
 
-/// Octets of a command line with its CRLF (RFC 2449 §4).
+/// The most octets of a command line, with its CRLF (RFC 2449 §4).
 pub const LINE_LIMIT: usize = 255;
 
-/// A command of the client.
+/// A client command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the RFC's names")]
 pub enum Command<'a> {
@@ -25,7 +25,7 @@ pub enum Command<'a> {
     /// The unique-id of one message.
     UidlOf(MessageNumber),
     Retr(MessageNumber),
-    /// The header and so many lines of the body.
+    /// The header and this many lines of the body.
     Top(MessageNumber, u32),
     Dele(MessageNumber),
     Quit,
@@ -34,10 +34,10 @@ pub enum Command<'a> {
 /// A command that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// It would be read as two commands.
+    /// The server would read it as two commands.
     #[error("the {0} holds a line end or a NUL, which POP3 cannot send")]
     ControlOctet(&'static str),
-    /// More than [`LINE_LIMIT`].
+    /// Longer than [`LINE_LIMIT`].
     #[error("the {0} is longer than the 255 octets that a POP3 command may have")]
     TooLong(&'static str),
 }

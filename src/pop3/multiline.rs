@@ -5,12 +5,12 @@
 //! line that began after CRLF can be stuffed or final.  The result is the same however the input
 //! is cut into pieces.
 //!
-//! Some servers end every line in a bare LF, and the response too.  Where the status line was such a one, LF ends
-//! lines until the first CRLF comes.
+//! Some servers end every line with a bare LF, the final dot too.  After a status line that ended with a bare LF,
+//! LF ends lines until the first CRLF.
 
 use memchr::memchr;
 
-/// Where in a line the decoder stands.
+/// The decoder's position in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// After CRLF, or at the very beginning.
@@ -32,7 +32,7 @@ enum State {
 pub struct Decoder {
     state: State,
     line_ends: u64,
-    /// A bare LF ends a line, as it has ended all of them so far.
+    /// A bare LF ends a line: all lines so far ended with one.
     bare: bool,
 }
 
@@ -43,12 +43,12 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder at the beginning of a response, behind its status line.
+    /// A decoder at the beginning of a response, after its status line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same; `bare` if the status line has ended in a bare LF.
+    /// The same; `bare` says that the status line ended with a bare LF.
     pub fn behind(bare: bool) -> Self {
         Self { bare, ..Self::default() }
     }
@@ -58,12 +58,12 @@ impl Decoder {
         self.state == State::Done
     }
 
-    /// CRLFs that have become LFs: so many octets more had the message on the server.
+    /// The number of CRLFs that became LFs: the message has this many more octets on the server.
     pub fn line_ends(&self) -> u64 {
         self.line_ends
     }
 
-    /// Decodes `input`, appending to `out`, up to its end or to the end of the response.  Gives
+    /// Decodes `input`, appending to `out`, up to its end or to the end of the response.  Returns
     /// the number of octets used; what follows belongs to the next reply.
     pub fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let mut at = 0;
@@ -114,8 +114,8 @@ impl Decoder {
         at
     }
 
-    /// Copies the inside of lines, whole lines at memory speed; stops where a line start or a CR
-    /// at the end of the input wants the careful way.
+    /// Copies the inside of lines, whole lines at memory speed; stops at a line that begins with a
+    /// dot and at the end of the input, which need the state machine.
     fn middle(&mut self, input: &[u8], out: &mut Vec<u8>) -> usize {
         let mut at = 0;
         loop {

@@ -1,7 +1,7 @@
-//! What servers answer: status lines and their response codes, capabilities, listings.
+//! Server replies: status lines and their response codes, capabilities, listings.
 //!
 //! Lenient where real servers are sloppy (case, spaces, extra fields), strict where leniency
-//! would guess: a line that begins with neither `+OK` nor `-ERR` is no status line, and the
+//! would guess: a line that begins with neither `+OK` nor `-ERR` is not a status line, and the
 //! session that reads one is out of step.
 
 mod words;
@@ -29,28 +29,28 @@ pub enum ResponseCode {
     InUse,
     /// Too soon after the last login.
     LoginDelay,
-    /// A failure of the server that passes.
+    /// A temporary failure of the server.
     SysTemp,
-    /// A failure of the server that somebody has to mend.
+    /// A permanent failure of the server, which its operator has to fix.
     SysPerm,
     /// The credentials are wrong.
     Auth,
-    /// The mailbox wants UTF8 (RFC 6856).
+    /// The mailbox requires UTF8 (RFC 6856).
     Utf8,
-    /// Any other, in capitals.
+    /// Any other code, in capitals.
     Other(String),
 }
 
 impl Status {
-    /// Reads a status line without its line end; `None` if it is none.  Codes are read whether
-    /// or not the server announced RESP-CODES.
+    /// Parses a line without its line end; `None` if it is not a status line.  Codes are read
+    /// whether or not the server announced RESP-CODES.
     pub fn parse(line: &[u8]) -> Option<Self> {
         let (ok, rest) = match (strip(line, b"+OK"), strip(line, b"-ERR")) {
             (Some(rest), _) => (true, rest),
             (None, Some(rest)) => (false, rest),
             (None, None) => return None,
         };
-        // A word must end here: "+OKAY" is somebody's mail text.  `+OK3 messages` and `-ERR, no` are odd and clear.
+        // The word must end here: `+OKAY` is text of a message.  `+OK3 messages` and `-ERR, no` are odd but clear.
         let ends = |octet: &u8| octet.is_ascii_whitespace() || octet.is_ascii_digit() || octet.is_ascii_punctuation();
         if !rest.first().is_none_or(ends) {
             return None;
@@ -58,13 +58,13 @@ impl Status {
         Some(Self::with(ok, rest))
     }
 
-    /// Reads a greeting, which tells whether it is a POP3 server at all: nothing odd is taken for one.
+    /// Parses a greeting, strictly: it decides whether the server speaks POP3 at all.
     pub fn parse_greeting(line: &[u8]) -> Option<Self> {
         let rest = strip(line, b"+OK").or_else(|| strip(line, b"-ERR"))?;
         rest.first().is_none_or(u8::is_ascii_whitespace).then(|| Self::parse(line)).flatten()
     }
 
-    /// Reads the answer to a login, where `-ERROR` too is no mail text but a refusal.
+    /// Parses the reply to a login, where `-ERROR` is a refusal too, and not text of a message.
     pub fn parse_login(line: &[u8]) -> Option<Self> {
         let odd = |rest: &[u8]| rest.first().is_none_or(|octet| !octet.is_ascii_alphanumeric());
         let error = || strip(line, b"-ERROR").filter(|rest| odd(rest)).map(|rest| Self::with(false, rest));
@@ -72,24 +72,24 @@ impl Status {
     }
 
     fn with(ok: bool, rest: &[u8]) -> Self {
-        // A mark that stands where the space should be is none of the text.
+        // Punctuation in the place of the space is not part of the text.
         let is_text = |octet: &u8| !matches!(octet, b',' | b':' | b';' | b'.' | b'!' | b'-');
         let rest = rest[rest.iter().position(is_text).unwrap_or(rest.len())..].trim_ascii();
         Status { ok, code: response_code(rest), text: text::shown(rest) }
     }
 
-    /// With another text, since its own must not be shown; it means what it did.
+    /// Replaces the text, which must not be shown; the meaning stays the same.
     #[must_use]
     pub fn with_text(self, text: &str) -> Self {
         let about = if self.is_about_the_command() { "unknown command " } else { "" };
         Self { ok: self.ok, code: self.meaning(), text: format!("{about}{text}") }
     }
 
-    /// What a refusal means: by its response code, or else by its words.
+    /// The meaning of a refusal, by its response code or else by its words.
     pub fn meaning(&self) -> Option<ResponseCode> {
         match &self.code {
             Some(ResponseCode::Other(_)) | None if !self.ok => words::meaning(&self.text).or_else(|| self.code.clone()),
-            // Some say so of whatever ends a login.
+            // Some servers send AUTH for any failure of a login.
             Some(ResponseCode::Auth) if !self.ok && words::is_held(&self.text) => Some(ResponseCode::InUse),
             code => code.clone(),
         }
@@ -100,13 +100,13 @@ impl Status {
         !self.ok && matches!(self.code, None | Some(ResponseCode::Other(_))) && words::is_about_the_command(&self.text)
     }
 
-    /// Whether it refuses the form of a command, and not what the command says.
+    /// Whether it refuses the form of a command, not its content.
     pub fn is_about_syntax(&self) -> bool {
         !self.ok && matches!(self.code, None | Some(ResponseCode::Other(_))) && words::is_about_syntax(&self.text)
     }
 }
 
-/// The octets of a status line behind its first word.
+/// The octets of a status line after its first word.
 pub fn behind_status(line: &[u8]) -> &[u8] {
     let rest = strip(line, b"+OK").or_else(|| strip(line, b"-ERR"));
     rest.unwrap_or_default().trim_ascii()
@@ -132,7 +132,7 @@ fn response_code(rest: &[u8]) -> Option<ResponseCode> {
     })
 }
 
-/// What a server can do (RFC 2449 §5, §6).
+/// A server's capabilities (RFC 2449 §5, §6).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// Whether the server answered CAPA at all; without an answer nothing is known to be absent.
@@ -151,18 +151,18 @@ pub struct Capabilities {
     pub sasl: Vec<String>,
     /// Least time between two logins.
     pub login_delay: Option<Duration>,
-    /// What it announces of time depends on the user, and is announced again after the login.
+    /// LOGIN-DELAY or EXPIRE depends on the user, and is announced again after the login.
     pub per_user: bool,
-    /// Days that the server keeps mail; 0: a retrieved message may be deleted by QUIT.
+    /// Days for which the server keeps mail; 0: a retrieved message may be deleted by QUIT.
     pub expire_days: Option<u32>,
     /// What the server calls itself, escaped.
     pub implementation: Option<String>,
-    /// Every line, escaped, for showing.
+    /// Every line, escaped, to be shown.
     pub lines: Vec<String>,
 }
 
 impl Capabilities {
-    /// Reads one line of the answer to CAPA.  Unknown ones are kept for showing only.
+    /// Parses one line of the reply to CAPA.  Unknown capabilities are kept only to be shown.
     pub fn add_line(&mut self, line: &[u8]) {
         self.announced = true;
         self.lines.push(text::shown(line));
@@ -189,7 +189,7 @@ impl Capabilities {
         }
     }
 
-    /// Shows this in the place of the line that was read last.
+    /// Replaces the last line, which must not be shown.
     pub fn hide_last_line(&mut self, text: &str) {
         let Some(line) = self.lines.last_mut() else { return };
         if line.to_ascii_uppercase().starts_with("IMPLEMENTATION") {
@@ -200,8 +200,8 @@ impl Capabilities {
 }
 
 impl Capabilities {
-    /// Takes in what was announced before the login: of two times the one that is worse for us
-    /// holds, and what was there once is there.
+    /// Merges what was announced before the login: of two times the worse one for us counts, and
+    /// a capability that was announced once stays.
     pub fn merge(&mut self, before: &Capabilities) {
         self.announced |= before.announced;
         self.uidl |= before.uidl;
@@ -215,23 +215,23 @@ impl Capabilities {
     }
 }
 
-/// The answer to STAT: number of messages, and their octets, which are a hint.
+/// Parses the reply to STAT: number of messages, and their octets, which are a hint.
 pub fn stat(text: &str) -> Option<(u32, u64)> {
     let mut words = text.split_ascii_whitespace();
     let count = words.next()?.parse().ok()?;
     Some((count, words.next().and_then(|word| word.parse().ok()).unwrap_or(0)))
 }
 
-/// A line of LIST: message number and octets, extra fields ignored (RFC 1939 §5).
+/// Parses a line of LIST: message number and octets, extra fields ignored (RFC 1939 §5).
 pub fn list_line(line: &[u8]) -> Option<(MessageNumber, u64)> {
     let (number, rest) = number_and_rest(line)?;
     let digits = rest.split(u8::is_ascii_whitespace).next()?;
     Some((number, decimal(digits)?))
 }
 
-/// A line of UIDL: message number and unique-id.  The unique-id is everything after the spaces
-/// that follow the number, inner spaces and 8-bit octets included; `None` for it where it is
-/// missing or longer than [`UNIQUE_ID_LIMIT`], which is that message's problem alone.
+/// Parses a line of UIDL: message number and unique-id.  The unique-id is everything after the
+/// spaces that follow the number, inner spaces and 8-bit octets included; it is `None` where it
+/// is missing or longer than [`UNIQUE_ID_LIMIT`], which affects only that message.
 pub fn uidl_line(line: &[u8]) -> Option<(MessageNumber, Option<&[u8]>)> {
     let (number, rest) = number_and_rest(line)?;
     Some((number, (1..=UNIQUE_ID_LIMIT).contains(&rest.len()).then_some(rest)))

@@ -1,8 +1,8 @@
-//! A second wall: what the service may not do even if somebody takes it over (Landlock).
+//! A second sandbox: what the service may not do even if an attacker takes it over (Landlock).
 //!
 //! Everything may be read; nothing below the system's own folders may be written, neither by us
 //! nor by password commands.  Homes, `/var`, `/srv`, `/mnt`, `/media`, `/run` and `/tmp` stay
-//! writable, because a reload may name a Maildir there.  systemd's sandbox is the first wall, and
+//! writable, because a reload may name a Maildir there.  systemd's sandbox is the first one, and
 //! stricter.
 
 use landlock::{
@@ -14,7 +14,7 @@ use landlock::{
 const SYSTEM: [&str; 12] =
     ["bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "proc", "sbin", "sys", "usr"];
 
-/// Gives up the right to write to the system's folders.  Gives whether the kernel enforces it.
+/// Gives up the right to write to the system's folders.  Returns whether the kernel enforces it.
 pub fn confine() -> bool {
     restrict().is_ok_and(|status| status != RulesetStatus::NotEnforced)
 }
@@ -27,7 +27,7 @@ fn restrict() -> Result<RulesetStatus, Box<dyn std::error::Error>> {
         if SYSTEM.iter().any(|system| name == *system) {
             continue;
         }
-        // What cannot be opened cannot be written either.
+        // A folder that cannot be opened cannot be written to either.
         if let Ok(folder) = PathFd::new(entry.path()) {
             ruleset = ruleset.add_rule(PathBeneath::new(folder, writing))?;
         }

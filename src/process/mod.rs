@@ -1,5 +1,5 @@
-//! What a process of postrider is made of, whatever it does: its log, its signals, whom it acts as and what it may
-//! do, what systemd is told, and what it shows of itself.
+//! What every process of postrider is made of: its log, its signals, the user that it acts as, its sandbox, its
+//! notifications to systemd, and its status.
 
 pub mod confine;
 pub mod log;

@@ -1,9 +1,9 @@
 //! Root's commands act as the owner of the state directory that they work in.
 //!
-//! Its owner may have laid links in it, and could not use what root would leave there.  So root
-//! gives up its rights, groups and environment before anything in it is touched, and for good: a
-//! command of root's does what it would do by runuser(1).  Only who can be named by the path is
-//! believed: the first owner on the way who is not root, since that one rules what lies below.
+//! The directory's owner may have put links in it, and could not use files that root would leave
+//! there.  So root permanently gives up its rights, groups and environment before it touches
+//! anything in the directory, as if the command were run by runuser(1).  Root becomes the first
+//! owner along the path who is not root, since that user controls everything below.
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -58,20 +58,20 @@ impl Failure for PrivilegeError {
     }
 }
 
-/// Whom root acts as from now on.
+/// The user that root acts as from now on.
 #[derive(Debug)]
 pub struct Acting {
-    /// Why.
+    /// The foreign folder that is the reason, with its owner.
     pub foreign: Foreign,
-    /// What the environment has to be: a variable and its value, or none.
+    /// Variables to set in the environment, or, without a value, to remove.
     pub environment: Vec<(&'static str, Option<OsString>)>,
 }
 
-/// Makes this process, if it is root's, the owner's of a state directory that is not root's.  `None`:
-/// everything is as it was.
+/// If this process is root's and a state directory is not, makes the process act as the directory's
+/// owner.  `None`: nothing has changed.
 ///
 /// # Errors
-/// The system does not let it, or everybody may change the path; then nothing must be touched.
+/// The system does not allow it, or all users may change the path; then nothing must be touched.
 pub fn act_for(state_dir: &Path) -> Result<Option<Acting>, PrivilegeError> {
     let foreign = owner::foreign(state_dir);
     let foreign = foreign.map_err(|source| PrivilegeError::Look { path: state_dir.to_owned(), source })?;
@@ -85,7 +85,7 @@ pub fn act_for(state_dir: &Path) -> Result<Option<Acting>, PrivilegeError> {
     }
 }
 
-/// All of root's rights go, those of the groups first: without the others they could not.
+/// Gives up all of root's rights, those of the groups first, since that needs the others.
 fn become_owner(foreign: &Foreign) -> io::Result<Option<User>> {
     let Person(uid) = foreign.owner;
     let uid = Uid::from_raw(uid);
@@ -95,7 +95,7 @@ fn become_owner(foreign: &Foreign) -> io::Result<Option<User>> {
             initgroups(&CString::new(user.name.as_str())?, user.gid)?;
             user.gid
         }
-        // Nobody knows of any other group.
+        // A user without an entry has no other groups.
         None => {
             let gid = Gid::from_raw(foreign.group);
             setgroups(&[gid])?;
@@ -108,7 +108,7 @@ fn become_owner(foreign: &Foreign) -> io::Result<Option<User>> {
     if [now.real, now.effective, now.saved].iter().all(|now| *now == uid) {
         Ok(user)
     } else {
-        Err(io::Error::other("the system says that it has, and has not"))
+        Err(io::Error::other("the system reports success, but the user is another one"))
     }
 }
 

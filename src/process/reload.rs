@@ -1,10 +1,10 @@
-//! Watches the files that the configuration is made of, and says when they have changed.
+//! Watches the files that the configuration is made of, and reports when they have changed.
 //!
-//! Folders are watched, not files: editors replace files, and Kubernetes and Nix turn symbolic
-//! links.  However a change is made, it is looked at once it has settled, and counts only if
-//! some content is another one.  Without notifications (a network file system, no inotify
-//! instances left) the files are read every 30 seconds.  What is no file has no content, and one
-//! that does not come in time is taken to have the one that it had.
+//! Folders are watched, not files: editors replace files, and Kubernetes and Nix redirect symbolic
+//! links.  Whatever kind of change it is, it is examined once it has settled, and counts only if
+//! the content of some file is different.  Without notifications (a network file system, no inotify
+//! instances left) the files are read every 30 seconds.  Anything but a regular file counts as
+//! missing; a file that cannot be read in time counts as unchanged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
@@ -22,38 +22,38 @@ use crate::event as told;
 use crate::filesystem::{self, Accepts};
 use crate::threads::{self, ThreadError};
 
-/// A change has settled when nothing has happened for so long, ...
+/// A change has settled when nothing has happened for this long, ...
 const QUIET: Duration = Duration::from_millis(150);
 /// ... or at the latest after this.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A file that is missing or empty may be about to be written anew: it gets this time.
+/// A file that is missing or empty may be about to be rewritten: it gets this much time.
 const GAP: Duration = Duration::from_millis(700);
-/// How often files are read that nobody notifies of.
+/// How often files are read if there are no notifications.
 const POLL: Duration = Duration::from_secs(30);
-/// Symbolic links that are followed from one name.
+/// How many symbolic links are followed from one name.
 const LINKS: usize = 16;
 
-/// Octets of a file by which a change is noticed; no file that is of use is longer.
+/// The octets of a file in which a change is noticed; no usable file is longer.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// Contents by file: a digest, or `None` for a file that is not there.
+/// The contents by file: a digest, or `None` for a file that is missing.
 type Contents = BTreeMap<PathBuf, Option<[u8; 32]>>;
 
 /// What is watched: a fixed list of files, and a folder whose `*.toml` files count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watched {
-    /// Files.
+    /// The files.
     pub files: BTreeSet<PathBuf>,
     /// The folder, whether or not it exists.
     pub folder: PathBuf,
-    /// What was read of some of the files ([`filesystem::digest`]), so that a change since then counts.
+    /// The digests of files as they were read ([`filesystem::digest`]), so that a change since then counts.
     pub read: BTreeMap<PathBuf, [u8; 32]>,
 }
 
 impl Watched {
-    /// What the service knows, after what it knew `before`, of the contents that are there `now`.
+    /// The contents that the service knows: those that it knew `before`, and those of `now` that are new to the list.
     ///
-    /// A file of the folder that the service has not listed is not known: it has come since.
+    /// A file of the folder that the service has not listed is not known: it has appeared since.
     fn known(&self, mut before: Contents, now: Contents) -> Contents {
         before.retain(|path, _| now.contains_key(path));
         now.into_iter().filter(|(path, _)| self.files.contains(path)).for_each(|(path, digest)| {
@@ -64,8 +64,8 @@ impl Watched {
     }
 }
 
-/// Watches until the receiver of its messages is gone.  A message says that some content has
-/// changed; a new list of files is taken in without one.
+/// Watches until the receiver of its messages is gone.  A message means that some content has
+/// changed; a new list of files alone causes no message.
 pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()>) {
     let mut watched = lists.borrow_and_update().clone();
     let (touched, mut touches) = mpsc::channel(1);
@@ -84,7 +84,7 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
                     return;
                 }
                 watched = lists.borrow_and_update().clone();
-                // What was known stays known: a change between reading and watching counts.
+                // Known contents stay known: a change between reading and watching counts.
                 let now = contents(&watched, &known).await;
                 known = watched.known(known, now);
             }
@@ -100,7 +100,7 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
         watcher.follow(&watched).await;
         let mut now = contents(&watched, &known).await;
         if now != known {
-            // Half a file may be there: it is looked at again once it is quiet.
+            // A file may be half written: it is read again once nothing changes.
             settle(&mut touches).await;
             now = contents(&watched, &known).await;
         }
@@ -113,21 +113,21 @@ pub async fn watch(mut lists: watch::Receiver<Watched>, changes: mpsc::Sender<()
         if now != known {
             known = now;
             debug!("the content of a configuration file has changed");
-            // One that waits to be taken stands for this one too; and never wait here, where the
-            // service may be about to hand over a list.
+            // A message that is still waiting stands for this one too.  Never wait here: the service may be
+            // about to send a list.
             let _ = changes.try_send(());
         }
     }
 }
 
-/// Waits until nothing happens any more.
+/// Waits until no more notifications come.
 async fn settle(touches: &mut mpsc::Receiver<()>) {
     let latest = Instant::now() + PATIENCE;
     loop {
         let quiet = (Instant::now() + QUIET).min(latest);
         match timeout_at(quiet, touches.recv()).await {
             Ok(Some(())) if Instant::now() < latest => {
-                // One touch stands for many: do not spin on a busy folder.
+                // One notification may stand for many: do not spin on a busy folder.
                 sleep_until((Instant::now() + QUIET / 3).min(latest)).await;
             }
             _ => return,
@@ -135,7 +135,7 @@ async fn settle(touches: &mut mpsc::Receiver<()>) {
     }
 }
 
-/// Whether a file that had content has none now.
+/// Whether a file that had content is empty or missing now.
 fn is_gap(now: &Contents, before: &Contents) -> bool {
     let empty: [u8; 32] = Sha256::digest([]).into();
     let is_blank = |digest: &Option<[u8; 32]>| digest.is_none_or(|digest| digest == empty);
@@ -148,7 +148,7 @@ async fn contents(watched: &Watched, known: &Contents) -> Contents {
         match threads::run(move || read_all(&watched, &known)).await {
             Ok(contents) => return contents,
             Err(ThreadError::Panicked(_)) => return Contents::default(),
-            // What cannot be read now has not changed.
+            // Files that cannot be read now count as unchanged.
             Err(ThreadError::Refused { .. }) => sleep(POLL).await,
         }
     }
@@ -168,20 +168,20 @@ fn read_all(watched: &Watched, known: &Contents) -> Contents {
 struct Watch {
     watcher: Option<RecommendedWatcher>,
     folders: BTreeSet<PathBuf>,
-    /// Whether every folder is notified of.
+    /// Whether there are notifications for every folder.
     is_notified: bool,
 }
 
 impl Watch {
     fn new(touched: mpsc::Sender<()>) -> Self {
         let handler = move |event: notify::Result<Event>| {
-            // Reading is no change; everything else, faults and overflows too, is worth a look.
+            // Reading is not a change; everything else, including errors and overflows, is examined.
             if event.is_ok_and(|event| matches!(event.kind, EventKind::Access(access) if !is_written(access))) {
                 return;
             }
             let _ = touched.try_send(());
         };
-        // It begins a thread, and panics where the system gives none.
+        // The watcher starts a thread, and panics if the system refuses it.
         let thread = std::thread::Builder::new().spawn(|| ()).map(|thread| drop(thread.join()));
         let watcher = thread.map_err(notify::Error::io).and_then(|()| notify::recommended_watcher(handler));
         if let Err(error) = &watcher {
@@ -190,17 +190,17 @@ impl Watch {
         Self { watcher: watcher.ok(), folders: BTreeSet::new(), is_notified: false }
     }
 
-    /// Follows the folders of all names that lead to the files, and forgets others.
+    /// Follows the folders of all names that lead to the files, and no others.
     async fn follow(&mut self, watched: &Watched) {
         let Some(watcher) = &mut self.watcher else { return };
         let watched = watched.clone();
-        // Without a thread, what was followed before is followed on.
+        // Without a thread, the previous folders are still followed.
         let Ok((wanted, mut complete)) = threads::run(move || folders(&watched)).await else { return };
         for gone in self.folders.difference(&wanted) {
             let _ = watcher.unwatch(gone);
         }
         for folder in &wanted {
-            // Again and again: a folder may have been replaced by another one of its name.
+            // Each time again: a folder may have been replaced by another one of the same name.
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                 if self.is_notified || !self.folders.contains(folder) {
                     let (folder, cause) = (Some(folder.clone()), error.to_string());
@@ -219,7 +219,7 @@ fn is_written(access: notify::event::AccessKind) -> bool {
     access == AccessKind::Close(AccessMode::Write)
 }
 
-/// The folders of everything that is watched, and whether all of them can be notified of.
+/// The folders of everything that is watched, and whether there can be notifications for all of them.
 fn folders(watched: &Watched) -> (BTreeSet<PathBuf>, bool) {
     let (mut found, mut complete) = (BTreeSet::new(), true);
     let mut take = |name: &Path, look: fn(&Path) -> Vec<PathBuf>| {

@@ -18,7 +18,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// As `SIGTERM`.
+    /// The name, such as `SIGTERM`.
     pub fn name(self) -> &'static str {
         match self {
             Signal::Terminate => "SIGTERM",
@@ -39,7 +39,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches what ends a process.
+    /// Catches the signals that end a process.
     ///
     /// # Errors
     /// The system refuses.
@@ -48,7 +48,7 @@ impl Signals {
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())?, hangup: None, user1: None })
     }
 
-    /// Catches what a service understands.
+    /// Catches the signals that the service understands.
     ///
     /// # Errors
     /// The system refuses.
@@ -58,7 +58,7 @@ impl Signals {
         Ok(Self { hangup, user1, ..Self::of_command()? })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Terminate,

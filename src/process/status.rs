@@ -1,7 +1,7 @@
-//! What the service is doing, as it is told to whoever asks: the schema of `status --json`.
+//! What the service is doing, as clients receive it: the schema of `status --json`.
 //!
 //! The [`Board`] is written by the service's loop and read by the control socket, each for an
-//! instant, so that nobody who asks can hold up the work.
+//! instant, so that no client can delay the work.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use crate::progress::{Progress, Snapshot};
 /// The version of this schema; fields may be added within a version.
 pub const SCHEMA: u32 = 1;
 
-/// Accounts that fail, as many as the headline names.
+/// How many failing accounts the headline names.
 const NAMED: usize = 5;
 
 /// What an account is doing.
@@ -33,7 +33,7 @@ pub enum State {
     BackingOff,
     /// The login was refused: it waits until its settings or its password change, or for hours.
     LoginRefused,
-    /// It is switched off (`enabled = false`).
+    /// It is disabled (`enabled = false`).
     Disabled,
 }
 
@@ -45,9 +45,9 @@ pub struct AccountStatus {
     pub account: String,
     /// What it is doing.
     pub state: State,
-    /// How far its poll is, while it is polled.
+    /// The progress of its poll, while it is polled.
     pub progress: Option<Snapshot>,
-    /// When its last poll ended well.
+    /// When its last successful poll ended.
     pub last_success: Option<UnixTime>,
     /// When its next poll is due.
     pub next_poll: Option<UnixTime>,
@@ -63,7 +63,7 @@ pub struct AccountStatus {
     pub error: Option<String>,
     /// What to do about it.
     pub advice: Option<String>,
-    /// The kind of the error, as sysexits(3) has it; 0: none.
+    /// The kind of the error, as in sysexits(3); 0: no error.
     pub exit_code: u8,
 }
 
@@ -78,7 +78,7 @@ pub struct Status {
     /// Whether a service runs; if not, this is what is on record.
     #[serde(default = "yes")]
     pub running: bool,
-    /// Its process.
+    /// Its process id.
     pub pid: Option<u32>,
     /// When it began.
     pub since: Option<UnixTime>,
@@ -88,19 +88,19 @@ pub struct Status {
     pub state_dir: String,
     /// When the running configuration was read.
     pub config_loaded: Option<UnixTime>,
-    /// Why a newer configuration is not used; `null`: the file is as it runs.
+    /// Why a newer configuration is not used; `null`: the running one is current.
     pub config_error: Option<String>,
     /// The accounts by name.
     pub accounts: Vec<AccountStatus>,
 }
 
-/// A service of a version that does not say so runs.
+/// The default of `running`, for a status from an older service, which has no such field.
 fn yes() -> bool {
     true
 }
 
 impl Status {
-    /// The exit code of `status`: 0 if all is well, else that of what asks for the most attention.
+    /// The exit code of `status`: 0 if all is well, else that of the failure that needs the most attention.
     pub fn exit_code(&self) -> u8 {
         let accounts = self.accounts.iter().filter(|account| account.state != State::Disabled);
         let failed = accounts.filter(|account| account.error.is_some());
@@ -111,14 +111,14 @@ impl Status {
     }
 }
 
-/// What the service's loop writes down.
+/// The status board, which the service's loop writes.
 #[derive(Debug, Default)]
 pub struct Board {
-    /// All but the accounts.
+    /// Everything except the accounts.
     pub service: Status,
     /// The accounts.
     pub accounts: BTreeMap<Name, AccountStatus>,
-    /// Polls that run.
+    /// The polls that are running.
     pub running: BTreeMap<Name, Arc<Progress>>,
     /// The day that `new_today` counts, as days since 1970 in local time.
     pub day: i64,
@@ -138,7 +138,7 @@ impl Board {
         Status { accounts: accounts.collect(), ..self.service.clone() }
     }
 
-    /// Takes in what has happened.
+    /// Updates the board after an event.
     pub fn take_in(&mut self, event: &Event, now: UnixTime, today: i64) {
         match event {
             Event::PollEnded { account, counts, stopped, .. } => {
@@ -162,7 +162,7 @@ impl Board {
         }
         let Some(account) = self.accounts.get_mut(name) else { return };
         account.new_today += counts.delivered;
-        // An early end knows nothing of what is left.
+        // A poll that failed before the listing does not know what is left.
         if fault.is_none() || counts.listed > 0 {
             account.waiting = counts.waiting;
             account.quarantined = counts.quarantined;

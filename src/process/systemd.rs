@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)); without it, nothing happens.
+//! Notifications to systemd (sd_notify(3)); without systemd, nothing happens.
 
 use std::time::Duration;
 
@@ -31,12 +31,12 @@ pub fn alive() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// How often [`alive`] must be said: half of the time that systemd has patience.
+/// How often [`alive`] must be called: half of systemd's watchdog limit.
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|half| !half.is_zero())
 }
 
 fn send(states: &[NotifyState<'_>]) {
-    // Nobody can be told that telling has failed.
+    // There is no one to report a failure to.
     let _ = sd_notify::notify(states);
 }

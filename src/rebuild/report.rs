@@ -1,4 +1,4 @@
-//! What a rebuild has found and done, in lines for people.
+//! What a rebuild has found and done, as lines for people.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) enum Cause {
     Outdated(String),
     /// There was none, and the Maildirs hold mail that a postrider has delivered.
     Unknown,
-    /// The operator wanted it.
+    /// The operator asked for it.
     Asked,
 }
 
@@ -39,7 +39,6 @@ impl Scanned {
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// Why.
     pub cause: Cause,
     /// Where the old database is now.
     pub aside: Option<PathBuf>,
@@ -71,14 +70,14 @@ impl fmt::Display for Report {
                 (Ok(files), Some(_)) => write!(f, "\n  found in {maildir}: {files} messages")?,
                 (Ok(files), None) => write!(f, "\n  found in {maildir}: {files} messages that are not on record")?,
                 (Err(cause), _) => {
-                    write!(f, "\n  {maildir} cannot be read ({cause}); nothing is fetched for it before it can")?;
+                    write!(f, "\n  {maildir} cannot be read ({cause}); nothing is fetched for it until it can")?;
                 }
             }
         }
         write!(
             f,
-            "\n  the next poll of each account takes what was found for delivered; what its owner has deleted or renamed \
-             there is not known any more"
+            "\n  the next poll of each account counts what was found as delivered; what its owner has deleted or \
+             renamed there is no longer known"
         )
     }
 }

@@ -1,14 +1,14 @@
 //! APOP (RFC 1939 §7): the greeting's timestamp and the password, hashed together.
 //!
-//! MD5 is broken, and a server that chooses its challenges can find the password out; the strict
-//! look at the challenge makes that harder, and TLS keeps everybody else out.
+//! MD5 is broken, and a server that chooses its challenges can find out the password; the strict
+//! check of the challenge makes that harder, and TLS protects against everyone else.
 
 use md5::{Digest, Md5};
 
 use crate::secret::Secret;
 use crate::text;
 
-/// Octets of a challenge.
+/// Most octets of a challenge.
 const LIMIT: usize = 250;
 
 /// The challenge in a greeting: a message-id of printable ASCII, `<...@...>`, and only one.

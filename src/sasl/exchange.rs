@@ -17,15 +17,15 @@ use crate::secret::Secret;
 
 /// Octets that a challenge may have.
 const CHALLENGE_LIMIT: usize = 4096;
-/// Messages that a server may send before it says how it ended.
+/// Messages that a server may send before it accepts or refuses.
 const CHALLENGES: usize = 4;
 
-/// Who logs in where.
+/// Who logs in, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'a> {
     /// The user's name.
     pub username: &'a str,
-    /// The server's name, as OAUTHBEARER wants it.
+    /// The server's name, which OAUTHBEARER sends.
     pub host: &'a str,
     /// Its port.
     pub port: u16,
@@ -35,23 +35,23 @@ pub struct Identity<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
     /// The user name or the secret cannot be sent by this mechanism.
-    #[error("the user name or the password holds what {0} cannot send")]
+    #[error("the user name or the password contains characters that {0} cannot send")]
     Unsendable(&'static str),
     /// The secret is not UTF-8, in a mechanism that knows text alone.
     #[error("the password or token is not text in UTF-8, and {0} takes nothing else")]
     NotText(&'static str),
-    /// The mechanism is not for this kind of credentials, or is none of SASL.
-    #[error("{0} does not go with what there is to log in with")]
+    /// The mechanism is not for this kind of credentials, or not one of SASL.
+    #[error("{0} does not work with this kind of credentials")]
     Proof(&'static str),
     /// The server breaks the mechanism's rules.
     #[error("the server breaks the rules of {mechanism}: {fault}")]
     Challenge {
         /// The mechanism.
         mechanism: &'static str,
-        /// How.
+        /// What the server does wrong.
         fault: String,
     },
-    /// The server accepts a login and has not shown that it knows the password: it is another.
+    /// The server accepts a login but has not proven that it knows the password: it is another server.
     #[error("the server did not prove by {0} that it knows the password")]
     Unproven(&'static str),
 }
@@ -85,10 +85,10 @@ impl std::fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// Begins.  `nonce` is at least 18 octets of chance, in printable ASCII without commas.
+    /// Begins an exchange.  `nonce` is at least 18 random octets, in printable ASCII without commas.
     ///
     /// # Errors
-    /// The mechanism cannot be used with this credentials or this user name.
+    /// The mechanism cannot be used with these credentials or this user name.
     pub fn new(
         mechanism: Mechanism,
         identity: &Identity<'_>,
@@ -109,7 +109,7 @@ impl Exchange {
             let (nonce, channel_binding) = (nonce.clone().into_bytes(), SaslGs2ChannelBinding::Unsupported);
             Ok(SaslScramCreds { username: username.clone(), password: text(secret)?, nonce, channel_binding })
         };
-        // No octet of a field may end it.
+        // An octet 1 would end the field.
         let token = |secret: &Secret| match (secret.expose().contains(&1), username.contains('\x01')) {
             (false, false) => text(secret),
             _ => Err(ExchangeError::Unsendable(name)),
@@ -154,20 +154,20 @@ impl Exchange {
         self.mechanism
     }
 
-    /// The first message, if the client has it.
+    /// The client's first message, if it begins.
     ///
     /// # Errors
     /// The user name or the password cannot be prepared (RFC 4013).
     pub fn initial(&mut self) -> Result<Option<Secret>, ExchangeError> {
         match &mut self.state {
             State::Plain(message) | State::External(message) => Ok(message.take()),
-            // It waits for the server's two questions, as every server understands it.
+            // The client waits for the server's two questions, which works with every server.
             State::Login(_) => Ok(None),
             _ => self.resume(SaslArg::None),
         }
     }
 
-    /// Whether an answer takes computing time: it does not belong on a thread of others.
+    /// Whether an answer takes computing time, and does not belong on a shared thread.
     pub fn is_costly(&self) -> bool {
         matches!(self.state, State::ScramSha1(_) | State::ScramSha256(_))
     }
@@ -175,7 +175,7 @@ impl Exchange {
     /// The answer to a message of the server.
     ///
     /// # Errors
-    /// It is none that the mechanism allows; the exchange is to be cancelled.
+    /// The mechanism does not allow the message; the exchange is to be cancelled.
     pub fn answer(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         if self.over {
             return Err(self.fault("it goes on after the end".to_owned()));
@@ -193,7 +193,7 @@ impl Exchange {
         let empty = || Secret::new(Vec::new());
         match &mut self.state {
             State::ScramSha1(_) | State::ScramSha256(_) => self.answer_scram(challenge),
-            // A fixed challenge is one that answers can be computed for beforehand.
+            // Answers to a fixed challenge could be computed beforehand.
             State::CramMd5(_) if !challenge.iter().any(u8::is_ascii_graphic) => {
                 Err(self.fault("its challenge is empty".to_owned()))
             }
@@ -201,13 +201,13 @@ impl Exchange {
                 self.refusal = refusal::of_token(challenge);
                 Ok(self.resume(SaslArg::Input(challenge))?.unwrap_or_else(empty))
             }
-            // A server that wants the message once more, or something else, gets nothing.
+            // A server that asks for the message again, or for anything else, gets nothing.
             State::Plain(_) | State::External(_) => Err(self.fault("it has questions".to_owned())),
             State::Login(_) if self.challenges == 1 => {
                 let name = self.resume(SaslArg::None)?;
                 match name {
                     Some(name) => Ok(name),
-                    // Its first message may already be an answer.
+                    // The mechanism's first message may already be an answer.
                     None => Ok(self.resume(SaslArg::Input(challenge))?.unwrap_or_else(empty)),
                 }
             }
@@ -217,7 +217,7 @@ impl Exchange {
 
     fn answer_scram(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         let empty = || Secret::new(Vec::new());
-        // RFC 5802 §7: the server says no, and goes on to its -ERR.
+        // RFC 5802 §7: the server refuses, and then sends its -ERR.
         if let Some(error) = challenge.strip_prefix(b"e=") {
             self.refusal = Some(refusal::of_scram(error));
             self.over = true;
@@ -239,7 +239,7 @@ impl Exchange {
     /// The server accepts the login.
     ///
     /// # Errors
-    /// It has not proven itself, where the mechanism makes it.
+    /// It has not proven itself, although the mechanism requires it.
     pub fn finish(mut self) -> Result<(), ExchangeError> {
         let name = self.mechanism.sasl_name();
         match &self.state {
@@ -251,7 +251,7 @@ impl Exchange {
         }
     }
 
-    /// The server has broken the mechanism's rules.
+    /// The error for a server that has broken the mechanism's rules.
     pub fn fault(&self, fault: String) -> ExchangeError {
         ExchangeError::Challenge { mechanism: self.mechanism.sasl_name(), fault }
     }

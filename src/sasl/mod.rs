@@ -1,8 +1,8 @@
 //! How a client proves who it is: the choice of a mechanism, and its messages.
 //!
 //! Exactly one mechanism is tried in a login: every refused attempt may count towards a lock-out.
-//! [`choose`] takes the strongest that the server offers and the credentials at hand allows; an
-//! [`Exchange`] makes its messages.  What the server says in it is hostile input.  Pure.
+//! [`choose`] takes the strongest that the server offers and the credentials at hand allow; an
+//! [`Exchange`] makes its messages.  The server's messages are hostile input.  Pure.
 
 mod apop;
 mod exchange;
@@ -53,26 +53,26 @@ pub enum Mechanism {
     UserPass,
     /// OAUTHBEARER (RFC 7628): an access token.
     OAuthBearer,
-    /// XOAUTH2, the older form of it.
+    /// XOAUTH2, the older form of OAUTHBEARER.
     XOAuth2,
     /// EXTERNAL (RFC 4422): the client certificate of the connection.
     External,
-    /// APOP (RFC 1939 §7): MD5 of a challenge and the password, which is no protection any more.
+    /// APOP (RFC 1939 §7): MD5 of a challenge and the password, which no longer protects it.
     Apop,
 }
 
 /// What a server offers before the login, and how it is connected.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
-    /// Whether it said anything; a server without CAPA may know any of them.
+    /// Whether it announced anything; a server without CAPA may know any mechanism.
     pub announced: bool,
     /// Whether it announced USER.
     pub user: bool,
     /// The SASL mechanisms that it announced, in capitals.
     pub sasl: &'a [String],
-    /// Whether its greeting has a challenge for APOP that can be believed.
+    /// Whether its greeting has a challenge for APOP that can be trusted.
     pub apop: bool,
-    /// Nobody on the way can read what is sent: TLS, or a network of one's own.
+    /// What is sent cannot be read on the way: TLS, or a private network.
     pub is_private: bool,
 }
 
@@ -83,7 +83,7 @@ impl Mechanism {
     pub const ALL: [Mechanism; 10] =
         [ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass, OAuthBearer, XOAuth2, External, Apop];
 
-    /// What is chosen from by itself, the preferred ones first.
+    /// What is chosen from by default, the preferred ones first.
     fn automatic(credentials: &Credentials) -> &'static [Mechanism] {
         match credentials {
             Credentials::Password(_) => &[ScramSha256, ScramSha1, CramMd5, Plain, Login, UserPass],
@@ -92,7 +92,7 @@ impl Mechanism {
         }
     }
 
-    /// The name in the configuration, as `plain`.
+    /// The name in the configuration, such as `plain`.
     pub fn name(self) -> &'static str {
         match self {
             ScramSha256 => "scram-sha-256",
@@ -108,7 +108,7 @@ impl Mechanism {
         }
     }
 
-    /// The name in SASL, for those that are of it.
+    /// The name in SASL, for SASL mechanisms.
     pub fn sasl_name(self) -> &'static str {
         match self {
             ScramSha256 => "SCRAM-SHA-256",
@@ -124,12 +124,12 @@ impl Mechanism {
         }
     }
 
-    /// Whether whoever reads along learns what he can log in with.
+    /// Whether an eavesdropper learns enough to log in.
     pub fn is_clear_text(self) -> bool {
         matches!(self, Plain | Login | UserPass | OAuthBearer | XOAuth2)
     }
 
-    /// Whether this is what it works with.
+    /// Whether it works with this kind of credentials.
     pub fn takes(self, credentials: &Credentials) -> bool {
         match self {
             OAuthBearer | XOAuth2 => matches!(credentials, Credentials::Token(_)),
@@ -141,7 +141,7 @@ impl Mechanism {
     fn is_offered(self, offer: &Offer<'_>) -> bool {
         match self {
             // A server without CAPA is an old one, and those know USER and PASS.  Some announce
-            // SASL alone or nothing of the two, and take it all the same.
+            // only SASL or neither, and accept it all the same.
             UserPass => offer.user || !offer.announced || offer.sasl.is_empty(),
             Apop => offer.apop,
             _ => offer.sasl.iter().any(|name| name == self.sasl_name()),
@@ -160,9 +160,9 @@ impl Mechanism {
 }
 
 /// The mechanism for this login: the first of `wanted` that the server offers and the credentials
-/// allows.  A single wanted one is taken at its word, offered or not, and whether or not it can
-/// send the secret: its exchange says so.  Without any the strongest is taken, and none that others
-/// on the way could read.
+/// allow.  A single wanted one is taken whether or not it is offered, and whether or not it can send
+/// the secret: its exchange reports that.  If none is wanted, the strongest is taken, but none that
+/// could be read on the way.
 pub fn choose(wanted: &[Mechanism], credentials: &Credentials, offer: &Offer<'_>) -> Option<Mechanism> {
     let fits = |mechanism: &Mechanism| mechanism.takes(credentials) && mechanism.can_send(credentials);
     match wanted {

@@ -1,11 +1,11 @@
-//! A guard for SCRAM (RFC 5802): the server's first message is looked at before anything is
+//! A guard for SCRAM (RFC 5802): the server's first message is checked before anything is
 //! computed from it.
 
-/// Fewer iterations give a password away to whoever reads along (RFC 7677 §4).
+/// Fewer iterations give a password away to an eavesdropper (RFC 7677 §4).
 const LEAST_ITERATIONS: u32 = 4096;
 /// More would be a way to keep a client busy.
 const MOST_ITERATIONS: u32 = 1_000_000;
-/// Octets of the message.
+/// Most octets of the message.
 const LIMIT: usize = 2048;
 
 /// Whether a server's first message is `r=NONCE,s=SALT,i=COUNT` within limits, and nothing that
@@ -14,13 +14,13 @@ pub(super) fn check(message: &[u8], nonce: &str) -> Result<(), &'static str> {
     if message.len() > LIMIT {
         return Err("its first message is too long");
     }
-    let text = std::str::from_utf8(message).map_err(|_| "its first message is no text")?;
+    let text = std::str::from_utf8(message).map_err(|_| "its first message is not text")?;
     let mut fields = text.split(',');
     let mut field = |name| fields.next().and_then(|field| field.strip_prefix(name));
     let theirs = field("r=").ok_or("its first message does not begin with a nonce")?;
     let added = theirs.strip_prefix(nonce).ok_or("its nonce does not begin with ours")?;
     if added.is_empty() || !theirs.bytes().all(|octet| octet.is_ascii_graphic()) {
-        return Err("its nonce adds nothing to ours, or holds what no nonce may");
+        return Err("its nonce adds nothing to ours, or contains what a nonce may not");
     }
     if field("s=").is_none_or(str::is_empty) {
         return Err("its first message has no salt");

@@ -157,7 +157,7 @@ fn a_poll_of_a_removed_account_ends_and_does_not_come_back() {
     schedule.handle(accounts(&["a", "b"]), MINUTE);
     schedule.handle(accounts(&["b"]), MINUTE);
     schedule.handle(Input::Ended(name("a"), GOOD), MINUTE);
-    // Nor does it take a place for ever when its time has come.
+    // Nor does it occupy a place for ever once it is due.
     assert_eq!(schedule.handle(Input::Tick, 60 * MINUTE), []);
     assert_eq!(schedule.handle(Input::PollAll, 60 * MINUTE), []);
     schedule.handle(accounts(&["b"]), 60 * MINUTE);
@@ -179,7 +179,7 @@ fn an_account_that_is_taken_away_and_given_back_is_polled_at_once_whenever_its_l
             begun.extend(schedule.handle(accounts(&["a"]), 2 * MINUTE));
             assert_eq!(begun, []);
             begun.extend(schedule.handle(Input::Ended(name("a"), GOOD), 2 * MINUTE));
-            // As the service asks for, which has stopped it.
+            // As the service does after it has stopped the poll.
             begun.extend(schedule.handle(Input::Poll(name("a")), 3 * MINUTE));
         }
         assert_eq!(begun, [name("a")]);

@@ -1,4 +1,4 @@
-//! What is remembered of accounts across restarts: when they may be polled, and how it went.
+//! What is remembered of accounts across restarts: when they may be polled, and how their polls went.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::schema::{IN_INDEX, state};
 use super::words::{AccountMemory, LastLogin};
 use crate::message::{Name, UnixTime};
 
-/// Between an error and what to do about it, in the column of the error.
+/// Separates an error from its advice in the column `error`.
 const BREAK: char = '\n';
 
-/// An error and its advice as they are stored: on a line each.
+/// An error and its advice as they are stored: one line each.
 fn stored(memory: &AccountMemory) -> Option<String> {
     let error = memory.error.as_ref()?.replace(BREAK, " ");
     Some(match &memory.advice {
@@ -39,7 +39,7 @@ pub(super) fn worked(connection: &Connection, account: &Name, login: LastLogin) 
     ])
 }
 
-/// What was told once of mail that stays on the server for good.
+/// The marks of mail that stays on the server for good and was reported already.
 pub(super) fn told(connection: &Connection, account: &Name) -> rusqlite::Result<Option<String>> {
     let mut find = connection.prepare_cached("SELECT told FROM account WHERE name = ?1")?;
     Ok(find.query_row([account.as_str()], |row| row.get(0)).optional()?.flatten())
@@ -142,7 +142,7 @@ impl Reader {
         Ok(memories.into_iter().map(with_deferred).collect())
     }
 
-    /// The names of all accounts of which anything is on record.
+    /// The names of all accounts on record.
     ///
     /// # Errors
     /// The database cannot be read.

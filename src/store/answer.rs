@@ -7,13 +7,13 @@ use rusqlite::Connection;
 use super::query::{Query, Reply};
 use super::{StoreError, account, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write};
 
-/// Answers a question; gives whether the database was found damaged.
+/// Answers a question; returns whether the database was found damaged.
 pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool {
     let to = To { path };
     match query {
         Query::Known { account, keys, stale, reply } => {
             let known = lookup::known(connection, &account, &keys, stale);
-            // Nobody but the caller holds them when it hears.
+            // When the caller gets the answer, it alone holds them.
             drop(keys);
             to.send(reply, known)
         }
@@ -48,7 +48,7 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
     }
 }
 
-/// Sends answers on, with errors that name the file.
+/// Sends answers, with errors that name the file.
 struct To<'a> {
     path: &'a Path,
 }
@@ -57,7 +57,7 @@ impl To<'_> {
     fn send<T>(&self, reply: Reply<T>, answer: rusqlite::Result<T>) -> bool {
         let answer = answer.map_err(|error| file::database_error(self.path, &error));
         let is_damaged = matches!(answer, Err(StoreError::Damaged { .. }));
-        // Whoever has asked may be gone.
+        // The caller may be gone.
         let _ = reply.send(answer);
         is_damaged
     }

@@ -1,19 +1,19 @@
-//! Small files beside the database, each there whole or not at all, also after a power loss.
+//! Small files beside the database; each is there whole or not at all, even after a power loss.
 
 use std::io;
 use std::path::Path;
 
 use crate::filesystem::{FileError, private, sync_folder};
 
-/// Octets that a small file may have: a line.
+/// Most octets of a small file, which holds one line.
 const SIZE_LIMIT: u64 = 4096;
 
-/// Writes a file under a name of its own, syncs it, and puts it in the place of the one before.
+/// Writes a file under a temporary name, syncs it, and renames it over the old one.
 pub(super) fn write(dir: &Path, name: &str, text: &str) -> Result<(), FileError> {
     private::replace(&dir.join(name), &dir.join(format!("{name}.new")), text.as_bytes())
 }
 
-/// Removes a file, if it is there, for good.
+/// Removes a file durably, if it is there.
 pub(super) fn remove(dir: &Path, name: &str) -> Result<(), FileError> {
     let path = dir.join(name);
     match std::fs::remove_file(&path) {
@@ -23,7 +23,7 @@ pub(super) fn remove(dir: &Path, name: &str) -> Result<(), FileError> {
     }
 }
 
-/// Reads a file; what is no text counts as another text.
+/// Reads a file; what is not UTF-8 becomes U+FFFD, so that it is not what was written.
 pub(super) fn read(dir: &Path, name: &str) -> io::Result<String> {
     private::read(&dir.join(name), SIZE_LIMIT).map(|octets| String::from_utf8_lossy(&octets).into_owned())
 }

@@ -17,7 +17,7 @@ pub enum StoreError {
     File { path: PathBuf, cause: String, full: bool },
     #[error("state directory {}: in use by another postrider{}", path.display(), process(*pid))]
     Locked { path: PathBuf, pid: Option<u32> },
-    #[error("state directory {}: is on a network file system ({kind}), where SQLite cannot keep its promises", path.display())]
+    #[error("state directory {}: is on a network file system ({kind}), where SQLite's guarantees do not hold", path.display())]
     NetworkFileSystem { path: PathBuf, kind: &'static str },
     #[error("state database {}: {cause}", path.display())]
     Database { path: PathBuf, cause: String, full: bool },
@@ -33,7 +33,7 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("state database {}: belongs to another program", path.display())]
     Foreign { path: PathBuf },
-    #[error("{} in {}, where the unit of an older version kept it before systemd 254, and {} in {}", if *is_second { "there is a state" } else { "the state lies" }, found.display(), if *is_second { "another" } else { "none" }, path.display())]
+    #[error("{} in {}, where the unit of an older version kept it before systemd 254, and {} in {}", if *is_second { "there is a state" } else { "the state is" }, found.display(), if *is_second { "another" } else { "not" }, path.display())]
     Stray { path: PathBuf, found: PathBuf, is_second: bool, mend: String },
     #[error("the thread that keeps the state has ended")]
     Ended,
@@ -48,7 +48,7 @@ impl StoreError {
         StoreError::Directory { path: path.to_owned(), cause: owner::explained(path, error), full: is_full(error) }
     }
 
-    /// Where a file in the directory is the matter.
+    /// For an error of a file in the directory.
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
         StoreError::File { path: path.to_owned(), cause: owner::explained(path, error), full: is_full(error) }
     }
@@ -83,14 +83,14 @@ impl Failure for StoreError {
                  `state-dir` out, or open its folder in a drop-in."
             }
             StoreError::Directory { .. } => {
-                "The user that runs postrider must be able to write there; `state-dir` names another place."
+                "The user that runs postrider must be able to write there; or set `state-dir` to another place."
             }
             StoreError::File { path, .. } | StoreError::Inaccessible { path, .. } => {
                 let folder = path.parent().unwrap_or(path).display();
-                // With -h, no link that somebody has laid there gives a file away.
+                // With -h, a link that was planted there does not give another file away.
                 return Some(format!(
                     "Nothing was lost or deleted.  The user that runs postrider must own the state directory and \
-                     every file in it, and may enter the folders above; as root, `chown -hR {} {folder}` gives them to it.",
+                     every file in it, and be able to enter the folders above; as root: `chown -hR {} {folder}`.",
                     Person::me()
                 ));
             }
@@ -100,15 +100,15 @@ impl Failure for StoreError {
                 "Nothing was lost or deleted.  Check whether the disk is full, and the kernel's log."
             }
             StoreError::Busy { .. } => {
-                "Nothing was lost or deleted.  End the other program (a backup, an sqlite3 that is left open?)."
+                "Nothing was lost or deleted.  End the other program (a backup, or an sqlite3 that was left open?)."
             }
             StoreError::Missing { .. } => {
-                "`postrider state rebuild` makes a new one from what the Maildirs tell, and so does the next start of \
+                "`postrider state rebuild` makes a new one from what the Maildirs show, and so does the next start of \
                  `postrider run` or `fetch`; see postrider(8)."
             }
             StoreError::Damaged { .. } => {
                 "Nothing was lost or deleted.  The next start of `postrider run` or `fetch`, or `postrider state \
-                 rebuild`, sets it aside and makes a new one from what it and the Maildirs tell; see postrider(8)."
+                 rebuild`, sets it aside and makes a new one from what it and the Maildirs show; see postrider(8)."
             }
             StoreError::Newer { .. } => "Install the newer postrider again.",
             StoreError::Foreign { .. } => "Set `state-dir` to a directory of postrider's own.",

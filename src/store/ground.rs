@@ -9,19 +9,19 @@ use rustix::fs::{Access, AtFlags, CWD};
 use super::{StoreError, lock};
 use crate::filesystem::{FileError, Person, make_unique, private, sync_file};
 
-/// What is at the place of a state directory.
+/// What was found in place of a state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
-    /// It is there, and this one's.
+    /// The directory is there, and belongs to this person.
     There(Person),
-    /// It is going to be made.
+    /// The directory is missing, and will be made.
     Missing,
 }
 
-/// Looks whether a state can be made, read and written in a directory.
+/// Checks whether a state can be made, read and written in a directory.
 ///
 /// # Errors
-/// It cannot, and why.
+/// The reason why it cannot.
 pub fn look_at(dir: &Path) -> Result<Ground, StoreError> {
     let failed = |error: io::Error| StoreError::directory(dir, &error);
     match dir.metadata() {
@@ -62,7 +62,7 @@ fn try_file(dir: &Path) -> io::Result<()> {
     written
 }
 
-/// Whether a file that is there may be read and written.
+/// Checks that a file, if it is there, may be read and written.
 fn try_open(path: &Path) -> Result<(), StoreError> {
     match private::open(path, std::fs::OpenOptions::new().read(true).write(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -1,4 +1,4 @@
-//! What is remembered of servers, whoever logs in there.
+//! What is remembered of servers, for all accounts that log in there.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -17,7 +17,7 @@ pub(super) fn find(connection: &Connection, host: &Host) -> rusqlite::Result<Hos
     Ok(found.optional()?.unwrap_or_default())
 }
 
-/// What another account has learnt meanwhile of its pace stays.
+/// The later `lock_step_until` stays: another account may have learnt it meanwhile.
 pub(super) fn remember(connection: &Connection, host: &Host, memory: &HostMemory) -> rusqlite::Result<usize> {
     let lines = memory.capabilities.as_ref().map(|(lines, _)| lines.join("\n"));
     let asked = memory.capabilities.as_ref().map_or(0, |&(_, asked)| asked);

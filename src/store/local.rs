@@ -26,8 +26,8 @@ impl Local {
         &self.dir
     }
 
-    /// The word that tells what this state directory has made from another's: in names of files in Maildirs, and in
-    /// places ([`crate::plan::Place::machine`]).
+    /// The word that distinguishes what this state directory has made from what another has: in names of files in
+    /// Maildirs, and in places ([`crate::plan::Place::machine`]).
     pub fn instance(&self) -> &str {
         &self.instance
     }

@@ -12,14 +12,14 @@ use rustix::process::{Pid, test_kill_process};
 use super::StoreError;
 use crate::filesystem::{self, private};
 
-/// Octets of the process id that a lock file tells.
+/// Most octets of the process id in a lock file.
 const PID_LIMIT: u64 = 20;
 
-/// What the system tells of locks (proc_locks(5)), and how often it is read.
+/// The system's list of locks (proc_locks(5)), and how many times it is read.
 const LOCKS: &str = "/proc/locks";
 const LOOKS: usize = 5;
 
-/// Makes the directory (0700) where it is missing and takes its lock.
+/// Makes the directory (0700) if it is missing, and takes its lock.
 pub(super) fn acquire(dir: &Path) -> Result<File, StoreError> {
     private::make_folders(dir).map_err(|error| StoreError::directory(dir, &error))?;
     refuse_network_file_system(dir)?;
@@ -36,19 +36,19 @@ pub(super) fn acquire(dir: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// The process that has the lock of a directory, as far as the system tells; the lock is not touched.
+/// The process that holds the lock of a directory, as far as the system shows it; the lock is not touched.
 pub fn holder(dir: &Path) -> Option<u32> {
     let file = private::open(&dir.join("lock"), OpenOptions::new().read(true)).ok()?;
     let inode = file.metadata().ok()?.ino();
     let mut pid = String::new();
     file.take(PID_LIMIT).read_to_string(&mut pid).ok()?;
     let pid: u32 = pid.trim().parse().ok()?;
-    // To read all locks of the machine takes 10 ms, and most often the process has long ended.
+    // Reading all locks of the machine takes 10 ms, and usually the process has long ended.
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
     if test_kill_process(process) == Err(Errno::SRCH) {
         return None;
     }
-    // A line is passed over where others take or leave their locks meanwhile.
+    // The list may lack a line if other processes take or release locks meanwhile.
     let is_held = || std::fs::read(LOCKS).is_ok_and(|locks| has_lock(&String::from_utf8_lossy(&locks), pid, inode));
     (0..LOOKS).any(|_| is_held()).then_some(pid)
 }

@@ -21,14 +21,14 @@ struct Row {
     listed: Option<u64>,
 }
 
-/// What is known of a listing; what was missing before `stale` no longer counts.
+/// What is known of a listing; messages that went missing before `stale` no longer count.
 pub(super) fn known(
     connection: &Connection,
     account: &Name,
     keys: &[Option<MessageKey>],
     stale: UnixTime,
 ) -> rusqlite::Result<Known> {
-    // One picture, and one lock instead of one for each message.
+    // One snapshot, and one lock instead of one for each message.
     let transaction = connection.unchecked_transaction()?;
     let connection: &Connection = &transaction;
     let mut known = Known::default();
@@ -72,12 +72,12 @@ pub(super) fn known(
     Ok(known)
 }
 
-/// Numbers of an account's messages; of those that are not deleted, but for the ones that are gone.
+/// Numbers of an account's messages; except in `gone`, only messages that are not deleted count.
 struct Counts {
     remembered: i64,
     absent: i64,
     stale: i64,
-    /// Of those, the ones that are not the first with their unique-id.
+    /// Those that are not the first with their unique-id.
     repeated: i64,
     gone: Gone,
 }
@@ -97,7 +97,7 @@ fn counts(connection: &Connection, account: i64, stale: UnixTime) -> rusqlite::R
     })
 }
 
-/// Unique-ids that several messages had, and how many of them are not deleted.
+/// Unique-ids that several messages had, each with the number of its messages that are not deleted.
 fn shared(connection: &Connection, account: i64) -> rusqlite::Result<Vec<(Box<[u8]>, usize)>> {
     let mut find = connection.prepare_cached(
         "SELECT uid, count(*) FROM message WHERE account = ?1 AND deleted IS NULL AND uid IN
@@ -128,7 +128,7 @@ pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<
     Ok(number.map_or(Lost::No, Lost::of_number))
 }
 
-/// Whether a message has ever come to this Maildir, or is staged there, whatever its destination was called.
+/// Whether a message was ever delivered to this Maildir, or is staged there, under any name of the destination.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
     let mut find =
         connection.prepare_cached(&format!("SELECT id, used FROM place WHERE location = ?1 AND {OWN_MAILDIR}"))?;
@@ -137,7 +137,7 @@ pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Resul
     if places.iter().any(|(_, used)| *used) {
         return Ok(true);
     }
-    // Only until the first delivery there.  Of one place, since a join would make an index of all deliveries.
+    // Needed only until the first delivery there.  One place at a time: a join would build an index of all deliveries.
     let mut find =
         connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM delivery WHERE place = ?1 AND state IN (?2, ?3))")?;
     for (place, _) in places {
@@ -162,12 +162,12 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
         (_, Some(_), Some(_)) => row.get::<_, Option<[u8; 32]>>(4)?.map(Standing::Deleted),
         (_, Some(at), None) => Some(match row.get(6)? {
             proof::CONTENT => Standing::Done(at),
-            // What could prove it is there only while nothing has refuted it.
+            // The digest could prove it, but not once it was refuted.
             proof::HEADER => Standing::Matched { at, digest: row.get(4)? },
             _ => Standing::Matched { at, digest: None },
         }),
         (kind::HEADER, None, _) => Some(Standing::HeaderOnly(deliveries(connection, row.get(0)?)?)),
-        // Without any it was only seen.
+        // A message without deliveries was only seen.
         (_, None, _) => Some(deliveries(connection, row.get(0)?)?).filter(|all| !all.is_empty()).map(Standing::Open),
     };
     let listed = row.get::<_, Option<i64>>(7)?.and_then(|octets| u64::try_from(octets).ok());

@@ -1,7 +1,7 @@
-//! Accounts whose state was lost: what the Maildirs tell of their mail, and how it is taken over.
+//! Accounts whose state was lost: what the Maildirs show of their mail, and how it is taken over.
 //!
-//! `account.lost` holds until the account's next listing, which alone can say which of the files
-//! are of which message; the transaction that takes them over ends it.
+//! `account.lost` is set until the account's next listing, which alone can show which file holds
+//! which message; the transaction that takes the files over clears it.
 
 use std::collections::HashMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -23,7 +23,7 @@ pub(super) fn apply(connection: &Connection, change: &LostChange, now: UnixTime)
     }
 }
 
-/// Marks these accounts and all that are known.
+/// Marks these accounts and all others on record.
 pub(super) fn mark(connection: &Connection, accounts: &[Name], lost: Lost) -> rusqlite::Result<usize> {
     for account in accounts {
         account_id(connection, account)?;
@@ -31,7 +31,7 @@ pub(super) fn mark(connection: &Connection, accounts: &[Name], lost: Lost) -> ru
     connection.execute("UPDATE account SET lost = ?1", [lost.number()])
 }
 
-/// Writes down what a Maildir holds.  An empty token stands for one that could not be read.
+/// Records what a Maildir holds.  An empty token stands for a Maildir that could not be read.
 pub(super) fn note_files(
     connection: &Connection,
     maildir: &Path,
@@ -55,7 +55,7 @@ pub(super) fn maildirs(connection: &Connection) -> rusqlite::Result<Vec<PathBuf>
     rows.collect()
 }
 
-/// Files of these tokens, with their Maildirs.
+/// Files with these tokens, and their Maildirs.
 pub(super) fn files(
     connection: &Connection,
     tokens: &[String],
@@ -75,7 +75,7 @@ pub(super) fn files(
     Ok(found)
 }
 
-/// Whether a Maildir has still to be read.
+/// Whether a Maildir still has to be read.
 pub(super) fn is_unread(connection: &Connection, maildir: &Path) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM salvaged WHERE token = '' AND location = ?1)")?
@@ -113,7 +113,7 @@ fn adopt_message(connection: &Connection, account: i64, message: &Adopted, now: 
     let kind = if message.header_only { kind::HEADER } else { kind::WHOLE };
     connection
         .prepare_cached(
-            // As if it had been away: it is compared by its header before it is believed.
+            // As if it had been absent: its header is compared before its unique-id is trusted.
             "INSERT INTO message (account, uid, occurrence, octets, digest, seen, kind, message_id, head, absent)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
         )?
@@ -150,7 +150,7 @@ fn adopt_message(connection: &Connection, account: i64, message: &Adopted, now: 
             )?
             .execute(params![id, place, state, at, detail])?;
     }
-    // Done when the last of its destinations had it, so that a retention in days goes on.
+    // Done when its last destination got it, so that a retention in days goes on from there.
     finish(connection, id, last)
 }
 

@@ -1,9 +1,9 @@
-//! Which mailbox an account's part of the state is of.
+//! Which mailbox an account's part of the state belongs to.
 //!
-//! A name is what a person calls an account; what was seen belongs to a mailbox.  A mailbox whose account is
-//! called otherwise now takes what is known of it along.  An account that leads to another mailbox begins with a
-//! copy of what it knew, of which no unique-id is believed: it is known again by header or content.  What it knew
-//! stays beside it, by a name that no account can have (`a` and a line break).
+//! A name is what a person calls an account; what was seen belongs to a mailbox.  When the account of a mailbox is
+//! renamed, what is known of the mailbox moves along.  An account that leads to another mailbox begins with a copy of
+//! what it knew, in which no unique-id is trusted: messages are recognised by header or content.  The original stays
+//! beside it, under a name that no account can have (`a` and a line break).
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -13,16 +13,16 @@ use super::schema::{kind, state};
 use super::words::Binding;
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
 
-/// The account's row, and those of others that may hand theirs over.
+/// The row of an account: of the one that is bound, or of another that may hand its mailbox over.
 struct Row {
     id: i64,
     name: String,
     mailbox: Option<String>,
-    /// Nothing is known of any mail: how its polls went was written down and nothing else.
+    /// No mail is known: only how its polls went is recorded.
     is_blank: bool,
 }
 
-/// Characters of a name that are kept when its mailbox is nobody's.
+/// Characters of a name that are kept when no account leads to its mailbox.
 const KEPT_CHARACTERS: usize = 40;
 
 pub(super) fn find(connection: &Connection, account: &Name) -> rusqlite::Result<Binding> {
@@ -35,9 +35,9 @@ pub(super) fn find(connection: &Connection, account: &Name) -> rusqlite::Result<
     Ok(binding.optional()?.unwrap_or_default())
 }
 
-/// The name under which the state knows a mailbox that an account leads to now: the account's own, or the one
-/// of an account that does not lead there any more.  `None`: it knows nothing of it, and the account's row, if
-/// there is one, is of another.
+/// The name under which the state knows the mailbox that an account leads to now: the account's own, or that of an
+/// account that no longer leads there.  `None`: the mailbox is not known, and the account's row, if there is one,
+/// belongs to another mailbox.
 pub(super) fn known_as(
     connection: &Connection,
     account: &Name,
@@ -57,8 +57,8 @@ pub(super) fn known_as(
     Ok(names.into_iter().find(|name| !is_taken(name)))
 }
 
-/// Makes an account's part of the state that of its mailbox.  Gives the number of messages of which no
-/// unique-id is believed any more.
+/// Binds an account to what the state knows of its mailbox.  Returns the number of messages whose unique-ids are no
+/// longer trusted.
 pub(super) fn bind(
     connection: &Connection,
     account: &Name,
@@ -81,7 +81,7 @@ pub(super) fn bind(
             }
             let Some(found) = row(connection, &name)? else { return Ok(0) };
             rename(connection, found.id, account.as_str())?;
-            // Back where it was: what came meanwhile may have come from the same mailbox by another name.
+            // It leads back to where it was: what came meanwhile may be from the same mailbox under another name.
             let was_ours = name.starts_with(&format!("{}\n\n", kept(account.as_str())));
             let rows = match own_id.filter(|_| was_ours) {
                 Some(own) => copy_apart(connection, own, found.id, now)?,
@@ -104,8 +104,8 @@ pub(super) fn bind(
     Ok(rows)
 }
 
-/// Writes down what the account's mail is decided for from now on.  What was still owed to a destination when it was
-/// taken away is owed again when it is back.
+/// Records the destinations that the account's mail is decided for from now on.  What was still owed to a destination
+/// when it was removed is owed again when it is back.
 pub(super) fn decide_for(
     connection: &Connection,
     account_name: &Name,
@@ -131,7 +131,7 @@ pub(super) fn decide_for(
         }
     }
     if is_news {
-        // A reload decides this while the account may be polled.
+        // A reload changes this, perhaps while the account is polled.
         raise_revision(connection, account_name)?;
     }
     connection
@@ -139,14 +139,14 @@ pub(super) fn decide_for(
         .execute(params![account, names.join("\n")])
 }
 
-/// Writes down that it was told.
+/// Records that the server's lack of TOP was reported.
 pub(super) fn tell_by_size(connection: &Connection, account: &Name) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     connection.prepare_cached("UPDATE account SET by_size = 1 WHERE id = ?1")?.execute([account])
 }
 
-/// Messages that the server had at the last listing, that were delivered everywhere, and that were never meant
-/// for a destination.
+/// The number of messages that the server had at the last listing, that were delivered everywhere, and that were
+/// never meant for this destination.
 pub(super) fn never_meant_for(connection: &Connection, account: &Name, destination: &str) -> rusqlite::Result<u64> {
     let mut count = connection.prepare_cached(
         "SELECT count(*) FROM message m JOIN account a ON a.id = m.account
@@ -175,9 +175,9 @@ fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result
     connection.prepare_cached("UPDATE account SET name = ?2 WHERE id = ?1")?.execute(params![account, name])
 }
 
-/// What is known of the mailbox that an account leads to no more stays as it is, for whichever account leads there
-/// next.  The account begins with a copy of it, of which no unique-id is believed: the server may only be called
-/// otherwise now.  Gives the account's row and the number of messages in it.
+/// Leaves what is known of the account's former mailbox as it is, for the next account that leads there.  The account
+/// begins with a copy of it, in which no unique-id is trusted: perhaps only the server's name has changed.  Returns the
+/// account's row and the number of messages copied.
 fn leave_behind(connection: &Connection, row: &Row, now: UnixTime) -> rusqlite::Result<(i64, usize)> {
     park(connection, row, true)?;
     let begin = "INSERT INTO account (name, first_poll, failures, refusals, not_before, last_success, error, exit_code,
@@ -189,7 +189,7 @@ fn leave_behind(connection: &Connection, row: &Row, now: UnixTime) -> rusqlite::
     Ok((account, copied))
 }
 
-/// Copies what is known of messages, but for what is known there by its content.  Gives their number.
+/// Copies what is known of messages, except of those that `account` knows by their content.  Returns their number.
 fn copy_apart(connection: &Connection, from: i64, account: i64, now: UnixTime) -> rusqlite::Result<usize> {
     let mut find = connection.prepare_cached(
         "SELECT id, uid, occurrence, kind FROM message m WHERE account = ?1 AND NOT EXISTS
@@ -210,15 +210,15 @@ fn copy_apart(connection: &Connection, from: i64, account: i64, now: UnixTime) -
         "INSERT INTO delivery (message, place, state, at, attempts, until, detail, mark, prefix)
          SELECT ?2, place, state, at, attempts, until, detail, mark, prefix FROM delivery WHERE message = ?1",
     )?;
-    // A header's file is named after what its message was called.
+    // A header's file is named after the unique-id that its message had.
     let mut former = connection
         .prepare_cached("INSERT INTO former (message, uid, occurrence) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
     let mut copied = 0;
     for message in messages.collect::<rusqlite::Result<Vec<_>>>()? {
         let (id, Some(key), kind) = message else { continue };
-        // What is known by its content is so in any mailbox.
+        // A message that is known by its content is known by it in any mailbox.
         let stays = key.is_apart() || key.uid().starts_with(CONTENT_UID_PREFIX);
-        // Whatever else sets a message apart draws a number.
+        // Other code that sets messages apart draws a number.
         let to = if stays { key.clone() } else { key.apart(id.cast_unsigned()) };
         if copy.execute(params![id, account, to.uid(), to.occurrence(), now])? == 0 {
             continue;
@@ -233,7 +233,7 @@ fn copy_apart(connection: &Connection, from: i64, account: i64, now: UnixTime) -
     Ok(copied)
 }
 
-/// Gives a name free; what is known stays, by the mailbox alone.  Of what `is_copied` the copy is shown.
+/// Frees a name; what is known stays, and is found by its mailbox alone.  If it `is_copied`, the copy is shown.
 fn park(connection: &Connection, row: &Row, is_copied: bool) -> rusqlite::Result<usize> {
     let mark = if is_copied { "\n\n" } else { "\n" };
     rename(connection, row.id, &format!("{}{mark}{}", kept(&row.name), row.id))

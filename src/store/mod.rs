@@ -5,14 +5,15 @@
 //! `synchronous=FULL`).  Writes that wait at the same time share one transaction, so that many
 //! polls cost one sync.
 //!
-//! One process at a time: a kernel lock on `STATE-DIR/lock` ([`Possession`]) is held for life.  Reading
+//! One process at a time: it holds a kernel lock on `STATE-DIR/lock` ([`Possession`]) until it ends.  Reading
 //! ([`Reader`]) needs no lock, which is why the database does not use exclusive locking.
 //!
-//! Trouble with the file itself: `seal` tells at the next start whether it is as it was left,
-//! `open` checks it if not, `renew` and `salvage` make a new one in its place, and `lost` holds
-//! what the Maildirs tell until each account is listed again.
+//! Trouble with the file itself: at the next start `seal` shows whether it is as it was left, and
+//! if not, `open` checks it; `renew` and `salvage` make a new one in its place, and `lost` holds
+//! what the Maildirs show until each account is listed again.
 //!
-//! What any change makes untrue is forgotten in one place, `quiet`: that nothing was to be done.
+//! The record that an account had nothing to do is kept in `quiet`, which is also the one place where
+//! a change drops it.
 
 mod account;
 mod answer;
@@ -63,8 +64,8 @@ pub use salvage::Salvaged;
 pub use thread::Store;
 pub use words::*;
 
-/// Begins a transaction that is going to write: it waits for another process now, since one that
-/// has read before it writes would fail at once.
+/// Begins a transaction that is going to write: it waits for another process here, since a transaction
+/// that reads before it writes would fail at once.
 fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
     Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
 }

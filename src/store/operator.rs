@@ -1,4 +1,4 @@
-//! What an operator decides beside a running service.
+//! What the operator decides beside a running service.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use super::{StoreError, file, open, quiet, write};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::Patience;
 
-/// Writes down what the operator decides about a lost account; works beside a running service.
-/// Gives whether it is lost at all.
+/// Records what the operator decides about a lost account; works beside a running service.
+/// Returns whether the account is lost at all.
 ///
 /// # Errors
 /// The database cannot be written.
@@ -29,7 +29,7 @@ pub fn decide(dir: &Path, account: &Name, decision: Lost) -> Result<bool, StoreE
     transact().map_err(|error| file::database_error(&file::path(dir), &error))
 }
 
-/// Tries quarantined messages again or gives them up; works beside a running service.  Gives the
+/// Tries quarantined messages again or gives them up; works beside a running service.  Returns the
 /// number of messages.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ pub struct Possession {
 }
 
 impl Possession {
-    /// Takes the directory's lock; makes the directory where there is none.
+    /// Takes the directory's lock; makes the directory if it is missing.
     ///
     /// # Errors
     /// Another process holds it; the directory cannot be used.
@@ -28,7 +28,7 @@ impl Possession {
         &self.dir
     }
 
-    /// Opens the database, or makes it where there never was one; says how it was found.
+    /// Opens the database, or makes it if there never was one; also returns how it was found.
     ///
     /// # Errors
     /// It is gone or damaged ([`Possession::renew`]), or cannot be used.

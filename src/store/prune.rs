@@ -1,8 +1,8 @@
-//! The rows of messages that are gone from their server, and their end.
+//! The rows of messages that are gone from their server, and their removal.
 //!
-//! A Maildir's files outlive the rows that they were delivered by.  So that they do not look as if this
-//! database were an older copy of itself, the time up to which such files may be is kept in `meta`: a
-//! copy that was put back has forgotten none that is younger than itself.
+//! A Maildir's files outlive the rows of their deliveries.  So that they do not make this database look like
+//! an older copy of itself, `meta` keeps the time up to which there may be such files: a copy that was put
+//! back has forgotten no message that is younger than itself.
 
 use std::collections::HashSet;
 
@@ -13,15 +13,15 @@ use super::schema::state;
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::Prune;
 
-/// Since when the server does not have the message of a row of `message`; NULL while it has, for one that was
-/// left alone at the first poll, which stays so for ever, and where a clock was wrong.
+/// Since when the server has not had the message of a row of `message`; NULL while it has it, for a message that was
+/// left alone at the first poll, which it is for ever, and where a clock was wrong.
 pub(super) const GONE: &str = "iif(kind <> 1 AND max(seen, coalesce(done, 0)) <= coalesce(deleted, absent),
      coalesce(deleted, nullif(absent, 0)), NULL)";
 
 /// The row of `meta`.
 const FORGOTTEN: &str = "forgotten";
 
-/// Forgets messages that are gone and of which nothing is open, but none of these, which the server lists.
+/// Forgets messages that are gone and have no open delivery, except for `listed` ones, which the server still lists.
 pub(super) fn prune(
     connection: &Connection,
     account: &Name,
@@ -66,7 +66,7 @@ pub(super) fn prune(
     Ok(ids.len())
 }
 
-/// The time after which no file was made whose message is forgotten; `None`: none is.
+/// The time after which no file of a forgotten message was made; `None`: no message is forgotten.
 pub(super) fn forgotten(connection: &Connection) -> rusqlite::Result<Option<UnixTime>> {
     let mut find = connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?;
     let value: Option<String> = find.query_row([FORGOTTEN], |row| row.get(0)).optional()?;

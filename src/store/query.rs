@@ -1,4 +1,4 @@
-//! What the state can be asked, in the domain's words: the whole list.
+//! All that the state can be asked, in the domain's words.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use super::words::{
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
 
-/// Where an answer goes.
+/// Where an answer is sent.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// A question with where its answer goes; each is explained by the method of [`super::Store`] that asks it.
+/// A question, with where its answer is sent; each is explained at the method of [`super::Store`] that asks it.
 pub(super) enum Query {
     Known {
         account: Name,
@@ -45,7 +45,7 @@ pub(super) enum Query {
         contents: Vec<Content>,
         reply: Reply<Vec<Vec<MessageKey>>>,
     },
-    /// What was left, when that was looked at, and when time alone may have changed it.
+    /// What was left, when that was seen, and when time alone may have changed it.
     Quiet {
         account: Name,
         digest: [u8; 32],

@@ -1,10 +1,10 @@
 //! Accounts whose listing was looked at and left nothing to do: while neither it nor anything else
 //! has changed, the next poll need not look again.
 //!
-//! Every change that concerns an account forgets it in the same transaction ([`forget`]), also one
-//! that another process makes.  One that came between the look and its record is noticed by the account's
-//! revision, which is raised by whoever changes its part of the state beside its poll ([`raise_revision`]); a poll
-//! does not raise it by what it does itself, or it could never write its look down.
+//! Every change that concerns an account drops the record of such a look in the same transaction ([`forget`]), also a
+//! change by another process.  A change between the look and its record is noticed by the account's revision, which
+//! every change beside the account's poll raises ([`raise_revision`]); a poll does not raise it by its own changes, or
+//! it could never record its look.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -13,13 +13,13 @@ use super::words::{Change, Concern, Quiet};
 use crate::message::{Name, UnixTime};
 use crate::plan::Left;
 
-/// Tells an account's part of the state from the one before it was changed beside its poll; 0 of one that has none.
+/// The number that every change to an account's part of the state beside its poll raises; 0 if it has none.
 fn revision(connection: &Connection, account: &Name) -> rusqlite::Result<i64> {
     let mut find = connection.prepare_cached("SELECT revision FROM account WHERE name = ?1")?;
     Ok(find.query_row([account.as_str()], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
-/// Makes a look at an account's listing that is still to be written down one of before.
+/// Makes a look at an account's listing that is not recorded yet out of date.
 pub(super) fn raise_revision(connection: &Connection, account: &Name) -> rusqlite::Result<usize> {
     connection.prepare_cached("UPDATE account SET revision = revision + 1 WHERE name = ?1")?.execute([account.as_str()])
 }
@@ -42,10 +42,10 @@ pub(super) fn find(
     found.optional()
 }
 
-/// Messages whose sizes cost little.
+/// Most messages whose sizes cost little.
 const FEW: i64 = 2000;
 
-/// Whether the next listing may well have something new, and is not large: nothing is known of it,
+/// Whether the next listing is likely to have something new, and is not large: nothing is known of it,
 /// or the last poll has changed something.
 pub(super) fn expects_news(connection: &Connection, account: &Name) -> rusqlite::Result<bool> {
     connection
@@ -57,7 +57,7 @@ pub(super) fn expects_news(connection: &Connection, account: &Name) -> rusqlite:
         .query_row(params![account.as_str(), FEW], |row| row.get(0))
 }
 
-/// Writes a look down, unless somebody has changed the state since.
+/// Records a look, unless the state was changed since.
 pub(super) fn record(connection: &Connection, account: &Name, quiet: &Quiet, now: UnixTime) -> rusqlite::Result<usize> {
     if revision(connection, account)? != quiet.revision {
         return Ok(0);
@@ -74,7 +74,7 @@ pub(super) fn record(connection: &Connection, account: &Name, quiet: &Quiet, now
         .execute(params![account, digest, now, until, too_large, quarantined, deferred])
 }
 
-/// Forgets what a change may have made untrue.
+/// Drops the looks that a change may have made untrue.
 pub(super) fn forget(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change.concern() {
         Concern::Nothing => Ok(0),

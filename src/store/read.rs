@@ -34,7 +34,7 @@ pub(super) fn state_name(number: i64) -> &'static str {
 }
 
 impl Reader {
-    /// Opens the state of a directory; one that never had any is read as empty.
+    /// Opens the state of a directory; if it never had one, the state is read as empty.
     ///
     /// # Errors
     /// The database is there and cannot be read, or is gone.
@@ -47,8 +47,8 @@ impl Reader {
         self.connection.is_none()
     }
 
-    /// The name under which the state knows the mailbox that an account leads to now; `None`: what it knows by
-    /// the account's name, if anything, is of another.
+    /// The name under which the state knows the mailbox that an account leads to now; `None`: what it knows under
+    /// the account's name, if anything, belongs to another mailbox.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -62,7 +62,7 @@ impl Reader {
         Ok(found.flatten().and_then(|name| Name::new(&name)))
     }
 
-    /// The word that stands for this machine in places; empty of a directory that never had a state.
+    /// The word that stands for this machine in places; empty if the directory never had a state.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -84,7 +84,7 @@ impl Reader {
         Ok(known.unwrap_or_else(nothing))
     }
 
-    /// What is remembered of an account, is not deleted, and is not among these.
+    /// Messages of an account that are remembered, not deleted, and not among those `listed`.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -92,7 +92,7 @@ impl Reader {
         self.read(|connection| renamed::missing(connection, account, listed)).map(Option::unwrap_or_default)
     }
 
-    /// By what else than their unique-ids messages are known.
+    /// What messages are known by besides their unique-ids; `None` for a message that is not known.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -101,7 +101,7 @@ impl Reader {
         Ok(known.unwrap_or_else(|| vec![None; keys.len()]))
     }
 
-    /// Whether a message has ever come to this location.
+    /// Whether a message was ever delivered to this location.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -125,8 +125,8 @@ impl Reader {
         self.read(|connection| quarantined(connection, account)).map(Option::unwrap_or_default)
     }
 
-    /// Keys of quarantined messages of an account, by their unique-ids as they are shown; all of
-    /// them without any.
+    /// Keys of an account's quarantined messages that have these unique-ids, as they are shown; of all
+    /// of them if no unique-id is given.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -158,7 +158,7 @@ impl Reader {
     }
 }
 
-/// What an [`HistoryEntry`] is read from.
+/// The columns and tables that a [`HistoryEntry`] is read from.
 const EVENT: &str = "d.at, substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
                 d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account

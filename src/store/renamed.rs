@@ -1,4 +1,4 @@
-//! Messages that vanish from the listing, come back, or are called otherwise.
+//! Messages that vanish from the listing, come back, or get another unique-id.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use super::words::{Content, Renamed};
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Missing};
 
-/// Messages of one content that are looked at: more than a batch has.
+/// Most messages with the same content that are looked at: more than a batch has.
 const ALIKE: u32 = 512;
 
-/// By what else than their unique-ids messages are known; `None`: nothing is known of one.
+/// What messages are known by besides their unique-ids; `None` for a message that is not known.
 pub(super) fn identities(
     connection: &Connection,
     account: &Name,
@@ -35,7 +35,7 @@ pub(super) fn identities(
     keys.iter().map(of_one).collect()
 }
 
-/// What is remembered of an account, is not deleted, and is not among these.
+/// Messages of an account that are remembered, not deleted, and not among those `listed`.
 pub(super) fn missing(
     connection: &Connection,
     account: &Name,
@@ -105,7 +105,7 @@ pub(super) fn set_apart(
     keys.iter().map(one).sum()
 }
 
-/// What is known by a key, and is not what has it from now on, goes on being known by its content.
+/// Frees a key for the message that has it from now on; the one that had it is still known by its content.
 fn free(connection: &Connection, account: i64, key: &MessageKey, now: UnixTime) -> rusqlite::Result<()> {
     let Some(id) = message_id(connection, account, key)? else { return Ok(()) };
     let apart = key.apart(id.cast_unsigned());
@@ -115,7 +115,7 @@ fn free(connection: &Connection, account: i64, key: &MessageKey, now: UnixTime) 
     Ok(())
 }
 
-/// A header's file is named after what its message was called.
+/// Keeps the unique-id of a header's message, after which the header's file is named.
 fn remember_former(connection: &Connection, account: i64, key: &MessageKey) -> rusqlite::Result<usize> {
     connection
         .prepare_cached(
@@ -148,8 +148,8 @@ pub(super) fn listed(connection: &Connection, account: &Name, sizes: &[(MessageK
     sizes.iter().map(one).sum()
 }
 
-/// Messages that the last listing did not have, or whose deletion was confirmed, by what they hold: for each
-/// content their keys, those first that are not deleted.  Only what was delivered somewhere, or is on its way.
+/// Messages that the last listing did not have, or whose deletion was confirmed, by their content: for each content
+/// their keys, first those that are not deleted.  Only messages that were delivered somewhere, or are on their way.
 pub(super) fn by_content(
     connection: &Connection,
     account: &Name,
@@ -184,7 +184,7 @@ pub(super) fn rename(
         "UPDATE message SET uid = ?4, occurrence = ?5, proof = iif(?6 = 0, 0, max(proof, ?6)), absent = 0
          WHERE account = ?1 AND uid = ?2 AND occurrence = ?3",
     )?;
-    // One that was only seen has nothing to lose.
+    // The row of a message that was only seen holds nothing worth keeping.
     let mut forget = connection.prepare_cached(
         "DELETE FROM message WHERE account = ?1 AND uid = ?2 AND occurrence = ?3 AND digest IS NULL AND done IS NULL
          AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message = message.id)",
@@ -195,7 +195,7 @@ pub(super) fn rename(
         free(connection, account, to, now)?;
         let proof = if *proven { proof::CONTENT } else { proof::HEADER };
         let key = params![account, from.uid(), from.occurrence(), to.uid(), to.occurrence(), proof];
-        // A message is taken for another only if that one is really there.
+        // A message is taken for another only if the other is really on record.
         match update.execute(key)? {
             1 => {}
             rows => return Err(rusqlite::Error::StatementChangedRows(rows)),

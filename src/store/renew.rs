@@ -1,7 +1,7 @@
-//! A new database in the place of one that is damaged or gone, which is set aside and kept.
+//! A new database in place of one that is damaged or gone; the old one is set aside and kept.
 //!
-//! What is going to be done is written down first (`rebuilding`), so that a start after a kill
-//! between any two steps goes on with it:
+//! The rebuild is noted first (in the file `rebuilding`), so that a start after a kill between any
+//! two steps continues it:
 //!
 //! 1. The note is written.
 //! 2. The old write-ahead log and the old database get other names.
@@ -55,10 +55,10 @@ impl Note {
     }
 }
 
-/// Ends a rebuild whose last steps are missing.
+/// Finishes a rebuild of which only the last steps are missing.
 ///
 /// # Errors
-/// More of it is missing.
+/// Earlier steps are missing too.
 pub(super) fn resume(dir: &Path) -> Result<(), StoreError> {
     match Note::read(dir)? {
         Some(note) if note.is_fulfilled(dir) => Ok(conclude(dir)?),
@@ -66,11 +66,11 @@ pub(super) fn resume(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses what is left of a rebuild that did not end.
+/// Refuses what is left of an unfinished rebuild.
 pub(super) fn refuse_unfinished(dir: &Path) -> Result<(), StoreError> {
     match Note::read(dir)? {
         Some(note) if !note.is_fulfilled(dir) => {
-            let cause = "its rebuild did not come to an end".to_owned();
+            let cause = "its rebuild was not finished".to_owned();
             Err(StoreError::Damaged { path: file::path(dir), cause })
         }
         _ => Ok(()),
@@ -94,13 +94,13 @@ pub struct Renewal {
     pub aside: Option<PathBuf>,
     /// What could be read of it.
     pub salvaged: Salvaged,
-    /// The word in the names of this state directory's files; `None`: nobody knows it any more.
+    /// The word in the names of this state directory's files; `None`: it is no longer known.
     pub instance: Option<String>,
 }
 
 impl Renewal {
-    /// Sets the old database aside and takes over what can still be read of it.  `label` says in
-    /// its new name what it was.
+    /// Sets the old database aside and takes over what can still be read of it.  `label`, a part of
+    /// its new name, says what it was.
     pub(super) fn begin(dir: &Path, label: &str) -> Result<Self, StoreError> {
         let failed = |error: io::Error| StoreError::directory(dir, &error);
         let note = match Note::read(dir)? {
@@ -128,7 +128,7 @@ impl Renewal {
         file::create(&connection, instance.clone()).map_err(database)?;
         let salvaged = old.map(|old| old.salvage(&connection)).transpose().map_err(database)?.unwrap_or_default();
         if instance.is_none() {
-            // Nobody knows the machine's word any more: what was its own gets the one that was drawn.
+            // The machine's word is no longer known: its Maildirs get the one that was drawn.
             let adopt = "UPDATE OR IGNORE place SET machine = (SELECT value FROM meta WHERE name = 'instance')
                          WHERE kind = 'maildir'";
             connection.execute(adopt, []).map_err(database)?;
@@ -146,7 +146,7 @@ impl Renewal {
         lost::maildirs(&self.connection).map_err(|error| database_error(&self.path, &error))
     }
 
-    /// Writes down what a Maildir holds; `None`: it could not be read, and must be before anything
+    /// Records what a Maildir holds; `None`: it could not be read, and must be read before anything
     /// is fetched for it.
     ///
     /// # Errors
@@ -164,7 +164,7 @@ impl Renewal {
     /// lost until their next listing.
     ///
     /// # Errors
-    /// It cannot be written; the next start begins again.
+    /// The database cannot be written; the next start begins again.
     pub fn finish(self, accounts: &[Name]) -> Result<(), StoreError> {
         let fill = || {
             let transaction = super::begin(&self.connection)?;
@@ -187,7 +187,7 @@ impl Renewal {
     }
 }
 
-/// Whether there is something of that name; a link counts, wherever it leads.
+/// Whether anything has that name; a link counts, wherever it leads.
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -198,15 +198,15 @@ fn make(path: &Path) -> io::Result<Connection> {
     file::connect(path).map_err(io::Error::other)
 }
 
-/// Gives the old files their new names.  A write-ahead log that stayed behind would be taken for
-/// the new database's, so it goes first.
+/// Renames the old files.  A write-ahead log that stayed behind would be taken for the new
+/// database's, so it is renamed first.
 fn set_aside(dir: &Path, aside: &Path) -> io::Result<()> {
     let old = file::path(dir);
     for suffix in ["-wal", ""] {
         let (from, to) = (beside(&old, suffix), beside(aside, suffix));
         match (is_there(&from), is_there(&to)) {
             (true, false) => std::fs::rename(from, to)?,
-            // Made by somebody who looked while the rebuild was interrupted.
+            // Made by a reader while the rebuild was interrupted.
             (true, true) => std::fs::remove_file(from)?,
             (false, _) => {}
         }

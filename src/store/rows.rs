@@ -1,4 +1,4 @@
-//! The rows of accounts, places and messages, by what they are called outside.
+//! The rows of accounts, places and messages, by their names and keys outside the database.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -34,8 +34,8 @@ pub(super) fn place_id(connection: &Connection, place: &Place) -> rusqlite::Resu
         .insert(key)
 }
 
-/// The place whose destination, kind, location, recipient and machine begin at the column `first`; `None`: its
-/// destination has a name that none can have.
+/// The place whose destination, kind, location, recipient and machine begin at the column `first`; `None` if its
+/// destination's name is not a valid one.
 pub(super) fn place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Place>> {
     let text = |index: usize| Ok::<_, rusqlite::Error>(row.get_ref(first + index)?.as_str()?.to_owned());
     let location = PathBuf::from(OsString::from_vec(row.get(first + 2)?));

@@ -1,8 +1,8 @@
 //! What can still be read of a damaged database, row by row from both ends.
 //!
-//! A row that breaks a rule of its table is left out, as is one that belongs to nothing.  A
+//! A row that breaks a rule of its table is left out, as is one whose parent row is missing.  A
 //! message counts as delivered everywhere only if its deliveries say so too: one changed bit must
-//! not have it deleted on the server.
+//! not get it deleted on the server.
 
 use std::path::Path;
 
@@ -13,13 +13,13 @@ use super::file::{beside, connect_as};
 use super::schema::{self, kind, state};
 use super::sound::{SANE, SANE_SINCE};
 
-/// Tables in the order in which rows need each other, with the key to walk them by.
+/// Tables, each after those that its rows refer to, with the key to walk them by.
 const TABLES: [(&str, &str); 4] = [("account", "id"), ("place", "id"), ("message", "id"), ("delivery", "message")];
 
-/// Keys that one step over an unreadable part skips at most.
+/// Most keys that one step over an unreadable part skips.
 const LONGEST_STEP: i64 = 1 << 40;
 
-/// Numbers of what was taken over.
+/// How much was taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Salvaged {
     /// Accounts.
@@ -69,7 +69,7 @@ impl Source {
              (SELECT 1 FROM delivery d WHERE d.message = message.id AND d.state NOT IN (?1, ?2))",
             [state::DELIVERED, state::SKIPPED],
         )?;
-        // Where it went is lost; the Maildirs tell.
+        // Where it went is lost; the Maildirs show it.
         transaction.execute(
             "DELETE FROM message WHERE kind <> ?1 AND deleted IS NULL
              AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.message = message.id)",
@@ -85,7 +85,7 @@ impl Source {
         Ok(salvaged)
     }
 
-    /// Columns that both have: the old one may be of an older format.
+    /// Columns that both databases have: the old one may be of an older format.
     fn columns(&self, table: &str, to: &Connection) -> Vec<String> {
         let of = |connection: &Connection| -> rusqlite::Result<Vec<String>> {
             let mut find = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
@@ -95,8 +95,8 @@ impl Source {
         ours.into_iter().filter(|column| theirs.contains(column)).collect()
     }
 
-    /// Copies the rows of a table in one direction, over parts that cannot be read.  Gives whether
-    /// there were none of these.
+    /// Copies the rows of a table in one direction, skipping parts that cannot be read.  Returns
+    /// whether there were no such parts.
     fn copy(
         &self,
         table: &str,
@@ -123,7 +123,7 @@ impl Source {
                 };
                 let Ok(at) = row.get::<_, i64>(0) else { break false };
                 (from, step) = (at, 0);
-                // Text that is none is no reason to end: this row alone is left out.
+                // Invalid text is no reason to end: only this row is left out.
                 let values: rusqlite::Result<Vec<Value>> = (1..=columns.len()).map(|index| row.get(index)).collect();
                 if let Ok(values) = values {
                     match insert.execute(params_from_iter(values)) {
@@ -150,7 +150,7 @@ impl Source {
     }
 }
 
-/// Removes what looking at a set-aside database has left beside it.
+/// Removes what reading a set-aside database has left beside it.
 pub(super) fn tidy(aside: &Path) {
     let _ = std::fs::remove_file(beside(aside, "-shm"));
     let log = beside(aside, "-wal");

@@ -1,7 +1,7 @@
 //! Tables and their versions.
 //!
 //! A `message` row exists from the moment that something was decided about a message which must
-//! not be forgotten; a `delivery` row for each of its destinations says how far that one is.
+//! not be forgotten; its `delivery` rows, one for each destination, say how far each delivery is.
 //! Unique-ids are octets (BLOB).  Times are seconds since 1970.
 
 /// Identifies the file as postrider's (`PRAGMA application_id`).
@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
 /// `PRAGMA user_version` of this format.
 pub(super) const VERSION: i64 = 6;
 
-/// What makes each older format the next one, from format 1 on.
+/// The statements that make each older format the next one, from format 1 on.
 pub(super) const UPGRADES: [&str; 5] = [
     "
 ALTER TABLE account ADD COLUMN migrating INTEGER NOT NULL DEFAULT 0;
@@ -72,7 +72,7 @@ ALTER TABLE account ADD COLUMN told TEXT;
 ALTER TABLE host ADD COLUMN lessons INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE host ADD COLUMN lessons_until INTEGER NOT NULL DEFAULT 0;
 ",
-    // A table's UNIQUE cannot be changed: the two small ones are made anew.
+    // A table's UNIQUE cannot be changed: the two small tables are made again.
     "
 CREATE TABLE account_made (
     id           INTEGER PRIMARY KEY,
@@ -138,8 +138,8 @@ CREATE TABLE alert (
 ",
 ];
 
-/// Gives places of before format 6 their kind: a location that began with a slash was a Maildir of this state
-/// directory's machine, any other a server's host and port, a space and its recipients.
+/// Gives places from before format 6 their kind: a location that began with a slash was a Maildir of this state
+/// directory's machine, any other was a server's host and port, a space and its recipients.
 pub(super) const GIVE_KINDS: &str = "
 UPDATE OR IGNORE place SET kind = 'maildir', machine = (SELECT value FROM meta WHERE name = 'instance')
     WHERE kind = '' AND substr(location, 1, 1) = x'2f';
@@ -149,7 +149,7 @@ UPDATE OR IGNORE place SET kind = 'smtp', recipient = CAST(substr(location, inst
 UPDATE OR IGNORE place SET kind = 'smtp' WHERE kind = '';
 ";
 
-/// What tells the Maildirs of this state directory's machine in a query of `place`.
+/// The condition for Maildirs of this state directory's machine in a query of `place`.
 pub(super) const OWN_MAILDIR: &str = "kind = 'maildir' AND machine = (SELECT value FROM meta WHERE name = 'instance')";
 
 /// The format, for a new database.
@@ -159,7 +159,7 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- A mailbox of an account.  Its number goes with the mailbox, and is another one after the loss of this database.
+-- A mailbox of an account.  Its number stays with the mailbox, and changes if this database is lost.
 CREATE TABLE account (
     id           INTEGER PRIMARY KEY,
     name         TEXT NOT NULL,
@@ -170,17 +170,17 @@ CREATE TABLE account (
     last_success INTEGER,
     error        TEXT,              -- of its last poll; on a second line, what to do about it
     exit_code    INTEGER NOT NULL DEFAULT 0,
-    refused      BLOB,              -- tells settings and secret of a refused login from others
+    refused      BLOB,              -- distinguishes settings and secret of a refused login from others
     migrating    INTEGER NOT NULL DEFAULT 0, -- its unique-ids have changed, and not all are matched yet
-    lost         INTEGER NOT NULL DEFAULT 0, -- not 0: its state is made out by its next listing (lost.rs)
+    lost         INTEGER NOT NULL DEFAULT 0, -- not 0: its state is worked out at its next listing (lost.rs)
     mailbox      TEXT,              -- the mailbox that it was polled at last (mailbox.rs); NULL: before format 4
-    deliver      TEXT,              -- the destinations that its mail was decided for then, a line each
-    by_size      INTEGER NOT NULL DEFAULT 0, -- it was told that its server has no TOP
-    worked       INTEGER,           -- tells the password of the last login from most others (login.rs)
-    doubts       INTEGER NOT NULL DEFAULT 0, -- so often in a row that one was refused
-    told         TEXT,              -- what was told once of mail that stays on the server for good
+    deliver      TEXT,              -- the destinations that its mail was decided for then, one per line
+    by_size      INTEGER NOT NULL DEFAULT 0, -- that its server has no TOP was reported
+    worked       INTEGER,           -- distinguishes the password of the last login from most others (login.rs)
+    doubts       INTEGER NOT NULL DEFAULT 0, -- how many times in a row that password was refused
+    told         TEXT,              -- marks of mail that stays on the server for good and was reported already
     folder       TEXT NOT NULL DEFAULT '', -- the folder of its source; empty for POP3, which has one (not used yet)
-    origin       TEXT,              -- the name that goes on standing for it in the tokens of file names
+    origin       TEXT,              -- the name that still stands for it in the tokens of file names
                                     -- (deliver::maildir::token) when it is renamed; NULL: its own (not used yet)
     revision     INTEGER NOT NULL DEFAULT 0, -- raised when another process changes what is known of its mail (quiet.rs)
     UNIQUE (name, folder)
@@ -193,8 +193,8 @@ CREATE TABLE place (
     location    BLOB NOT NULL,      -- a Maildir's path, a server's host and port
     used        INTEGER NOT NULL DEFAULT 0, -- mail has come here
     kind        TEXT NOT NULL DEFAULT '', -- as the destination's `type`; never empty but within an upgrade
-    recipient   TEXT NOT NULL DEFAULT '', -- of one address, or of several that get one copy, with commas between
-    machine     TEXT NOT NULL DEFAULT '', -- of a Maildir the instance word of its machine's state directory
+    recipient   TEXT NOT NULL DEFAULT '', -- one address, or several that get one copy, separated by commas
+    machine     TEXT NOT NULL DEFAULT '', -- of a Maildir: the instance word of its machine's state directory
     UNIQUE (destination, kind, location, recipient, machine)
 );
 
@@ -211,14 +211,14 @@ CREATE TABLE message (
     deleted     INTEGER,            -- when the server confirmed its deletion
     head        BLOB,               -- digest of the header fields that identify it
     proof       INTEGER NOT NULL DEFAULT 0, -- 0 its content came under this unique-id, 1 its header, 2 neither
-    crashes     INTEGER NOT NULL DEFAULT 0, -- so often the program has died while handling it
+    crashes     INTEGER NOT NULL DEFAULT 0, -- how many times the program crashed while handling it
     absent      INTEGER NOT NULL DEFAULT 0, -- since when listings have not had it; 0: the last one had it
     digest      BLOB,               -- BLAKE3 of what `octets` counts
     listed      INTEGER,            -- its size as LIST had it when it was last known to be this message
     sender      TEXT,               -- its From, escaped and bounded, unless `record-headers` is off (not used yet)
     subject     TEXT,               -- its Subject, likewise (not used yet)
     date        INTEGER,            -- its Date (not used yet)
-    ends        INTEGER NOT NULL DEFAULT 0, -- so many sessions in a row have ended at it (not used yet)
+    ends        INTEGER NOT NULL DEFAULT 0, -- how many sessions in a row ended at it (not used yet)
     routed      INTEGER NOT NULL DEFAULT 0, -- 1: routes have decided, its deliveries are all there are (not used yet)
     UNIQUE (account, uid, occurrence)
 );
@@ -231,13 +231,13 @@ CREATE TABLE delivery (
     attempts INTEGER NOT NULL DEFAULT 0,
     until    INTEGER,               -- deferred: not before
     detail   TEXT,                  -- the file's name, the server's reply, the reason
-    mark     BLOB,                  -- what the destination knows it by again; never shown or exported (not used yet)
+    mark     BLOB,                  -- what the destination recognises it by; never shown or exported (not used yet)
     prefix   BLOB,                  -- the octets before the message, so that another try sends the same; likewise
     PRIMARY KEY (message, place)
 ) WITHOUT ROWID;
 
--- What messages of which only the header was delivered were known by before: the whole message takes the place of
--- the header's delivery, and its file must not become a riddle.
+-- Former unique-ids of messages of which only the header was delivered: the whole message takes the place of the
+-- header's delivery, but the header's file must still be recognised.
 CREATE TABLE former (
     message    INTEGER NOT NULL REFERENCES message ON DELETE CASCADE,
     uid        BLOB NOT NULL,
@@ -245,32 +245,32 @@ CREATE TABLE former (
     PRIMARY KEY (message, uid, occurrence)
 ) WITHOUT ROWID;
 
--- A server, whoever logs in there.
+-- A server, for all accounts that log in there.
 CREATE TABLE host (
     name            TEXT NOT NULL,
     port            INTEGER NOT NULL,
     encrypted       INTEGER NOT NULL, -- TLS from the first octet
-    capabilities    TEXT,             -- what it announces before the login, a line each; NULL: not known
+    capabilities    TEXT,             -- what it announces before the login, one per line; NULL: not known
     asked           INTEGER NOT NULL, -- when that was
-    lock_step_until INTEGER NOT NULL, -- so long it gets one command at a time
-    lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found not to stand (poll/server.rs)
-    lessons_until   INTEGER NOT NULL DEFAULT 0, -- and so long that is believed
-    replies         BLOB,             -- what its replies look like, in the words of who reads them (not used yet)
+    lock_step_until INTEGER NOT NULL, -- until then it gets one command at a time
+    lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found unable to handle (poll/server.rs)
+    lessons_until   INTEGER NOT NULL DEFAULT 0, -- until when `lessons` holds
+    replies         BLOB,             -- what its replies look like, in the words of their reader (not used yet)
     PRIMARY KEY (name, port, encrypted)
 ) WITHOUT ROWID;
 
--- Failures of which somebody was told, or is to be: a recovery is told once, too (not used yet).
+-- Failures that were reported, or are to be: a recovery is reported once, too (not used yet).
 CREATE TABLE alert (
     kind    TEXT NOT NULL,
-    subject TEXT NOT NULL,          -- an account's name; empty for the whole
-    host    TEXT NOT NULL,          -- by which alerts of many accounts become one; may be empty
+    subject TEXT NOT NULL,          -- an account's name; empty for the whole program
+    host    TEXT NOT NULL,          -- alerts of many accounts become one by it; may be empty
     since   INTEGER NOT NULL,       -- when it began
     held    INTEGER,                -- held back until then, for others of its host
-    told    INTEGER,                -- when it was told; NULL: not yet
+    told    INTEGER,                -- when it was reported; NULL: not yet
     PRIMARY KEY (kind, subject)
 ) WITHOUT ROWID;
 
--- What a Maildir's file names tell after the loss of this database (deliver::maildir::token).  A row
+-- What a Maildir's file names show after the loss of this database (deliver::maildir::token).  A row
 -- without a token: that Maildir could not be read yet.
 CREATE TABLE salvaged (
     token    TEXT NOT NULL,
@@ -286,7 +286,7 @@ CREATE TABLE quiet (
     digest      BLOB NOT NULL,      -- of the listing, and of the settings that matter
     at          INTEGER NOT NULL,   -- when that was
     until       INTEGER NOT NULL,   -- when time alone may change it
-    too_large   INTEGER NOT NULL,   -- messages that are left for their size
+    too_large   INTEGER NOT NULL,   -- messages that are left because of their size
     quarantined INTEGER NOT NULL,   -- messages in quarantine
     deferred    INTEGER NOT NULL    -- messages whose delivery failed before
 );
@@ -307,8 +307,8 @@ pub(super) mod state {
     pub(in crate::store) const SKIPPED: i64 = 6;
 }
 
-/// What a query for staged or for quarantined deliveries says besides, so that SQLite finds the
-/// index of those and does not read all deliveries that ever were.
+/// A further condition in queries for staged or quarantined deliveries, so that SQLite finds their
+/// index and does not read every delivery on record.
 pub(super) const IN_INDEX: &str = "d.state IN (1, 5)";
 
 /// The numbers of `message.kind`.

@@ -1,11 +1,11 @@
 //! The seal: a note beside the database, `clean`, of how an orderly end has left it.
 //!
-//! While it fits, nobody has written since, no bit of the file has changed, it was not replaced
-//! by a copy, and its write-ahead log was empty: nothing needs to be checked.  It is broken after
-//! the first commit and before anybody hears of that commit, and made anew at the next orderly end.
+//! While it fits, the database was not written since, no bit of the file has changed, it was not
+//! replaced by a copy, and its write-ahead log was empty: nothing needs to be checked.  It is broken
+//! after the first commit, before that commit is answered, and made again at the next orderly end.
 //!
-//! It must be compared and made while this process has the database not open: to close any other
-//! descriptor of the file would give up SQLite's locks (fcntl(2)).
+//! It must be compared and made while this process does not have the database open: closing any
+//! other descriptor of the file would release SQLite's locks (fcntl(2)).
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -21,18 +21,18 @@ const NAME: &str = "clean";
 /// How a database was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seal {
-    /// The ends in order that it has seen; in the database as well.
+    /// How many times it was closed in order; also kept in the database.
     pub(super) generation: i64,
     size_octets: u64,
     crc32: u32,
-    /// Seconds and nanoseconds of its inode's last change, which no copy can bring along.
+    /// Seconds and nanoseconds of its inode's last change, which no copy can keep.
     changed: (i64, i64),
 }
 
-/// What a database has become since its seal was made.
+/// How a database has changed since its seal was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// Nothing.
+    /// Not at all.
     Whole,
     /// It has the same octets, but was copied, or has a write-ahead log now.
     Touched,
@@ -60,7 +60,7 @@ impl Seal {
         Ok(Self { generation, size_octets, crc32: hash.finalize(), changed })
     }
 
-    /// The note; `None` if there is none that can be read.
+    /// The note; `None` if it is missing or cannot be read.
     pub(super) fn read(dir: &Path) -> Option<Self> {
         let text = durable::read(dir, NAME).ok()?;
         let [generation, size, crc32, seconds, nanoseconds] = text.split_ascii_whitespace().collect::<Vec<_>>()[..]
@@ -92,7 +92,7 @@ impl Seal {
     }
 }
 
-/// Takes the note away: the database is going to differ from it.
+/// Removes the note: the database is going to differ from it.
 pub(super) fn break_seal(dir: &Path) -> Result<(), FileError> {
     durable::remove(dir, NAME)
 }

@@ -29,7 +29,7 @@ pub(super) const SANE: [(&str, &str); 4] = [
     ),
 ];
 
-/// The same, of columns that came later.
+/// The same for columns that came later.
 pub(super) const SANE_SINCE: [(&str, &str); 4] = [
     ("account", "typeof(folder) = 'text' AND typeof(origin) IN ('null', 'text') AND typeof(revision) = 'integer'"),
     ("place", "typeof(kind) = 'text' AND length(kind) > 0 AND typeof(recipient) = 'text' AND typeof(machine) = 'text'"),
@@ -55,7 +55,7 @@ const TEXT: [(&str, &str); 6] = [
     ("meta", "value"),
 ];
 
-/// The same, of columns that came later.
+/// The same for columns that came later.
 const TEXT_SINCE: [(&str, &str); 7] = [
     ("account", "folder"),
     ("account", "origin"),
@@ -66,10 +66,10 @@ const TEXT_SINCE: [(&str, &str); 7] = [
     ("message", "subject"),
 ];
 
-/// Complaints that are shown of a damaged database.
+/// Most faults of a damaged database that are shown.
 const SHOWN: usize = 20;
 
-/// Tables with their columns, and indexes, in order; octets, since a changed bit may leave no text.
+/// Tables with their columns, and indexes, in order; as octets, since a changed bit may make text invalid.
 pub(super) fn shape(connection: &Connection) -> rusqlite::Result<Vec<[Vec<u8>; 2]>> {
     let mut find = connection.prepare(
         "SELECT t.name, group_concat(c.name || ' ' || c.type || ' ' || c.\"notnull\" || c.pk || coalesce(c.dflt_value, ''), ', ')
@@ -80,8 +80,7 @@ pub(super) fn shape(connection: &Connection) -> rusqlite::Result<Vec<[Vec<u8>; 2
     find.query_map([], |row| Ok([octets(row, 0)?, octets(row, 1)?]))?.collect()
 }
 
-/// Whether a database of this format has its tables; an older one is asked once it is brought up
-/// to it.
+/// Whether a database of this format has its tables; an older one is checked once it is upgraded.
 fn has_our_shape(connection: &Connection) -> rusqlite::Result<bool> {
     if version(connection)? != schema::VERSION {
         return Ok(true);
@@ -91,7 +90,7 @@ fn has_our_shape(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(shape(connection)? == shape(&model)?)
 }
 
-/// What is wrong with a database; nothing, if it is whole.  Reads all of it: the quick check of
+/// What is wrong with a database; empty if it is whole.  Reads all of it: the quick check of
 /// SQLite does not compare tables with their indexes, and a message that the index does not find
 /// would be delivered twice.
 pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -116,7 +115,7 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         let mut rows = find.query([])?;
         while let Some(row) = rows.next()? {
             if row.get_ref(0)?.as_str().is_err() {
-                faults.push(format!("{column} of {table} holds what is no text"));
+                faults.push(format!("{column} of {table} holds invalid text"));
                 break;
             }
         }
@@ -128,7 +127,7 @@ pub(super) fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
             |row| row.get(0),
         )?;
         if wrong > 0 {
-            faults.push(format!("{wrong} rows of {table} hold what nobody has written"));
+            faults.push(format!("{wrong} rows of {table} hold what postrider never writes"));
         }
     }
     Ok(faults)

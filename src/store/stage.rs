@@ -1,7 +1,7 @@
 //! Messages on their way: what is staged, and how each delivery ends.
 //!
-//! A batch is one change: rows of places are looked up once, statements are made once, and what
-//! nearly always happens, a new message that is then delivered, takes the fewest of them.
+//! A batch is one change: rows of places are looked up once, statements are prepared once, and the
+//! usual case, a new message that is then delivered, takes the fewest of them.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -33,7 +33,7 @@ impl<'a> Places<'a> {
         Ok(id)
     }
 
-    /// Mail has come to this one (`lookup::knows`).
+    /// Records that mail has come to this place (`lookup::knows`).
     fn mark_used(&mut self, place: i64) -> rusqlite::Result<()> {
         if !self.used.contains(&place) {
             let mark = "UPDATE place SET used = 1 WHERE id = ?1 AND used = 0";
@@ -99,7 +99,7 @@ pub(super) fn stage(
     Ok(messages.len())
 }
 
-/// Brings the row of a message up to what has come now; gives its number.
+/// Updates the row of a message to what has come now; returns its number.
 fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite::Result<i64> {
     let id = message_id(connection, account, &stage.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     connection
@@ -119,7 +119,7 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
     Ok(id)
 }
 
-/// The same destination may have led elsewhere when this message was tried before.
+/// Removes what is owed at places that the same destination led to when this message was tried before.
 fn leave_elsewhere(connection: &Connection, message: i64, target: &Place, present: &[Place]) -> rusqlite::Result<()> {
     let mut find = connection.prepare_cached(
         "SELECT p.id, p.destination, p.kind, p.location, p.recipient, p.machine
@@ -156,7 +156,7 @@ pub(super) fn settle(
         if matches!(outcome.ending, Ending::Delivered(_)) {
             places.mark_used(place)?;
         }
-        // Nearly always it was staged, and is delivered now.
+        // Usually it was staged before, and is delivered now.
         if let (Ending::Delivered(detail), Some(message)) = (&outcome.ending, message)
             && deliver.execute(params![message, place, state::DELIVERED, now, detail])? > 0
         {
@@ -177,7 +177,7 @@ pub(super) fn settle(
     Ok(outcomes.len())
 }
 
-/// Writes down how a delivery ended that has a row or has none.
+/// Records how a delivery ended, whether it has a row or not.
 fn end(
     connection: &Connection,
     message: i64,
@@ -273,7 +273,7 @@ mod tests {
         connection.execute("DELETE FROM delivery", []).expect("deleted");
         assert!(knows("/a"));
         assert!(!knows("/b"));
-        // Of a place that is not marked yet, one that is staged tells.
+        // A place that is not marked yet is known by a staged delivery.
         end("/b", Ending::Deferred("full".into()));
         connection.execute("UPDATE delivery SET state = ?1", [state::STAGED]).expect("changed");
         assert!(knows("/b"));

@@ -1,4 +1,4 @@
-//! The messages that are on record, as the names of files in Maildirs tell them.
+//! The messages on record, by the tokens in the names of files in Maildirs.
 
 use rusqlite::Connection;
 
@@ -7,7 +7,7 @@ use super::words::DeliveryTokens;
 use crate::message::{MessageKey, Name};
 
 /// Tokens of everything on record: of messages, of files that were named before their message's
-/// unique-id changed, and of those that are known only from a Maildir: their messages may be gone
+/// unique-id changed, and of files that are known only from a Maildir, whose messages may be gone
 /// from the server.
 pub(super) fn tokens(
     connection: &Connection,

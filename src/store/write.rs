@@ -19,7 +19,7 @@ use super::words::{Change, Release, Resolution, StagedDelivery};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Next, Patience, Place};
 
-/// Applies one change; gives the number of rows that it concerned.
+/// Applies one change; returns the number of rows that it concerned.
 pub(super) fn apply(
     connection: &Connection,
     change: &Change,
@@ -93,7 +93,7 @@ fn close(connection: &Connection, account: &Name, keys: &[MessageKey], now: Unix
         let Some(message) = message_id(connection, account, key)? else { continue };
         connection
             .prepare_cached(
-                // `until` tells it from one that the operator has given up (mailbox.rs).
+                // `until` distinguishes it from a delivery that the operator has given up (mailbox.rs).
                 "UPDATE delivery SET state = ?2, at = ?3, until = 0,
                      detail = 'no longer a destination of the account'
                  WHERE message = ?1 AND state NOT IN (?2, ?4)",
@@ -125,8 +125,7 @@ fn reappear(connection: &Connection, account: &Name, keys: &[MessageKey]) -> rus
     Ok(keys.len())
 }
 
-/// Counts a death for each message; with the last one that may be, what is open of it goes into
-/// quarantine.
+/// Counts a crash for each message; with the last one allowed, its open deliveries go into quarantine.
 fn crash(
     connection: &Connection,
     account: &Name,
@@ -151,7 +150,7 @@ fn crash(
             Next::Later(until) => (state::DEFERRED, until),
         };
         let most = patience.deaths;
-        let why = format!("the program died while it handled this message ({crashes} of {most} times)");
+        let why = format!("the program crashed while it handled this message ({crashes} of {most} times)");
         for place in places {
             let place = place_id(connection, place)?;
             connection

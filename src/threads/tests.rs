@@ -1,14 +1,14 @@
-//! The rules of the pool, with a system that gives few threads.
+//! The rules of the pool, with a system that allows few threads.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
 use super::*;
 
-/// A pool whose system gives `GIVEN` threads in all.
+/// A pool whose system allows `GIVEN` threads in all.
 fn pool<const GIVEN: usize>() -> &'static Pool {
     fn begin<const GIVEN: usize>(pool: &'static Pool) -> io::Result<()> {
-        // Under the pool's lock: the count is right.
+        // Called under the pool's lock, so the count is right.
         match POOLS.lock().expect("whole").entry(std::ptr::from_ref(pool) as usize).or_insert(0) {
             given if *given == GIVEN => Err(io::ErrorKind::WouldBlock.into()),
             given => {
@@ -72,7 +72,7 @@ async fn work_whose_turn_does_not_come_is_refused_and_never_done() {
     let note = Arc::clone(&done);
     let refused = pool.run_until(Instant::now(), move || note.store(true, Ordering::Relaxed)).await;
     let error = refused.expect_err("no thread").to_string();
-    assert!(error.contains("1 are at work, and the system gives no more"), "{error}");
+    assert!(error.contains("1 are busy, and the system allows no more"), "{error}");
     // Dropped before its turn: the same.
     let note = Arc::clone(&done);
     let dropped = pool.run_until(soon(), move || note.store(true, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! Secrets of a dialogue, to be found again in what a server says, whatever it has made of them.
+//! Secrets of a dialogue, to be recognised in what a server says, however it encodes them.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use zeroize::Zeroizing;
 
 use crate::text;
 
-/// Octets in a row by which a secret is known, as it is or encoded: a server may repeat a part of it.
+/// Octets in a row that give a secret away, as it is or encoded: a server may repeat a part of it.
 const ROW: usize = 8;
 
-/// A shorter one could not be told from common words.
+/// The shortest secret that is hidden: a shorter one could not be told from common words.
 const SHORTEST: usize = 4;
 
-/// What separates the fields of a login: the last one is what proves it.
+/// Separators of the fields of a login message: the last field is the secret.
 const SEPARATORS: [u8; 4] = [0, 1, b' ', b','];
 
-/// What stands for what a server says and must not be shown.
+/// Replaces a server's text that must not be shown.
 pub(crate) const NOT_SHOWN: &str = "(its answer repeats what it was sent, and is not shown)";
 
 /// Secrets in every encoding, in lower case: some servers shout.
 #[derive(Clone, Default)]
 pub(crate) struct Hidden {
-    /// Each with the length of the rows of it that betray it.
+    /// Each with how many of its octets in a row give it away.
     forms: Vec<(Zeroizing<Vec<u8>>, usize)>,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Hidden {
 }
 
 impl Hidden {
-    /// Hides a secret, and what base64, hexadecimal and the encodings of addresses make of it.
+    /// Hides a secret, as it is and in base64, hexadecimal and the encodings of URLs.
     pub(crate) fn add(&mut self, secret: &[u8]) {
         if secret.len() < SHORTEST {
             return;
@@ -51,7 +51,7 @@ impl Hidden {
 
     /// Hides what was sent in a login: it is a secret, or holds one at its end in base64.
     pub(crate) fn add_sent(&mut self, sent: &[u8]) {
-        // A shorter one could be a word; what it holds is hidden by itself.
+        // A shorter one could be a word; the secret in it is hidden separately.
         if sent.len() >= ROW {
             self.form(sent, ROW);
         }
@@ -67,7 +67,7 @@ impl Hidden {
         }
     }
 
-    /// A server's text fit to be shown, or what stands for it.
+    /// A server's text, escaped, or [`NOT_SHOWN`] if it holds a secret.
     pub(crate) fn shown(&self, line: &[u8]) -> String {
         if self.is_in(line) { NOT_SHOWN.to_owned() } else { text::shown(line) }
     }
@@ -82,17 +82,17 @@ impl Hidden {
     }
 }
 
-/// Percent signs before all octets but those that are `plain`.
+/// Percent-encodes all octets but those that are `plain`.
 fn escaped(secret: &[u8], plain: impl Fn(&u8) -> bool) -> Zeroizing<Vec<u8>> {
     let one = |octet: &u8| if plain(octet) { vec![*octet] } else { format!("%{octet:02x}").into_bytes() };
     Zeroizing::new(secret.iter().flat_map(one).collect())
 }
 
-/// What is of the secret alone in base64, where so many octets stand before it, modulo 3.
+/// The base64 digits that depend on the secret alone, with `before` octets, modulo 3, in front of it.
 fn in_base64(secret: &[u8], before: usize) -> Zeroizing<Vec<u8>> {
     let padded = Zeroizing::new([&vec![0; before][..], secret].concat());
     let encoded = Zeroizing::new(STANDARD.encode(&*padded).into_bytes());
-    // A digit has six bits: the first and the last are shared with what is beside.
+    // A digit has six bits: the first and the last may be shared with the octets beside it.
     let first = (before * 8).div_ceil(6);
     let last = padded.len() * 8 / 6;
     Zeroizing::new(encoded.get(first..last).unwrap_or_default().to_vec())

@@ -1,9 +1,9 @@
-//! The dialogue with a server, for the log: what goes out as `C:`, what comes as `S:`.
+//! The dialogue with a server, for the log: what is sent as `C:`, what is received as `S:`.
 //!
-//! It is written at level `trace`, and costs a look at a flag where nobody wants it.  No secret is in it: what
-//! logs in is left out (PASS, APOP's digest, AUTH and every continuation of it), and a line of the server that
-//! repeats one, in whatever encoding (`hidden`), is not shown.  Of messages only the size is told.  Lines are
-//! escaped and bounded, and so are their numbers.
+//! It is logged at level `trace`; otherwise it costs one check of a flag.  It holds no secrets: credentials are
+//! masked (PASS, APOP's digest, AUTH and every continuation of it), and a line of the server that repeats one, in
+//! any encoding (`hidden`), is not shown.  Of messages only the size is shown.  Lines are escaped and truncated,
+//! and their number is limited.
 
 mod hidden;
 
@@ -21,23 +21,23 @@ use crate::text;
 /// The target of the events.
 const TARGET: &str = "postrider::transcript";
 
-/// Octets of a line that are shown.
+/// The most octets of a line that are shown.
 const SHOWN: usize = 500;
 
-/// Lines of one answer that are shown: a listing may have a million.
+/// The most lines of one reply that are shown: a listing may have a million.
 const LINES: usize = 500;
 
-/// Octets of a line that is kept until its end has come.
+/// The most octets of a line that is kept until its end has come.
 const PART_LIMIT: usize = 64 * 1024;
 
-/// What stands for what is not shown.
+/// Replaces what is not shown.
 const MASK: &str = "***";
 
 tokio::task_local! {
     static WHOSE: Arc<str>;
 }
 
-/// Does work for an account, whose name is on each line of what it says to servers.
+/// Does work for an account, whose name is on each line of the transcript.
 pub(crate) async fn of<T>(account: &str, work: impl Future<Output = T>) -> T {
     WHOSE.scope(account.into(), work).await
 }
@@ -50,12 +50,12 @@ pub(crate) async fn carried<T>(whose: Option<Arc<str>>, work: impl Future<Output
     }
 }
 
-/// Whose work this is.
+/// The account that this work is for.
 pub(crate) fn whose() -> Option<Arc<str>> {
     WHOSE.try_with(Arc::clone).ok()
 }
 
-/// What is said on one connection, if anybody wants to know.
+/// The dialogue on one connection, if it is logged.
 #[derive(Default)]
 pub(crate) struct Transcript(Option<Box<Talk>>);
 
@@ -66,12 +66,12 @@ struct Talk {
     hidden: Hidden,
     /// Between AUTH and its last answer.
     exchanging: bool,
-    /// The beginning of a line, ours and theirs.
+    /// The beginning of an incomplete line, ours and theirs.
     sending: Zeroizing<Vec<u8>>,
     hearing: Zeroizing<Vec<u8>>,
     /// Lines that the server has sent since we did.
     lines: usize,
-    /// Octets of a message that goes by: ours, theirs.
+    /// Octets so far of the message that is being sent or received.
     body_sent: Option<u64>,
     body_heard: u64,
 }
@@ -83,13 +83,13 @@ impl fmt::Debug for Transcript {
 }
 
 impl Transcript {
-    /// Begins; `server` is named on each line where the account does not tell it.
+    /// Begins; `server` is named on each line, where it does not follow from the account.
     pub(crate) fn start(server: Option<String>) -> Self {
         let is_wanted = tracing::enabled!(target: TARGET, tracing::Level::TRACE);
         Self(is_wanted.then(|| Box::new(Talk { server, ..Talk::default() })))
     }
 
-    /// Something that must not be shown whoever says it.
+    /// Hides a secret, whichever side sends it.
     pub(crate) fn hide(&mut self, secret: &[u8]) {
         if let Some(talk) = &mut self.0 {
             talk.hidden.add(secret);
@@ -124,7 +124,7 @@ impl Transcript {
         }
     }
 
-    /// What is sent from now on is a message, until it is not.
+    /// Whether what is sent from now on is a message.
     pub(crate) fn is_sending_message(&mut self, is_message: bool) {
         let Some(talk) = &mut self.0 else { return };
         match talk.body_sent.take() {
@@ -134,7 +134,7 @@ impl Transcript {
         }
     }
 
-    /// Octets of a message have come; whether these are the last.
+    /// Octets of a message have come; `is_all`: these are the last.
     pub(crate) fn heard_message(&mut self, octets: usize, is_all: bool) {
         let Some(talk) = &mut self.0 else { return };
         talk.body_heard += octets as u64;
@@ -158,7 +158,7 @@ impl Transcript {
         }
     }
 
-    /// Whether anybody wants to know.
+    /// Whether the dialogue is logged.
     pub(crate) fn is_wanted(&self) -> bool {
         self.0.is_some()
     }
@@ -185,7 +185,7 @@ impl Talk {
         self.log(format_args!("C: {shown}"));
     }
 
-    /// A command without what it logs in with.
+    /// A command with its credentials masked.
     fn masked<'l>(&mut self, line: &'l [u8]) -> Cow<'l, [u8]> {
         if self.exchanging {
             if line == b"*" {
@@ -231,12 +231,12 @@ impl Talk {
         }
     }
 
-    /// A line fit to be shown.
+    /// A line, escaped, and masked if it repeats a secret.
     fn shown(&self, line: &[u8]) -> String {
         if !self.hidden.is_in(line) {
             return text::escape(line, SHOWN);
         }
-        // What the answer is can be told, and not what it says.
+        // The kind of the reply may be shown, its text not.
         let is_status = |word: &[u8]| [&b"+OK"[..], b"-ERR"].contains(&word) || word.iter().all(u8::is_ascii_digit);
         let word = line.split(|octet| matches!(octet, b' ' | b'-')).next().unwrap_or_default();
         let word = if line.starts_with(b"-ERR") { b"-ERR" } else { word };
@@ -255,7 +255,7 @@ impl Talk {
     }
 }
 
-/// The lines that are whole with these octets, without their ends; the rest is kept.
+/// The lines that these octets complete, without their ends; the rest is kept.
 fn whole_lines(kept: &mut Zeroizing<Vec<u8>>, octets: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     let mut lines = Vec::new();
     for piece in octets.split_inclusive(|octet| *octet == b'\n') {

@@ -77,7 +77,7 @@ fn a_running_service_is_asked_whatever_is_wrong_with_the_configuration() {
         service.wait_until("the first poll", LIMIT, |service| service.stderr().contains("1 delivered"));
         break_it(&program);
         let status = program.run(&["status"]).assert_code(78);
-        assert_says(&status, &["one ", "idle", "the service runs with the one before it", word]);
+        assert_says(&status, &["one ", "idle", "the service uses the previous one", word]);
         let shown = json(&program.run(&["status", "--json"]).assert_code(78));
         assert_eq!(shown["accounts"][0]["account"], "one", "{index}");
         assert!(shown["config-error"].as_str().is_some_and(|error| error.contains(word)), "{index}: {shown}");
@@ -102,12 +102,12 @@ fn without_a_service_what_is_on_record_is_told_beside_what_is_wrong() {
         program.run(&["fetch"]).assert_success();
         break_it(&program);
         let status = program.run(&["status"]).assert_code(78);
-        assert_says(&status, &["one ", "the service does not run", "The configuration file is broken", word]);
+        assert_says(&status, &["one ", "the service is not running", "The configuration file is broken", word]);
         let shown = json(&program.run(&["status", "--json"]).assert_code(78));
         assert!(shown["config-error"].as_str().is_some_and(|error| error.contains(word)), "{shown}");
         assert_eq!((&shown["running"], &shown["pid"]), (&false.into(), &Value::Null));
         for command in [&["poll"][..], &["reload"]] {
-            assert_says(&program.run(command).assert_code(78), &["the service does not run", word]);
+            assert_says(&program.run(command).assert_code(78), &["the service is not running", word]);
         }
         assert_says(&program.run(&["history"]).assert_code(78), &["delivered", word]);
     }
@@ -155,7 +155,7 @@ fn where_nothing_tells_of_the_state_it_is_not_said_to_be_empty() {
         let _ = std::fs::remove_dir(program.config_path());
         program.raw_config(&before, 0o600);
     }
-    // A file that tells it, and a state in the default place, are enough.
+    // A file that says where the state is, or a state in the default place, is enough.
     misspell(&program);
     assert_says(&program.run(&["quarantine", "list"]).assert_code(78), &["The quarantine is empty"]);
     let program = with_defaults(&server);
@@ -243,5 +243,5 @@ fn a_file_that_only_another_user_may_not_read_is_no_fault_of_the_service() {
     assert_eq!(json(&status)["config-error"], Value::Null, "{}", status.text());
     assert_eq!(status.code, Some(0), "{}", status.text());
     let poll = program.run_as_nobody(&["poll"]).assert_success();
-    assert_says(&poll, &["cannot be read by you", "Permission denied"]);
+    assert_says(&poll, &["you cannot read the configuration", "Permission denied"]);
 }

@@ -16,7 +16,7 @@ fn without_a_service_status_tells_how_the_last_fetch_ended() {
     for word in ["No service runs", "good ", "idle", "bad ", "login refused", "\nbad: login as"] {
         assert!(status.stdout.contains(word), "{word}: {}", status.text());
     }
-    assert!(status.stderr.contains("the service does not run"), "{}", status.text());
+    assert!(status.stderr.contains("the service is not running"), "{}", status.text());
     let shown = json(&program.run(&["status", "--json"]).assert_code(77));
     assert_eq!((&shown["schema"], &shown["running"]), (&1.into(), &false.into()));
     let [bad_one, good_one] = [&shown["accounts"][0], &shown["accounts"][1]];

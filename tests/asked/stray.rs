@@ -73,7 +73,7 @@ fn with_an_empty_state_nothing_begins_while_another_lies_beside_the_configuratio
     for command in ["fetch", "run"] {
         let refused = home.run(&[command]).assert_code(78);
         let folder = home.folder().display().to_string();
-        for word in ["the state lies in", &folder, "Nothing was fetched", "systemctl --user stop"] {
+        for word in ["the state is in", &folder, "Nothing was fetched", "systemctl --user stop"] {
             assert!(refused.stderr.contains(word), "{word}: {}", refused.text());
         }
         assert_eq!(home.mails(), 3);

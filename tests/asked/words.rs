@@ -1,4 +1,4 @@
-//! What is told of a slip of the hand, and of what was done.
+//! What the program says about a mistyped command, and about what it did.
 
 use super::*;
 
@@ -46,7 +46,7 @@ fn a_reload_says_what_was_done() {
     let program = Postrider::with_config(&account(&server));
     let _service = program.start_service(LIMIT);
     let reload = program.run(&["reload"]).assert_success();
-    assert_eq!(reload.stderr, "The service has read its configuration and works with it.\n");
+    assert_eq!(reload.stderr, "The service has read its configuration and uses it now.\n");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn who_waits_for_a_poll_takes_no_place_of_who_asks() {
     server.change(|behaviour| behaviour.hang_at = Some("UIDL".into()));
     let fetch = b"{\"command\":\"fetch\",\"accounts\":[\"one\"]}\n";
     let waiting: Vec<UnixStream> = (0..MANY).map(|_| connect(&program, fetch)).collect();
-    // Each is told of the poll that it waits for.
+    // Each is told how the poll that it waits for went.
     for stream in &waiting {
         let told = line(stream);
         assert!(told.contains("\"progress\"") && told.contains("\"one\""), "{told}");
@@ -111,7 +111,7 @@ fn the_sockets_group_is_let_in_by_any_of_a_users_groups_and_nobody_else_is() {
     }
     let stranger = ["--regid=65534", "--groups=4712"];
     assert!(ask(&stranger).contains("Permission denied"), "{}", ask(&stranger));
-    // A mode that lets everybody in is none that was meant.
+    // A mode that lets everybody in cannot be meant.
     set_mode(&socket, 0o666);
     assert!(ask(&stranger).contains("not allowed"), "{}", ask(&stranger));
 }

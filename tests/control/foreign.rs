@@ -1,4 +1,4 @@
-//! A socket of somebody else, and one that answers as no service does.
+//! A socket of another user, and one whose answers are not a service's.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -93,7 +93,7 @@ fn a_link_of_another_user_does_not_lead_to_whom_root_believes() {
     }
     let server = MailboxServer::start(Vec::new());
     let program = Postrider::with_config(&account(&server));
-    // Root's own socket, and a state directory of somebody who has a link lead there.
+    // Root's own socket, and a state directory whose owner has made a link to it.
     answer(program.path("roots"), status_of(&program).to_string());
     let folder = program.state_dir().join("run");
     std::fs::create_dir_all(&folder).expect("made");

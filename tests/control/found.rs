@@ -18,7 +18,7 @@ fn a_socket_that_is_taken_away_comes_back() {
     answers(&program);
     std::fs::remove_dir_all(program.path("run")).expect("removed");
     answers(&program);
-    // What a service that has died leaves in its place is no socket of somebody.
+    // What a dead service leaves behind does not count as another's socket.
     std::fs::remove_file(&socket).expect("removed");
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("bound"));
     answers(&program);
@@ -58,7 +58,7 @@ fn a_session_without_a_runtime_directory_finds_the_service_of_one_that_has_it() 
     }
     service.sigterm();
     service.wait(LIMIT).assert_success();
-    // Nothing is left that leads nowhere.
+    // No dangling link is left.
     assert!(program.state_dir().join("run/control.sock").symlink_metadata().is_err());
     program.run(&["status"]).assert_code(69);
 }
@@ -157,5 +157,5 @@ fn who_has_the_state_is_told_where_no_service_answers() {
     assert!(status.stderr.contains(&wanted), "{}", status.stderr);
     fetch.kill();
     let status = program.run(&["status"]).assert_code(69);
-    assert!(status.stderr.contains("the service does not run"), "{}", status.stderr);
+    assert!(status.stderr.contains("the service is not running"), "{}", status.stderr);
 }

@@ -1,5 +1,4 @@
-//! Connections that are cut at any octet, farewells that go wrong, and the order of delivery and
-//! deletion.
+//! Connections that are cut at any octet, QUITs that fail, and the order of delivery and deletion.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -1,11 +1,11 @@
-//! Maildirs on file systems that lack something: strace(1) plays them.
+//! Maildirs on file systems that lack something, simulated by strace(1).
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::support::*;
 
-/// What a file system says that does not know a call or its flags.
+/// The errors of a file system that does not support a call or its flags.
 const UNKNOWN: [&str; 4] = ["EINVAL", "EOPNOTSUPP", "ENOSYS", "EPERM"];
 
 fn can_trace() -> bool {

@@ -46,7 +46,7 @@ fn what_is_stuck_in_tmp_fails_every_poll_until_it_is_moved() {
         &[mailbox(server.port(), "a", "deliver = \"home\"\ninterval = \"10s\""), maildir("home")].concat(),
     );
     program.run(&["fetch"]).assert_success();
-    // As a process leaves it that dies between the record and the move, of which one cannot be made any more.
+    // As left by a process that died between the record and the moves, one of which is no longer possible.
     let file = std::fs::read_dir(program.path("home/new")).unwrap().next().unwrap().unwrap().file_name();
     State::of(&program).stage_again(file.to_str().unwrap());
     std::fs::write(program.path("home/tmp").join(&file), "the message").unwrap();

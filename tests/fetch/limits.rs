@@ -55,7 +55,7 @@ fn a_message_above_max_size_is_left_and_comes_when_the_limit_is_raised() {
     let large = server.fill("user1", &Fill::new(3, Mix::Fixed(50_000)).from(11));
     let program = one_account(&server, "max-size = \"20kB\"\nretention = \"delete\"");
     let output = program.run(&["fetch"]).assert_success();
-    assert!(output.stdout.contains("3 left for their size"), "{}", output.stdout);
+    assert!(output.stdout.contains("3 left because of their size"), "{}", output.stdout);
     small.verify(&program.path("home")).assert_exactly_once();
     assert_eq!(server.messages_on_server("user1"), 3, "what was not fetched is not deleted");
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// One thing that the server does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Sends octets so many times (`None`: for ever), `{n}` in them counted from 1, with a pause after
+    /// Sends octets this many times (`None`: for ever), `{n}` in them counted from 1, with a pause after
     /// each octet, or after each piece of several KiB.
     Send { octets: Vec<u8>, times: Option<u64>, pace: Duration, gap: Duration },
     /// Sends a message's body, stuffed, and the final dot.
@@ -27,7 +27,7 @@ pub(crate) enum Action {
     Stall,
     /// Ends the connection in good order.
     Close,
-    /// Ends it without the farewell of TLS.
+    /// Ends it without the close_notify of TLS.
     Cut,
     /// Ends it by a reset.
     Reset,

@@ -1,4 +1,4 @@
-//! A case of the corpus: what the server does, and what must come of it.
+//! A case of the corpus: what the server does, and what the outcome must be.
 
 use super::action::Action;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ impl Transport {
     }
 }
 
-/// What the server answers otherwise than an honest one would.
+/// An answer of the server that differs from an honest one's.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     /// `greeting`, `handshake`, or a command, in which `*` stands for anything.
@@ -48,7 +48,7 @@ pub(crate) struct Rule {
     pub(crate) actions: Vec<Action>,
 }
 
-/// What must come of a case by one transport.
+/// The outcome that a case must have over one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expectation {
     /// The exit code that the account's end stands for.
@@ -84,11 +84,11 @@ pub(crate) struct Case {
     pub(crate) unstuffed: bool,
     /// The case waits for the client's patience to end.
     pub(crate) slow: bool,
-    /// Why the case is known to fail, until the program is mended.
+    /// Why the case is known to fail, until the program is fixed.
     pub(crate) open: Option<String>,
     /// How no line of the client may begin.
     pub(crate) never: Vec<String>,
-    /// The server says so much that it takes the client some time to hear it.
+    /// The server sends so much that the client needs some time to read it.
     pub(crate) heavy: bool,
     /// The password must not be sent at all.
     pub(crate) no_login: bool,

@@ -1,4 +1,4 @@
-//! The certificates that the servers show, by an authority of their own or by a strange one.
+//! The certificates that the servers show, from an authority of their own or from an unknown one.
 
 use super::support::private_dir;
 use native_tls::{Identity, TlsAcceptor};

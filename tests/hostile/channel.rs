@@ -120,19 +120,19 @@ impl Channel {
         self.socket.peek(&mut [0]).map(drop)
     }
 
-    /// Reads without heed until the client has gone.
+    /// Reads and discards until the client has gone.
     pub(crate) fn outwait(&mut self) {
         let mut piece = [0; 4096];
         while matches!(self.read(&mut piece), Ok(1..)) {}
     }
 
-    /// Ends the connection in good order, or without the farewell of TLS.
+    /// Ends the connection in good order, or without the close_notify of TLS.
     pub(crate) fn close(mut self, farewell: bool) {
         if farewell && let Stream::Tls(stream) = &mut self.stream {
             let _ = stream.shutdown();
         }
         let _ = self.socket.shutdown(Shutdown::Write);
-        // What is unread at the end makes it a reset, by which the client may lose what was sent.
+        // Unread octets at the end would make it a reset, and the client might lose what was sent.
         let _ = self.socket.set_read_timeout(Some(FAREWELL));
         let mut piece = [0; 4096];
         while matches!(self.socket.read(&mut piece), Ok(1..)) {}

@@ -1,4 +1,4 @@
-//! The corpus: reads the cases of `tests/hostile/corpus/`, whose format is told in `main.rs`.
+//! The corpus: reads the cases of `tests/hostile/corpus/`, whose format `main.rs` describes.
 
 use super::action::{self, Action};
 use super::case::{Case, DOTTED, Expectation, Rule, Transport, message};
@@ -120,7 +120,7 @@ fn case(number: usize, name: &str, family: &str, lines: &[&str]) -> Result<Case,
         }
     }
     if case.unstuffed {
-        // What such a server does to dots is another case.
+        // What such a server does to dots belongs to another case.
         case.messages.iter_mut().filter(|octets| octets.ends_with(DOTTED)).for_each(|octets| {
             octets.truncate(octets.len() - DOTTED.len());
         });

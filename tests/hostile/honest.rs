@@ -73,7 +73,7 @@ impl Conversation<'_> {
         Ok(self.channel.send(format!("{line}\r\n").as_bytes())?)
     }
 
-    /// Lines with a status before and a dot behind.
+    /// Lines with a status before and a dot after them.
     fn list(&mut self, lines: impl IntoIterator<Item = String>) -> Said {
         let mut text = "+OK\r\n".to_owned();
         lines.into_iter().for_each(|line| text += &format!("{line}\r\n"));

@@ -4,7 +4,7 @@
 
 use std::str::Chars;
 
-/// Reads a literal from `text`; gives its octets and what follows.
+/// Reads a literal from `text`; returns its octets and what follows.
 pub(crate) fn read(text: &str) -> Result<(Vec<u8>, &str), String> {
     let mut rest = text.chars();
     let quote = match rest.next() {

@@ -1,4 +1,4 @@
-//! A corpus of hostile servers: whatever a server says, or does not say, nobody is hurt.
+//! A corpus of hostile servers: whatever a server says, or does not say, it does no harm.
 //!
 //! The cases are in `corpus/`, a file for each family.  A case is a heading with its number and its
 //! name, and lines:
@@ -15,12 +15,13 @@
 //! * `on TRIGGER: ACTIONS`.  A trigger is a command as it is sent (`RETR 2`, `UIDL`, `STLS`), or with
 //!   `*` at its end (`RETR *`); USER, PASS, AUTH whatever follows them; `greeting`; `handshake`, instead
 //!   of the one of TLS.  `UIDL 1` is the question by which the program sees whether messages have ended
-//!   where they seemed to: one behind the first message, one behind the next two.  `clear CAPA` is
+//!   where they seemed to: one after the first message, one after the next two.  `clear CAPA` is
 //!   the one before STLS; without the word it is never that one.  `CAPA #2` is only the second one.
 //! * Actions: `'a line'` (with CRLF), `"octets"`, `repeat 5 'x{n}'`, `endless 'x{n}'`, `drip 50 "slow"`
-//!   (milliseconds for each octet), `flow 10 endless 'x'` (16 KiB each time), `pause 50`, `body 2` (message 2 and its final dot), `honest` (what an
-//!   honest server would answer), `hear` (one more line), `await` (something from the client), `upgrade` (to TLS), `update` (delete what is
-//!   marked), and the ends `stall`, `close`, `cut` (without the farewell of TLS), `reset`.
+//!   (milliseconds for each octet), `flow 10 endless 'x'` (16 KiB each time), `pause 50`, `body 2` (message 2 and
+//!   its final dot), `honest` (what an honest server would answer), `hear` (one more line), `await` (something
+//!   from the client), `upgrade` (to TLS), `update` (delete what is marked), and the ends `stall`, `close`, `cut`
+//!   (without the close_notify of TLS), `reset`.
 //! * `delivered: 1 3`, `deleted: all`, `then: all`: the messages that are in the Maildir, that are gone
 //!   from the server, and that are in the Maildir once the server has become honest.  Without these lines
 //!   they are none, none, and all.  `code`, `says` and these may name a transport: `code stls: 69`.
@@ -28,12 +29,13 @@
 //!   of it, where it is not the same with LF.
 //! * `keys: auth = "plain"`: for the configuration; `capa: PIPELINING`: more for the answer to CAPA;
 //!   `transports: tls stls`; `certificate: stranger` (or `elsewhere`); `slow`: the case waits for `timeout`
-//!   or `deadline`; `heavy`: it needs longer than others; `never: AUTH`: no line of the client may begin so; `no-login`: the password must not be sent at all, to nobody.
+//!   or `deadline`; `heavy`: it needs longer than others; `never: AUTH`: no line of the client may begin like
+//!   this; `no-login`: the password must not be sent at all.
 //! * `open: why`: the program is known to fail the case; the test fails as soon as it does not.
 //! * `each: a | b`: a case for each such line, numbered from the heading's on; `{0}` is a, `{1}` is b.
 //!
-//! A case that is `slow` or `heavy`, and ends otherwise than it should, is tried once more with five times
-//! the patience: on a busy machine three seconds may be over before the server has had its turn.
+//! A case that is `slow` or `heavy`, and fails, is tried once more with five times the patience: on a busy
+//! machine three seconds may be over before the server has had its turn.
 //!
 //! `POSTRIDER_HOSTILE_CASE=210` runs one case alone; `make hostile` writes `target/hostile.md`.
 #![allow(
@@ -94,7 +96,7 @@ fn whatever_a_server_does_nobody_is_hurt() {
     trials.sort_by_key(|(case, _)| (!case.heavy, !case.slow));
     let certificates = Certificates::make();
     let mut rows = run(&trials, honest, &certificates, 1);
-    // A busy machine may be slower than a case is patient; what comes of it is the same by then.
+    // A busy machine may be too slow for a case's patience; with more of it the outcome is the same.
     let is_late = |row: &Row| !row.faults.is_empty() && !row.is_grave() && row.number != HONEST;
     let late: BTreeSet<_> = rows.iter().filter(|row| is_late(row)).map(|row| (row.number, row.transport)).collect();
     trials.retain(|(case, transport)| {

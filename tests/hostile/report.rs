@@ -1,4 +1,4 @@
-//! The table of a run, `target/hostile.md`: it is as good as the machine, and stands in no commit.
+//! The table of a run, `target/hostile.md`: it depends on the machine, and is not committed.
 
 use super::case::Case;
 use super::trial::{ACCOUNTS, Row};
@@ -64,7 +64,7 @@ fn table(cases: &[Case], rows: &[Row], total: &str) -> String {
     text
 }
 
-/// What came of a case by its transports, where that is not the same.
+/// The outcomes of a case by transport, where they differ.
 fn outcome(case: &Case, rows: &[&Row]) -> String {
     if let Some(why) = &case.open {
         return format!("**open**: {}", escaped(why));

@@ -14,7 +14,7 @@ pub(crate) fn password(account: &str) -> String {
 pub(crate) fn is_in(text: &[u8], account: &str) -> bool {
     let password = password(account);
     let encoded = (0..3).map(|before| {
-        // However it lies in the octets that were encoded, its middle looks like one of three.
+        // Wherever it begins in the octets that were encoded, its middle has one of three forms.
         let shifted = ["\0".repeat(before).as_bytes(), password.as_bytes()].concat();
         let text = BASE64_STANDARD.encode(shifted);
         text[4..text.len() - 4].to_owned()

@@ -18,7 +18,7 @@ const PIECE_OCTETS: usize = 16 * 1024;
 /// What a server has seen.
 #[derive(Default)]
 pub(crate) struct Record {
-    /// The client's lines, those behind TLS too.
+    /// The client's lines, those inside TLS too.
     pub(crate) lines: Vec<String>,
     /// The longest time of a connection.
     pub(crate) longest: Duration,
@@ -218,7 +218,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// What the server sends slowly is the case, and no way to wait for something.
+    /// Sends octets slowly: that is the case itself, not a way to wait for something.
     fn send(&mut self, octets: &[u8], times: Option<u64>, pace: Duration, gap: Duration) -> Said {
         let counted = memchr::memmem::find(octets, b"{n}");
         let mut piece = Vec::new();

@@ -29,7 +29,7 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// The honest account, and the number of its case.
 const GOOD: &str = "good";
 
-/// What came of one case by one transport.
+/// The outcome of one case over one transport.
 pub(crate) struct Row {
     pub(crate) number: usize,
     pub(crate) transport: Transport,

@@ -1,4 +1,4 @@
-//! The promise under the operator's own hands: for every pair of edits between two polls, with mail that is deleted,
+//! The promise under edits by the operator: for every pair of edits between two polls, with mail that is deleted,
 //! no message is deleted whose content is not where it was decided to go, and nothing that one mailbox had comes
 //! twice.
 
@@ -149,7 +149,7 @@ fn live(first: Edit, second: Edit) {
         world.poll(&written);
         world.check(&what);
     }
-    // What an account leads to has all come, and is gone from there.
+    // All mail of the mailbox that an account leads to has come, and is gone from there.
     for account in &written.accounts {
         assert_eq!(remaining(&world.servers[account.server]), [0; 0], "{what}: {account:?}");
     }

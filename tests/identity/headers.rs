@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A message whose header has at least so many octets, the fields that matter at its end.
+/// A message whose header has at least this many octets, the fields that matter at its end.
 fn large(number: usize, octets: usize) -> Message {
     let mut text = format!("Received: from mx by pop; Mon, 1 Jan 2024 00:00:{number:02} +0000\r\nTo: ");
     while text.len() < octets {

@@ -109,7 +109,7 @@ fn a_message_whose_header_identifies_nothing_is_deleted_once_its_content_was_com
 fn of_two_messages_with_one_unique_id_the_one_that_stays_is_not_taken_for_the_other() {
     let twin =
         |body: &str| format!("Message-ID: <0001@example.net>\r\nSubject: m{body}\r\n\r\n{body}\r\n").into_bytes();
-    // Headers that differ, and such as are the same.
+    // Headers that differ, and headers that are the same.
     let pairs = [
         (twin("0001"), twin("0002")),
         (

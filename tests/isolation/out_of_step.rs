@@ -1,4 +1,4 @@
-//! Servers that send what nobody asked for: nothing of it is believed.
+//! Servers that send what nobody asked for: none of it is believed.
 
 use super::support::*;
 use super::{DELETE, fetch_from};
@@ -67,7 +67,7 @@ fn octets_that_nobody_asked_for_end_the_session_and_nothing_is_deleted() {
         let wanted = server.manifest();
         let program = fetch_from(&server);
         let output = program.run(&["fetch"]);
-        // Every message is delivered by then, and the farewell alone is not said.
+        // Every message is delivered by then, and only QUIT is not sent.
         if after != "DELE 4" {
             assert_eq!(output.code, Some(76), "{after}: {}", output.text());
             let is_told = ["not a POP3 reply", "the server's replies are out of place"];

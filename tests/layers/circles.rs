@@ -21,7 +21,7 @@ fn modules() -> BTreeMap<Module, String> {
         .collect()
 }
 
-/// A text without what it passes on to others, and that.
+/// A text without its re-exports, and the re-exports.
 fn split_passed_on(text: &str) -> (String, Vec<String>) {
     let (mut own, mut passed_on) = (String::new(), Vec::new());
     for item in text.split_inclusive(';') {

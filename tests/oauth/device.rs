@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A provider whose device code is judged by these answers, one after the other.
+/// A provider that gives these answers about its device code, one after the other.
 fn server(answers: &'static [&'static str]) -> AuthorizationServer {
     let left = Mutex::new(answers.iter());
     AuthorizationServer::start(move |asked| {
@@ -35,7 +35,7 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 fn a_device_code_is_waited_for_through_every_not_yet() {
     let (server, mailbox) = (server(&["authorization_pending", "503", "slow_down"]), mailbox_for(&[ACCESS]));
     let program = program(&server, mailbox.port());
-    // Without a screen it is the way that is chosen.
+    // Without a screen this way is chosen.
     let run = program.run(&["login", "a"]).assert_success();
     for words in ["https://p.example/device", "with the code WDJB-MJHT", "30 minutes", "account a: signed in"] {
         assert!(run.stdout.contains(words), "{words}: {}", run.text());

@@ -66,7 +66,7 @@ fn a_provider_that_is_not_there_is_unreachable() {
     drop(server);
     let config = std::fs::read_to_string(program.config_path()).expect("a configuration");
     assert!(config.contains(&format!("127.0.0.1:{port}")));
-    // The listening socket goes with the thread, which needs a moment.
+    // The listening socket is closed with its thread, which needs a moment.
     wait_until("the port to be closed", LIMIT, || std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
     // The mailbox is gone too; the provider is asked after its greeting.
     let mailbox = mailbox_for(&[]);

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 
-/// Starts `postrider login a` without a browser; gives the address to open.
+/// Starts `postrider login a` without a browser; returns the address to open.
 pub(super) fn begin(program: &Postrider) -> (Running, String) {
     let mut run = program.spawn(&["login", "a", "--no-browser"]);
     run.wait_until("an address", LIMIT, |run| run.stdout().lines().any(|line| line.starts_with("http")));
@@ -74,7 +74,7 @@ fn what_does_not_belong_to_the_attempt_changes_nothing() {
         ("/favicon.ico".to_owned(), 404),
         (format!("/?code={}", "x".repeat(100_000)), 414),
     ] {
-        // What is too large is broken off, and perhaps not read to its end.
+        // A response that is too large is aborted, perhaps before its end is read.
         let answer = browse(&format!("{back}{path}")).map(|(status, _)| status).unwrap_or(414);
         assert_eq!(answer, status, "{}", &path[..path.len().min(50)]);
     }
@@ -120,7 +120,7 @@ fn tokens_without_a_refresh_token_are_not_kept() {
     assert!(!program.state_dir().join("tokens/a").exists());
 }
 
-/// `postrider login a --paste` with a hand at its input.
+/// `postrider login a --paste` with input from the test.
 struct Pasting {
     child: Child,
     address: String,
@@ -138,7 +138,7 @@ impl Pasting {
         Self { child, address }
     }
 
-    /// Types lines and ends the input; gives the exit code and what was said.
+    /// Types lines and ends the input; returns the exit code and the output.
     fn paste(mut self, lines: &[&str]) -> (Option<i32>, String) {
         let mut input = self.child.stdin.take().expect("piped");
         lines.iter().for_each(|line| writeln!(input, "{line}").expect("written"));
@@ -214,7 +214,7 @@ fn an_interrupt_ends_it_and_leaves_nothing() {
 fn an_account_that_does_not_sign_in_says_what_is_missing() {
     let program = Postrider::with_config(&format!("{}deliver = \"mail\"\n{}", mailbox(1, "a", ""), maildir("mail")));
     let run = program.run(&["login", "a"]).assert_code(78);
-    assert_says(&run, &["account a: it does not log in by OAuth 2.0", "Set `oauth`"]);
+    assert_says(&run, &["account a: it does not use postrider's own OAuth 2.0", "Set `oauth`"]);
     assert_says(&program.run(&["login", "b"]).assert_code(64), &["no account \"b\""]);
     program.run(&["login"]).assert_code(64);
 }

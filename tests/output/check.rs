@@ -37,7 +37,7 @@ fn a_look_at_the_state_directory_leaves_nothing_there() {
     let program = Postrider::new();
     program.raw_config(&account(&server, "new/state", ""), 0o600);
     let looked = program.run(&["check", "--connect"]).assert_success();
-    assert!(looked.stdout.contains("new/state, which is made when it is needed"), "{}", looked.stdout);
+    assert!(looked.stdout.contains("new/state, which is created when it is needed"), "{}", looked.stdout);
     assert!(!program.path("new").exists());
     program.run(&["fetch"]).assert_success();
     let files = || {
@@ -91,7 +91,7 @@ fn every_file_with_a_secret_that_others_may_read_is_warned_of_once() {
 
 #[test]
 fn a_server_that_is_silent_is_told_of_before_it_is_given_up() {
-    // Who connects waits.
+    // A client that connects has to wait.
     let server = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = server.local_addr().expect("its address").port();
     let program = Postrider::new();

@@ -48,7 +48,7 @@ impl Memory {
     }
 }
 
-/// Goes through a record, and gives worlds that have not been seen yet.
+/// Goes through a record, and returns worlds that have not been seen yet.
 pub struct Replay<'a> {
     memory: &'a mut Memory,
     effort: Effort,
@@ -58,9 +58,9 @@ pub struct Replay<'a> {
     mailbox: Mailbox,
     /// The run, the moment in it, and the number of operations before the run.
     place: (usize, usize, usize),
-    /// Worlds that each moment adds to those that may be given.
+    /// Worlds that each moment adds to those that may be returned.
     share: f64,
-    /// How many may be given now.
+    /// How many may be returned now.
     allowance: f64,
     found: Vec<Crash>,
 }

@@ -25,7 +25,7 @@ use super::operation::Operation;
 /// Disks write a sector whole or not at all.
 const SECTOR: u64 = 512;
 
-/// So many effects are told of.
+/// The most effects that are described.
 const TOLD: usize = 8;
 
 /// One thing that is on the disk or not.

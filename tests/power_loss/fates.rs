@@ -22,11 +22,11 @@ pub enum Fate {
     Torn(u64),
 }
 
-/// So many combinations are tried all of them: 6 effects that are there or not, or 3 writes.
+/// At most this many combinations are all tried: 6 effects that are there or not, or 3 writes.
 const ALL_UP_TO: usize = 64;
 
-/// The fates of each of `pending` effects: all combinations if they are few; else at most so many
-/// of these: all kept, all lost, each alone lost or kept, and as many as these at random.
+/// The fates of each of `pending` effects: all combinations if they are few; otherwise at most this
+/// many of these: all kept, all lost, each alone lost or kept, and as many as these at random.
 pub fn fates(pending: &[Kind], most: usize, random: &mut fastrand::Rng) -> Vec<Vec<Fate>> {
     let count = pending.iter().try_fold(1_usize, |count, kind| count.checked_mul(options(*kind, 0).len()));
     if count.is_some_and(|count| count <= ALL_UP_TO.min(most)) {

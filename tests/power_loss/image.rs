@@ -62,7 +62,7 @@ impl Image {
         }
     }
 
-    /// Makes it true below a home in which nothing of it is yet.
+    /// Creates it below a home that has none of it yet.
     pub fn write(&self, home: &Path) {
         let mut written: BTreeMap<u64, PathBuf> = BTreeMap::new();
         for (path, entry) in self.reachable() {

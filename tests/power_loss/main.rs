@@ -46,7 +46,7 @@ const SLOW_FROM: usize = 8;
 struct Plan {
     /// Of each record.
     first: Effort,
-    /// So many recoveries of a kind are recorded themselves.
+    /// How many recoveries of a kind are recorded themselves.
     again: usize,
     /// Of each record of a recovery.
     second: Effort,
@@ -56,7 +56,7 @@ struct Plan {
 const SHORT: Plan =
     Plan { first: Effort { combinations: 8, worlds: 200 }, again: 1, second: Effort { combinations: 8, worlds: 40 } };
 
-/// For some ten minutes.
+/// For about ten minutes.
 const LONG: Plan = Plan {
     first: Effort { combinations: 64, worlds: 2500 },
     again: 3,

@@ -22,23 +22,23 @@ const RECORDED: [&str; 2] = ["state", "home"];
 /// One thing that a call does.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// An empty file comes to be.
+    /// An empty file is created.
     Create(PathBuf),
-    /// A directory comes to be.
+    /// A directory is created.
     MakeDirectory(PathBuf),
     /// Octets are written at an offset.
     Write { path: PathBuf, offset: u64, data: Vec<u8> },
-    /// A file is cut, or filled up with zeros.
+    /// A file is truncated, or extended with zeros.
     Resize { path: PathBuf, octets: u64 },
-    /// A file gets another name beside its own.
+    /// A file gets a second name.
     Link { from: PathBuf, to: PathBuf },
-    /// A file gets another name instead of its own.
+    /// A file gets another name instead of its old one.
     Rename { from: PathBuf, to: PathBuf },
     /// A file loses a name.
     Remove(PathBuf),
     /// A file or directory is made durable.
     Sync(PathBuf),
-    /// Everything is.
+    /// Everything is made durable.
     SyncAll,
     /// The server is told something.
     Say(Vec<u8>),

@@ -17,7 +17,7 @@ use super::trace::{self, Moment};
 /// The Maildir's name in the program's home.
 pub const MAILDIR: &str = "home";
 
-/// The server is silent for so long in the middle of a fetch: until a batch is about to close.
+/// How long the server is silent in the middle of a fetch: until a batch is about to close.
 const PAUSE: Duration = Duration::from_millis(235);
 
 /// It is so slow from there on: the program gets turns to say something while it makes the batch
@@ -96,8 +96,8 @@ impl World {
 
     /// A home in which the program finds this world, and the server of it.
     ///
-    /// The state's directory is to be made with the one above it.  All paths lead through the working directory, so that the state's absolute paths are right
-    /// in another home too.
+    /// The state's directory is to be made with the one above it.  All paths lead through the working directory, so
+    /// that the state's absolute paths are right in another home too.
     pub fn home(&self) -> (Postrider, MailboxServer) {
         let server = MailboxServer::start(self.mail());
         let lines = format!("deliver = \"home\"\nretention = \"{}\"", self.retention);

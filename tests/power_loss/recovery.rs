@@ -1,4 +1,4 @@
-//! After the loss of power: a plain fetch, and what it has come to.
+//! After the loss of power: a plain fetch, and its outcome.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use super::support::Manifest;
 /// Fetches that run side by side.
 const SIDE_BY_SIDE: usize = 2;
 
-/// So many stories are told.
+/// The most failures whose course is printed.
 const STORIES: usize = 5;
 
-/// What many recoveries have come to.
+/// The outcomes of many recoveries.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Recoveries.

@@ -17,7 +17,7 @@ pub struct Call {
     pub name: String,
     /// Its arguments as strace writes them.
     pub arguments: Vec<String>,
-    /// What it gave back: a number, for a descriptor with the file's path.
+    /// What it returned: a number, for a descriptor with the file's path.
     pub result: String,
 }
 
@@ -114,7 +114,7 @@ pub fn octets(text: &str) -> Vec<u8> {
     digits.map(|pair| u8::from_str_radix(pair, 16).unwrap_or_else(|_| panic!("not in hexadecimal: {text}"))).collect()
 }
 
-/// The path of a descriptor, as `3<\x2f\x61>`; none of what has no name, or none any more.
+/// The path of a descriptor, as `3<\x2f\x61>`; `None` where it has no name, or no longer has one.
 pub fn path(descriptor: &str) -> Option<PathBuf> {
     let (_, path) = descriptor.split_once('<')?;
     let path = path.strip_suffix('>')?;

@@ -85,7 +85,7 @@ fn what_a_message_is_known_by_does_not_change_with_the_fields_name() {
     assert_eq!((hub.received().len(), count_messages(&program.path("home"))), (1, 1));
 }
 
-/// A message that has come through here so often, and through other servers in between.
+/// A message that has come through here this often, and through other servers in between.
 fn travelled(uid: &str, passages: usize) -> Message {
     let passage = "Received: from pop.example.org ([192.0.2.1])\n\tby home.example.net with POP3S (TLS 1.3) (postrider);\n\
                    \tTue, 24 Nov 2026 22:05:38 +0000\nReceived: by mx.example.org (Postfix) with ESMTP; now\n";
@@ -114,7 +114,7 @@ fn mail_that_has_come_through_here_more_than_ten_times_goes_to_no_server_any_mor
         assert_eq!(subjects, ["u0", "u10"]);
         assert_eq!(server.remaining_uids(), ["u11", "u40"], "nothing is deleted that was not delivered");
         let listed = program.run(&["quarantine", "list"]).text();
-        assert!(listed.contains("passed postrider 11 times") && listed.contains("40 times"), "{listed}");
+        assert!(listed.contains("passed through postrider 11 times") && listed.contains("40 times"), "{listed}");
         program.run(&["fetch"]);
         assert_eq!((hub.received().len(), server.count("RETR")), (2, 4), "it is not fetched again");
     }

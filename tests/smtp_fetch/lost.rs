@@ -78,7 +78,7 @@ fn a_killed_fetch_sends_at_least_once_and_hardly_anything_twice() {
         kills += usize::from(running.kill().signal.is_some());
     }
     assert!(kills > 0, "no fetch was caught in the act");
-    // A message that was on its way is deferred by nobody: it goes out again at once.
+    // A message that was on its way was not deferred: it is sent again at once.
     program.run(&["fetch"]).assert_success();
     assert_eq!(server.messages_on_server("user1"), 0);
     hub.wait_until_delivered(300, Duration::from_secs(60));

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 /// Accounts, each at a server of its own.
 pub(crate) const ACCOUNTS: usize = 40;
 
-/// In so many ticks of one account one brings a message.
+/// One in this many ticks of an account brings a message.
 const MAIL: usize = 100;
 
-/// Mail comes to all accounts at once, so often and so much: then threads and files run short.
+/// Mail comes to all accounts at once, at this interval and this much: then threads and files run short.
 const BURST: (Duration, usize) = (Duration::from_secs(20), 8);
 
-/// A server is in trouble, or in order, for at most so long.
+/// How long a server is in trouble, or in order, at a time.
 const SPELL: std::ops::Range<u64> = 1..20;
 
 /// A mailbox is never fuller than that, as its owner deletes old mail.

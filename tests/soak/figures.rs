@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How much more the second half may take than the first: a share, and something beside it.
 const GROWTH: (f64, f64) = (1.10, 4.0);
 
-/// A shorter life tells nothing of growth: threads and buffers come when they are first needed.
+/// A shorter life says nothing about growth: threads and buffers come when they are first needed.
 const ENOUGH: Duration = Duration::from_secs(600);
 
 /// One moment's figures.

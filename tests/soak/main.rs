@@ -1,8 +1,8 @@
-//! The service under trouble for half an hour: 40 accounts at servers that drop, stall and are killed, a configuration that is
-//! edited all the time, few threads and few open files, and twice the service itself is killed.
+//! The service under trouble for half an hour: 40 accounts at servers that drop, stall and are killed, a
+//! configuration that is edited all the time, few threads and few open files, and twice the service itself is killed.
 //!
 //! In the end no message is lost or late and none is there twice, and what the process takes of memory, threads,
-//! open files and disk is what it took in the beginning.  A table tells it over time.
+//! open files and disk is what it took in the beginning.  A table shows it over time.
 //!
 //! `make soak` runs it, and nothing else does.  `POSTRIDER_SOAK=1m` tries a short form, and
 //! `POSTRIDER_TEST_SEED` repeats what was random.  As root it runs the service as another user, whose threads
@@ -44,7 +44,7 @@ const SAMPLES: u32 = 30;
 /// The service is killed at these shares of the time; the figures of what follows are compared.
 const KILLS: [f64; 2] = [0.15, 0.3];
 
-/// In peace, everything has come after so long.
+/// Without trouble, everything has come after this time.
 const PEACE: Duration = Duration::from_secs(180);
 
 fn main() {

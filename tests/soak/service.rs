@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Whom the service runs as, if the test is root: nobody else has threads under this number.
+/// The user that the service runs as, if the test is root: nobody else has threads under this id.
 const USER: u32 = 61_234;
 
 /// Threads that the user may have.

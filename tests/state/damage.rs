@@ -216,7 +216,7 @@ fn a_rebuild_that_was_interrupted_goes_on() {
         }
         if step < 4 {
             let run = sample.program.run(&["history"]).assert_code(74);
-            assert!(run.stderr.contains("did not come to an end"), "{}", run.stderr);
+            assert!(run.stderr.contains("was not finished"), "{}", run.stderr);
         }
         sample.assert_harmless(&format!("step {step}"));
         assert_eq!(set_aside(&sample.program), [aside], "step {step}");

@@ -4,7 +4,7 @@ use super::*;
 
 const DAY: i64 = 86_400;
 
-/// Makes everything that the state and the Maildir hold so many days older.
+/// Makes everything that the state and the Maildir hold this many days older.
 fn age(program: &Postrider, days: i64) {
     let seconds = days * DAY;
     let state = State::of(program);
@@ -40,7 +40,7 @@ fn what_is_gone_for_longer_than_history_is_forgotten() {
     program.run(&["fetch"]).assert_success();
     assert_eq!(State::of(&program).messages(), 1);
 
-    // The files of what is forgotten tell nothing, and those of what is not tell what they always do.
+    // The files of forgotten messages say nothing, and those of the others say what they always do.
     end_without_order(&program);
     let run = program.run(&["fetch"]).assert_success();
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("a: no new mail\n", ""));

@@ -32,7 +32,7 @@ pub struct AuthorizationServer {
 type Answer = dyn Fn(&Asked) -> Vec<u8> + Send + Sync;
 
 impl AuthorizationServer {
-    /// In clear.  `answer` gives the octets of a whole answer; none: nothing is said at all.
+    /// In clear.  `answer` returns the octets of a whole response; without any, nothing is sent at all.
     pub fn start(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::listen(None, Arc::new(answer))
     }
@@ -123,7 +123,7 @@ pub fn tokens(access: &str, refresh: Option<&str>, expires_in: u64) -> Vec<u8> {
     )
 }
 
-/// Goes to an address; gives the status and the whole answer.
+/// Goes to an address; returns the status and the whole response.
 pub fn browse(address: &str) -> io::Result<(u16, String)> {
     let url = Url::parse(address).map_err(io::Error::other)?;
     let host = url.host_str().unwrap_or_default().to_owned();

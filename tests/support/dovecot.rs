@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Another process may take a free port first; so many times we try others.
+/// Another process may take a free port first; this many times we try others.
 const ATTEMPTS: usize = 5;
 
 /// A running Dovecot with POP3, STLS and POP3S on 127.0.0.1, and the users
@@ -72,7 +72,7 @@ impl Dovecot {
         self.dir.path().join("mail").join(user).join("Maildir")
     }
 
-    /// Puts generated messages into a mailbox; says what a client must get.
+    /// Puts generated messages into a mailbox; returns what a client must get.
     pub fn fill(&self, user: &str, fill: &Fill) -> Manifest {
         let mut manifest = Manifest::default();
         for index in fill.indexes() {
@@ -114,7 +114,7 @@ impl Dovecot {
         }
     }
 
-    /// An OAuth 2.0 token for a user, good for so many seconds; of a server with `oauthbearer` or
+    /// An OAuth 2.0 token for a user, valid for this many seconds; of a server with `oauthbearer` or
     /// `xoauth2` among its `--mechanisms`.
     pub fn token(&self, user: &str, seconds: i64) -> String {
         let output = script().arg("token").arg(self.dir.path()).args([user, &seconds.to_string()]).output();

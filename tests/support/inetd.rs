@@ -71,7 +71,7 @@ impl Inetd {
         text.trim().rsplit('=').next().expect("a fingerprint").replace(':', "").to_lowercase()
     }
 
-    /// Puts generated messages into a mailbox, as an MTA does; gives what must come out again.
+    /// Puts generated messages into a mailbox, as an MTA does; returns what must come out again.
     pub fn fill(&self, user: &str, fill: &Fill) -> Vec<Vec<u8>> {
         self.wait_until_idle();
         let mail = self.dir.path().join("var/mail").join(user);

@@ -28,7 +28,7 @@ struct Shared {
 
 impl Listener {
     /// Serves each connection on a thread; `serve` gets its number, from 0.  An
-    /// error that `serve` gives back only ends the connection.
+    /// error that `serve` returns only ends the connection.
     pub fn start(serve: impl Fn(usize, Connection) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self::start_at(0, serve)
     }
@@ -167,7 +167,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Keeps what is sent from now on, so that it goes out in one piece.
+    /// Keeps what is sent from now on, so that it is sent in one piece.
     pub fn cork(&mut self) {
         self.corked.get_or_insert_default();
     }
@@ -183,7 +183,7 @@ impl Connection {
         self.send(format!("{line}\r\n").as_bytes())
     }
 
-    /// Says nothing more, and reads without heed until the client or the test ends.
+    /// Says nothing more, and discards what it reads until the client or the test ends.
     pub fn hang(&mut self) -> io::Result<()> {
         loop {
             let unread = self.reader.fill_buf()?.len();

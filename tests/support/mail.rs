@@ -12,7 +12,7 @@ pub enum Mix {
     Realistic,
     /// About 500 octets, nothing peculiar.
     Tiny,
-    /// About so many octets each, nothing peculiar.
+    /// About this many octets each, nothing peculiar.
     Fixed(usize),
     /// Small, and every one peculiar, all kinds in turn.
     Edge,

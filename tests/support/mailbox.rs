@@ -5,7 +5,7 @@ use super::manifest::{as_stored, mark};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
-/// Lines of a large message, repeated: so many octets at least.
+/// Lines of a large message, repeated: at least this many octets.
 const BLOCK_OCTETS: usize = 64 * 1024;
 
 /// A message in the mailbox.
@@ -53,7 +53,7 @@ impl Message {
         (1..=count).map(|index| Self::generated(1, index, mix)).collect()
     }
 
-    /// A message of at least so many octets that is made while it is sent.
+    /// A message of at least this many octets that is made while it is sent.
     pub fn large(uid: &str, index: usize, octets: u64) -> Self {
         let mut large = Self::text(uid, &message(1, index, Mix::Tiny));
         while large.block.len() < BLOCK_OCTETS {
@@ -99,7 +99,7 @@ impl Message {
         std::iter::once(head).chain((0..self.blocks).map(move |_| Cow::Borrowed(&block[..])))
     }
 
-    /// The header and so many lines of the body, as TOP wants them.
+    /// The header and this many lines of the body, as TOP wants them.
     pub fn top(&self, lines: usize) -> Vec<u8> {
         let body = self.head.windows(4).position(|four| four == b"\r\n\r\n");
         let mut end = body.map_or(self.head.len(), |at| at + 4);
@@ -184,21 +184,21 @@ pub struct Behaviour {
     pub hang_at: Option<String>,
     /// Closes instead of answering this command.
     pub drop_at: Option<String>,
-    /// Closes instead of answering the connection's so-many-th command.
+    /// Closes instead of answering this command of the connection, by its number.
     pub drop_at_nth: Option<usize>,
     /// Sends octets that nobody asked for in one piece with the answer to this command.
     pub inject_after: Option<(String, Vec<u8>)>,
-    /// Closes after so many octets of a connection.
+    /// Closes after this many octets of a connection.
     pub cut_after_octets: Option<u64>,
-    /// Closes after so many octets of the answer to RETR of a message.
+    /// Closes after this many octets of the answer to RETR of a message.
     pub cut_in_retr: Option<(usize, u64)>,
-    /// Sends what RETR asks for in parts of so many octets, which the client reads one by one.
+    /// Sends what RETR asks for in parts of this many octets, which the client reads one by one.
     pub retr_part: Option<usize>,
     /// QUIT deletes what was retrieved.
     pub pops: bool,
-    /// Says nothing more after so many octets of the answer to RETR of a message.
+    /// Says nothing more after this many octets of the answer to RETR of a message.
     pub hang_in_retr: Option<(usize, u64)>,
-    /// Only so many connections, counted from the server's start, hang, drop,
+    /// Only this many connections, counted from the server's start, hang, drop,
     /// inject or cut.
     pub faulty_connections: usize,
 }

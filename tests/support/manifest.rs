@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// So many octets at the start of a message are searched for its mark.
+/// How many octets at the start of a message are searched for its mark.
 const HEAD_OCTETS: usize = 64 * 1024;
 
 /// Headers that a delivery may put before a message.

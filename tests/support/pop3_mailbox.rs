@@ -59,7 +59,7 @@ impl MailboxServer {
         self.listener = None;
     }
 
-    /// Is there again, on the same port and with the same mail.
+    /// Comes back, on the same port and with the same mail.
     pub fn come_up(&mut self) {
         if self.listener.is_none() {
             self.listener = Some(listen(self.port, &self.state));

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Another process may take a free port first; so many times we try others.
+/// Another process may take a free port first; this many times we try others.
 const ATTEMPTS: usize = 5;
 
 /// A running Postfix on 127.0.0.1 that accepts mail for anybody at example.net
@@ -66,7 +66,7 @@ impl Postfix {
             .sum()
     }
 
-    /// Waits until so many messages have been delivered; panics with the log after `limit`.
+    /// Waits until this many messages have been delivered; panics with the log after `limit`.
     #[track_caller]
     pub fn wait_until_delivered(&self, count: usize, limit: Duration) {
         // The log is worth seeing, and only then.

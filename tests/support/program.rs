@@ -269,7 +269,7 @@ impl Drop for Running {
     }
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// The exit code, if it exited.
@@ -288,7 +288,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Panics with all output unless the exit code is this; gives itself back.
+    /// Panics with all output unless the exit code is this; returns itself.
     #[track_caller]
     pub fn assert_code(self, code: i32) -> Self {
         assert!(

@@ -44,9 +44,9 @@ pub struct SmtpBehaviour {
     /// Whether a message is kept when the server hangs or drops at its final dot:
     /// the lost reply of RFC 1047.
     pub keep_at_lost_dot: bool,
-    /// So many connections are served at a time; any more are refused by their greeting.
+    /// This many connections are served at a time; any more are refused by their greeting.
     pub limit: Option<usize>,
-    /// So many octets of a body are kept; size and hash are always of the whole.
+    /// This many octets of a body are kept; size and hash are always of the whole.
     pub keep_octets: usize,
 }
 
@@ -136,7 +136,7 @@ impl ScriptedSmtp {
         lock(&self.state).received.clone()
     }
 
-    /// Waits until so many messages have been accepted.
+    /// Waits until this many messages have been accepted.
     #[track_caller]
     pub fn wait_until_received(&self, count: usize, limit: Duration) -> Vec<Received> {
         wait_until(&format!("{count} messages by SMTP"), limit, || lock(&self.state).received.len() >= count);

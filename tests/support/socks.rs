@@ -1,4 +1,4 @@
-//! A SOCKS 5 proxy (RFC 1928, RFC 1929) that connects everybody to one port of this machine,
+//! A SOCKS 5 proxy (RFC 1928, RFC 1929) that connects every client to one port of this machine,
 //! whatever name was asked for, and misbehaves on request.
 
 use super::listener::{Connection, Listener};

@@ -23,7 +23,7 @@ impl State {
         self.number("SELECT not_before - unixepoch() FROM account")
     }
 
-    /// As if so many seconds had passed since everything that the state tells of.
+    /// As if this many seconds had passed since everything in the state.
     pub fn let_pass(&self, seconds: i64) {
         for statement in [
             "UPDATE account SET first_poll = first_poll - ?1, not_before = max(not_before - ?1, 0)",
@@ -37,7 +37,7 @@ impl State {
     }
 
     /// As if the time to try deferred deliveries and refused logins again had come; the shortest wait is five
-    /// minutes.  Gives the number of deliveries.
+    /// minutes.  Returns the number of deliveries.
     pub fn set_deferrals_due(&self) -> usize {
         self.let_pass(
             self.number("SELECT coalesce(min(until) - unixepoch(), 0) FROM delivery WHERE until > unixepoch()"),
@@ -46,12 +46,12 @@ impl State {
         self.change("UPDATE delivery SET until = 0 WHERE until IS NOT NULL", [])
     }
 
-    /// As if the first poll had been so much earlier.
+    /// As if the first poll had been this much earlier.
     pub fn first_polled_earlier(&self, seconds: i64) {
         self.change("UPDATE account SET first_poll = first_poll - ?1", [seconds]);
     }
 
-    /// As if the first of the messages had been delivered so much earlier.
+    /// As if the first of the messages had been delivered this much earlier.
     pub fn delivered_earlier(&self, messages: i64, seconds: i64) {
         self.change("UPDATE message SET done = done - ?2 WHERE id <= ?1", [messages, seconds]);
     }
@@ -61,7 +61,7 @@ impl State {
         self.change("UPDATE delivery SET detail = ?2 WHERE detail = ?1", [from, to]);
     }
 
-    /// As a process leaves it that dies before it moves a file from `tmp/`.
+    /// As left by a process that dies before it moves a file from `tmp/`.
     pub fn stage_again(&self, file: &str) {
         assert_eq!(self.change("UPDATE delivery SET state = 1 WHERE detail = ?1", [file]), 1);
     }

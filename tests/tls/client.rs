@@ -1,5 +1,5 @@
 //! Our own certificate and its key, in every form in which people have them; and which faults of their
-//! files are told before any server is asked.
+//! files are reported before any server is asked.
 
 use std::path::Path;
 
@@ -132,7 +132,7 @@ fn a_server_that_wants_a_certificate_gets_no_mail_out_of_a_login_without() {
     assert_eq!(count_messages(&program.path("mail")), 1);
 }
 
-/// Every fault is told with its file by `check` and by `fetch`, before the server hears of us.
+/// Every fault is reported with its file by `check` and by `fetch`, before the server hears of us.
 #[test]
 fn a_fault_of_the_files_is_told_before_a_server_is_asked() {
     let dovecot = Dovecot::start_with(&["--users", "2", "--mechanisms", "plain external"]);

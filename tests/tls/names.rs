@@ -1,4 +1,4 @@
-//! Which names of a certificate count, and whose authorities do where the account names none.
+//! Which names of a certificate count, and which authorities do where the account names none.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -41,7 +41,7 @@ impl Authority {
 const NEW: [&str; 9] =
     ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3"];
 
-/// A server of POP3 that lets nobody in, and knows what it has heard.
+/// A POP3 server that accepts no login, and keeps what it has heard.
 struct Server {
     listener: Listener,
     heard: Arc<Mutex<Vec<String>>>,

@@ -30,7 +30,7 @@ fn ask_again(stream: &mut SslStream<TcpStream>) -> io::Result<()> {
     stream.do_handshake().map_err(io::Error::other)
 }
 
-/// A server of POP3 that shows `one`, and `two` in a second handshake, for which it asks after CAPA if
+/// A POP3 server that shows `one`, and `two` in a second handshake, for which it asks after CAPA if
 /// it is told to.  Nobody can log in.
 struct Turncoat {
     listener: Listener,

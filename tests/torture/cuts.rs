@@ -7,14 +7,14 @@ use super::trials::Trials;
 
 const MESSAGES: usize = 3;
 
-/// In the short run each so-many-th octet.
+/// In the short run, one in this many octets.
 const STEP: usize = 90;
 
-/// So many sessions that end well, and no cut has hit: the farewell's answer has nine octets,
-/// without which all is well too.
+/// After this many sessions that end well, no cut hits any more: the reply to QUIT has nine octets,
+/// and without it all is well too.
 const BEYOND: usize = 12;
 
-/// Fetches over a connection that is cut, and then without a cut.  Says whether the cut was told.
+/// Fetches over a connection that is cut, and then without a cut.  Returns whether the cut was reported.
 fn cut(retention: &str, behaviour: Behaviour) -> bool {
     let trial = Trial::scripted(MESSAGES, retention, Behaviour { faulty_connections: 1, ..behaviour });
     let output = trial.program.run(&["fetch"]);

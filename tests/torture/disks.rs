@@ -11,7 +11,7 @@ use super::trials::Trials;
 
 const MESSAGES: usize = 20;
 
-/// In the short run each so-many-th size.
+/// In the short run, one in this many sizes.
 const STEP: usize = 25;
 
 const NOT_ROOT: &str = "nothing can be mounted; that needs root";

@@ -13,7 +13,7 @@ use super::trials::Trials;
 const MESSAGES: usize = 30;
 
 /// Calls, and the errors that they may come back with.  Not `write`: strace cannot tell one to a
-/// file from one that wakes a thread, which never fails in earnest; full disks are in `disks`.
+/// file from one that wakes a thread, which never fails in practice; full disks are in `disks`.
 const FAULTS: [(&str, &[&str]); 28] = [
     ("fsync", &["EIO"]),
     ("fdatasync", &["EIO", "ENOSPC"]),
@@ -50,7 +50,7 @@ const LINKS: [(&str, &[&str]); 2] = [("linkat", &["EIO", "EEXIST", "EMLINK"]), (
 
 const NO_RENAME: &str = "renameat2:error=EINVAL";
 
-/// A kind of call, and the error that one after the other comes back with.
+/// A kind of call, and the error that is injected into one after the other.
 struct Kind {
     call: &'static str,
     error: &'static str,

@@ -20,7 +20,7 @@ use super::support::Postrider;
 pub(crate) enum End {
     /// Killed at a call of this name.
     Killed(String),
-    /// It ended before, after so many calls.
+    /// It ended before, after this many calls.
     Unharmed(usize),
 }
 

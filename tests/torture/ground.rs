@@ -63,7 +63,7 @@ pub(crate) struct Trial<'a> {
 }
 
 enum Mailbox<'a> {
-    /// user1's; so many messages are there in the end.
+    /// user1's; this many messages are there in the end.
     Dovecot {
         server: &'a Dovecot,
         left: usize,
@@ -111,7 +111,7 @@ impl Trial<'_> {
         verdict
     }
 
-    /// The same, and the run has told of its failure in words, or has none to tell of.
+    /// The same, and the run has reported its failure in words, or had none.
     pub(crate) fn check_words(&self, output: &Output) {
         let verdict = self.check_fault();
         assert!(!output.text().contains("panicked"), "a panic: {}", output.text());
@@ -121,7 +121,7 @@ impl Trial<'_> {
         }
     }
 
-    /// A plain rerun mends everything.
+    /// A plain rerun repairs everything.
     pub(crate) fn check_rerun(&self) {
         self.program.run(&["fetch"]).assert_success();
         self.wanted.verify(&self.program.path("home")).assert_exactly_once();

@@ -12,7 +12,7 @@ use super::trials::Trials;
 /// Messages of a mailbox: nearly a whole batch of 64.
 const MESSAGES: usize = 60;
 
-/// In the short run each so-many-th call.
+/// In the short run, one in this many calls.
 const STEP: usize = 75;
 
 /// Kills at one call after the other, until a run ends before its kill.
@@ -95,7 +95,7 @@ fn kill_at_random(trial: &Trial<'_>, random: &mut fastrand::Rng, whole: &mut Dur
     killed
 }
 
-/// Kills so many fetches at random moments; one in three has its rerun killed as well.
+/// Kills this many fetches at random moments; one in three has its rerun killed as well.
 fn kills_at_random(
     fault: &'static str,
     kills: usize,

@@ -1,4 +1,4 @@
-//! What was tried and what came of it: a line for each fault, and the table of the long run.
+//! What was tried and the outcome: a line for each fault, and the table of the long run.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -29,7 +29,7 @@ const ARRIVES: &str = "each message arrives, once";
 const DELETES: &str = "nothing is deleted that has not arrived";
 const SPEAKS: &str = "the same, and the failure is told in words";
 
-/// What came of the trials of one fault.
+/// The outcome of the trials of one fault.
 pub(crate) struct Row {
     pub(crate) fault: &'static str,
     pub(crate) trials: usize,
@@ -55,7 +55,7 @@ impl Row {
 
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
-/// Tells of a fault; the last one of a long run writes the table.
+/// Prints the line of a fault; the last one of a long run writes the table.
 pub(crate) fn add(row: Row) {
     eprintln!("torture: {}: {} trials, {}", row.fault, row.trials, row.result());
     let mut rows = ROWS.lock().expect("no panic while locked");

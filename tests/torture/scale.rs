@@ -13,7 +13,7 @@ pub(crate) fn single() -> Option<String> {
     var("POSTRIDER_TORTURE_POINT").ok()
 }
 
-/// As many as this in the short run, or in the long one, and where one point of it is looked for.
+/// `short` in the short run; `long` in the long one, and where a single point is looked for.
 pub(crate) fn count(short: usize, long: usize) -> usize {
     if is_long() || single().is_some() { long } else { short }
 }

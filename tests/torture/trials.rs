@@ -1,4 +1,4 @@
-//! Trials of one fault: counted, and gone on with after a failure, so that one run finds them all.
+//! Trials of one fault: counted, and continued after a failure, so that one run finds them all.
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::report::{self, Row};
 use super::scale;
 
-/// So many failures say enough.
+/// This many failures are enough.
 const ENOUGH: usize = 10;
 
 /// Trials of one fault.
@@ -16,13 +16,13 @@ pub(crate) struct Trials {
 }
 
 impl Trials {
-    /// None yet, of a fault.
+    /// No trials of a fault yet.
     pub(crate) fn of(fault: &'static str) -> Self {
         Self { row: Row::new(fault), only: scale::single() }
     }
 
-    /// Tries one point.  `trial` says whether the fault came about; only then it counts.  Gives
-    /// that back, and `true` for a point that is left out.
+    /// Tries one point.  `trial` says whether the fault came about; only then it counts.  Returns
+    /// that, and `true` for a point that is left out.
     pub(crate) fn run(&mut self, point: impl Display, trial: impl FnOnce() -> bool) -> bool {
         let point = point.to_string();
         if self.only.as_ref().is_some_and(|only| *only != point) {
@@ -58,7 +58,7 @@ impl Trials {
         assert!(failures == 0, "{fault}: {failures} of {trials} trials failed");
     }
 
-    /// What cannot be tried here, and why: told in the short run, a failure in the long one.
+    /// What cannot be tried here, and why: reported in the short run, a failure in the long one.
     pub(crate) fn give_up(self, why: &str) {
         eprintln!("torture: not tried: {}: {why}", self.row.fault);
         assert!(!scale::is_long(), "{}: {why}", self.row.fault);

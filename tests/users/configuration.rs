@@ -101,7 +101,7 @@ fn a_configuration_of_somebody_else_is_refused_with_its_owner() {
     assert_refused(&program, &["belongs to nobody (mode 0644)", "runuser -u nobody -- ", " -c "]);
     // Its owner may use it.
     program.run_as_nobody(&["check"]).assert_success();
-    // So may nobody use one of a third.
+    // And nobody may use a third user's.
     std::os::unix::fs::chown(program.config_path(), Some(54_321), Some(54_321)).expect("a third");
     assert_says(&program.run_as_nobody(&["check"]).assert_code(78), &["belongs to user 54321 (mode 0644)"]);
     std::os::unix::fs::chown(program.config_path(), Some(0), Some(0)).expect("root's");

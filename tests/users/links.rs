@@ -1,4 +1,5 @@
-//! No link in the state directory is followed, nothing that is no file is waited for, and nothing behind it is cut.
+//! No link in the state directory is followed, nothing other than a file is waited for, and nothing behind a link
+//! is truncated.
 
 use super::*;
 
@@ -23,7 +24,7 @@ const FILES: [&str; 12] = [
 /// Names at which a folder is.
 const FOLDERS: [&str; 2] = ["attempts", "spool"];
 
-/// A program that has fetched before, and a file of its user's own that is not its business.
+/// A program that has fetched before, and a file of its user's that it must not touch.
 fn fetched(server: &MailboxServer) -> Postrider {
     let text = [
         &mailbox(server.port(), "a", "deliver = [\"home\", \"hub\"]"),

@@ -1,5 +1,5 @@
-//! What `check` looks at on this machine, and judges as a poll will: the state directory, the files that hold
-//! secrets, and the sandbox of the system's unit.
+//! The local checks of `check`, with the same rules as a poll: the state directory, the files that hold secrets, and
+//! the sandbox of the system's unit.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use crate::filesystem::sandbox::{self, Sandbox};
 use crate::net::{Endpoint, Route};
 use crate::store::{self, Ground};
 
-/// Where systemd is at work.
+/// Exists if systemd runs this machine.
 const SYSTEMD: &str = "/run/systemd/system";
 
-/// Says where the state is, and looks whether it can be kept there.  Its failure is one of `fetch`; a look alone
-/// ends well, since another user may run the service.
+/// Says where the state is, and checks whether it can be kept there.  With `connect` a failure counts, as it does for
+/// `fetch`; without it a note is enough, since another user may run the service.
 pub(super) fn state(config: &Config, connect: bool) -> Option<Class> {
     let dir = config.state_dir.display();
     let looked = store::look_at(&config.state_dir);
     let whose = match &looked {
         Ok(Ground::There(owner)) if *owner != Person::me() => format!(", which belongs to {owner}"),
-        Ok(Ground::Missing) => ", which is made when it is needed".to_owned(),
+        Ok(Ground::Missing) => ", which is created when it is needed".to_owned(),
         _ => String::new(),
     };
     output::print(&format!("state in {dir}{whose}"));
@@ -37,7 +37,7 @@ pub(super) fn state(config: &Config, connect: bool) -> Option<Class> {
     None
 }
 
-/// Looks at every file that holds a secret.  One that others may write ends a poll, so it ends the check.
+/// Checks every file that holds a secret.  A file that others may write to fails a poll, so it fails the check.
 pub(super) fn secrets(config: &Config) -> Option<Class> {
     let mut worst = None;
     let mut seen = BTreeSet::new();
@@ -59,7 +59,7 @@ pub(super) fn secrets(config: &Config) -> Option<Class> {
     worst
 }
 
-/// The files that hold secrets, and whose they are.
+/// The files that hold secrets, each with its account or destination.
 fn files(config: &Config) -> Vec<(String, PathBuf)> {
     let mut files = Vec::new();
     let mut add = |whose: String, secret: Option<&SecretSource>, endpoint: &Endpoint| {
@@ -83,7 +83,7 @@ fn files(config: &Config) -> Vec<(String, PathBuf)> {
     files
 }
 
-/// Says which Maildirs the system's service may not write, if this is its configuration.
+/// Reports the Maildirs that the system's service may not write to, if this is its configuration.
 pub(super) fn sandbox(config: &Config, connect: bool) -> Option<Class> {
     let sandbox = Path::new(SYSTEMD).is_dir().then(|| unit_of(config)).flatten()?;
     let mut worst = None;

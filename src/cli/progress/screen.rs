@@ -1,7 +1,7 @@
-//! The terminal as bars see it: some columns narrower than it is.
+//! The terminal as the bars see it: some columns narrower than it is.
 //!
-//! The cursor waits behind the last bar, at the right edge.  There a terminal shows the `^C` of whoever has
-//! enough, which must not begin a line that the bars do not know of.
+//! The cursor waits behind the last bar, at the right edge.  There the terminal echoes `^C`, which must not begin a
+//! line that the bars do not know about.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,25 +10,25 @@ use indicatif::TermLike;
 
 use crate::cli::terminal::Size;
 
-/// Columns that stay free.
+/// The columns that stay free.
 pub(super) const MARGIN: usize = 4;
 
 /// Standard error, written when a picture is complete.
 #[derive(Debug, Default)]
 pub(super) struct Screen(Mutex<Picture>);
 
-/// What is not written yet.
+/// The output that is not written yet.
 #[derive(Debug, Default)]
 struct Picture {
     text: String,
-    /// Columns, as the bars were told.
+    /// The columns that were reported to the bars.
     width: usize,
-    /// Where the cursor is.
+    /// The column of the cursor.
     column: usize,
 }
 
 impl Picture {
-    /// A line is filled up to its last column, and the next one is expected to begin by itself then.
+    /// Appends a text.  indicatif fills a line up to its last column, and expects the next one to begin by itself.
     fn put(&mut self, text: &str) {
         if self.column >= self.width && !text.is_empty() {
             self.text.push_str("\r\n");
@@ -49,7 +49,7 @@ impl Screen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves the cursor; a terminal takes 0 for 1.
+    /// Moves the cursor; a terminal treats 0 as 1.
     fn go(&self, by: usize, direction: char) {
         if by > 0 {
             self.picture().steer(&format!("\x1b[{by}{direction}"));

@@ -1,5 +1,5 @@
-//! `postrider status --watch`: the same again and again; on a terminal in a screen of its own, which is gone
-//! afterwards, with what is wrong in sight.
+//! `postrider status --watch`: shows the status repeatedly; on a terminal in the alternate screen, which is left at
+//! the end, with the problems always visible.
 
 use std::io;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::config::Whereabouts;
 use crate::process::signals::Signals;
 use crate::process::status::Status;
 
-/// How often it is looked.
+/// How often the status is read.
 const REFRESH: Duration = Duration::from_secs(1);
 
 /// Enters the terminal's other screen, and leaves it (xterm's private mode 1049).
 const ENTER: &[u8] = b"\x1b[?1049h";
 const LEAVE: &[u8] = b"\x1b[?1049l";
-/// To the top left; what is left over of a line, and below the last one, is wiped.
+/// Moves the cursor to the top left; clears the rest of a line, and the rest of the screen.
 const HOME: &str = "\x1b[H";
 const WIPE_LINE: &str = "\x1b[K";
 const WIPE_REST: &str = "\x1b[J";
 
-/// Shows it until a signal comes, nobody reads it any more, or there is no service.
+/// Shows the status until a signal comes, the output cannot be written, or there is no service.
 pub(super) fn run(places: &mut Whereabouts, json: bool) -> u8 {
     let first = match look(places) {
         Ok(seen) if seen.absence.is_none() => seen,
@@ -43,7 +43,7 @@ pub(super) fn run(places: &mut Whereabouts, json: bool) -> u8 {
     }
 }
 
-/// Shows what is on record where no service is; gives the exit code.
+/// Shows what is on record if there is no service; returns the exit code.
 fn shown_last(seen: &Seen, json: bool) -> u8 {
     show(&seen.status, json);
     seen.conclude()
@@ -81,7 +81,7 @@ async fn watch(mut seen: Seen, places: &mut Whereabouts, json: bool) -> Result<S
     }
 }
 
-/// Draws over the picture before; those in trouble come first.
+/// Draws over the previous picture; accounts with problems come first.
 fn draw(mut status: Status, size: Size) -> bool {
     status.accounts.sort_by_key(|account| account.error.is_none());
     let lines = lines(&Picture::of(&status), size);
@@ -89,7 +89,8 @@ fn draw(mut status: Status, size: Size) -> bool {
     output::write(format!("{HOME}{text}{WIPE_REST}").as_bytes()).is_ok()
 }
 
-/// What fits on the terminal: the head, as much of the table as leaves half of the rest to what is wrong.
+/// The lines that fit on the terminal: the head, then the table, and the problems, which get up to half of the rest
+/// before the table gets more.
 fn lines(picture: &Picture, size: Size) -> Vec<String> {
     let Size { rows, columns } = size;
     let cut = |line: &str| line.chars().take(columns).collect::<String>();
@@ -106,7 +107,7 @@ fn lines(picture: &Picture, size: Size) -> Vec<String> {
     lines.iter().map(|line| cut(line)).collect()
 }
 
-/// At most so many lines; the last one tells that there are more.
+/// At most `most` lines; if lines are dropped, the last line says so.
 fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
     if lines.len() > most && most > 0 {
         let more = lines.len() - (most - 1);

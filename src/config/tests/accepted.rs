@@ -1,4 +1,4 @@
-//! What a sound file becomes.
+//! What a valid file is read as.
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn the_defaults_are_those_of_the_manual() {
     let config = parse_text(&with_account("")).expect("sound");
     assert_eq!((config.max_concurrent_polls, config.max_polls_per_host), (100, 10));
     assert_eq!(config.log_level, tracing::Level::INFO);
-    // The tests' file is the system's; what others get is `paths`' to show.
+    // The tests' file is the system's; the tests of `paths` show the defaults of others.
     assert_eq!(
         (config.state_dir.as_path(), config.runtime_dir.as_path()),
         (Path::new("/var/lib/postrider"), Path::new("/run/postrider"))
@@ -234,7 +234,7 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
             with_account("tls = \"none\""),
             "config.toml:2:7: account `work`: with tls = \"none\" the password and the mail can be read on the way",
         ),
-        // The name is another machine's there.
+        // Behind the proxy, the name is another machine's.
         (
             with_account("tls = \"none\"\nhost = \"localhost\"\nproxy = \"socks5://gw\""),
             "config.toml:2:7: account `work`: with tls = \"none\" the password and the mail can be read on the way",
@@ -279,7 +279,7 @@ fn what_is_allowed_but_odd_is_a_warning_with_its_place() {
         ),
         (
             with_account("tls-ca = \"/etc/$NAME/ca.pem\""),
-            "config.toml:2:10: `tls-ca`: no variable is replaced in a path, and `$` is taken as it is",
+            "config.toml:2:10: `tls-ca`: variables are not expanded; `$` is taken as it is",
         ),
         (
             with_account("password = \"se\\brit\""),
@@ -307,7 +307,7 @@ fn ten_thousand_accounts_are_read_without_a_rule_that_compares_each_with_each() 
     };
     let text = format!("[defaults]\nhost = \"pop.example\"\n{}", (0..10_000).map(one).collect::<String>());
     assert_eq!(parse_text(&text).map(|config| config.accounts.len()).ok(), Some(10_000));
-    // The worst cases: each of them is wrong.
+    // The worst cases: each account is wrong.
     for (right, wrong) in [("username", "usernam"), ("deliver = \"u", "deliver = \"v")] {
         let broken = text.replace(right, wrong);
         assert_eq!(parse_text(&broken).expect_err("refused").problems().len(), 20_000);

@@ -1,4 +1,4 @@
-//! Tests of the whole way from a text to a configuration.
+//! Tests of all steps from a text to a configuration.
 
 mod accepted;
 mod oauth;
@@ -20,7 +20,7 @@ use crate::net::NetError;
 /// The destination that the tests' accounts deliver to.
 const HOME: &str = "[destinations.home]\ntype = \"maildir\"\npath = \"/m\"\n";
 
-/// A file of mode 0600 in `/etc/postrider`, with a home and nothing else set.
+/// Parses a file of mode 0600 in `/etc/postrider`, with `$HOME` and no other variable set.
 fn parse_text(text: &str) -> Result<Config, ConfigError> {
     parse_with_mode(text, 0o600)
 }
@@ -40,7 +40,7 @@ fn file<'t>(name: &str, text: &'t str) -> File<'t> {
     File { shown: name.into(), path: Path::new("/etc/postrider").join(name), text: Ok(text), access }
 }
 
-/// The first of the files is the main one.
+/// Parses several files; the first one is the main one.
 fn parse_files(files: &[File<'_>]) -> Result<Config, ConfigError> {
     let environment = |name: &str| (name == "HOME").then(|| OsString::from("/home/a"));
     let context = Context {
@@ -57,7 +57,7 @@ fn parse_files(files: &[File<'_>]) -> Result<Config, ConfigError> {
     parse::parse(&files[0], &files[1..], &context)
 }
 
-/// An account with these lines besides what it needs, and its destination.
+/// An account with these lines and the keys that it needs, and its destination.
 fn with_account(lines: &str) -> String {
     let needed =
         [("host", "\"pop.example\""), ("username", "\"alice\""), ("password-file", "\"/p\""), ("deliver", "\"home\"")];
@@ -68,7 +68,7 @@ fn with_account(lines: &str) -> String {
     format!("[accounts.work]\n{lines}\n{needed}{HOME}")
 }
 
-/// A used SMTP destination with these lines besides what it needs.
+/// An SMTP destination, in use, with these lines and the keys that it needs.
 fn with_smtp(lines: &str) -> String {
     let host = if lines.contains("host =") { "" } else { "host = \"localhost\"\n" };
     let recipient = if lines.contains("recipient =") { "" } else { "recipient = \"a@b.example\"\n" };

@@ -5,7 +5,7 @@ use crate::account::Credential;
 use crate::credential::SecretSource;
 use crate::oauth::{Grant, Provider};
 
-/// What a provider that is not known needs.
+/// The keys that a provider without a preset needs.
 const OWN: &str = "[oauth.own]\nauthorization-endpoint = \"https://p.example/a\"\n\
                    token-endpoint = \"https://p.example/t\"\nscopes = [\"mail\"]\nclient-id = \"c\"\n";
 
@@ -50,7 +50,7 @@ fn an_account_signs_in_by_its_own_key_or_an_inherited_one() {
     let with =
         |defaults: &str, own: &str| format!("[defaults]\n{defaults}\ndeliver = \"home\"\n{account}{own}\n{HOME}{OWN}");
     grant(&with("oauth = \"own\"", ""));
-    // The account's own takes the place of an inherited one, whichever it is.
+    // The account's own key replaces an inherited one of any kind.
     grant(&with("password-file = \"p\"", "oauth = \"own\""));
     grant(&with("token-command = [\"t\"]", "oauth = \"own\""));
     let text = with("oauth = \"own\"", "password-file = \"p\"");
@@ -69,7 +69,7 @@ fn what_is_wrong_with_an_accounts_key_is_said() {
         ("oauth = \"oen\"", OWN, "there is no provider `oen`; write a table [oauth.oen]; did you mean `own`?"),
         ("oauth = \"own\"\ntoken-command = [\"x\"]", OWN, "`oauth` and `token-command` are both set; one is enough"),
         ("oauth = \"own\"\npassword-file = \"x\"", OWN, "a password and `oauth` are both set; one is enough"),
-        ("oauth = \"own\"\nauth = \"plain\"", OWN, "`plain` needs a password, and there is `oauth`"),
+        ("oauth = \"own\"\nauth = \"plain\"", OWN, "`plain` needs a password, but `oauth` is set"),
         ("oauth = 5", OWN, "`oauth` takes the name of a provider, not an integer"),
         ("", "oauth = 5\n", "`oauth` is a key of accounts, not of one with type = \"maildir\""),
     ] {
@@ -118,7 +118,7 @@ fn what_is_useless_is_warned_of_and_a_secret_is_not_for_everybody() {
     let text = format!("{}{OWN}client-secret = \"x\"\n", with_account("oauth = \"own\""));
     let error = parse_with_mode(&text, 0o644).expect_err("open to others").to_string();
     assert!(error.contains("holds a password, but is open to others"), "{error}");
-    // Of several files any may hold providers.
+    // Any of several files may hold providers.
     let main = with_account("oauth = \"own\"");
     assert!(parse_files(&[file("config.toml", &main), file("conf.d/p.toml", OWN)]).is_ok());
 }

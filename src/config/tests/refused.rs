@@ -1,4 +1,4 @@
-//! What is refused, and in which words.
+//! What is refused, and the messages.
 
 use super::*;
 
@@ -76,7 +76,7 @@ fn a_bad_account_key_is_one_problem_that_says_what_is_wanted() {
         ("auth = \"external\"", "`external` needs `tls-client-cert`, which is what it logs in with"),
         (
             "auth = \"digest-md5\"",
-            "`auth`: `digest-md5` is not known; known are `auto`, `scram-sha-256`, `scram-sha-1`, `cram-md5`, `plain`, \
+            "`auth`: `digest-md5` is not known; write `auto`, `scram-sha-256`, `scram-sha-1`, `cram-md5`, `plain`, \
              `login`, `user`, `oauthbearer`, `xoauth2`, `external` or `apop`",
         ),
         ("auth = [\"plain\", \"auto\"]", "`auto` stands alone, without other mechanisms"),
@@ -159,7 +159,7 @@ fn a_bad_structure_is_told_in_plain_words() {
         ),
         (
             format!("[accounts]\nhost = \"x\"\n{HOME}"),
-            &["`host` belongs into a table [accounts.NAME]", "no account delivers to `home`"],
+            &["`host` belongs in a table [accounts.NAME]", "no account delivers to `home`"],
         ),
         (
             format!("[account.a]\n{HOME}"),
@@ -189,7 +189,7 @@ fn a_bad_structure_is_told_in_plain_words() {
         ),
         (
             format!("{account}deliver = \"home\"\n[destinations.home]\ntype = \"lmtp\"\n"),
-            &["`type`: `lmtp` is not supported; `maildir` or `smtp` is"],
+            &["`type`: `lmtp` is not supported; write `maildir` or `smtp`"],
         ),
         (
             format!(
@@ -209,7 +209,7 @@ fn a_bad_structure_is_told_in_plain_words() {
             format!("{account}deliver = \"home\"\n{HOME}[defaults]\nintervall = \"1m\"\ntimeout = \"x\"\n"),
             &[
                 "unknown key `intervall`; did you mean `interval`?",
-                "`timeout`: not a duration: write an integer and a unit, as 90s, 5m, 2h or 14d",
+                "`timeout`: not a duration: write an integer and a unit, such as 90s, 5m, 2h or 14d",
             ],
         ),
     ] {
@@ -254,7 +254,7 @@ fn a_password_in_a_file_that_others_may_read_is_refused() {
         error.problems()[0].on_one_line(),
         "config.toml:2:1: the file holds a password, but is open to others (mode 0644): chmod 600 config.toml"
     );
-    // What the system's service reads is not closed to it by the advice.
+    // The advice does not lock the system's service out of its own file.
     let access = Access { mode: 0o100_644, owner: 0 };
     let system = File { shown: "/etc/postrider/config.toml".into(), access, ..file("config.toml", &text) };
     let error = parse_files(&[system]).expect_err("open");

@@ -1,4 +1,4 @@
-//! How problems look, to the letter.
+//! The exact text of problems.
 
 use super::*;
 

@@ -1,11 +1,11 @@
-//! The sample is a configuration, tells the truth about defaults, and knows every key.
+//! The sample is a valid configuration, shows the real defaults, and has every key.
 
 use super::*;
 use crate::config::{Absent, KEYS, Section};
 
 const SAMPLE: &str = include_str!("../../../config/postrider.toml");
 
-/// `#key = value`, with the section that it stands in.
+/// The key and the value of a line `#key = value`.
 fn commented(line: &str) -> Option<(&str, &str)> {
     let (key, value) = line.strip_prefix('#')?.split_once('=')?;
     (!key.starts_with(' ')).then(|| (key.trim(), value.trim()))

@@ -7,10 +7,10 @@ use super::*;
 /// A password that is nowhere else in the files.
 const CANARY: &str = "Zq7xKw9";
 
-/// What a slip of the hand leaves in a file.
+/// What a typing error leaves in a file.
 const SLIPS: [&str; 14] = ["", "\"", "'", "\"\"\"", "'''", "\n", "=", "[", "]", "{", "#", "\\", "x", "."];
 
-/// Sound files, each with the canary in another way.
+/// Files without syntax errors, each with the canary in a different place.
 fn files() -> Vec<String> {
     let bodies = [
         format!("password = \"{CANARY}\""),
@@ -129,7 +129,7 @@ proptest! {
         let mut file = which.get(&files()).clone();
         for (at, slip, instead) in slips {
             let at = at.index(file.len());
-            // A hit within the password would make another one, and two of them within its key another key.
+            // A change within the password would make another password, and two within its key another key.
             if !in_canary(&file, at) && !in_key(&file, at) {
                 file.replace_range(at..at + usize::from(instead), SLIPS[slip]);
             }

@@ -145,7 +145,7 @@ fn a_file_that_may_hold_the_missing_part_but_is_broken_is_the_only_problem() {
             [unreadable("config.toml"), file("conf.d/a.toml", "[accounts.a]\nport = 0\n")],
             &["config.toml: cannot be read: gone", "conf.d/a.toml:2:8: `port` takes an integer from 1 to 65535"],
         ),
-        // What a sound file lacks is not in another one.
+        // A key that a sound file lacks cannot be in another file.
         (
             [file("config.toml", "[accounts.a]\n"), unreadable("conf.d/b.toml")],
             &[
@@ -181,7 +181,7 @@ fn a_password_of_one_file_is_not_shown_in_another_ones_problem() {
                 [file("config.toml", &more), file("conf.d/a.toml", &main)],
             ] {
                 let error = parse_files(&files).expect_err("refused");
-                // The name of a table is a name, and what a name can be is none of the passwords.
+                // An account's name is not a secret, so it is shown even if it equals a password.
                 let shown = error.to_string().replace("account `hunter2`", "");
                 assert!(!shown.contains("hunter2"), "{more}\n{shown}");
             }

@@ -1,4 +1,4 @@
-//! The configuration of a running service: taken in at the start and at each reload.
+//! The configuration of a running service: applied at the start and at each reload.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -24,11 +24,11 @@ use crate::process::{log, systemd};
 use crate::schedule::{Carried, Input, Limits, Timing};
 use crate::{filesystem, poll};
 
-/// Each file has a time of its own; this is for many of them together.
+/// How long all files together may take to be read; each file also has its own limit.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 impl Service {
-    /// Takes the configuration's accounts in; gives the event for the schedule.
+    /// Applies the configuration's accounts; returns the event for the schedule.
     pub(super) fn configure(&mut self) -> Input {
         let enabled = self.config.accounts.iter().filter(|account| account.enabled);
         self.accounts = enabled.map(|account| (account.name.clone(), Arc::clone(account))).collect();
@@ -60,7 +60,8 @@ impl Service {
         drop(board);
         let entry = |account: &Arc<Account>| {
             let memory = remembered.get(&account.name).cloned().unwrap_or_default();
-            // In the past: it need not wait.  Far ahead, by a clock that was set back: the schedule bounds it.
+            // If `not_before` is in the past, there is no wait.  If it is far ahead because the clock was set back,
+            // the schedule bounds it.
             let wait = Duration::from_secs(u64::try_from(memory.not_before - now).unwrap_or(0));
             let timing = Timing { interval: account.interval, host: account.endpoint.host.as_str().into() };
             (account.name.clone(), (timing, Carried { failures: memory.failures, refusals: memory.refusals, wait }))
@@ -68,12 +69,12 @@ impl Service {
         Input::Configured(self.accounts.values().map(entry).collect::<BTreeMap<_, _>>())
     }
 
-    /// Has the configuration read again, beside the loop: it may lie on a disk that takes its time.  Until it is
-    /// there nothing changes.
+    /// Starts to read the configuration again, outside the loop, since the disk may be slow.  Nothing changes until it
+    /// has been read.
     pub(super) fn reload(&mut self, cause: &'static str, answer: Option<Answer>) -> Input {
         let wanted = self.reload.wanted.get_or_insert_with(|| Wanted { cause, answers: Vec::new() });
         wanted.answers.extend(answer);
-        // What is being read may be older than what was asked for: then it is read once more.
+        // A reading that is under way may have begun before the change: then it is read once more.
         if self.reload.loads.is_empty()
             && let Some(wanted) = self.reload.wanted.take()
         {
@@ -84,7 +85,7 @@ impl Service {
         Input::Tick
     }
 
-    /// Takes in what was read.  A broken configuration changes nothing but the status.
+    /// Applies what was read.  A broken configuration changes nothing but the status.
     pub(super) fn loaded(&mut self, (loaded, wanted): (Result<Config, Broken>, Wanted)) -> Input {
         let cause = wanted.cause;
         let (result, more) = match loaded {
@@ -105,7 +106,7 @@ impl Service {
         self.check_refused();
         let mut list = watched(&self.config);
         if result.is_err() {
-            // What is there is known to be broken, until it changes.
+            // The files are known to be broken; only a change counts.
             list.read.clear();
         }
         list.files.extend(more);
@@ -164,7 +165,7 @@ impl Service {
         });
     }
 
-    /// Looks whether what was refused is still what would be tried.
+    /// Checks for refused logins whether their settings and secrets have changed.
     pub(super) fn check_refused(&mut self) {
         let latched = self.accounts.values().filter(|account| self.schedule.is_latched(&account.name));
         for account in latched.cloned() {
@@ -173,11 +174,11 @@ impl Service {
         }
     }
 
-    /// Lets an account go whose login was refused with other settings or another secret than now.
+    /// Releases an account if its settings or its secret differ from those that were refused.
     pub(super) fn checked(&self, name: Name, secret: Option<[u8; 32]>) -> Input {
         let refused = self.remembered.get(&name).and_then(|memory| memory.refused);
         if secret.is_none() || secret == refused {
-            debug!(account = %name, "its settings and its password are as they were refused");
+            debug!(account = %name, "its settings and its password are still those that were refused");
             return Input::Tick;
         }
         self.tell(&Told::LoginRetried { account: name.clone() });
@@ -185,19 +186,19 @@ impl Service {
     }
 }
 
-/// Who has asked for a reload hears what came of it.
+/// Sends the result of a reload to a client that has asked for it.
 type Answer = oneshot::Sender<Result<(), String>>;
 
-/// Readings of the configuration.
+/// The state of reloads.
 #[derive(Default)]
 pub(super) struct Reload {
-    /// At most one.
+    /// The reading that is under way; at most one.
     pub(super) loads: JoinSet<(Result<Config, Broken>, Wanted)>,
-    /// What was asked for since that one began.
+    /// The reload that was requested since that reading began.
     wanted: Option<Wanted>,
 }
 
-/// A reload that somebody wants.
+/// A reload that was requested.
 pub(super) struct Wanted {
     cause: &'static str,
     answers: Vec<Answer>,
@@ -205,11 +206,11 @@ pub(super) struct Wanted {
 
 /// A configuration that cannot be used.
 pub(super) struct Broken {
-    /// Each fault by itself.
+    /// Each fault on its own line.
     lines: Vec<String>,
-    /// All of them.
+    /// All faults, as one text.
     text: String,
-    /// Its files, which must be watched for its mending.
+    /// Its files, which must be watched until it is corrected.
     files: Vec<PathBuf>,
 }
 
@@ -218,7 +219,7 @@ async fn load(file: PathBuf) -> Result<Config, Broken> {
     let load = {
         let file = file.clone();
         move || {
-            // Before: what comes meanwhile is a change.
+            // Listed before the reading: a file that appears meanwhile counts as a change.
             let files = files_of(&file);
             Config::load_again(&file).map_err(|problems| Broken {
                 lines: problems.problems().iter().map(Problem::on_one_line).collect(),
@@ -234,7 +235,7 @@ async fn load(file: PathBuf) -> Result<Config, Broken> {
 }
 
 pub(super) fn watched(config: &Config) -> Watched {
-    // What is not there cannot be watched, and somebody may sign in later.
+    // A folder that does not exist cannot be watched, and the user may sign in later.
     if let Some(grant) = config.accounts.iter().find_map(|account| account.credential.grant())
         && let Err(error) = grant.vault.make_folders()
     {

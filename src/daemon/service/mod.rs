@@ -34,16 +34,16 @@ use crate::progress::Progress;
 use crate::schedule::{Input, Moment, Schedule, Verdict};
 use crate::store::{AccountMemory, Change, Store, StoreError};
 
-/// Time for polls to finish when the process is to end.
+/// How long polls may take to finish when the process is to end.
 const STOP_LIMIT: Duration = Duration::from_secs(9);
 
-/// Notes of the control socket that may wait.
+/// How many notes of the control socket may wait.
 const NOTES: usize = 64;
 
-/// What the command line says about the service.
+/// The options of the service from the command line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// Log at least this, whatever the configuration says.
+    /// Overrides the configured log level.
     pub log_level: Option<tracing::Level>,
 }
 
@@ -53,12 +53,12 @@ pub(crate) enum ServiceError {
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The system refuses something.
+    /// A system call has failed.
     #[error("{what}: {source}")]
     System {
-        /// What was asked for.
+        /// What has failed.
         what: &'static str,
-        /// What it says.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -123,7 +123,7 @@ struct Ended {
     outcome: Outcome,
     /// How long it took.
     time: Duration,
-    /// What the server has refused, if it has refused the login.
+    /// The fingerprint of the refused login, if the server has refused it.
     refused: Option<[u8; 32]>,
 }
 
@@ -133,25 +133,25 @@ struct Service {
     context: Context,
     schedule: Schedule,
     began: Instant,
-    /// Enabled ones.
+    /// The enabled accounts.
     accounts: HashMap<Name, Arc<Account>>,
     board: Arc<Mutex<Board>>,
     polls: JoinSet<Ended>,
-    /// Looks at secrets whose login was refused: a command may take its time.
+    /// Reads the secrets of refused logins, outside the loop, since a password command may be slow.
     checks: JoinSet<(Name, Option<[u8; 32]>)>,
-    /// Ends one account's poll after the batch in flight.
+    /// Ends an account's poll after the batch in flight.
     cancels: HashMap<Name, CancellationToken>,
-    /// Who wants to know how the next poll ends.
+    /// The clients that wait for the result of an account's next poll.
     waiters: HashMap<Name, Vec<mpsc::UnboundedSender<Summary>>>,
-    /// What the state remembers.
+    /// What the state remembers of each account.
     remembered: HashMap<Name, AccountMemory>,
-    /// The database was found damaged: only the next start can make a new one.
+    /// Set when the database was found damaged: only the next start can rebuild it.
     damaged: Option<StoreError>,
     lists: watch::Sender<Watched>,
     reload: Reload,
-    /// What systemd shows of it.
+    /// The status line that systemd shows.
     headline: String,
-    /// The control socket, and what ends it.
+    /// Closes the control socket; and its task.
     front: (CancellationToken, JoinHandle<()>),
 }
 
@@ -218,7 +218,7 @@ impl Service {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands an event to the schedule and begins what it wants.
+    /// Hands an event to the schedule and begins the polls that it returns.
     fn step(&mut self, event: Input) {
         let now = self.now();
         for name in self.schedule.handle(event, now) {
@@ -244,7 +244,7 @@ impl Service {
         self.tell_times();
     }
 
-    /// Writes down when each account is due.
+    /// Updates the board: when each account is due, and its state.
     fn tell_times(&self) {
         let (now, unix) = (self.now(), unix_now());
         let mut board = self.board();
@@ -268,13 +268,13 @@ impl Service {
         results: Option<mpsc::UnboundedSender<Summary>>,
         insists: bool,
     ) -> Input {
-        // Whoever asks has perhaps mended what was wrong.
+        // The operator may have repaired what was wrong.
         self.context.outlets.values().for_each(|outlet| outlet.health.recovered());
         let all = accounts.is_empty();
         let wanted = if all { self.accounts.keys().cloned().collect() } else { accounts };
         for name in wanted {
             if !self.accounts.contains_key(&name) || (!insists && self.schedule.is_latched(&name)) {
-                // It is not going to be polled: what is known of it is the answer.
+                // It will not be polled: the answer is its last status.
                 if let (Some(results), Some(status)) = (&results, self.board().accounts.get(&name)) {
                     let skipped = self.schedule.is_latched(&name);
                     let _ = results.send(Summary {
@@ -291,7 +291,7 @@ impl Service {
             }
             if let Some(results) = &results {
                 let waiters = self.waiters.entry(name.clone()).or_default();
-                // Some have gone away meanwhile.
+                // Some clients may have gone away meanwhile.
                 waiters.retain(|waiter| !waiter.is_closed());
                 waiters.push(results.clone());
             }
@@ -302,7 +302,7 @@ impl Service {
         if all { Input::PollAll } else { Input::Tick }
     }
 
-    /// Fills in what does not change.
+    /// Fills in the part of the status that does not change.
     fn introduce(&self) {
         let mut board = self.board();
         board.day = today();
@@ -320,20 +320,20 @@ impl Service {
         };
     }
 
-    /// Tells what has happened: the log, and whoever asks for the status.
+    /// Reports an event to the log and on the status board.
     fn tell(&self, event: &Told) {
         event.tell();
         self.board().take_in(event, unix_now(), today());
     }
 
-    /// The configuration is in use.
+    /// Reports to systemd that the configuration is in use.
     fn ready(&mut self) {
         let headline = self.board().headline();
         systemd::ready(&headline);
         self.headline = headline;
     }
 
-    /// Tells systemd which accounts fail, when that has changed.
+    /// Reports to systemd which accounts fail, if that has changed.
     fn tell_systemd(&mut self) {
         let headline = self.board().headline();
         if headline != self.headline {
@@ -342,7 +342,7 @@ impl Service {
         }
     }
 
-    /// Lets polls finish, and writes down when each account may be polled again.
+    /// Lets polls finish, and records when each account may be polled again.
     async fn stop(mut self) -> Result<(), ServiceError> {
         systemd::stopping();
         self.context.cancel.cancel();

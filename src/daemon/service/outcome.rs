@@ -1,4 +1,4 @@
-//! How a poll ended: told in the log, on the board and to those who wait, and remembered.
+//! The end of a poll: reported in the log, on the board and to waiting clients, and remembered.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Service {
         let verdict = verdict(outcome.error.as_ref(), login_delay);
         self.tell(&told(&name, &summary, outcome.error.as_ref(), time));
         let waiters = self.waiters.remove(&name).unwrap_or_default();
-        // The schedule decides about the next time; what it decides is remembered, and told to those who wait.
+        // The schedule decides about the next poll; its decision is remembered, and sent to waiting clients.
         self.step(Input::Ended(name.clone(), verdict));
         if self.schedule.is_latched(&name) {
             summary.next_try = self.schedule.due(&name).map(|due| unix_now() + seconds(due.saturating_sub(self.now())));
@@ -41,16 +41,16 @@ impl Service {
         }
         self.remember(&name, &summary, login_delay.is_some(), refused);
         self.tell_systemd();
-        // It was switched off and on again before its poll had ended.
+        // The account was disabled and enabled again before its poll had ended.
         let is_back = matches!(outcome.error, Some(PollError::Stopped)) && self.accounts.contains_key(&name);
         if is_back { Input::Poll(name) } else { Input::Tick }
     }
 
-    /// Writes down what a restart must know; not for every quiet poll.
+    /// Records what a restart must know, except after a poll that has changed nothing.
     pub(super) fn remember(&mut self, name: &Name, summary: &Summary, is_delayed: bool, refused: Option<[u8; 32]>) {
         let Some(schedule) = self.schedule.memory(name, self.now()) else { return };
         let before = self.remembered.get(name).cloned().unwrap_or_default();
-        // An ordinary interval is no reason to wait after a restart; what a server demands is.
+        // After a restart an account need not wait for its interval, but for what the server demands.
         let must_wait = is_delayed || schedule.failures + schedule.refusals > 0;
         let well = summary.error.is_none();
         let memory = remembered(&before, schedule, &Ending { summary, must_wait, refused });
@@ -58,7 +58,7 @@ impl Service {
         self.remembered.insert(name.clone(), memory.clone());
         if !quiet {
             let (store, account) = (self.context.store.clone(), name.clone());
-            // The loop does not wait for a disk.
+            // In the background: the loop must not wait for the disk.
             tokio::spawn(async move { write_down(&store, vec![Change::Remember { account, memory }]).await });
         }
     }

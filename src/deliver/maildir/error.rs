@@ -19,20 +19,20 @@ pub struct MaildirError {
     pub cause: String,
     /// The kind of error.
     pub kind: io::ErrorKind,
-    /// What the kind does not tell.
+    /// What the kind does not say.
     pub matter: Matter,
 }
 
 /// What is the matter with a Maildir.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matter {
-    /// What the kind of error tells.
+    /// Only what the kind of error says.
     Error,
     /// It was there before, and is not now.
     Gone,
     /// This machine has run short of something.
     Shortage,
-    /// This is root, and the Maildir is somebody else's, or lies in a folder of somebody else.
+    /// This is root, and the Maildir, or a folder above it, belongs to another user.
     Foreign(Foreign),
 }
 
@@ -83,7 +83,7 @@ impl Failure for MaildirError {
                 }
                 io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
                     "Its file system lacks what a delivery needs: name a folder on another one, or leave out what it \
-                     does not know.  The mail stays on the server."
+                     does not support.  The mail stays on the server."
                 }
                 _ => "The mail stays on the server.  Check the disk and the kernel's log.",
             }
@@ -97,7 +97,7 @@ fn advice_of_root(owner: Person, group: u32) -> String {
         "Close that folder to others: `chmod o-w` on it.  The mail stays on the server.".to_owned()
     } else {
         format!(
-            "Run it as {owner}: `{}`; or give `state-dir` a folder of {owner}'s, and root does so by itself.  The \
+            "Run it as {owner}: `{}`; or set `state-dir` to a folder of {owner}'s, and root does so by itself.  The \
              mail stays on the server.",
             owner::command_as(owner, group)
         )

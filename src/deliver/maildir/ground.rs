@@ -1,4 +1,4 @@
-//! The ground that a Maildir stands on: whose it is, whether it is there, and how it is made.
+//! The folders of a Maildir: whose they are, whether they are there, and how they are made.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -16,21 +16,21 @@ const OWNERS: u32 = 0o700;
 /// What a Maildir consists of.
 const FOLDERS: [&str; 3] = ["tmp", "new", "cur"];
 
-/// Refuses a Maildir of somebody else to root: its owner may have laid links in it, could not read
-/// what root leaves there, and must not have root write anywhere else.
+/// As root, refuses a Maildir of another user: its owner may have put links into it, could not read
+/// what root leaves there, and must not make root write anywhere else.
 pub(super) fn refuse_foreign(path: &Path) -> Result<(), MaildirError> {
     let failed = |error: io::Error| failure(path, "cannot be looked at", &error);
     for part in FOLDERS {
         if let Some(foreign) = owner::foreign(&path.join(part)).map_err(failed)? {
             let cause = io::Error::new(io::ErrorKind::PermissionDenied, foreign.to_string());
-            let error = failure(path, "root delivers into no folder of others", &cause);
+            let error = failure(path, "root does not deliver into folders of others", &cause);
             return Err(MaildirError { matter: Matter::Foreign(foreign), ..error });
         }
     }
     Ok(())
 }
 
-/// Refuses one that is not there whole.  One that cannot be looked into is not gone.
+/// Refuses a Maildir that is not completely there.  One that cannot be looked into is not gone.
 pub(super) fn refuse_gone(path: &Path) -> Result<(), MaildirError> {
     for part in FOLDERS {
         if !path.join(part).try_exists().map_err(|error| failure(path, "cannot be looked into", &error))? {
@@ -42,7 +42,7 @@ pub(super) fn refuse_gone(path: &Path) -> Result<(), MaildirError> {
     Ok(())
 }
 
-/// Makes what is missing of it with this mode, if the folder above it exists, and that durable.
+/// Makes the missing folders with this mode, if the folder above exists, and makes them durable.
 pub(super) fn make(path: &Path, mode: u32) -> Result<(), MaildirError> {
     let failed = |step| move |error: io::Error| failure(path, step, &error);
     let mut made = make_directory(path, mode).map_err(|(step, error)| failed(step)(error))?;
@@ -59,20 +59,20 @@ pub(super) fn make(path: &Path, mode: u32) -> Result<(), MaildirError> {
     Ok(())
 }
 
-/// Makes one directory; `false` if it was there: then its mode is somebody's wish, and stays.
+/// Makes one directory; `false` if it was there: then somebody has chosen its mode, and it stays.
 fn make_directory(path: &Path, mode: u32) -> Result<bool, (&'static str, io::Error)> {
     match std::fs::DirBuilder::new().mode(OWNERS).create(path) {
         Ok(()) if mode == OWNERS => Ok(true),
         Ok(()) => match open_up(path, mode) {
             Ok(()) => Ok(true),
             Err(error) => {
-                // Found there by the next poll, it would keep the mode that nobody wants.
+                // The next poll would find it there, and it would keep the wrong mode.
                 let _ = std::fs::remove_dir(path);
                 Err(("cannot be given its mode", error))
             }
         },
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        // A read-only or foreign folder above says so before it says that all is there.
+        // If the folder above is read-only or foreign, that is reported even if the directory exists.
         Err(made) => match path.metadata() {
             Ok(metadata) if metadata.is_dir() => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(("cannot be looked into", error)),
@@ -81,8 +81,8 @@ fn make_directory(path: &Path, mode: u32) -> Result<bool, (&'static str, io::Err
     }
 }
 
-/// Gives a new folder its mode, whatever the umask is.  A group that it has by the folder above goes on
-/// being that of what is made in it.
+/// Gives a new folder its mode, whatever the umask is.  If it has its group from the folder above, it still
+/// passes that group on to what is made in it.
 fn open_up(path: &Path, mode: u32) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = rustix::fs::open(path, flags, Mode::empty())?;
@@ -90,7 +90,7 @@ fn open_up(path: &Path, mode: u32) -> io::Result<()> {
     rustix::fs::fchmod(&folder, Mode::from_raw_mode(mode) | own).map_err(without_modes)
 }
 
-/// What a file system says that keeps no permission bits (FAT, some network disks).
+/// Explains the error of a file system that keeps no permission bits (FAT, some network disks).
 pub(super) fn without_modes(error: Errno) -> io::Error {
     match error {
         Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {

@@ -2,12 +2,12 @@
 //!
 //! A message is written to `tmp/NAME` ([`Maildir::create`]), made durable there
 //! ([`Draft::sync`], [`Maildir::sync_tmp`]), and, once the state has recorded NAME, moved to
-//! `new/NAME` ([`Maildir::publish`], [`Maildir::sync_new`]).  From the record on, `tmp/NAME`
+//! `new/NAME` ([`Maildir::publish`], [`Maildir::sync_new`]).  Once that is recorded, `tmp/NAME`
 //! being there means that the move is still to be made, and its absence that it was made,
 //! whatever a mail program has done with the file since.
 //!
-//! Everything here blocks, and belongs on threads that may.  After a failed sync the file is
-//! given up: Linux reports the error once, and success afterwards would be a lie.
+//! Everything here blocks, and belongs on threads that may block.  After a failed sync the file is
+//! given up: Linux reports the error once, and a later success would mean nothing.
 
 mod error;
 mod ground;
@@ -36,7 +36,7 @@ use crate::descriptors::Permit;
 use crate::filesystem::{make_unique, sync_content, sync_names};
 use error::failure;
 
-/// How the unique part of a probe's name begins, as that of no message does.
+/// The beginning of the unique part of a probe's name; no message's begins like this.
 const PROBE: &str = "postrider-probe";
 
 /// Settings of a Maildir destination.
@@ -44,11 +44,11 @@ const PROBE: &str = "postrider-probe";
 pub struct Settings {
     /// The folder that holds `tmp`, `new` and `cur`.
     pub path: PathBuf,
-    /// The permission bits of a message's file; the folders that are made get those that go with them.
+    /// The permission bits of a message's file; new folders get the bits that go with them.
     pub file_mode: u32,
 }
 
-/// The permission bits of a message's file where nothing else is wished: for its owner alone.
+/// The permission bits of a message's file by default: for its owner alone.
 pub const FILE_MODE: u32 = 0o600;
 
 impl Settings {
@@ -57,7 +57,7 @@ impl Settings {
         Self { path, file_mode: FILE_MODE }
     }
 
-    /// What it is, in a line for people.
+    /// What it is, in one line for people.
     pub fn summary(&self) -> String {
         let mode =
             if self.file_mode == FILE_MODE { String::new() } else { format!(", file-mode {:04o}", self.file_mode) };
@@ -72,7 +72,7 @@ impl Settings {
     }
 }
 
-/// Where messages arrive, from the Maildir's root.
+/// The folder that messages arrive in, as a path from the Maildir's root.
 const NEW: &str = "./new";
 
 /// An open Maildir.
@@ -85,7 +85,7 @@ pub struct Maildir {
     file_mode: Mode,
 }
 
-/// A message that is being written to `tmp/`.  Dropped before [`Draft::keep`], its file is removed.
+/// A message that is being written to `tmp/`.  If it is dropped before [`Draft::keep`], its file is removed.
 #[derive(Debug)]
 pub struct Draft {
     tmp: Arc<OwnedFd>,
@@ -100,12 +100,12 @@ pub struct Draft {
 impl Maildir {
     /// Opens a Maildir; makes it, and what is missing of `tmp`, `new` and `cur`, if the folder
     /// above it exists.  One that `was_there` is not made again: it may be on a disk that is not
-    /// mounted now, and mail below the mount point would be lost from sight, as would be what
-    /// the absence of a file in `tmp` tells.
+    /// mounted now; mail below the mount point would be hidden, and the absence of a file in `tmp`
+    /// would prove nothing.
     ///
     /// # Errors
-    /// It is not there and cannot be made, is not ours to write, or this is root and it is somebody
-    /// else's.
+    /// It is missing and cannot be made, we may not write to it, or this is root and it belongs to
+    /// another user.
     pub fn open(settings: &Settings, was_there: bool) -> Result<Self, MaildirError> {
         let path = &settings.path;
         ground::refuse_foreign(path)?;
@@ -124,7 +124,7 @@ impl Maildir {
         })
     }
 
-    /// Opens a Maildir only if it is there whole, and root may work in it where this is root.
+    /// Opens a Maildir only if it is completely there, and, if this is root, root may work in it.
     pub fn open_existing(path: &Path) -> Option<Self> {
         ground::refuse_foreign(path).ok()?;
         let open = |sub| open_directory(&path.join(sub)).ok();
@@ -137,10 +137,10 @@ impl Maildir {
         })
     }
 
-    /// Device and inode of its folder, which no other one has, whatever it is called.
+    /// Device and inode of its folder, which no other folder has, whatever it is called.
     ///
     /// # Errors
-    /// The system does not tell.
+    /// They cannot be read.
     pub fn identity(&self) -> io::Result<(u64, u64)> {
         let status = rustix::fs::fstat(&self.root)?;
         Ok((status.st_dev, status.st_ino))
@@ -151,8 +151,8 @@ impl Maildir {
         &self.path
     }
 
-    /// Makes `tmp/NAME`, with the mode of the settings whatever the umask is.  `name` makes the name of a
-    /// word that no other has; where there is such a file already, of another word.
+    /// Makes `tmp/NAME`, with the mode of the settings whatever the umask is.  `name` makes the name from a
+    /// unique word; if there is such a file already, from another word.
     ///
     /// # Errors
     /// It cannot be made.
@@ -175,8 +175,8 @@ impl Maildir {
         Ok(draft)
     }
 
-    /// Makes all drafts and their names in `tmp/` durable at once, if that is better for so many
-    /// files and octets; `false`: each is to be synced, and [`Maildir::sync_tmp`].
+    /// Makes all drafts and their names in `tmp/` durable at once, if that is better for this many
+    /// files and octets; `false`: each draft is to be synced, and then [`Maildir::sync_tmp`] called.
     pub fn sync_whole(&self, files: usize, octets: u64) -> bool {
         sync::whole(&self.tmp, files, octets)
     }
@@ -192,8 +192,8 @@ impl Maildir {
     /// Makes the names in `new/` durable.
     ///
     /// # Errors
-    /// The disk failed, or somebody has put another folder in the place of the one that was opened: then
-    /// the next look finds out where the messages are.
+    /// The disk failed, or the folder that was opened was replaced by another one: then the next look finds out where
+    /// the messages are.
     pub fn sync_new(&self) -> Result<(), MaildirError> {
         let failed = |error: io::Error| failure(&self.path, "new/ cannot be synced", &error);
         sync_names(&self.new).map_err(failed)?;
@@ -211,19 +211,19 @@ impl Maildir {
     /// Moves `tmp/NAME` to `new/NAME`, never replacing a file.
     ///
     /// # Errors
-    /// The move failed; the file is still in `tmp/`, or its move is found out by the next look.
+    /// The move failed; the file is still in `tmp/`, or the next look finds that it was moved.
     pub fn publish(&self, name: &str) -> Result<(), MaildirError> {
         self.move_to_new(name).map(|_| ())
     }
 
     fn move_to_new(&self, name: &str) -> Result<Way, MaildirError> {
-        // By its name from the root: mail in a folder that was put aside would not be found by anybody.
+        // By its path from the root: mail moved into a `new` that was put aside would never be found.
         let moved = moving::rename(&self.tmp, name, &self.root, &format!("{NEW}/{name}"));
         moved.map_err(|error| failure(&self.path, "a message cannot be moved to new/", &error.into()))
     }
 
-    /// Finishes the move of `tmp/NAME` after a crash.  It may have come between the link and the
-    /// unlink that take the place of a rename, and a mail program may have moved the link since.
+    /// Finishes the move of `tmp/NAME` after a crash.  The crash may have come between the link and the
+    /// unlink that replace a rename, and a mail program may have moved the link since.
     ///
     /// # Errors
     /// As [`Maildir::publish`].
@@ -245,7 +245,7 @@ impl Maildir {
     /// Whether `tmp/NAME` is there.
     ///
     /// # Errors
-    /// It cannot be said.
+    /// That cannot be found out.
     pub fn has_draft(&self, name: &str) -> Result<bool, MaildirError> {
         match rustix::fs::statat(&self.tmp, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
@@ -276,9 +276,9 @@ impl Maildir {
         Ok(false)
     }
 
-    /// Removes drafts of this state directory that no record knows: a crash came between their
-    /// writing and their record.  `is_known` tells the others.  A probe is removed whoever made it, from
-    /// `new/` too: nobody looks for it again.  Gives the number removed.
+    /// Removes drafts of this state directory that are not on record: a crash came between their
+    /// writing and their record.  `is_known` recognises the others.  A probe is removed, whichever
+    /// process made it, from `new/` too: it is never used again.  Returns the number of files removed.
     ///
     /// # Errors
     /// `tmp/` or `new/` cannot be read.
@@ -299,7 +299,7 @@ impl Maildir {
             let name = entry.map_err(failed)?.file_name();
             let Some(name) = name.to_str().filter(|name| is_stray(name)) else { continue };
             match rustix::fs::unlinkat(&self.root, format!("{sub}/{name}"), AtFlags::empty()) {
-                // Another process has done with its probe.
+                // Another process has removed its probe.
                 Err(Errno::NOENT) => continue,
                 result => result.map_err(|error| failed(error.into()))?,
             }
@@ -326,7 +326,7 @@ impl Draft {
         }
     }
 
-    /// It is complete.  Where too many files are open, it is made durable at once and closed.  After an
+    /// Marks it as complete.  If too many files are open, it is made durable at once and closed.  After an
     /// error it must be given up.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 //! 1. renameat2(2) with RENAME_NOREPLACE: most file systems of Linux have it.
 //! 2. link(2) and unlink(2): a link never replaces either.  NFS has no flags for a rename.
 //! 3. rename(2) after a look that nothing has the name: FAT over FUSE, sshfs, rclone and shared folders of
-//!    virtual machines have neither.  Between the look and the move nobody else makes that name: it has the
-//!    time, a process and a count in it, and the word of this state directory, which one process holds at a time.
+//!    virtual machines have neither.  Between the look and the move no other process makes that name: it contains
+//!    the time, a process and a count, and the word of this state directory, which one process holds at a time.
 //!
 //! After a crash each of them looks the same: no file in `tmp/` means that it was moved.
 
@@ -38,8 +38,8 @@ impl fmt::Display for Way {
     }
 }
 
-/// What a file system says that does not know a call or its flags.  EPERM may mean that, or that nobody may:
-/// then the next way is told the same.
+/// Whether a file system does not know a call or its flags.  EPERM may mean that, or that the move is forbidden:
+/// then the next way fails with the same error.
 fn is_unknown(error: Errno) -> bool {
     const UNKNOWN: [Errno; 5] = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM, Errno::NOTTY];
     UNKNOWN.contains(&error)
@@ -55,7 +55,7 @@ pub(super) fn rename(tmp: &OwnedFd, name: &str, root: &OwnedFd, to: &str) -> Res
         result => return result.map(|()| Way::Rename),
     }
     match link_and_unlink(tmp, name, root, to) {
-        // Some file systems say so for links, which they have none of.
+        // Some file systems without links report MLINK.
         Err(error) if is_unknown(error) || error == Errno::MLINK => {}
         result => return result.map(|()| Way::Link),
     }
@@ -64,7 +64,7 @@ pub(super) fn rename(tmp: &OwnedFd, name: &str, root: &OwnedFd, to: &str) -> Res
 
 pub(super) fn link_and_unlink(tmp: &OwnedFd, name: &str, root: &OwnedFd, to: &str) -> Result<(), Errno> {
     match rustix::fs::linkat(tmp, name, root, to, AtFlags::empty()) {
-        // NFS may say so although this very link worked: the same file then.
+        // NFS may report EXIST although this very link was made: then both are the same file.
         Err(Errno::EXIST) if is_same(tmp, name, root, to)? => {}
         result => result?,
     }

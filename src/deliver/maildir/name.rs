@@ -1,4 +1,4 @@
-//! Names of files in a Maildir: unique, and telling whose message they hold.
+//! Names of files in a Maildir: unique, and showing which message they hold.
 
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,8 +10,8 @@ use crate::message::{MessageKey, Name, UnixTime};
 use crate::text;
 
 /// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time and by
-/// `word`, which is process and count ([`crate::filesystem::make_unique`]); INSTANCE tells which state
-/// directory it is of; TOKEN is made of account, unique-id and occurrence, so that a lost state can be
+/// `word`, which is process and count ([`crate::filesystem::make_unique`]); INSTANCE stands for the state
+/// directory; TOKEN is made from account, unique-id and occurrence, so that a lost state can be
 /// rebuilt from the Maildir.
 pub fn file_name(word: &str, instance: &str, account: &Name, key: &MessageKey) -> String {
     let (seconds, micros) = now();
@@ -30,20 +30,20 @@ pub fn token(account: &Name, key: &MessageKey) -> String {
     text::hex(&hash.finalize()[..16])
 }
 
-/// What a file's name tells that [`file_name`] has made, whatever sizes and flags others have
+/// The parts of a name that [`file_name`] has made, whatever sizes and flags other programs have
 /// added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameParts<'n> {
     /// When the file was made.
     pub at: UnixTime,
-    /// The state directory that it is of.
+    /// The instance word of its state directory.
     pub instance: &'n str,
-    /// The message.
+    /// The token of its message.
     pub token: &'n str,
 }
 
 impl<'n> NameParts<'n> {
-    /// Reads a name; `None` if it is none of ours.
+    /// Reads a name; `None` if it is not one of ours.
     pub fn of(name: &'n str) -> Option<Self> {
         let mut parts = name.split('.');
         let at = parts.next()?.parse().ok()?;
@@ -51,14 +51,14 @@ impl<'n> NameParts<'n> {
         for mark in ['M', 'P', 'Q'] {
             rest = rest.strip_prefix(mark)?.trim_start_matches(|c: char| c.is_ascii_digit());
         }
-        // An instance may hold a T, a token none.
+        // An instance may contain a T, a token never does.
         let (instance, token) = rest.strip_prefix('I')?.rsplit_once('T')?;
         let is_token = token.len() == 32 && token.bytes().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
         (is_token && !instance.is_empty()).then_some(Self { at, instance, token })
     }
 }
 
-/// Seconds and microseconds of the clock on the wall.
+/// Seconds and microseconds of the wall clock.
 pub(super) fn now() -> (u64, u32) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (now.as_secs(), now.subsec_micros())

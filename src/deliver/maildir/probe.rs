@@ -9,11 +9,11 @@ use rustix::fs::{Access, AtFlags};
 use super::error::{MaildirError, failure};
 use super::{Maildir, NEW, PROBE, Way, name};
 
-/// How the name of a probe begins, in `new/` too.
+/// The beginning of a probe's name, in `new/` too.
 pub(super) const HIDDEN: &str = ".postrider-probe";
 
 impl Maildir {
-    /// Whether a file can be made and written, and `new/` be written, without leaving anything.
+    /// Checks that a file can be made and written, and that `new/` can be written, without leaving anything.
     ///
     /// # Errors
     /// The step that fails.
@@ -22,7 +22,7 @@ impl Maildir {
         draft.write(b"x").map_err(|error| failure(&self.path, "a message cannot be written in tmp/", &error))?;
         let access = Access::WRITE_OK | Access::EXEC_OK;
         match rustix::fs::accessat(&self.root, NEW, access, AtFlags::EACCESS) {
-            // Not every kernel and sandbox knows the call; the move itself tells.
+            // Not every kernel and sandbox knows the call; the move itself will show it.
             Err(rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => Ok(()),
             result => result.map_err(|error| failure(&self.path, "new/ cannot be written", &error.into())),
         }
@@ -41,7 +41,7 @@ impl Maildir {
         self.sync_tmp()?;
         let name = draft.name().to_owned();
         let way = self.move_to_new(&name)?;
-        // From here on there is nothing in tmp/ to be removed by the draft.
+        // From here on there is nothing in tmp/ for the draft to remove.
         let synced = self.sync_new();
         let removed = rustix::fs::unlinkat(&self.root, format!("{NEW}/{name}"), AtFlags::empty());
         removed.map_err(|error| failure(&self.path, "a file cannot be removed from new/", &error.into()))?;

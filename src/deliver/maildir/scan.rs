@@ -1,4 +1,4 @@
-//! What a Maildir tells of a state that was lost: which messages it holds, by the names of its
+//! What a Maildir shows of a state that was lost: which messages it holds, by the names of its
 //! files, in all of its folders.
 
 use std::fs::File;
@@ -13,10 +13,10 @@ use crate::filesystem::{owner, private};
 use crate::header::{self, Head, SCAN_LIMIT};
 use crate::message::UnixTime;
 
-/// Folders within folders that are looked into: nobody sorts mail deeper.
+/// Levels of folders that are looked into: mail is rarely sorted deeper.
 const DEPTH: usize = 12;
 
-/// A trace header longer than this is none of ours.
+/// A trace header longer than this is not ours.
 const TRACE_LIMIT: usize = 4096;
 
 /// A file of ours.
@@ -26,11 +26,11 @@ pub struct Found {
     pub path: String,
     /// When it was made.
     pub at: UnixTime,
-    /// Tells its message.
+    /// Identifies its message.
     pub token: String,
 }
 
-/// Every file of ours in `new` and `cur` of a Maildir and of the folders in it, be they
+/// Every file of ours in `new` and `cur` of a Maildir and of the folders in it, whether they are called
 /// `.Archive` or `Archive`.  `instance`: only those of one state directory.
 ///
 /// # Errors
@@ -89,9 +89,9 @@ pub struct Held {
     pub octets: u64,
     /// BLAKE3 of the same.
     pub digest: [u8; 32],
-    /// There is a header and nothing behind it.
+    /// There is a header and nothing after it.
     pub header_only: bool,
-    /// What its header tells.
+    /// What its header says.
     pub head: Head,
 }
 
@@ -119,7 +119,7 @@ pub fn hold(path: &Path) -> io::Result<Held> {
     }
 }
 
-/// Passes over the `Received:` field of [`crate::trace`], if the file begins with one.
+/// Skips the `Received:` field of [`crate::trace`], if the file begins with one.
 fn skip_trace(file: &mut BufReader<File>) -> io::Result<()> {
     let seen = file.fill_buf()?;
     let seen = &seen[..seen.len().min(TRACE_LIMIT)];
@@ -136,7 +136,7 @@ fn skip_trace(file: &mut BufReader<File>) -> io::Result<()> {
     Ok(())
 }
 
-/// Looks for anything behind the header's end, across pieces.
+/// Looks for anything after the header's end, across pieces.
 struct End {
     after_header: bool,
     at_line_start: bool,

@@ -1,27 +1,27 @@
-//! How the drafts of a batch become durable: file by file, or with all that their file system has.
+//! How the drafts of a batch become durable: file by file, or with everything on their file system.
 //!
-//! One syncfs(2) commits the file system's journal once, and costs a quarter less of the processor;
-//! but it writes out what everybody else has left there as well.  So it is taken for many files at
-//! once, while little else waits to be written, and only where it keeps its promise: FUSE does
-//! nothing and says that all is well, and before Linux 5.17 some errors were not told.
+//! One syncfs(2) commits the file system's journal once, and costs a quarter less CPU time; but it
+//! also writes out what all other programs have left there.  So it is used for many files at once,
+//! while little else waits to be written, and only where it is reliable: FUSE does nothing and
+//! reports success, and before Linux 5.17 some errors were not reported.
 
 use std::os::fd::OwnedFd;
 
 /// Fewest files for which it pays.
 const MANY: usize = 16;
 
-/// Octets of others, and of the next batches, that may wait to be written: a second of a slow disk.
+/// Octets of other programs, and of the next batches, that may wait to be written: a second of a slow disk.
 const OTHERS_OCTETS: u64 = 64 << 20;
 
 /// Magic numbers of statfs(2): ext4 and XFS.
 const PROVEN: [i64; 2] = [0xef53, 0x5846_5342];
 
-/// The first Linux in which syncfs tells all that could not be written, the journal's errors too.
+/// The first Linux in which syncfs reports every failed write, those of the journal too.
 const LINUX: (u32, u32) = (5, 17);
 
-/// Makes all durable that was written to a directory's file system, if that is better for so many
-/// files and octets than one after the other.  `false`: it is not, or it failed, and perhaps for
-/// another's file; then each one tells.
+/// Makes everything durable that was written to a directory's file system, if that is better for this
+/// many files and octets than syncing one after the other.  `false`: it is not, or it failed, perhaps
+/// for a file of another program; then the sync of each file will show it.
 pub(super) fn whole(dir: &OwnedFd, files: usize, octets: u64) -> bool {
     pays(files, octets, waiting_octets()) && keeps_its_promise(dir) && rustix::fs::syncfs(dir).is_ok()
 }
@@ -38,14 +38,14 @@ fn keeps_its_promise(dir: &OwnedFd) -> bool {
     is_new && rustix::fs::fstatfs(dir).is_ok_and(is_proven)
 }
 
-/// The first two numbers of a release as uname(2) tells it.
+/// The first two numbers of a release as uname(2) returns it.
 fn linux(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// Octets of all file systems that wait to be written or are being written, by proc_meminfo(5) or,
-/// where a sandbox hides that, by the same of each memory node; `None` if nobody tells.
+/// where a sandbox hides that, by the same of each memory node; `None` if neither can be read.
 fn waiting_octets() -> Option<u64> {
     if let Ok(text) = std::fs::read_to_string("/proc/meminfo") {
         return waiting_of(&text);
@@ -59,7 +59,7 @@ fn waiting_octets() -> Option<u64> {
     sum
 }
 
-/// Of a text with lines such as `Dirty: 12 kB` or `Node 0 Dirty: 12 kB`.
+/// The same from a text with lines such as `Dirty: 12 kB` or `Node 0 Dirty: 12 kB`.
 fn waiting_of(meminfo: &str) -> Option<u64> {
     let octets = |name: &str| -> Option<u64> {
         let (_, value) = meminfo.lines().find_map(|line| line.split_once(name))?;
@@ -95,7 +95,7 @@ mod tests {
         for text in ["", "Dirty: 1 kB\n", "Dirty: x kB\nWriteback: 1 kB\n", "Dirty: 1\nWriteback: 1\n"] {
             assert_eq!(waiting_of(text), None, "{text:?}");
         }
-        assert!(waiting_octets().is_some(), "every Linux tells");
+        assert!(waiting_octets().is_some(), "every Linux reports it");
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn probes_of_one_instant_do_not_meet() {
 #[test]
 fn messages_of_one_instant_have_files_of_their_own_whoever_has_taken_a_name() {
     let (_dir, maildir) = maildir();
-    // A process of another container may have our number, and the same time.
+    // A process in another container may have our process id, at the same time.
     for number in 0..10 {
         maildir.create(|_| format!("1.{number}")).expect("made").keep();
     }

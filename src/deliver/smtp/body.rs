@@ -1,4 +1,4 @@
-//! A message as it goes through DATA: every line ended by CRLF, no other CR or LF, and dots stuffed.
+//! A message as it is sent with DATA: every line ended by CRLF, no other CR or LF, and dots stuffed.
 //!
 //! Whatever a message holds, the server must see the lines that the message has: a bare CR or LF
 //! that servers read differently would let a sender smuggle a second message through (2023, "SMTP
@@ -19,7 +19,7 @@ const END: &[u8] = b"\r\n.\r\n";
 /// The state of a conversion between two pieces.
 #[derive(Debug)]
 pub struct Converter {
-    /// CRs that have been read and not been decided about.
+    /// CRs that were read and are not decided yet.
     carriage_returns: usize,
     /// A line end that is written before whatever follows it; the last one is part of [`END`].
     line_end: bool,
@@ -34,7 +34,7 @@ impl Default for Converter {
 }
 
 impl Converter {
-    /// Writes the next piece behind `out`, wherever the message is cut.
+    /// Appends the next piece to `out`, wherever the message is cut.
     pub fn convert(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         out.reserve(piece.len() + piece.len() / 16);
         let mut rest = piece;
@@ -65,7 +65,7 @@ impl Converter {
         }
     }
 
-    /// Writes what ends the message behind `out`, and forgets the message.  What was undecided is
+    /// Appends the end of the message to `out`, and forgets the message.  What was undecided is
     /// left out.
     pub fn end(&mut self, out: &mut Vec<u8>) {
         *self = Self::default();
@@ -138,7 +138,7 @@ mod tests {
     fn a_message_ends_with_one_dot() {
         for (message, want) in [(&b""[..], &b"\r\n.\r\n"[..]), (b"a", b"a\r\n.\r\n"), (b".\r\n", b"..\r\n.\r\n")] {
             let (mut converter, mut out) = (Converter::default(), Vec::new());
-            // The second one, since the first has left nothing behind.
+            // Twice: the first message must leave nothing behind.
             for _ in 0..2 {
                 out.clear();
                 converter.convert(message, &mut out);

@@ -23,22 +23,22 @@ use crate::spool::{PIECE_LIMIT, Spool};
 const COMMAND_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Time for the reply to the final dot (RFC 5321 §4.5.3.2.6): a server may look for viruses
-/// before it answers, and who gives up too early gets the message delivered twice.
+/// before it answers, and a client that gives up too early gets the message delivered twice.
 const FINAL_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Time for a farewell; nothing depends on it.
+/// Time for QUIT and its reply; nothing depends on it.
 const QUIT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Time for the reason why a server has broken off in the middle of a message.
+/// Time to read why a server has hung up in the middle of a message.
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Octets of a Message-ID that are written, so that its line is within 998.
 const MESSAGE_ID_LIMIT: usize = 900;
 
-/// The server has taken the responsibility for a message.
+/// The server has taken responsibility for a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The text of its final reply, fit to be shown; most servers name their queue's id.
+    /// The text of its final reply, fit to be shown; most servers give the message's queue id.
     pub reply: String,
 }
 
@@ -51,20 +51,20 @@ pub struct Client {
     addresses: Addresses,
     server: String,
     timeout: Duration,
-    /// Replies that have been asked for.  More of them mean that both sides are out of step.
+    /// Replies that have been asked for.  More replies than that mean that both sides are out of step.
     asked: usize,
-    /// Nothing is in the middle: the next message may begin.
+    /// No command or message is under way: the next message may begin.
     usable: bool,
-    /// What is written of a message, kept for the next one.
+    /// The buffer that a message is written from, kept for the next one.
     buffer: Vec<u8>,
 }
 
 impl Client {
-    /// Connects, encrypts and logs in as the settings want it.
+    /// Connects, encrypts and logs in as the settings require.
     ///
     /// # Errors
     /// No connection, no encryption where it is wanted, a refused login, or settings that cannot
-    /// be followed.  Mail or a password has been sent to nobody else than the verified server.
+    /// be followed.  Mail and password were sent, if at all, only to the verified server.
     pub async fn connect(settings: &Settings, secret: Option<&Secret>) -> Result<Client, SmtpError> {
         let addresses = Addresses::of(settings)?;
         let Opened { connection, wire, extensions, tls_version } = opening::open(settings, secret).await?;
@@ -103,8 +103,8 @@ impl Client {
     /// has none, and what is in the spool.  A future that is dropped leaves the client unusable.
     ///
     /// # Errors
-    /// Nobody has got the message, unless [`SendError::Lost`] says that it is not known.  After
-    /// any error [`Client::is_usable`] tells whether the next message can be tried.
+    /// The message was not accepted, unless [`SendError::Lost`] says that this is not known.  After
+    /// any error [`Client::is_usable`] says whether the next message can be tried.
     pub async fn send(
         &mut self,
         head: &Head,
@@ -115,11 +115,11 @@ impl Client {
         self.send_on(head, prefix, message_id, spool, &mut Refused::default()).await
     }
 
-    /// The same, going on behind the senders that were refused before, perhaps by another connection.
+    /// The same, beginning after the senders that were refused before, perhaps on another connection.
     ///
     /// # Errors
-    /// As for [`Client::send`].  Where the server has hung up after it refused a sender, and there is another one,
-    /// the connection is lost, and `refused` has grown.
+    /// As for [`Client::send`].  If the server has hung up after it refused a sender, and there is another sender to
+    /// try, the connection is lost, and `refused` has grown.
     pub(super) async fn send_on(
         &mut self,
         head: &Head,
@@ -135,7 +135,7 @@ impl Client {
         let mut senders = self.addresses.senders(head, &self.extensions).into_iter().skip(refused.senders).peekable();
         loop {
             let Some(sender) = senders.next() else {
-                // Another connection offers less than the one before.
+                // This connection may offer less than the one before.
                 let none_left = || SendError::Deferred { reason: "no sender is left to try".to_owned() };
                 return Err(refused.first.take().unwrap_or_else(none_left));
             };
@@ -145,7 +145,7 @@ impl Client {
             }
             match self.envelope(groups).await {
                 Ok(()) => break,
-                // A message is not refused because of its sender.
+                // A message is not given up because one sender is refused.
                 Err(Unsent { error, of_sender: true }) if senders.peek().is_some() => {
                     debug!(server = self.server, "another sender is tried: {error}");
                     refused.senders += 1;
@@ -160,7 +160,7 @@ impl Client {
         Ok(Accepted { reply: reply.text })
     }
 
-    /// Says farewell, without caring for the answer.
+    /// Sends QUIT; the reply does not matter.
     pub async fn quit(mut self) {
         if self.usable {
             self.wire.lock().set_reply_limit(QUIT_LIMIT);
@@ -168,7 +168,7 @@ impl Client {
         }
     }
 
-    /// Everything up to the server's "go on".
+    /// Everything up to the server's 354.
     async fn envelope(&mut self, groups: Vec<Vec<Command>>) -> Result<(), Unsent> {
         let mut dialogue = Dialogue::default();
         for group in groups {
@@ -181,7 +181,7 @@ impl Client {
                 return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }).into());
             }
             if let Some(source) = broken {
-                // Why the server has broken off is worth more than that it has.
+                // Why the server has hung up is worth more than that it has.
                 let lost = SendError::Lost { outcome_unknown: false, source };
                 let of_sender = dialogue.may_refuse_sender();
                 return Err(Unsent { error: dialogue.refusal().unwrap_or(lost), of_sender });
@@ -192,7 +192,7 @@ impl Client {
             return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }).into());
         }
         let Some(refusal) = dialogue.refusal() else { return Ok(()) };
-        // After a 354 there is no way back: only without the final dot nothing is delivered.
+        // After a 354 there is no way back: only if no final dot is sent, nothing is delivered.
         if !dialogue.is_begun() {
             self.reset().await;
         }
@@ -259,7 +259,7 @@ impl Client {
         Ok(reply)
     }
 
-    /// Writes the message and its final dot, of which a transcript has only the size.
+    /// Writes the message and its final dot; a transcript shows only their size.
     async fn transmit(&mut self, top: &[u8], spool: &Spool) -> Result<(), Broken> {
         self.wire.lock().transcript().is_sending_message(true);
         let result = self.transmit_pieces(top, spool).await;
@@ -273,7 +273,7 @@ impl Client {
         out.clear();
         converter.convert(top, &mut out);
         let mut pieces = spool.pieces();
-        // Without the dot nobody takes what cannot be read to its end.
+        // If the message cannot be read to its end, no dot is sent, and the server does not take it.
         while let Some(piece) = pieces.next_piece().map_err(Broken::Unreadable)? {
             converter.convert(piece, &mut out);
             if out.len() >= PIECE_LIMIT {
@@ -295,8 +295,8 @@ impl Client {
         self.wire.flush().await.map_err(|error| Broken::Unwritable { error, outcome_unknown: true })
     }
 
-    /// What the server has said before it closed in the middle of a message.  Without it a
-    /// message that is too large would be tried for ever.
+    /// What the server said before it hung up in the middle of a message.  Without it a message that
+    /// is too large would be tried for ever.
     async fn last_words(&mut self) -> Option<SendError> {
         let response = tokio::time::timeout(LAST_WORDS_LIMIT, self.connection.read_response()).await.ok()?;
         let reply = opening::reply_of(&response.err()?).filter(|reply| !reply.is_closing())?;
@@ -343,10 +343,10 @@ pub(super) struct Refused {
     first: Option<SendError>,
 }
 
-/// An envelope after which no message can be sent.
+/// An envelope after which the message cannot be sent.
 struct Unsent {
     error: SendError,
-    /// It may be its sender that was refused.
+    /// It may be the sender that was refused.
     of_sender: bool,
 }
 
@@ -356,10 +356,10 @@ impl From<SendError> for Unsent {
     }
 }
 
-/// A message was not written to its end.
+/// Why a message was not written to its end.
 enum Broken {
     /// The spool cannot be read; no dot was sent.
     Unreadable(io::Error),
-    /// The connection; the server may have the message if some of the dot was sent.
+    /// The connection failed; the server may have the message if part of its end was sent.
     Unwritable { error: io::Error, outcome_unknown: bool },
 }

@@ -1,4 +1,4 @@
-//! The commands of an envelope with their replies, and what these come to.  Pure.
+//! The commands of an envelope with their replies, and what follows from these.  Pure.
 
 use super::{Reply, SendError};
 use crate::header::Address;
@@ -13,7 +13,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// As it is written.
+    /// The line that is sent.
     pub(super) fn line(&self) -> String {
         match self {
             Command::Mail(line) => format!("{line}\r\n"),
@@ -40,19 +40,19 @@ impl Command {
         refusal(reply, reason)
     }
 
-    /// Whether a reply may refuse because of the sender.  Servers say it in many ways, and an address more that is
-    /// tried costs little: so it is whatever refuses for good and does not name another reason, by its status
-    /// (RFC 3463) or its code (RFC 5321 §4.2.3, RFC 4954 §6).  What refuses for now has to name the sender: Postfix
-    /// says 450 4.1.8 to a domain that is not found, for as long as the message waits.
+    /// Whether a reply may refuse because of the sender.  Servers say it in many ways, and trying one more address
+    /// costs little: so every permanent refusal counts that does not name another reason, by its status (RFC 3463)
+    /// or its code (RFC 5321 §4.2.3, RFC 4954 §6).  A temporary refusal has to name the sender: Postfix says
+    /// 450 4.1.8 to a domain that is not found, for as long as the message waits.
     fn may_refuse_sender(&self, reply: &Reply) -> bool {
         let status = reply.text.split(' ').next().unwrap_or_default();
         if !reply.is_permanent() {
             return reply.is_transient() && *self != Command::Data && matches!(status, "4.1.7" | "4.1.8");
         }
         match self {
-            // Not: the login, the size.
+            // But not because of the login or the size.
             Command::Mail(_) => !matches!(reply.code, 523 | 530 | 534 | 535 | 538 | 552) && status != "5.3.4",
-            // Many look at the sender only now.  Not: the recipient, the mailbox, the size.
+            // Many servers check the sender only now.  But not because of the recipient, the mailbox or the size.
             Command::Rcpt(_) => {
                 let is_of_recipient =
                     matches!(status, "5.1.1" | "5.1.2" | "5.1.3" | "5.1.4" | "5.1.5" | "5.1.6" | "5.1.10" | "5.3.4");
@@ -62,7 +62,7 @@ impl Command {
         }
     }
 
-    /// A positive reply that does not fit the command.
+    /// Whether a reply is positive, but does not fit the command.
     fn is_misplaced(&self, reply: &Reply) -> bool {
         let class = match self {
             Command::Data => 3,
@@ -86,8 +86,8 @@ pub(super) fn refusal(reply: &Reply, reason: String) -> Option<SendError> {
 pub(super) struct Dialogue(pub(super) Vec<(Command, Reply)>);
 
 impl Dialogue {
-    /// Whether the message is not to be sent; the worst of the refusals.  After a refused MAIL
-    /// the rest is not news.  Of several recipients a 4xx wins: trying again may help.
+    /// The worst of the refusals; `None` if the message may be sent.  After a refused MAIL the other
+    /// replies say nothing new.  Of several recipients a 4xx wins: trying again may help.
     pub(super) fn refusal(&self) -> Option<SendError> {
         let is_mail = |command: &Command| matches!(command, Command::Mail(_));
         let of = |wanted: &dyn Fn(&Command, &Reply) -> bool| {
@@ -99,7 +99,7 @@ impl Dialogue {
             .or_else(|| of(&|_, _| true))
     }
 
-    /// Whether it may be the sender that was refused: MAIL was, or every recipient was.  Another one may be taken.
+    /// Whether it may be the sender that was refused: MAIL was, or every recipient was.  Another one may be accepted.
     pub(super) fn may_refuse_sender(&self) -> bool {
         let refused = |(command, reply): &(Command, Reply)| command.refusal(reply).is_some();
         let is_recipient = |(command, _): &&(Command, Reply)| matches!(command, Command::Rcpt(_));
@@ -182,7 +182,7 @@ mod tests {
             let dialogue = Dialogue(commands.into_iter().zip(replies_of).collect());
             assert_eq!(dialogue.may_refuse_sender(), want, "{replies:?}");
         }
-        // One recipient that is accepted shows that the sender is, too.
+        // If one recipient is accepted, so is the sender.
         let commands =
             [Command::Mail(String::new()), Command::Rcpt(address("a@x.org")), Command::Rcpt(address("b@x.org"))];
         for (replies, want) in [([250, 550, 250], false), ([250, 550, 553], true), ([250, 550, 450], false)] {

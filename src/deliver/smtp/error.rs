@@ -55,7 +55,7 @@ pub enum SmtpError {
 }
 
 impl SmtpError {
-    /// An I/O error of a [`super::wire::Wire`], which says by its kind what has happened.
+    /// An I/O error of a [`super::wire::Wire`], whose kind says what has happened.
     pub(super) fn from_io(place: At, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::TimedOut => SmtpError::Timeout { place, what: source.to_string() },
@@ -65,7 +65,7 @@ impl SmtpError {
         }
     }
 
-    /// An error of lettre that is no reply; `closed` if the server has ended the connection.
+    /// An error of lettre that is not a reply; `closed` if the server has ended the connection.
     pub(super) fn from_lettre(place: At, error: &lettre::transport::smtp::Error, closed: bool) -> Self {
         let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         match io {
@@ -107,7 +107,7 @@ impl Failure for SmtpError {
             }
             SmtpError::Net(error) => return error.advice(),
             SmtpError::Timeout { .. } | SmtpError::Broken { .. } | SmtpError::Closed { .. } => {
-                "The next poll tries again.  If it stays so, check the server's log and the network."
+                "The next poll tries again.  If this goes on, check the server's log and the network."
             }
             SmtpError::SpeaksTls { .. } => {
                 "Nothing was sent.  Write tls = \"implicit\", or name a port on which the server speaks in clear (25, 587)."
@@ -115,9 +115,9 @@ impl Failure for SmtpError {
             SmtpError::Protocol { .. } => {
                 "Check that `port` is one for SMTP and that `tls` fits it (implicit is port 465, starttls is 587 or 25)."
             }
-            SmtpError::Refused { reply, .. } if reply.is_transient() => "The server wants it to be tried again later.",
+            SmtpError::Refused { reply, .. } if reply.is_transient() => "The server asks to be tried again later.",
             SmtpError::Refused { .. } => {
-                "The server does not serve this machine: check `hello`, and what its operator demands."
+                "The server does not serve this machine: check `hello`, and what its operator requires."
             }
             SmtpError::NoStartTls { .. } => {
                 "Nothing was sent.  Use `tls = \"implicit\"` if the server has it (port 465), or `tls = \"none\"` if \
@@ -152,15 +152,15 @@ pub enum SendError {
         /// Which command, and the server's words.
         reason: String,
     },
-    /// The connection is of no use any more.
+    /// The connection can no longer be used.
     #[error("{source}")]
     Lost {
-        /// Some of what ends the message was sent, and nothing is known of what became of it.
+        /// Part of the end of the message was sent, and it is not known whether the message was accepted.
         outcome_unknown: bool,
         /// What happened.
         source: SmtpError,
     },
-    /// The message cannot be read from its spool; the server has got no end of it.
+    /// The message cannot be read from its spool; its end was not sent to the server.
     #[error("the spooled message cannot be read: {0}")]
     Local(#[source] io::Error),
 }

@@ -1,16 +1,16 @@
 //! Delivery by SMTP (RFC 5321): each message to every recipient, or to none.
 //!
-//! [`Client`] keeps one connection and sends messages through it.  What is refused is told apart
-//! from what is put off and from what is unknown ([`SendError`]): nothing is lost, and a copy can
-//! only be sent twice where the final reply was lost (RFC 1047).
+//! [`Client`] keeps one connection and sends messages through it.  What is refused is distinguished
+//! from what is put off and from what is unknown ([`SendError`]): nothing is lost, and a message can
+//! be sent twice only if the final reply was lost (RFC 1047).
 //!
 //! The commands, their quoting, the login and the replies are lettre's (`AsyncSmtpConnection`; its
 //! transport and pool are not used, since a cancelled send would put a half-used connection back).
 //! What lettre leaves open is done here: `opening` greets and encrypts; `wire` bounds what a
 //! server may say and how long it may take; `body` makes the message safe for DATA.
 //!
-//! An eight-bit message is announced where the server has 8BITMIME and sent as it is where it has
-//! not: every server since the nineties takes it, and converting it would change what was signed.
+//! An eight-bit message is announced if the server has 8BITMIME and sent as it is if it has not:
+//! every server since the nineties takes it, and converting it would change what was signed.
 
 mod body;
 mod client;
@@ -44,7 +44,7 @@ pub struct Settings {
     pub login: Option<(String, SecretSource)>,
     /// Whom the mail is for: at least one address.
     pub recipients: Vec<String>,
-    /// The envelope's sender; `None`: the message's own (Return-Path, else From).  An empty
+    /// The envelope's sender; `None`: the message's own (Return-Path, or else From).  An empty
     /// string is the null sender.
     pub sender: Option<String>,
     /// What becomes of the message's `Delivered-To` fields.
@@ -56,7 +56,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What it is, in a line for people.
+    /// What it is, in one line for people.
     pub fn summary(&self) -> String {
         let Self { endpoint, login, recipients, .. } = self;
         let login = login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
@@ -68,7 +68,7 @@ impl Settings {
 /// What becomes of `Delivered-To` fields on the way to a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeliveredTo {
-    /// They are called `X-Original-Delivered-To`: by an equal one a server knows a message that goes in a circle.
+    /// They become `X-Original-Delivered-To`: a server that finds its own field in a message takes that for a loop.
     #[default]
     Rename,
     /// They are passed on as they are.

@@ -1,8 +1,8 @@
 //! From a host name to a connection that takes mail: greeting, EHLO, STARTTLS, login.
 //!
-//! Greeting and EHLO are spoken here and not by lettre, which tells neither what the server
-//! offers beyond its own list nor why it was refused; and STARTTLS has to be under our own TLS.
-//! Before encryption is up where it is wanted, nothing but EHLO (HELO where it is not known) and STARTTLS is sent.
+//! Greeting and EHLO are done here and not by lettre, which reports neither what the server
+//! offers beyond its own list nor why it was refused; and STARTTLS has to use our own TLS.
+//! Where encryption is wanted, only EHLO (HELO if that is not known) and STARTTLS are sent before it.
 
 use std::net::IpAddr;
 
@@ -37,10 +37,10 @@ enum Greeting {
     Plain,
 }
 
-/// Connects, encrypts and logs in as the settings want it.
+/// Connects, encrypts and logs in as the settings require.
 pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result<Opened, SmtpError> {
     let first = open_by(Greeting::Extended, settings, secret).await;
-    // Encryption and logins are offered to nobody who says HELO.
+    // After HELO, no server offers encryption or logins.
     let needs_extensions = settings.endpoint.tls == TlsMode::StartTls || credentials(settings, secret)?.is_some();
     match first {
         Err(error) if !needs_extensions && hangs_up_at_hello(&error) => {
@@ -50,7 +50,7 @@ pub(super) async fn open(settings: &Settings, secret: Option<&Secret>) -> Result
     }
 }
 
-/// Filters and appliances of before 1995 end the connection at a command that they do not know.
+/// Filters and appliances from before 1995 end the connection at a command that they do not know.
 fn hangs_up_at_hello(error: &SmtpError) -> bool {
     match error {
         SmtpError::Closed { place } | SmtpError::Broken { place, .. } => matches!(place.step, "EHLO" | "HELO"),
@@ -108,7 +108,7 @@ async fn open_by(greeting: Greeting, settings: &Settings, secret: Option<&Secret
 impl Opened {
     async fn log_in(&mut self, endpoint: &Endpoint, credentials: &Credentials) -> Result<(), SmtpError> {
         let server = endpoint.shown();
-        // One attempt by one mechanism: each one more may count towards a lock-out.
+        // One attempt with one mechanism: any further one may count towards a lock-out.
         let mechanism = match &self.extensions {
             Extensions { plain: true, .. } => Mechanism::Plain,
             Extensions { login: true, .. } => Mechanism::Login,
@@ -130,7 +130,7 @@ pub(super) fn reply_of(error: &lettre::transport::smtp::Error) -> Option<Reply> 
     error.status().map(|code| Reply::new(code.into(), &text))
 }
 
-/// The login, if it may be sent at all: known before anything is said to the server.
+/// The login, if it may be sent at all: checked before anything is sent to the server.
 fn credentials(settings: &Settings, secret: Option<&Secret>) -> Result<Option<Credentials>, SmtpError> {
     let Some((user, _)) = &settings.login else { return Ok(None) };
     let endpoint = &settings.endpoint;
@@ -140,9 +140,9 @@ fn credentials(settings: &Settings, secret: Option<&Secret>) -> Result<Option<Cr
     // A NUL would end the field in PLAIN.
     let unusable = |what| SmtpError::Settings { what, value: user.clone() };
     let secret = secret.ok_or_else(|| unusable("there is no password for the user"))?;
-    let password = std::str::from_utf8(secret.expose()).map_err(|_| unusable("the password is not UTF-8, of user"))?;
+    let password = std::str::from_utf8(secret.expose()).map_err(|_| unusable("the password is not UTF-8; user"))?;
     if user.contains('\0') || password.contains('\0') {
-        return Err(unusable("a user name and a password have no NUL, user"));
+        return Err(unusable("the user name or the password contains a NUL; user"));
     }
     // lettre's copy is not wiped, but it is gone as soon as the login is done.
     Ok(Some(Credentials::new(user.clone(), password.to_owned())))
@@ -163,7 +163,7 @@ async fn say(
     }
 }
 
-/// Gives what the server offers: nothing, if it only knows HELO.
+/// Returns what the server offers: nothing, if it only knows HELO.
 async fn greet(
     wire: &mut Wire,
     endpoint: &Endpoint,
@@ -179,8 +179,8 @@ async fn greet(
     say(wire, endpoint, "HELO", &format!("HELO {hello}\r\n")).await.map(|_| Extensions::default())
 }
 
-/// The replies of a server that does not know EHLO, or not our argument of it (RFC 5321 §3.2 and §4.1.4).  421 and
-/// 554 are of one that does not serve us.
+/// Whether the server does not know EHLO, or does not take our argument to it (RFC 5321 §3.2 and §4.1.4).  421 and
+/// 554 mean that it does not serve us.
 fn is_of_unknown_command(reply: &Reply) -> bool {
     matches!(reply.code, 500..=504 | 550 | 555)
 }
@@ -194,7 +194,7 @@ async fn encrypt(wire: Wire, settings: &Settings) -> Result<Wire, SmtpError> {
     Ok(Wire::new(stream, &endpoint.shown(), settings.timeout))
 }
 
-/// Says STARTTLS; gives the connection, on which the server waits for the handshake.
+/// Sends STARTTLS; returns the connection, on which the server waits for the handshake.
 async fn ask_for_tls(mut wire: Wire, endpoint: &Endpoint) -> Result<Stream, SmtpError> {
     say(&mut wire, endpoint, "STARTTLS", "STARTTLS\r\n").await?;
     let place = At { server: endpoint.shown(), step: "STARTTLS" };
@@ -213,14 +213,14 @@ async fn ready_for_tls(settings: &Settings) -> Option<Stream> {
     ask_for_tls(wire, endpoint).await.ok()
 }
 
-/// The name that we give: the one of the settings, this host's if it is a full one, else our
-/// address, as RFC 5321 §4.1.4 wants it.
+/// The name that we give: that of the settings, or else this host's if it is a full one, or else our
+/// address, as RFC 5321 §4.1.4 requires.
 fn hello(settings: &Settings, stream: &Stream) -> Result<ClientId, SmtpError> {
     if let Some(name) = &settings.hello {
         let good = (1..=DOMAIN_LIMIT).contains(&name.len()) && name.bytes().all(|octet| octet.is_ascii_graphic());
         return match good {
             true => Ok(ClientId::Domain(name.clone())),
-            false => Err(SmtpError::Settings { what: "`hello` is no host name", value: name.clone() }),
+            false => Err(SmtpError::Settings { what: "`hello` is not a host name", value: name.clone() }),
         };
     }
     if let Some(name) = String::from_utf8(host_name()).ok().filter(|name| is_full_name(name)) {

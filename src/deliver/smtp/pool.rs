@@ -1,8 +1,8 @@
 //! Connections to one server, kept for the next message and shared by all polls.
 //!
-//! How many a server wants to have from one client it does not say until it fails one (Exim serves
-//! 20 in all).  So one more that fails while others work costs no message anything: fewer are
-//! opened for a while.
+//! A server does not say how many it takes from one client until it refuses one (Exim serves 20 in
+//! all).  So if one more fails while others work, no message fails with it: fewer are opened for a
+//! while.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,22 +21,22 @@ use crate::spool::Spool;
 /// while we wait for our own disk, and after a crash no more messages than these are sent twice.
 const CONNECTIONS: usize = 4;
 
-/// A server works that has let us in or taken a message so recently.
+/// A server works if it has accepted a connection or a message within this time.
 const WORKS_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a server is not asked for more connections after one too many.
 const NARROW_LIMIT: Duration = Duration::from_secs(2 * 60);
 
-/// A connection that has rested longer may have been closed by the server.
+/// A connection that has been idle for longer may have been closed by the server.
 const REST_LIMIT: Duration = Duration::from_secs(20);
 
 /// The server cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UnavailableError {
-    /// No connection.
+    /// There is no connection.
     #[error(transparent)]
     Smtp(#[from] SmtpError),
-    /// No password.
+    /// There is no password.
     #[error(transparent)]
     Credential(#[from] CredentialError),
 }
@@ -69,7 +69,7 @@ impl Failure for UnavailableError {
 pub enum DeliveryError {
     /// The server cannot be used.
     Unavailable(UnavailableError),
-    /// This message.
+    /// This message was not accepted.
     Send(SendError),
 }
 
@@ -83,9 +83,9 @@ pub struct Pool {
 #[derive(Default)]
 struct Connections {
     resting: Vec<(Client, Instant)>,
-    /// Those that are in use.
+    /// How many are in use.
     lent: usize,
-    /// When the server has last let us in, or taken a message.
+    /// When the server last accepted a connection or a message.
     worked: Option<Instant>,
     /// Permits that are held back, and since when.
     narrowed: Option<(usize, Instant)>,
@@ -98,7 +98,7 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// No connection yet.
+    /// A pool without connections yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, connections: Mutex::default(), permits: Semaphore::new(CONNECTIONS) }
     }
@@ -111,7 +111,7 @@ impl Pool {
     /// Makes sure that there is a connection.
     ///
     /// # Errors
-    /// The server cannot be reached, or does not let us in.
+    /// The server cannot be reached, or refuses us.
     pub async fn probe(&self) -> Result<(), UnavailableError> {
         let Ok(_permit) = self.permits.acquire().await else { return Ok(()) };
         if let Some(client) = self.rested() {
@@ -123,10 +123,10 @@ impl Pool {
         Ok(())
     }
 
-    /// Connects anew, outside of the pool's bounds, to look at what the server offers.
+    /// Makes a new connection, outside of the pool's bounds, to look at what the server offers.
     ///
     /// # Errors
-    /// The server cannot be reached, or does not let us in.
+    /// The server cannot be reached, or refuses us.
     pub async fn connect(&self) -> Result<Client, UnavailableError> {
         let secret = match &self.settings.login {
             Some((_, source)) => Some(source.read().await?),
@@ -140,7 +140,7 @@ impl Pool {
     /// Sends one message; see [`Client::send`].
     ///
     /// # Errors
-    /// Nobody has got the message, unless [`SendError::Lost`] says that it is not known.
+    /// The message was not accepted, unless [`SendError::Lost`] says that this is not known.
     pub async fn send(
         &self,
         head: &Head,
@@ -157,7 +157,7 @@ impl Pool {
             if let Some(client) = self.rested() {
                 let mut lent = self.lend(client);
                 match lent.client.send_on(head, prefix, message_id, spool, &mut refused).await {
-                    // It had been closed while it rested, as a rule; a new one will do.
+                    // Usually it was closed while it was idle; a new one will do.
                     Err(SendError::Lost { outcome_unknown: false, .. }) => {}
                     result => return lent.give_back(result),
                 }
@@ -173,14 +173,14 @@ impl Pool {
             let mut lent = self.lend(client);
             let before = refused.senders;
             match lent.client.send_on(head, prefix, message_id, spool, &mut refused).await {
-                // It has hung up on a sender; each is tried once, so this ends.
+                // The server has hung up on a sender; each is tried once, so this ends.
                 Err(SendError::Lost { outcome_unknown: false, .. }) if refused.senders > before => {}
                 result => return lent.give_back(result),
             }
         }
     }
 
-    /// Closes the connections that rest.
+    /// Closes the idle connections.
     pub async fn close(&self) {
         while let Some(client) = self.rested() {
             client.quit().await;
@@ -208,8 +208,8 @@ impl Pool {
         Lent { client, count: Count(self) }
     }
 
-    /// Whether it is this connection that the server does not want: it is there, and serves
-    /// others.  What is wrong with the login or the settings is wrong for all of them.
+    /// Whether the server only refuses this connection: it is reachable, and serves others.  A wrong
+    /// login or setting would be wrong for all of them.
     fn is_one_too_many(&self, error: &UnavailableError, now: Instant) -> bool {
         let is_of_server = matches!(error.class(), Class::TryLater | Class::Unreachable | Class::Protocol);
         let Connections { resting, lent, worked, .. } = &*self.lock();
@@ -217,7 +217,7 @@ impl Pool {
         is_of_server && works && (*lent > 0 || !resting.is_empty())
     }
 
-    /// One connection less.  There is another one, which has a permit of its own or leaves one.
+    /// Allows one connection less.  There is another one, which holds a permit of its own or releases one.
     fn narrow(&self, permit: SemaphorePermit<'_>) {
         permit.forget();
         let narrowed = &mut self.lock().narrowed;
@@ -250,7 +250,7 @@ impl Lent<'_> {
     }
 }
 
-/// Counts a connection in use, also if its sending is cancelled.
+/// Counts a connection in use, even if its sending is cancelled.
 struct Count<'a>(&'a Pool);
 
 impl Drop for Count<'_> {

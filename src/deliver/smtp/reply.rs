@@ -1,7 +1,7 @@
-//! Replies of an SMTP server (RFC 5321 §4.2), before anything believes them.
+//! Replies of an SMTP server (RFC 5321 §4.2), before anything trusts them.
 //!
-//! Every octet that a server says goes through [`Replies`].  It bounds the lines and their
-//! number, wants a code on each, and gives them on in a form that lettre cannot stumble over:
+//! Every octet that a server sends goes through [`Replies`].  It bounds the lines and their
+//! number, requires a code on each, and passes them on in a form that lettre can always read:
 //! text without control characters, ended by CRLF, short.  Pure.
 
 use std::fmt;
@@ -15,7 +15,7 @@ const LINE_LIMIT: usize = 2048;
 /// Lines of a reply; EHLO's has some twenty.
 const LINES_LIMIT: usize = 100;
 
-/// Octets of a line that are given on: lettre takes a thousand.
+/// Octets of a line that are passed on: lettre takes a thousand.
 const TEXT_LIMIT: usize = 900;
 
 /// A server's reply, fit to be shown.
@@ -68,7 +68,7 @@ pub struct Replies {
     lines: usize,
     /// Their code.
     code: [u8; 3],
-    /// Lines that nobody has taken.
+    /// Lines that have not been taken.
     ready: Vec<u8>,
     /// Octets of `ready` that have been taken.
     taken: usize,
@@ -79,7 +79,7 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// From now on this is shown by no text.
+    /// From now on no text shows this.
     pub fn hide(&mut self, secret: &[u8]) {
         self.hidden.add(secret);
     }
@@ -87,7 +87,7 @@ impl Replies {
     /// Takes what the server says next.
     ///
     /// # Errors
-    /// It is no reply, or too long for one: what is wrong with it.
+    /// What is wrong with it: it is not a reply, or too long for one.
     pub fn feed(&mut self, octets: &[u8]) -> Result<(), String> {
         for part in octets.split_inclusive(|&octet| octet == b'\n') {
             if self.line.len() + part.len() > LINE_LIMIT {
@@ -125,7 +125,7 @@ impl Replies {
             true => format!("{}{NOT_SHOWN}", status(text)),
             false => printable(text),
         };
-        // Where it is cut a space may stand, which whoever reads it again would take away.
+        // The cut may leave a space at the end, which the next reader would remove.
         let text = text[..text.floor_char_boundary(TEXT_LIMIT)].trim_ascii_end();
         self.ready.extend_from_slice(text.as_bytes());
         self.ready.extend_from_slice(b"\r\n");
@@ -173,7 +173,7 @@ impl Replies {
     }
 }
 
-/// Divides a line after its code; some servers end a reply by a code and nothing else.
+/// Splits a line after its code; some servers end a reply with a code and nothing else.
 fn split(line: &[u8]) -> Option<(&[u8; 3], &[u8])> {
     let line = line.trim_ascii_end();
     let (code, text) = line.split_first_chunk()?;
@@ -182,7 +182,7 @@ fn split(line: &[u8]) -> Option<(&[u8; 3], &[u8])> {
     (good && matches!(text.first(), None | Some(b' ' | b'-'))).then_some((code, text))
 }
 
-/// The status at the beginning of a text (RFC 2034), and the space behind it.
+/// The status at the beginning of a text (RFC 2034), and the space after it.
 fn status(text: &[u8]) -> String {
     let word = text.split(|octet| *octet == b' ').next().unwrap_or_default();
     let mut numbers = word.split(|octet| *octet == b'.');

@@ -1,13 +1,13 @@
-//! The stream under lettre: bounded in what a server may say and in how long it may take.
+//! The stream under lettre, which bounds what a server may say and how long it may take.
 //!
-//! lettre has no timeouts of its own and reads lines without an end.  So every octet from the
+//! lettre has no timeouts of its own and reads lines of any length.  So every octet from the
 //! server goes through [`Replies`], and one clock runs whenever the server is waited for: a write
-//! has to go on within [`BLOCK_LIMIT`], and everything that a write asks for has to be answered
-//! within the limit that [`Wire::set_reply_limit`] names.  When it runs out, the stream fails, and
-//! the connection is dropped.
+//! has to make progress within [`BLOCK_LIMIT`], and everything that a write asks for has to be
+//! answered within the limit that [`Wire::set_reply_limit`] sets.  When it runs out, the stream
+//! fails, and the connection is dropped.
 //!
-//! lettre owns the stream that it speaks through.  So it gets one handle to the wire, and whoever
-//! owns the lettre connection keeps another, to write messages with and to ask what was heard.
+//! lettre owns the stream that it speaks through.  So it gets one handle to the wire, and the owner
+//! of the lettre connection keeps another, to write messages and to ask what was heard.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use super::reply::Replies;
 use crate::net::Stream;
 use crate::transcript::Transcript;
 
-/// Time for the server to take something of a message (RFC 5321 §4.5.3.2.5).
+/// Time for the server to take another part of a message (RFC 5321 §4.5.3.2.5).
 const BLOCK_LIMIT: Duration = Duration::from_secs(3 * 60);
 
 /// Octets that are read at a time; replies are short.
@@ -50,13 +50,13 @@ pub(super) struct Wire {
     reply_limit: Duration,
     /// The server has ended the connection.
     closed: bool,
-    /// The next line that is written goes nowhere.
+    /// The next line that is written is dropped.
     swallow_line: bool,
     transcript: Transcript,
 }
 
 impl Wire {
-    /// Takes a connection to a server over; replies may take `limit` each.
+    /// Takes over a connection to a server; replies may take `limit` each.
     pub(super) fn new(stream: Stream, server: &str, limit: Duration) -> Self {
         Self {
             stream,
@@ -76,13 +76,13 @@ impl Wire {
         &mut self.transcript
     }
 
-    /// From now on nothing that is told of the server shows this.
+    /// From now on neither the transcript nor a reply shows this.
     pub(super) fn hide(&mut self, secret: &[u8]) {
         self.transcript.hide(secret);
         self.replies.hide(secret);
     }
 
-    /// From the next write on, its replies may take so long.
+    /// Sets how long replies may take, from the next write on.
     pub(super) fn set_reply_limit(&mut self, limit: Duration) {
         self.reply_limit = limit;
     }
@@ -103,7 +103,7 @@ impl Wire {
     }
 
     /// The connection, if the server has said nothing that was not asked for: what came in clear
-    /// must not be taken for what comes encrypted.
+    /// must not be mistaken for what comes encrypted.
     pub(super) fn into_quiet_stream(self) -> Option<Stream> {
         self.replies.is_quiet().then_some(self.stream)
     }
@@ -132,7 +132,7 @@ impl Wire {
     }
 
     /// Makes lettre believe that it has just connected: its greeting and the answer to its EHLO
-    /// are made up, its EHLO goes nowhere.
+    /// are made up, its EHLO is dropped.
     ///
     /// # Errors
     /// The server has said something that was not asked for.
@@ -147,7 +147,7 @@ impl Wire {
         Ok(SharedWire(Arc::new(Mutex::new(self))))
     }
 
-    /// Reads something of what the server says; 0 at its end.
+    /// Reads some of what the server says; 0 at the end of the stream.
     fn poll_hear(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut octets = [0; READ_SIZE];
         let mut buf = ReadBuf::new(&mut octets);
@@ -165,7 +165,7 @@ impl Wire {
         Poll::Ready(Ok(heard.len()))
     }
 
-    /// Starts the clock if it does not run for this; ready when it has run out.
+    /// Starts the clock if it is not running for this; ready when it has run out.
     fn poll_clock(&mut self, cx: &mut Context<'_>, waiting: Waiting, limit: Duration) -> Poll<io::Error> {
         if self.waiting != waiting {
             self.waiting = waiting;

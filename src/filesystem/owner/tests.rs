@@ -42,7 +42,7 @@ fn a_link_is_followed_part_by_part_and_a_circle_ends() {
     symlink("theirs/state", at("near")).expect("linked");
     symlink(at("theirs/state"), at("far")).expect("linked");
     symlink("circle", at("circle")).expect("linked");
-    // Whoever runs the test: what is below `theirs` counts as another's, all above as root's.
+    // Whichever user runs the test: what is below `theirs` counts as another's, all above as root's.
     let theirs = at("theirs");
     let look = |path: &Path| {
         let part = Part::of(&path.symlink_metadata()?);

@@ -141,7 +141,7 @@ proptest! {
         policy in policy(),
         share in 0.0..1.0_f64,
     ) {
-        // What is to be fetched is left out, or nearly no listing would be quiet.
+        // What is to be fetched is left out, or hardly any listing would be quiet.
         let steps = plan(&listing, &policy, &destinations(), NOW);
         let mut steps = steps.iter();
         listing.retain(|_| steps.next().is_some_and(|step| step.action == Action::Leave));

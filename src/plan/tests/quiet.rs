@@ -26,13 +26,13 @@ fn what_stays_is_looked_at_once_a_day_and_what_becomes_due_when_it_does() {
         (&keep, open(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Quarantined)]), LATER),
         (&after, Some(Standing::Done(NOW - hour)), LATER - hour),
         (&after, matched(NOW - hour), LATER - hour),
-        // It is over and cannot be proven: that stays so.
+        // Its retention is over and it cannot be proven: that does not change.
         (&after, matched(NOW - DAY as i64), LATER),
         // The clock has gone back since.
         (&after, Some(Standing::Done(NOW + hour)), LATER),
         (&keep, deferred(NOW + 60), NOW + 60),
         (&keep, both, NOW + 10),
-        // What counts more hides when the other one is tried again.
+        // The reason that counts more hides when the other delivery is tried again.
         (&keep, behind, NOW + 10),
         (&keep, header(&[("home", DeliveryState::Delivered), ("hub", DeliveryState::Deferred(NOW + 10))]), NOW + 10),
     ] {
@@ -69,7 +69,7 @@ fn a_plan_is_believed_from_its_time_on_until_it_is_due_and_for_a_day_at_most() {
     for (now, is) in [(NOW - 1, false), (NOW, true), (NOW + 9, true), (NOW + 10, false)] {
         assert_eq!(is_quiet(NOW, NOW + 10, now), is, "{now}");
     }
-    // As a changed octet would have it.
+    // As a changed octet in the database could claim.
     for (now, is) in [(LATER - 1, true), (LATER, false), (UnixTime::MAX - 1, false)] {
         assert_eq!(is_quiet(NOW, UnixTime::MAX, now), is, "{now}");
     }

@@ -1,7 +1,7 @@
-//! What a message that has come whole turns out to be: most are to be delivered, some were.
+//! What a message that has come whole turns out to be: most are to be delivered, some were delivered before.
 //!
-//! What holds the same octets as a delivered message that the server has no more is that message,
-//! whatever the server calls it now.
+//! A message with the same octets as a delivered message that the server no longer has is that message,
+//! whatever unique-id it has now.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,41 +16,41 @@ use crate::store::{self, Change, Renamed, StoreError};
 /// What is known of messages by their content.
 #[derive(Debug, Default)]
 pub(in crate::poll) struct Contents {
-    /// Messages that the server may call otherwise now.
+    /// Messages that may have another unique-id now.
     pub(in crate::poll) elsewhere: HashMap<[u8; 32], Vec<MessageKey>>,
-    /// So many messages without unique-id have come in this session.
+    /// How many messages without unique-id have come in this session with each content.
     pub(in crate::poll) occurrences: HashMap<[u8; 32], u32>,
 }
 
 impl Contents {
-    /// What a message without unique-id was called, if it had one before.
+    /// The former key of a message without unique-id, if it had a unique-id before.
     fn renamed(&mut self, received: &Received) -> Option<MessageKey> {
         received.contents().find_map(|(_, digest)| self.elsewhere.get_mut(&digest)?.pop())
     }
 
-    /// What the next message of this content is known by.
+    /// The key of the next message with this content.
     fn next(&self, digest: &[u8; 32]) -> MessageKey {
         MessageKey::of_content(digest, self.occurrences.get(digest).copied().unwrap_or(0))
     }
 
-    /// Notes that it has come.
+    /// Counts a message with this content.
     fn count(&mut self, digest: [u8; 32]) {
         *self.occurrences.entry(digest).or_insert(0) += 1;
     }
 }
 
-/// What the state knows of a batch beside its unique-ids.
+/// What the state knows of a batch besides its unique-ids.
 struct Known {
-    /// For each message that may be new: those of the same content that the server has no more.
+    /// For each message that may be new: messages with the same content that the server no longer has.
     alike: Vec<Vec<MessageKey>>,
-    /// Of these, what messages of this batch have turned out to be.
+    /// Those of them that messages of this batch have turned out to be.
     used: HashSet<MessageKey>,
-    /// For each message that is on its way to some of its destinations: what it was.
+    /// For each message that is on its way to some of its destinations: what identifies the one on record.
     identities: HashMap<MessageKey, Identity>,
 }
 
 impl Known {
-    /// What a message of this content is that the server has no more.
+    /// Takes the message on record that the one at `index` turns out to be, if there is one.
     fn take(&mut self, index: usize) -> Option<MessageKey> {
         let found = self.alike.get(index)?.iter().find(|key| !self.used.contains(*key))?.clone();
         self.used.insert(found.clone());
@@ -65,7 +65,7 @@ impl Known {
     }
 }
 
-/// What is made of the messages that turn out to be known.
+/// What is to be done with the messages that turn out to be known.
 #[derive(Default)]
 struct Recognised {
     changes: Vec<Change>,
@@ -73,7 +73,7 @@ struct Recognised {
 }
 
 impl Committer<'_> {
-    /// Keeps what is to be delivered; what was delivered before is recorded as what it is.
+    /// Returns what is to be delivered; what was delivered before is recorded as such.
     pub(super) async fn identify(&mut self, batch: Vec<Received>) -> Result<Vec<Received>, StoreError> {
         let mut known = self.look_up(&batch).await?;
         let mut wanted = Vec::with_capacity(batch.len());
@@ -87,7 +87,7 @@ impl Committer<'_> {
             self.store.apply(changes, unix_now()).await?;
         }
         for job in deletable {
-            // The receiver may be gone with the session; then there is nothing to delete with.
+            // The session may have ended, and its receiver with it; then nothing can be deleted.
             let _ = self.deletable.send((job.number, job.key));
         }
         Ok(wanted)
@@ -102,7 +102,7 @@ impl Committer<'_> {
         };
         let identities = begun.into_iter().zip(identities).filter_map(|(key, identity)| Some((key, identity?)));
         let identities: HashMap<MessageKey, Identity> = identities.collect();
-        // Whatever is on record of it: nothing of this content was delivered under its unique-id.
+        // Whatever else is on record: this content was not delivered under its unique-id.
         let may_be_new = |received: &Received| match received.job.supposed {
             Supposed::New | Supposed::Deleted(_) => true,
             Supposed::Listed => identities.get(&received.job.key).is_none_or(|identity| {
@@ -127,7 +127,7 @@ impl Committer<'_> {
         Ok(Known { alike: alike.collect(), used: HashSet::new(), identities })
     }
 
-    /// Gives the message back if it is to be delivered.
+    /// Returns the message if it is to be delivered.
     async fn identify_one(
         &mut self,
         index: usize,
@@ -151,7 +151,7 @@ impl Committer<'_> {
                 Ok(None)
             }
             Supposed::Deleted(_) => {
-                // What is remembered of the one that was deleted goes on being known by its content.
+                // The message that was deleted stays known by its content.
                 self.set_apart(&received.job.key, known).await?;
                 match known.take(index) {
                     Some(from) => self.rename(from, received, recognised).await,
@@ -170,7 +170,7 @@ impl Committer<'_> {
         }
     }
 
-    /// What a message without unique-id is known by.
+    /// The key of a message without a unique-id.
     async fn name(&mut self, received: &Received) -> Result<MessageKey, StoreError> {
         if let Some(key) = self.contents.renamed(received) {
             return Ok(key);
@@ -224,7 +224,7 @@ impl Committer<'_> {
         recognised.changes.push(Change::SetApart { account, keys: vec![(key, apart)] });
     }
 
-    /// Gives a unique-id free.
+    /// Frees a unique-id.
     async fn set_apart(&self, key: &MessageKey, known: &mut Known) -> Result<(), StoreError> {
         let apart = key.apart(fastrand::u64(..));
         known.rename(key, &apart);
@@ -232,7 +232,7 @@ impl Committer<'_> {
         self.store.apply(vec![Change::SetApart { account: self.account.clone(), keys }], unix_now()).await.map(|_| ())
     }
 
-    /// A message that the server called otherwise before: the rest of its way is the same.
+    /// A message that had another unique-id before: after that it is handled as any that is known by its content.
     async fn rename(
         &mut self,
         from: MessageKey,
@@ -252,7 +252,7 @@ impl Committer<'_> {
         self.known_by(received, recognised).await
     }
 
-    /// Looks up a message that is known by its content, and leaves the parcels that are still wanted.
+    /// Looks up a message that is known by its content, and keeps only the parcels that are still wanted.
     async fn known_by(
         &mut self,
         mut received: Received,
@@ -262,7 +262,7 @@ impl Committer<'_> {
             Content::Wanted => return Ok(Some(received)),
             Content::Delivered(at) => {
                 self.tally.recognised += 1;
-                // As old as it is, and not as what had its unique-id.
+                // Its own age counts, not that of the message that had its unique-id.
                 let is_due = at.is_some_and(|at| plan::is_due(self.policy, at, unix_now()));
                 recognised.deletable.extend(Some(received.job).filter(|job| job.completes || (job.due && is_due)));
             }
@@ -306,8 +306,8 @@ impl Committer<'_> {
     }
 }
 
-/// Whether what has come is another message than the one of which some destinations have a copy.  A server
-/// may have changed its octets since, and not its header; of a header and the whole message only the header tells.
+/// Whether what has come is not the message of which some destinations have a copy.  The server may have changed
+/// its octets since, but not its header; a header and a whole message can be compared only by the header.
 fn is_another(identity: &Identity, received: &Received) -> bool {
     let likeness = identity.compare(received.head.message_id.as_deref(), received.head.fingerprint);
     match identity.header_only == received.job.header_only {

@@ -20,7 +20,7 @@ struct Move {
 /// How far the moves of a batch have come.
 struct Moved {
     moved: Vec<Move>,
-    /// Somebody has removed them from `tmp/`: taken for moved at the next look, they would be lost.
+    /// They were removed from `tmp/`: if the next look took them for moved, they would be lost.
     vanished: Vec<Move>,
     result: Result<(), MaildirError>,
 }
@@ -32,7 +32,7 @@ fn move_all(maildir: &Maildir, moves: Vec<Move>) -> Moved {
         match maildir.publish(&one.name) {
             Ok(()) => moved.push(one),
             Err(_) if maildir.has_lost(&one.name) => vanished.push(one),
-            // The others are tried all the same.
+            // The others are still tried.
             Err(error) => result = Err(error),
         }
     }

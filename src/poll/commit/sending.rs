@@ -1,4 +1,4 @@
-//! What is handed over: several messages side by side, each verdict recorded at once.
+//! Messages are handed over, several at a time, and each verdict is recorded at once.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,7 @@ use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
 use crate::store::{Change, Ending, Settled, StoreError};
 
-/// How many times a message may have passed postrider on its way: nobody sets up a longer chain of collecting servers.
+/// How many times a message may have passed through postrider: no real chain of collecting servers is longer.
 const PASSAGES: usize = 10;
 
 impl Committer<'_> {
@@ -79,8 +79,8 @@ impl Committer<'_> {
         if self.traced && received.head.passages > PASSAGES {
             let passages = received.head.passages;
             let reason = format!(
-                "it goes in a circle: by its Received fields it has passed postrider {passages} times.  Look where \
-                 this destination's server passes mail on to"
+                "mail loop: by its Received fields it has passed through postrider {passages} times.  Check where this \
+                 destination's server forwards mail to"
             );
             self.tell_of_quarantine(&key, &place, &reason);
             return Settled { key, place, ending: Ending::Quarantined(reason) };
@@ -113,7 +113,7 @@ impl Committer<'_> {
     }
 }
 
-/// What goes by network, in the order in which it came.
+/// The parcels that are sent over the network, in the order in which their messages came.
 fn to_send(batch: &[Received]) -> VecDeque<At> {
     let mut queue = VecDeque::new();
     for (message, received) in batch.iter().enumerate() {

@@ -14,7 +14,7 @@ use crate::threads;
 const PARALLEL_SYNCS: usize = 16;
 
 impl Committer<'_> {
-    /// Makes drafts durable where they are; a draft that cannot be is gone afterwards.
+    /// Makes drafts durable where they are; a draft that cannot be made durable is removed.
     pub(super) async fn sync(&self, mut batch: Vec<Received>) -> Vec<Received> {
         let mut is_durable = Vec::with_capacity(self.destinations.len());
         for index in 0..self.destinations.len() {
@@ -100,7 +100,7 @@ impl Committer<'_> {
     }
 }
 
-/// Takes the drafts out of a batch, but for those of destinations that are durable already.
+/// Takes the drafts out of a batch, except those of destinations that are durable already.
 fn take_drafts(batch: &mut [Received], is_durable: &[bool]) -> Vec<(At, Draft)> {
     let mut drafts = Vec::new();
     for (message, received) in batch.iter_mut().enumerate() {

@@ -79,7 +79,7 @@ fn nothing_is_fetched_by_a_guess() {
         (10, 9, true, fortnight, Initial::Since(Duration::from_secs(1)), true),
         (10, 10, true, delete, Initial::None, false),
         (10, 9, true, keep, Initial::None, false),
-        // Nobody can look into a server.
+        // A server cannot be searched.
         (10, 0, false, keep, Initial::All, true),
         (1, 0, false, delete, Initial::All, true),
         (0, 0, false, keep, Initial::All, false),

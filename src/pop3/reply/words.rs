@@ -1,12 +1,12 @@
-//! What a refusal says in words where it has no response code: most servers know none.
+//! The meaning of a refusal without a response code, from its words: most servers send no codes.
 //!
-//! Read are the words of RFC 1939 itself ("maildrop already locked", "unable to lock maildrop") and their
-//! relatives.  Words about the password or the user win over all others: a login that was refused for good must
-//! not be tried again in minutes, since that may lock the account.
+//! The phrases are those of RFC 1939 itself ("maildrop already locked", "unable to lock maildrop") and similar
+//! ones.  Words about the password or the user win over all others: a login that was refused for good must not
+//! be tried again within minutes, since that may lock the account.
 
 use super::ResponseCode;
 
-/// Words that lay the blame on who logs in, even where the text also says "try again" or "locked".
+/// Words that blame the user name or the password, even where the text also says "try again" or "locked".
 const BLAME: &[&str] = &[
     "passw",
     "passphrase",
@@ -54,10 +54,10 @@ const BLAME: &[&str] = &[
     "for this account",
 ];
 
-/// Words of a password that is wrong, beside one that names it.
+/// Words for a wrong password, in a text that also names the password.
 const WRONG: &[&str] = &["invalid", "incorrect", "wrong", "bad ", "not accepted", "not match", "mismatch"];
 
-/// Somebody may not log in, unless it is another session that locks.
+/// The user is locked out, unless the text says that another session has the lock.
 const LOCKED_OUT: &[&str] = &[
     "account locked",
     "account is locked",
@@ -68,10 +68,10 @@ const LOCKED_OUT: &[&str] = &[
     "user is locked",
 ];
 
-/// Forms of "lock", as whole words: "blocked" and "unlock" are none of them.
+/// Forms of "lock", as whole words, so that "blocked" and "unlock" do not match.
 const LOCK: &[&str] = &["lock", "locked", "locking", "locks", "lockfile"];
 
-/// What is locked, and what stands beside a lock that somebody else has, as whole words.
+/// Words that go with the lock of another session, such as what is locked, as whole words.
 const MAILDROP: &[&str] = &[
     "mail",
     "maildrop",
@@ -136,7 +136,7 @@ const IN_USE: &[&str] = &[
     "multiple sessions",
 ];
 
-/// The server has a fault that passes.
+/// The server has a temporary fault.
 const PASSING: &[&str] = &[
     "temporar",
     "unavailable",
@@ -183,7 +183,7 @@ const PASSING: &[&str] = &[
     "connection refused",
 ];
 
-/// The server does not take the command in this form.
+/// The server does not accept the form of the command.
 const SYNTAX: &[&str] =
     &["syntax", "argument", "parameter", "usage:", "malformed", "line too long", "initial response"];
 
@@ -201,7 +201,7 @@ const UNKNOWN: &[&str] = &[
     "unsupported",
 ];
 
-/// What the text of a refusal means, if it is plain.
+/// The meaning of a refusal's text, if it is clear.
 pub(super) fn meaning(text: &str) -> Option<ResponseCode> {
     let text = text.to_ascii_lowercase();
     if text.contains("passw") && has(&text, WRONG) {
@@ -223,12 +223,12 @@ pub(super) fn is_held(text: &str) -> bool {
     meaning(text) == Some(ResponseCode::InUse) && has(&text.to_ascii_lowercase(), IN_USE)
 }
 
-/// Whether the text of a refusal is about the form of the command, and not about what the command says.
+/// Whether the text of a refusal is about the form of the command, not about its content.
 pub(super) fn is_about_syntax(text: &str) -> bool {
     has(&text.to_ascii_lowercase(), SYNTAX)
 }
 
-/// Whether the text of a refusal says that the command or the mechanism is none that the server has.
+/// Whether the text of a refusal says that the server does not have the command or the mechanism.
 pub(super) fn is_about_the_command(text: &str) -> bool {
     has(&text.to_ascii_lowercase(), UNKNOWN)
 }

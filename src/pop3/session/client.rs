@@ -18,14 +18,14 @@ use crate::secret::Secret;
 use crate::threads;
 use crate::transcript::NOT_SHOWN;
 
-/// Lines that an answer to CAPA may have.
+/// The most lines of a reply to CAPA.
 const CAPABILITY_LIMIT: usize = 200;
 
 /// A connection before the login.
 pub struct Client<S> {
     wire: Wire<S>,
     capabilities: Capabilities,
-    /// The text of the greeting; APOP finds its challenge there.  Forgotten with STLS.
+    /// The text of the greeting, which holds the challenge for APOP.  Dropped by STLS.
     greeting: Option<String>,
     skips: Skips,
 }
@@ -33,15 +33,15 @@ pub struct Client<S> {
 /// Who logs in, and how.
 #[derive(Debug)]
 pub struct Login<'a> {
-    /// Who, and where.
+    /// The user and the server.
     pub identity: Identity<'a>,
-    /// What proves it.
+    /// What authenticates the user.
     pub credentials: &'a Credentials,
     /// Mechanisms to choose from, in this order; empty: automatic.
     pub mechanisms: &'a [Mechanism],
     /// The connection is encrypted.
     pub is_encrypted: bool,
-    /// Nobody on the way can read it: it is encrypted, or stays in a network of one's own.
+    /// Nobody on the way can read it: it is encrypted, or stays in a private network.
     pub is_private: bool,
 }
 
@@ -50,15 +50,15 @@ impl Client<Stream> {
     /// those learnt in clear may have been forged.
     ///
     /// # Errors
-    /// The server does not offer STLS or refuses it, octets came behind its answer, or the
-    /// handshake failed.  No credential was sent.
+    /// The server does not offer STLS or refuses it, octets followed its reply, or the handshake
+    /// failed.  No credential was sent.
     pub async fn stls(self, endpoint: &Endpoint) -> Result<Self, SessionError> {
         let (silence, skips) = (self.wire.silence(), self.skips);
         let stream = self.ask_for_tls().await?;
         let step = format!("TLS handshake with {}", endpoint.shown());
         let stream = within(silence, &step, stream.secure(endpoint)).await??;
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
-        // What was said in clear is forgotten, the greeting too.
+        // What was received in clear is dropped, the greeting too.
         let mut client = Client { wire, capabilities, greeting: None, skips };
         client.ask_capabilities(Stage::Tls).await?;
         Ok(client)
@@ -66,10 +66,10 @@ impl Client<Stream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Says STLS; gives the connection, on which the server waits for the handshake.
+    /// Sends STLS; returns the connection, on which the server waits for the handshake.
     ///
     /// # Errors
-    /// The server does not offer STLS or refuses it, or octets came behind its answer.
+    /// The server does not offer STLS or refuses it, or octets followed its reply.
     pub async fn ask_for_tls(mut self) -> Result<S, SessionError> {
         if self.capabilities.announced && !self.capabilities.stls {
             return Err(SessionError::NoStls);
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// long the server may take for its next octets, from now to the end of the session.
     ///
     /// # Errors
-    /// No greeting, a refusing one, or one that claims to be logged in already.
+    /// No greeting, one that refuses, or a line that is not a greeting of POP3.
     pub async fn greet(
         stream: S,
         silence: Duration,
@@ -95,12 +95,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let (wire, capabilities) = (Wire::new(stream, silence), Capabilities::default());
         let mut client = Self { wire, capabilities, greeting: None, skips };
         let step = || "greeting".to_owned();
-        // The text of a status is cut, and a challenge often stands at its end.
+        // The text of a status is truncated, and a challenge is often at its end.
         let read = |line: &[u8]| (Status::parse_greeting(line).ok_or_else(|| crate::text::shown(line)), lossy(line));
         let (status, greeting) = client.wire.line(&step, read).await?;
         let status = status.map_err(|line| SessionError::OutOfStep { step: step(), line })?;
         if !status.ok {
-            // Nobody has logged in yet: words that ask for patience mean what they say.
+            // No login was tried yet, so words such as "try again later" can be believed.
             let meaning = status.meaning().filter(|code| matches!(code, ResponseCode::InUse | ResponseCode::SysTemp));
             let status = Status { code: meaning.or(status.code), ..status };
             return Err(SessionError::Refused { step: step(), status });
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Ok(Session::new(self.wire, self.capabilities))
     }
 
-    /// What would be chosen if the password were text.
+    /// The mechanism that would be chosen if the password were text.
     fn would_take_text(&self, login: &Login<'_>, offer: &Offer<'_>) -> Option<Mechanism> {
         let Credentials::Password(_) = login.credentials else { return None };
         sasl::choose(login.mechanisms, &Credentials::Password(Secret::new(Vec::new())), offer)
@@ -185,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.login_step("PASS").await
     }
 
-    /// APOP (RFC 1939 §7), only where nobody can meddle with the challenge.
+    /// APOP (RFC 1939 §7), only where nobody can tamper with the challenge.
     async fn apop(&mut self, login: &Login<'_>, password: &Secret) -> Result<Status, SessionError> {
         let digest = sasl::apop_digest(self.apop_challenge(login)?, password);
         self.wire.hide_sent(digest.as_bytes());
@@ -205,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Err(SessionError::NoChallenge { fault })
     }
 
-    /// AUTH (RFC 5034).  Gives the final answer, and why it is no if the mechanism has told.
+    /// AUTH (RFC 5034).  Returns the final reply and, if the mechanism reports it, the reason for a refusal.
     async fn auth(
         &mut self,
         mechanism: Mechanism,
@@ -241,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             };
             self.check_in_step(&step)?;
             let answer = match opening.answer(&challenge) {
-                // Its first line only says that it listens.
+                // The first challenge only asks for the message.
                 Some(message) => Ok(message),
                 None => {
                     let answer;
@@ -255,7 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     self.wire.output().extend_from_slice(message.expose());
                 }
                 Err(error) => {
-                    // Cancelled, as well as it goes.
+                    // Cancels the exchange; a failure of that does not matter.
                     self.wire.output().push(b'*');
                     self.wire.output().extend_from_slice(b"\r\n");
                     let _ = self.wire.flush(&step).await;
@@ -266,12 +266,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// A status without the secret that it repeats.  What its words mean is looked at before.
+    /// A status without its text if that repeats a secret; the meaning is kept.
     fn fit(&self, status: Status) -> Status {
         if self.wire.hidden().is_in(status.text.as_bytes()) { status.with_text(NOT_SHOWN) } else { status }
     }
 
-    /// What the server asks next (RFC 5034 §4), or its final answer.
+    /// The server's next challenge (RFC 5034 §4), or its final reply.
     async fn challenge(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<Result<Vec<u8>, Status>, SessionError> {
         let hidden = self.wire.hidden();
         // A challenge is a plus sign, with or without a space and a text.
@@ -283,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         heard.await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
-    /// CAPA (RFC 2449 §5); a server that refuses it is an old one, and is probed by use.
+    /// CAPA (RFC 2449 §5); an old server refuses it, and then commands are simply tried.
     async fn ask_capabilities(&mut self, stage: Stage) -> Result<(), SessionError> {
         self.capabilities = Capabilities::default();
         if self.skips.has(stage) {
@@ -323,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.round_trip(&command.to_string()).await
     }
 
-    /// The same for a command of a login.
+    /// [`Client::round_trip`] for a command of a login.
     async fn login_step(&mut self, step: &str) -> Result<Status, SessionError> {
         let step = || step.to_owned();
         self.check_in_step(&step)?;
@@ -337,7 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.wire.line(&step, read).await?.map_err(|line| SessionError::OutOfStep { step: step(), line })
     }
 
-    /// Sends what is in the output and reads the status line that answers it.
+    /// Sends the output and reads the status line that answers it.
     async fn round_trip(&mut self, step: &str) -> Result<Status, SessionError> {
         let step = || step.to_owned();
         self.check_in_step(&step)?;
@@ -353,10 +353,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// Hides a message of an exchange, and what it proves.
+    /// Hides a message of an exchange, and the secret in it.
     fn hide_message(&mut self, mechanism: Mechanism, message: &Secret) {
         match mechanism {
-            // It may be the name of the user, which may be told.
+            // Only as it was sent: decoded, it may be the user name, which may be shown.
             Mechanism::Login | Mechanism::External => self.wire.hide(message.expose()),
             _ => self.wire.hide_sent(message.expose()),
         }
@@ -367,22 +367,22 @@ fn lossy(line: &[u8]) -> String {
     String::from_utf8_lossy(line).into_owned()
 }
 
-/// Octets of chance that nobody can guess, as text.
+/// Random octets, as text.
 fn nonce() -> String {
     let mut octets = [0_u8; 24];
-    // Fails only where there is no such call; a nonce that is known weakens, and breaks nothing.
+    // Fails only where the kernel does not have the call; a known nonce is weaker, but breaks nothing.
     let _ = rustix::rand::getrandom(&mut octets, rustix::rand::GetRandomFlags::empty());
     STANDARD.encode(octets)
 }
 
-/// A message as it goes over the wire.
+/// A message in base64, as it is sent.
 fn encoded(message: &Secret) -> Secret {
     Secret::new(STANDARD.encode(message.expose()).into_bytes())
 }
 
 type Answer = Result<Secret, ExchangeError>;
 
-/// The answer to a challenge, both as they go over the wire.  SCRAM computes on a thread of its own.
+/// The answer to a challenge, both in base64.  SCRAM's computation runs on a thread of its own.
 async fn answered(mut exchange: Exchange, challenge: Vec<u8>) -> Result<(Exchange, Answer), SessionError> {
     let costly = exchange.is_costly();
     let work = move || {

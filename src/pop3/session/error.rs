@@ -1,4 +1,4 @@
-//! What can go wrong in a session.
+//! Errors of a session.
 
 use std::io;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub enum SessionError {
     NoListing,
     #[error(
         "the connection is not encrypted and leaves this network, and the server offers only logins that anybody could \
-         read on the way (it offers: {offered}; {mechanism} would be taken)"
+         read on the way (it offers: {offered}; {mechanism} would be used)"
     )]
     ClearText { mechanism: &'static str, offered: String },
     #[error("APOP: {fault}")]
@@ -61,7 +61,7 @@ pub enum SessionError {
     NoStls,
     #[error("STLS: the server refused: {}", status.text)]
     StlsRefused { status: Status },
-    #[error("STLS: the server sent more in clear behind its answer, which somebody may have injected")]
+    #[error("STLS: the server sent more in clear after its reply, which somebody may have injected")]
     StlsInjection,
     #[error(transparent)]
     Net(#[from] NetError),
@@ -70,17 +70,17 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// What the refusal that ended it means, by its response code or its words; `None`: it was none, or nobody
-    /// knows.
+    /// The meaning of the refusal that ended the session, by its response code or its words; `None`: it was not a
+    /// refusal, or its meaning is unknown.
     pub fn meaning(&self) -> Option<ResponseCode> {
         match self {
             SessionError::LoginRefused { status, .. } => status.meaning(),
-            // Behind a login words decide, since the password is in question; elsewhere a lock alone is sure.
+            // Other refusals are not about a password; their words are believed only about a lock.
             SessionError::Refused { status, .. } => match status.meaning() {
                 Some(ResponseCode::InUse) => Some(ResponseCode::InUse),
                 _ => status.code.clone(),
             },
-            // Nothing of the password was said yet.
+            // No password was sent yet.
             SessionError::StlsRefused { status } => status.code.clone().filter(|code| *code != ResponseCode::Auth),
             _ => None,
         }
@@ -106,7 +106,7 @@ impl SessionError {
 }
 
 impl SessionError {
-    /// Whether a token was refused for itself, so that another one may do.
+    /// Whether the token itself was refused, so that a new one may be accepted.
     pub fn is_token_refused(&self) -> bool {
         use ResponseCode::{InUse, LoginDelay, SysPerm, SysTemp};
         matches!(self, SessionError::LoginRefused { mechanism: Mechanism::OAuthBearer | Mechanism::XOAuth2, .. })
@@ -161,14 +161,14 @@ impl Failure for SessionError {
             }
             (_, Some(InUse)) => "Another program is reading this mailbox; a poll tries again in a few minutes.",
             (_, Some(LoginDelay)) => "The server wants more time between two logins: raise `interval`.",
-            (_, Some(SysTemp)) => "The server has a problem that passes; the next poll tries again.",
+            (_, Some(SysTemp)) => "The server has a temporary problem; the next poll tries again.",
             (_, Some(SysPerm)) => "The server has a problem that its operator has to mend; ask the provider.",
             (SessionError::LoginRefused { mechanism: Mechanism::OAuthBearer | Mechanism::XOAuth2, .. }, _) => {
                 "Run `token-command` by hand as the user that runs postrider: the token must be fresh, belong to \
                  `username`, and have the provider's scope for POP3.  Perhaps you have to sign in to the provider again."
             }
             (SessionError::LoginRefused { mechanism: Mechanism::External, .. }, _) => {
-                "Check that the server knows the certificate of `tls-client-cert`, and that it is that of `username`."
+                "Check that the server knows the certificate of `tls-client-cert`, and that it belongs to `username`."
             }
             (SessionError::LoginRefused { .. }, _) => {
                 "Check `username` and the password, and whether the provider wants POP3 switched on in its web mail or \
@@ -189,16 +189,16 @@ impl Failure for SessionError {
                 SessionError::LongListing { .. } | SessionError::LargeListing { .. } | SessionError::Rationed { .. },
                 _,
             ) => {
-                "Nothing was deleted.  If the mailbox is as large as that, remove old mail from it by another program, or \
-                 let fewer be polled at a time (`max-concurrent-polls`); the next poll tries again."
+                "Nothing was deleted.  If the mailbox is really that large, remove old mail from it with another \
+                 program, or poll fewer at a time (`max-concurrent-polls`); the next poll tries again."
             }
             (SessionError::OutOfStep { .. } | SessionError::LongLine { .. }, _) => {
                 "Nothing was deleted.  Check that `host`, `port` and `tls` name a POP3 server; the next poll tries again."
             }
             (SessionError::Displaced { .. }, _) => {
-                "What came since the last answer that was right is not believed, and nothing of it was delivered or \
-                 deleted; the next poll tries again.  If it stays so, the server mixes up its replies, or does not mark \
-                 where a message ends: tell its operator."
+                "What came since the last correct reply was discarded, and nothing of it was delivered or deleted; the \
+                 next poll tries again.  If this continues, the server mixes up its replies, or does not mark where a \
+                 message ends: tell its operator."
             }
             (SessionError::NoListing, _) => "Check that `host` and `port` name a POP3 server.",
             (SessionError::Closed { .. } | SessionError::Io { .. }, _) => {
@@ -216,11 +216,11 @@ impl Failure for SessionError {
                 "No password was sent.  APOP needs tls = \"implicit\"; `auth` can name another mechanism."
             }
             (SessionError::Exchange(ExchangeError::Unproven(_)), _) => {
-                "Perhaps it is not the server that it should be.  Nothing was fetched or deleted; the password was not \
+                "Perhaps it is not the server it claims to be.  Nothing was fetched or deleted; the password was not \
                  sent."
             }
             (SessionError::Exchange(ExchangeError::Challenge { .. }), _) => {
-                "The login was broken off; if it stays so, name another mechanism in `auth`."
+                "The login was cancelled; if this continues, name another mechanism in `auth`."
             }
             (SessionError::Exchange(ExchangeError::Proof(_)), _) => {
                 "Name a mechanism in `auth` that goes with the password, the token or the certificate."

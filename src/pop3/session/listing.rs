@@ -1,4 +1,4 @@
-//! What UIDL has told, packed: enough to say whether it is what it was, and unpacked only if not.
+//! The reply to UIDL, packed: its digest shows whether it has changed, and it is unpacked only if it has.
 
 use blake3::Hasher;
 
@@ -10,7 +10,7 @@ use crate::message::MessageNumber;
 pub struct Entry {
     /// Its number in this session.
     pub number: MessageNumber,
-    /// Its unique-id; `None` where the server gave none or one that is too long.
+    /// Its unique-id; `None` where the server sent none or one that is too long.
     pub uid: Option<Box<[u8]>>,
     /// Its size; a hint.
     pub octets: Option<u64>,
@@ -21,17 +21,17 @@ pub struct Entry {
 pub struct Listing {
     packed: Packed,
     messages: usize,
-    /// What STAT said, if it said anything of use.
+    /// The reply to STAT, if it was usable.
     totals: Option<(u32, u64)>,
-    /// Boxed: it has two kilobytes, and listings move about.
+    /// Boxed: it has two kilobytes, and listings are moved.
     digest: Box<Hasher>,
 }
 
 impl Listing {
-    /// Appends a message; without octets it has no usable unique-id.
+    /// Appends a message; an empty `uid` stands for no usable unique-id.
     pub(super) fn push(&mut self, share: &Share, number: MessageNumber, uid: &[u8]) {
         let [a, b, c, d] = number.value().to_le_bytes();
-        // None is longer (`UNIQUE_ID_LIMIT`).
+        // No unique-id is longer (`UNIQUE_ID_LIMIT`).
         let [low, high] = u16::try_from(uid.len()).unwrap_or(u16::MAX).to_le_bytes();
         self.digest.update(&[a, b, c, d, low, high]);
         self.digest.update(uid);
@@ -39,7 +39,7 @@ impl Listing {
         self.messages += 1;
     }
 
-    /// A maildrop of which STAT says this, number of messages and octets.
+    /// An empty listing of a maildrop with this reply to STAT: number of messages and octets.
     pub(super) fn of_totals(totals: Option<(u32, u64)>) -> Self {
         Self { totals, ..Self::default() }
     }
@@ -49,13 +49,13 @@ impl Listing {
         self.messages
     }
 
-    /// Whether there are none.
+    /// Whether there are no messages.
     pub fn is_empty(&self) -> bool {
         self.messages == 0
     }
 
-    /// A digest of all numbers and unique-ids in their order, and of what STAT says: two listings with
-    /// the same are the same, unless a unique-id and its octets are those of another message.
+    /// A digest of all numbers and unique-ids in their order, and of the reply to STAT: two listings
+    /// with the same digest are the same, unless another message of the same size now has a unique-id.
     pub fn digest(&self) -> [u8; 32] {
         let mut digest = self.digest.clone();
         if let Some((messages, octets)) = self.totals {

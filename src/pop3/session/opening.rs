@@ -1,9 +1,9 @@
 //! How AUTH begins (RFC 5034 §4): with the first message in its line, or alone.
 //!
-//! Servers differ.  Some know AUTH as RFC 1734 has it, and take what follows the mechanism for nothing, and ask for
-//! the message, or for an error.  Microsoft takes a token on a line of its own only, and others in the command's line only.
-//! So where nothing but the form was refused, the other form is tried once, on the same connection: nobody has
-//! looked at the secret yet.
+//! Servers differ.  Some implement AUTH as in RFC 1734: they ignore what follows the mechanism and ask for the
+//! message, or they report an error.  Microsoft accepts a token only on a line of its own, others only in the
+//! command's line.  So where only the form was refused, the other form is tried once, on the same connection: the
+//! server has not looked at the secret yet.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,19 +13,19 @@ use crate::pop3::reply::{ResponseCode, Status};
 use crate::sasl::Mechanism;
 use crate::secret::Secret;
 
-/// The first message of an exchange on its way.
+/// The first message of an exchange, while it is being sent.
 pub(super) struct Opening {
     /// `None`: the server has to speak first.
     message: Option<Secret>,
     mechanism: Mechanism,
     form: Form,
-    /// The other form was tried before.
+    /// The other form was already tried.
     has_turned: bool,
-    /// The server has asked for something.
+    /// The server has sent a challenge.
     is_heard: bool,
 }
 
-/// How the message goes out.
+/// How the message is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// In the line of AUTH.
@@ -36,7 +36,7 @@ enum Form {
 
 impl Opening {
     pub(super) fn new(mechanism: Mechanism, message: Option<Secret>) -> Self {
-        // Microsoft takes the token on a line of its own only.
+        // Microsoft accepts the token only on a line of its own.
         let fits = |message: &Secret| {
             let octets = "AUTH ".len() + mechanism.sasl_name().len() + 1 + message.expose().len() + 2;
             mechanism != Mechanism::XOAuth2 && octets <= command::LINE_LIMIT
@@ -50,7 +50,7 @@ impl Opening {
         output.extend_from_slice(command.as_bytes());
         if let Some(message) = self.message.as_ref().filter(|_| self.form == Form::Inline) {
             output.push(b' ');
-            // An empty message would be none (RFC 5034 §4).
+            // An empty message is sent as `=` (RFC 5034 §4).
             output.extend_from_slice(if message.expose().is_empty() { b"=" } else { message.expose() });
         }
         output.extend_from_slice(b"\r\n");
@@ -63,14 +63,14 @@ impl Opening {
         self.message.take_if(|_| is_asked)
     }
 
-    /// Whether the message that was sent in the command's line is asked for again, by a server that has not read it.
+    /// Whether the server asks again for the message in the command's line, because it has not read it.
     fn asks_again(&self, challenge: &[u8]) -> bool {
         match self.mechanism {
-            // The server has an answer of its own next, and it is not nothing.
+            // The server's next message is its own, and never empty.
             Mechanism::ScramSha1 | Mechanism::ScramSha256 => false,
-            // Nothing else could be wanted, whatever the text.
+            // There is no other message to ask for, whatever the text.
             Mechanism::Plain | Mechanism::External => true,
-            // Why it is refused would be told in a text in base64 (RFC 7628 §3.2.2).
+            // A refusal would give its reason in base64 (RFC 7628 §3.2.2).
             Mechanism::OAuthBearer | Mechanism::XOAuth2 => {
                 let text = STANDARD.decode(challenge).ok().and_then(|text| String::from_utf8(text).ok());
                 text.is_none_or(|text| text.is_empty())
@@ -79,14 +79,14 @@ impl Opening {
         }
     }
 
-    /// Whether a refusal is of the form alone; then the other one is next.
+    /// Whether only the form was refused; then the other form is next.
     pub(super) fn turns(&mut self, status: &Status) -> bool {
         if status.ok || self.is_heard || self.has_turned || self.message.is_none() {
             return false;
         }
         let is_of_the_form = match self.form {
             Form::Inline => status.is_about_syntax(),
-            // It has seen nothing else.
+            // The server has not seen the message.
             Form::Alone => matches!(status.meaning(), None | Some(ResponseCode::Other(_) | ResponseCode::Auth)),
         };
         self.has_turned = is_of_the_form;

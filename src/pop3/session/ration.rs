@@ -1,8 +1,8 @@
-//! Memory for listings that are being read, one ration for all sessions of the process.
+//! Memory for the listings that are being read, one ration for all sessions of the process.
 //!
-//! A listing has no length that could be known before its end, and servers lie.  Several that never
-//! end must not take the memory of everybody: when all together are above [`TOTAL_OCTETS`], the
-//! largest one is ended, not the one that happens to ask.  A small one is never in danger.
+//! The length of a listing is not known before its end, and servers lie.  Listings that never end
+//! must not use up the memory of all sessions: when all together exceed [`TOTAL_OCTETS`], the
+//! largest one is aborted, not the one that happens to ask for more.  A small one is never in danger.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 
 use crate::message::MessageNumber;
 
-/// Octets that all listings may have together while they are read, as they are kept then: 700,000
-/// messages with unique-ids like Dovecot's, or 200,000 with those of 70 octets.
+/// The most octets that all listings together may have while they are read, in packed form: 700,000
+/// messages with unique-ids like Dovecot's, or 200,000 with unique-ids of 70 octets.
 pub(super) const TOTAL_OCTETS: usize = 16 << 20;
 
-/// Octets that are taken at a time.
+/// Octets that a share takes at a time.
 const PIECE_OCTETS: usize = 64 * 1024;
 
 /// The sessions that hold a share.
@@ -28,7 +28,7 @@ struct Holder {
     revoked: Notify,
 }
 
-/// What one listing holds of the ration; given back when dropped.
+/// The part of the ration that one listing holds; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Share(Arc<Holder>);
 
@@ -53,7 +53,7 @@ impl Share {
         });
     }
 
-    /// Waits until it is revoked, which may never be.
+    /// Waits until it is revoked, which may never happen.
     pub(super) async fn revoked(&self) {
         self.0.revoked.notified().await;
     }
@@ -66,7 +66,7 @@ impl Drop for Share {
 }
 
 fn holders<T>(look: impl FnOnce(&mut Vec<Arc<Holder>>) -> T) -> T {
-    // Whoever panicked here left the list as good as it was.
+    // A panic in here leaves the list intact.
     look(&mut HOLDERS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -99,7 +99,7 @@ impl Packed {
         self.lines += 1;
     }
 
-    /// The lines in their order; the memory of a piece is free once the next one is looked at.
+    /// The lines in their order; the memory of each piece is freed before the next one is unpacked.
     pub(super) fn unpack<T>(self, mut each: impl FnMut(MessageNumber, &[u8]) -> T) -> Vec<T> {
         let mut lines = Vec::with_capacity(self.lines);
         for piece in self.pieces {

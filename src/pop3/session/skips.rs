@@ -1,37 +1,37 @@
-//! When a session asks for the capabilities, and when it had better not.
+//! When a session asks for the capabilities, and when it must not.
 
 /// When a session asks for the capabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Behind the greeting.
+    /// After the greeting.
     Greeting,
-    /// Again behind STLS.
+    /// Again after STLS.
     Tls,
-    /// Again behind the login.
+    /// Again after the login.
     Login,
 }
 
-/// When a session does not ask for the capabilities, since the server hangs up on CAPA or falls silent.
+/// The stages at which a session does not send CAPA, since the server then hangs up or falls silent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skips(u32);
 
 impl Skips {
-    /// As [`Skips::bits`] gave it.
+    /// From the result of [`Skips::bits`].
     pub fn of_bits(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// For keeping.
+    /// As a number, to be stored.
     pub fn bits(self) -> u32 {
         self.0
     }
 
-    /// Whether it always asks.
+    /// Whether no stage is skipped.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Not then either.
+    /// Adds a stage to skip.
     #[must_use]
     pub fn with(self, stage: Stage) -> Self {
         Self(self.0 | 1 << stage as u32)

@@ -15,17 +15,17 @@ use crate::pop3::command::Command;
 use crate::pop3::multiline::Decoder;
 use crate::pop3::reply::{self, Capabilities, ResponseCode, Status};
 
-/// Messages that a maildrop may have: memory for a listing stays bounded.
+/// The most messages of a maildrop, which bounds the memory for a listing.
 const LISTING_LIMIT: usize = 2_000_000;
 
-/// Octets of commands that may be unanswered (RFC 2449 §6.6 lets the client see to it that both
-/// sides never wait for each other): below one segment and every server's input buffer.
+/// The most octets of unanswered commands (RFC 2449 §6.6: the client has to avoid a deadlock): less
+/// than one segment and than any server's input buffer.
 const WINDOW_OCTETS: usize = 1024;
 
 /// The longest command of this state: `TOP` with two ten-digit numbers.
 const COMMAND_OCTETS: usize = 28;
 
-/// Time for the answer to QUIT, in which the server deletes.
+/// Time for the reply to QUIT, before which the server deletes.
 const QUIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How the server answered QUIT.
@@ -33,9 +33,9 @@ const QUIT_LIMIT: Duration = Duration::from_secs(60);
 pub enum Quit {
     /// Everything that was to be deleted is deleted.
     Done,
-    /// Some of it may not be deleted (RFC 1939 §6); the server's words.
+    /// Some messages may not have been deleted (RFC 1939 §6); the server's words.
     Refused(String),
-    /// No answer: nobody knows.
+    /// No reply: it is not known what was deleted.
     Silence,
 }
 
@@ -46,7 +46,7 @@ struct Outstanding {
     octets: usize,
 }
 
-/// What a command is called in errors; made into text only when there is one.
+/// A command's name in errors; formatted only for an error.
 #[derive(Clone, Copy)]
 enum Step {
     Named(&'static str),
@@ -68,7 +68,7 @@ pub struct Session<S> {
     capabilities: Capabilities,
     outstanding: VecDeque<Outstanding>,
     outstanding_octets: usize,
-    /// The most that were unanswered at once since none was.
+    /// See [`Session::flight`].
     flight: usize,
     answered: Step,
     /// STAT has said that there is no message.
@@ -89,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// What the server announced before the login.
+    /// What the server announced.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -105,8 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Puts a command into the window, to be sent as soon as the server is waited for; `false` if
-    /// the window has no room for it yet.  Lock-step is a window that is never given a second
-    /// command.
+    /// the window has no room for it yet.  In lock-step, the window never gets a second command.
     pub fn queue(&mut self, command: Command<'_>) -> bool {
         let before = self.wire.output().len();
         if !self.has_room() || command.encode(self.wire.output()).is_err() {
@@ -114,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let octets = self.wire.output().len() - before;
         if self.outstanding.is_empty() {
-            // What comes before it is sent is no answer to it.
+            // What comes before it is sent does not answer it.
             self.wire.send_first();
             self.flight = 0;
         }
@@ -129,8 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.outstanding.len()
     }
 
-    /// The most commands that were unanswered at once since none was: what a server may have stumbled
-    /// over, when an answer is wrong or missing.
+    /// The most commands that were unanswered at once since the window was last empty: the server may
+    /// have stumbled over their number, when a reply is wrong or missing.
     pub fn flight(&self) -> usize {
         self.flight
     }
@@ -148,8 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.reply_with(|_| ()).await.map(|(status, ())| status)
     }
 
-    /// The same, and what is made of the octets behind its `+OK` or `-ERR`: in a [`Status`] they are
-    /// escaped and bounded.
+    /// The same, with what `read` makes of the octets after `+OK` or `-ERR`, which a [`Status`] holds
+    /// only escaped and truncated.
     ///
     /// # Errors
     /// As [`Session::reply`].
@@ -164,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(reply)
     }
 
-    /// A decoder for the body behind the `+OK` that was just read.
+    /// A decoder for the body after the `+OK` that was just read.
     pub fn decoder(&self) -> Decoder {
         self.wire.decoder()
     }
@@ -204,12 +203,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         totals.ok_or(SessionError::OutOfStep { step, line: status.text })
     }
 
-    /// UIDL: every message with its unique-id, in the server's order, and STAT before it.  `None` if
-    /// the server has no UIDL, or refuses it while there is no message ([`Session::is_empty`]).  With `sizes_follow` LIST goes out behind it if it may; then
-    /// [`Session::sizes`] or [`Session::list`] must come next.
+    /// STAT and UIDL: every message with its unique-id, in the server's order.  `None` if the server
+    /// has no UIDL, or refuses it while there is no message ([`Session::is_empty`]).  With
+    /// `sizes_follow`, LIST is sent after it if pipelining allows; then [`Session::sizes`] or
+    /// [`Session::list`] must come next.
     ///
     /// # Errors
-    /// A server that has it refuses it; a line that is none, or more lines than a maildrop may have.
+    /// A server that has UIDL refuses it; a malformed line, or more lines than a maildrop may have.
     pub async fn uidl(&mut self, sizes_follow: bool) -> Result<Option<Listing>, SessionError> {
         self.check_in_step()?;
         self.queue(Command::Stat);
@@ -219,20 +219,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if sizes_follow && self.capabilities.pipelining {
             self.queue(Command::List);
         }
-        // A hint: whatever a server makes of it, the listing is what counts.
+        // STAT is a hint: only the listing counts.
         let (status, totals) = self.reply_with(totals).await?;
         let totals = totals.filter(|_| status.ok);
         self.is_empty = totals.is_some_and(|(messages, _)| messages == 0);
         let (share, mut listing) = (Share::begin(), Listing::of_totals(totals));
         let reading = self.listing(Command::Uidl, |line| {
             let parsed = reply::uidl_line(line);
-            // None of them is empty, so nothing stands for one that is missing or too long.
+            // No unique-id is empty, so an empty one stands for one that is missing or too long.
             parsed.map(|(number, uid)| listing.push(&share, number, uid.unwrap_or_default())).is_some()
         });
         Ok(rationed(&share, "UIDL", reading).await?.then_some(listing))
     }
 
-    /// Whether STAT has said before UIDL that there is no message: some servers refuse to list none.
+    /// Whether STAT said before UIDL that there is no message: some servers refuse an empty listing.
     pub fn is_empty(&self) -> bool {
         self.is_empty
     }
@@ -240,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// LIST: every message with its size, for a server without unique-ids.
     ///
     /// # Errors
-    /// It has no LIST; a line that is none, or more lines than a maildrop may have.
+    /// It has no LIST; a malformed line, or more lines than a maildrop may have.
     pub async fn list(&mut self) -> Result<Vec<Entry>, SessionError> {
         let (share, mut packed) = (Share::begin(), Packed::default());
         let reading = self.listing(Command::List, |line| {
@@ -260,9 +260,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// LIST: fills in the sizes of entries, which must be in the order of their numbers.
     ///
     /// # Errors
-    /// A line that is none, or more lines than a maildrop may have.
+    /// A malformed line, or more lines than a maildrop may have.
     pub async fn sizes(&mut self, entries: &mut [Entry]) -> Result<(), SessionError> {
-        // Servers list in order, so the next entry is nearly always the one.
+        // Servers list in order, so the next entry is nearly always the right one.
         let mut next = 0;
         self.listing(Command::List, |line| {
             let Some((number, octets)) = reply::list_line(line) else { return false };
@@ -293,11 +293,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let status = self.reply().await?;
         if !status.ok {
-            // Where there is nothing to list, whatever the refusal says is that.
+            // In an empty maildrop, any refusal means that there is nothing to list.
             if self.is_empty {
                 return Ok(false);
             }
-            // A code that says "not now" tells nothing about what the server can do.
+            // A code that means "not now" says nothing about the server's capabilities.
             let announced = matches!(command, Command::Uidl) && self.capabilities.uidl;
             return match status.meaning() {
                 None | Some(ResponseCode::Other(_)) if !announced => Ok(false),
@@ -324,7 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    /// QUIT: the UPDATE state.  Only now the server deletes what DELE has marked.
+    /// QUIT: the UPDATE state.  Only now does the server delete what DELE has marked.
     pub async fn quit(mut self) -> Quit {
         if self.check_in_step().is_err() {
             return Quit::Silence;
@@ -337,7 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 }
 
-/// Reads a listing unless it becomes too large, compared with the others.
+/// Reads a listing, unless its share is revoked because it is the largest.
 async fn rationed(
     share: &Share,
     step: &str,
@@ -350,7 +350,7 @@ async fn rationed(
     }
 }
 
-/// What the answer to STAT tells.
+/// Parses the reply to STAT.
 fn totals(answer: &[u8]) -> Option<(u32, u64)> {
     reply::stat(&crate::text::shown(answer))
 }

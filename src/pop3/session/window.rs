@@ -1,4 +1,4 @@
-//! Commands whose replies are still to come.
+//! Commands whose replies are outstanding.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Session, SessionError};
 use crate::pop3::command::Command;
 
-/// Commands that wait for their replies, each with what its reply answers, in order: as many as the session has
+/// The unanswered commands in order, each with the question that its reply answers: as many as the session has
 /// room for with PIPELINING (RFC 2449 §6.6), one without.
 #[derive(Debug)]
 pub struct Window<Q> {
@@ -27,7 +27,7 @@ impl<Q> Window<Q> {
     /// Queues commands as long as there is room and `next` has one.
     ///
     /// # Errors
-    /// Nothing was asked, and the server has said something.
+    /// The server has sent something although no command was outstanding.
     pub fn fill<S>(
         &mut self,
         session: &mut Session<S>,
@@ -47,7 +47,7 @@ impl<Q> Window<Q> {
         Ok(())
     }
 
-    /// What the next reply answers; `None`: no reply is to come.
+    /// The question that the next reply answers; `None`: no reply is outstanding.
     pub fn pop(&mut self) -> Option<Q> {
         self.asked.pop_front()
     }

@@ -1,4 +1,4 @@
-//! The connection under a session: a bounded read buffer, lines, and silence that ends it.
+//! The connection under a session: a bounded read buffer, lines, and a limit on silence.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,12 +18,12 @@ use crate::transcript::{Hidden, NOT_SHOWN, Transcript};
 /// One buffer, reused: the TLS library clears what it is given, so a larger one costs time.
 const BUFFER_OCTETS: usize = 32 * 1024;
 
-/// Octets of a status line or a line of a listing.  RFC 2449 says 512; unique-ids and error texts
-/// of real servers are longer.
+/// The most octets of a status line or a line of a listing.  RFC 2449 says 512; unique-ids and error
+/// texts of real servers are longer.
 pub(super) const LINE_LIMIT: usize = 8 * 1024;
 
-/// Octets of a whole listing, whether it is kept or not: a million messages with unique-ids of 70
-/// octets.  What is kept has less room (`ration.rs`).
+/// The most octets of a whole listing, kept or not: a million messages with unique-ids of 70
+/// octets.  A listing that is kept has less room (`ration.rs`).
 pub(super) const LISTING_OCTETS: usize = 100 << 20;
 
 /// A connection with its buffers.
@@ -33,13 +33,13 @@ pub(super) struct Wire<S> {
     start: usize,
     end: usize,
     output: Vec<u8>,
-    /// The output goes out before anything is read.
+    /// The output is sent before anything is read.
     sends_first: bool,
     silence: Duration,
     transcript: Transcript,
-    /// What nothing that the server says may show, for as long as the connection lives.
+    /// The secrets that are never shown if the server repeats them, for as long as the connection lives.
     hidden: Arc<Hidden>,
-    /// CAPA was refused then, and nothing has come since.
+    /// The stage at which CAPA was refused, if nothing has come since.
     refused_capa: Option<Stage>,
     /// The last line has ended in a bare LF.
     bare: bool,
@@ -67,23 +67,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.silence
     }
 
-    /// What must not be seen in a transcript, nor in anything that the server says.
+    /// Hides a secret in the transcript and in everything that the server says.
     pub(super) fn hide(&mut self, secret: &[u8]) {
         self.transcript.hide(secret);
         Arc::make_mut(&mut self.hidden).add(secret);
     }
 
-    /// The same for what was sent in a login, which the transcript has seen.
+    /// The same for a message of a login, which the transcript hides itself.
     pub(super) fn hide_sent(&mut self, message: &[u8]) {
         Arc::make_mut(&mut self.hidden).add_sent(message);
     }
 
-    /// What nothing that the server says may show.
+    /// The secrets to hide in what the server says.
     pub(super) fn hidden(&self) -> Arc<Hidden> {
         Arc::clone(&self.hidden)
     }
 
-    /// CAPA was refused: what ends the connection at the next command may be that.
+    /// Notes that CAPA was refused: if the connection ends at the next command, that may be why.
     pub(super) fn has_refused_capa(&mut self, stage: Stage) {
         self.refused_capa = Some(stage);
     }
@@ -105,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         &mut self.output
     }
 
-    /// Nothing that is in the output is answered yet: it is sent before more is read.
+    /// Has the output sent before more is read: nothing that comes before answers it.
     pub(super) fn send_first(&mut self) {
         self.sends_first = true;
     }
@@ -131,8 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Err(self.perhaps_of_capa(error))
     }
 
-    /// Reads more into the buffer, which must have room.  What is not sent yet goes out before
-    /// anybody waits: the server may wait for it.
+    /// Reads more into the buffer, which must have room.  The output is sent before this waits: the
+    /// server may be waiting for it.
     async fn fill(&mut self, step: &(dyn Fn() -> String + Sync)) -> Result<(), SessionError> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.status_with(step, |_| ()).await.map(|(status, ())| status)
     }
 
-    /// A status line, and what is made of the octets behind its first word.
+    /// A status line, with what `read` makes of the octets after its first word.
     pub(super) async fn status_with<T>(
         &mut self,
         step: &(dyn Fn() -> String + Sync),
@@ -222,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// The lines of a multi-line response up to its final dot, un-stuffed, given to `each`, which may
-    /// end it.
+    /// abort it.
     pub(super) async fn lines(
         &mut self,
         step: &(dyn Fn() -> String + Sync),
@@ -250,13 +250,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Err(SessionError::LongListing { step: step(), limit })
     }
 
-    /// A decoder for the body behind the status line that was just read.
+    /// A decoder for the body after the status line that was just read.
     pub(super) fn decoder(&self) -> Decoder {
         Decoder::behind(self.bare)
     }
 
-    /// Decodes what has come of a body, waiting for more only if nothing has; whether it is
-    /// complete is the decoder's to say.
+    /// Decodes what has come of a body, waiting for more only if nothing has; the decoder knows
+    /// whether the body is complete.
     pub(super) async fn body_piece(
         &mut self,
         step: &(dyn Fn() -> String + Sync),

@@ -1,5 +1,5 @@
-//! How people see what is logged: of an event its sentence, which says all that its fields say; of everything else
-//! the fields too.
+//! Formats log records for people: an event as its sentence, which says all that its fields say; any other record
+//! with its fields.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 
 pub(super) struct Fields;
 
-/// The sentence, and whether it is an event's.
+/// The message, and whether it is an event's sentence.
 #[derive(Default)]
 struct Look {
     sentence: String,

@@ -1,8 +1,8 @@
-//! The journal: events with their fields, sent by a thread of its own.
+//! The journal: events with their fields, sent by a separate thread.
 //!
-//! tracing-journald sends where an event happens, and its socket blocks when journald is slow.
+//! tracing-journald sends on the thread of the event, and its socket blocks when journald is slow.
 //! So events are recorded here, and emitted again on a thread whose only subscriber is
-//! tracing-journald's.  Our events have few and known fields, which is what makes that possible.
+//! tracing-journald's.  That is possible because our events have few and known fields.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -26,7 +26,7 @@ enum Item {
     Drained(SyncSender<()>),
 }
 
-/// An event, taken down.
+/// A recorded event.
 #[derive(Default)]
 struct Record {
     level: Option<Level>,
@@ -35,23 +35,23 @@ struct Record {
     uid: Option<String>,
     octets: Option<u64>,
     destination: Option<String>,
-    /// The MESSAGE_ID of what [`crate::event`] tells.
+    /// The MESSAGE_ID, if this is an event of [`crate::event`].
     id: Option<String>,
-    /// Fields that the journal has no place for; an event's sentence says them already.
+    /// Other fields, to be appended to the message; an event's sentence has them already.
     others: String,
-    /// Lines that were dropped before this one.
+    /// The number of lines that were dropped before this one.
     dropped: u64,
 }
 
-/// Whether standard error leads to the journal: systemd says which file that is.
+/// Whether standard error leads to the journal: systemd passes the device and inode of that stream.
 pub(super) fn is_stderr() -> bool {
     let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
-    // Not by /proc/self: a process that cannot be dumped may not look into its own.
+    // Not by /proc/self, which a process that is not dumpable may not read.
     let Ok(stderr) = rustix::fs::fstat(io::stderr()) else { return false };
     stream == format!("{}:{}", stderr.st_dev, stderr.st_ino)
 }
 
-/// Takes events down for the thread.
+/// Records events for the thread.
 pub(super) struct Recorder {
     records: SyncSender<Item>,
     dropped: Arc<AtomicU64>,
@@ -61,7 +61,7 @@ impl Recorder {
     /// Connects to the journal.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no journal, or the thread cannot be started.
     pub(super) fn start() -> io::Result<Self> {
         let mappings = PriorityMappings {
             error: Priority::Error,
@@ -132,7 +132,7 @@ impl Record {
         let _ = write!(self.others, " {name}={value}");
     }
 
-    /// What is shown of it.
+    /// The text that the journal shows.
     fn text(&self) -> String {
         let others = if self.id.is_some() { "" } else { &self.others };
         format!("{}{others}", self.message)
@@ -186,7 +186,7 @@ mod tests {
     use crate::event;
     use crate::message::{MessageKey, Name};
 
-    /// What is taken down of what `work` tells.
+    /// The record of the event that `work` emits.
     fn taken_down(work: impl FnOnce()) -> Record {
         let (records, inbox) = mpsc::sync_channel(LINES);
         let recorder = Recorder { records, dropped: Arc::default() };

@@ -1,8 +1,8 @@
-//! Where the log goes: to the journal with fields, or to standard error, human or as JSON.
+//! The log: to the journal with fields, or to standard error, for people or as JSON.
 //!
 //! Events are handed to a thread through a bounded queue (`queue`), so that a slow journal or
-//! terminal never holds up the work; what does not fit is counted and said.  Only our own events
-//! are logged unless `POSTRIDER_LOG` asks for others: libraries may log what they send.
+//! terminal never delays the work; lines that do not fit are counted, and their number is logged.  Only our
+//! own events are logged unless `POSTRIDER_LOG` asks for others: libraries may log what they send.
 
 mod fields;
 mod journal;
@@ -22,7 +22,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 /// The variable that chooses what is logged, in the syntax of tracing-subscriber's `EnvFilter`.
 pub const VARIABLE: &str = "POSTRIDER_LOG";
 
-/// How lines look.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// The journal if standard error leads there, else for people.
@@ -30,7 +30,7 @@ pub enum Format {
     Auto,
     /// For people.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -51,7 +51,7 @@ pub fn start_service(level: Level, format: Format, colours: bool) {
     if format == Format::Auto && journal::is_stderr() {
         match journal::Recorder::start() {
             Ok(recorder) => return start(level, recorder),
-            Err(error) => say(&format!("no journal ({error}); logging here")),
+            Err(error) => say(&format!("no journal ({error}); logging to standard error")),
         }
     }
     let queue = QUEUE.get_or_init(|| queue::Queue::start(io::stderr()));
@@ -72,14 +72,14 @@ fn start(
     }
 }
 
-/// Changes the level of a running log; `POSTRIDER_LOG` wins.
+/// Changes the level of a running log; `POSTRIDER_LOG` takes precedence.
 pub fn set_level(level: Level) {
     if let Some(handle) = FILTER.get() {
         let _ = handle.reload(filter(level));
     }
 }
 
-/// Waits, not for long, until everything is written.
+/// Waits until everything is written, but not for long.
 pub fn finish() {
     if let Some(queue) = QUEUE.get() {
         queue.drain();

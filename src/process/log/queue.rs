@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that may wait; a burst of a thousand deliveries fits.
+/// How many lines may wait; a burst of a thousand deliveries fits.
 pub(super) const LINES: usize = 4096;
 
-/// Time for the last lines of a process.
+/// How long the last lines of a process may take.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
 enum Item {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    /// Blocks until it is let go.
+    /// Blocks until the gate is released.
     struct Gate {
         gate: Arc<Mutex<()>>,
         written: Arc<Mutex<Vec<u8>>>,

@@ -114,7 +114,7 @@ fn a_refusal_within_the_mechanism_is_no_breach_of_its_rules() {
         before.iter().for_each(|line| drop(exchange.answer(line.as_bytes()).expect("answered")));
         assert_eq!(exchange.answer(b"e=invalid-proof").as_ref().map(text), Ok(String::new()));
         assert_eq!(exchange.refusal(), Some("invalid-proof"));
-        // Whoever then accepts it all the same is not believed.
+        // A server that then accepts it all the same is not believed.
         assert_eq!(exchange.finish(), Err(ExchangeError::Unproven("SCRAM-SHA-256")));
     }
     let mut exchange = begin(Mechanism::XOAuth2, "a", &token("t"), "").expect("begun");

@@ -18,7 +18,7 @@ enum Happens {
     Poll(usize),
     PollAll,
     Released(usize),
-    /// Until the schedule wants to be asked, and so much longer.
+    /// Time passes until the schedule wants to be asked, and this much more.
     Waits(Duration),
 }
 
@@ -69,7 +69,7 @@ proptest! {
             let event = match event {
                 Happens::Configured(accounts) => configured(&accounts),
                 Happens::Ended(account, verdict) => {
-                    // Only what runs can end.
+                    // Only a running poll can end.
                     if running.remove(&name(NAMES[account])).is_none() {
                         continue;
                     }
@@ -91,7 +91,7 @@ proptest! {
             };
             let waited = event == Input::Tick && schedule.wake().is_some_and(|wake| wake <= now);
             let begun = schedule.handle(event, now);
-            prop_assert!(!waited || !begun.is_empty(), "whoever is woken has something to do");
+            prop_assert!(!waited || !begun.is_empty(), "a wake-up begins a poll");
             for name in begun {
                 if latched.contains(&name) && releases.as_ref() != Some(&name) {
                     prop_assert!(due.get(&name).is_some_and(|due| *due <= now), "a refused login was tried again early");

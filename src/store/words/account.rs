@@ -20,7 +20,7 @@ pub struct AccountMemory {
     pub advice: Option<String>,
     /// The kind of the error, as an exit code; 0: none.
     pub exit_code: u8,
-    /// Tells, while its login is refused, whether the settings or the secret have changed since.
+    /// While its login is refused, shows whether the settings or the secret have changed since.
     pub refused: Option<[u8; 32]>,
     /// Messages delivered since a time that the caller chose; only read.
     pub delivered: u64,
@@ -31,16 +31,16 @@ pub struct AccountMemory {
 /// What is known of the password that an account logged in with last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastLogin {
-    /// Tells it from most others; `None`: none has worked yet, or the one that did is refused for good.
+    /// Distinguishes it from most others; `None`: no password has worked yet, or the one that did is refused for good.
     pub mark: Option<u8>,
-    /// So often in a row that very password was refused since.
+    /// How many times in a row that very password was refused since.
     pub doubts: u32,
 }
 
 /// A look at a listing that left nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quiet {
-    /// Tells this listing and the settings that matter from others.
+    /// Distinguishes this listing and the settings that matter from others.
     pub digest: [u8; 32],
     /// When time alone may change what is to be done.
     pub until: UnixTime,
@@ -53,10 +53,10 @@ pub struct Quiet {
 /// What an account was polled with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Binding {
-    /// The mailbox, as [`crate::store::Change::Bind`] had it; `None`: nobody knows.
+    /// The mailbox, as [`crate::store::Change::Bind`] had it; `None`: not known.
     pub mailbox: Option<String>,
-    /// The destinations that its mail was decided for; `None`: nobody knows.
+    /// The destinations that its mail was decided for; `None`: not known.
     pub deliver: Option<Vec<String>>,
-    /// It was told that the server has no TOP, and that sizes count instead.
+    /// It was reported that the server has no TOP, and that sizes count instead.
     pub by_size: bool,
 }

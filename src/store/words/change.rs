@@ -18,17 +18,17 @@ pub enum Change {
     Bind {
         /// The account.
         account: Name,
-        /// The mailbox: host, port, username and way to it.
+        /// The mailbox: host, port, username and the way to it.
         mailbox: String,
         /// The mailboxes that the accounts of the configuration lead to.
         others: Arc<[(Name, String)]>,
     },
-    /// It was told that the account's server has no TOP.
+    /// It was reported that the account's server has no TOP.
     TellBySize {
         /// The account.
         account: Name,
     },
-    /// What the account's mail is decided for from now on.
+    /// The destinations that the account's mail is decided for from now on.
     DecideFor {
         /// The account.
         account: Name,
@@ -48,7 +48,7 @@ pub enum Change {
         account: Name,
         /// The messages.
         messages: Vec<Stage>,
-        /// The account's destinations: what a message was only tried at besides is not owed there any more.
+        /// The account's destinations: a message that was only tried at another place is no longer owed there.
         places: Vec<Place>,
     },
     /// How deliveries ended.
@@ -58,7 +58,7 @@ pub enum Change {
         /// The deliveries.
         outcomes: Vec<Settled>,
     },
-    /// Messages that all destinations of their account have: what is owed to others is given up.
+    /// Messages that all destinations of their account have: what is owed to other places is given up.
     Close {
         /// The account.
         account: Name,
@@ -79,15 +79,15 @@ pub enum Change {
         /// The messages.
         keys: Vec<MessageKey>,
     },
-    /// Messages that share their unique-id with another one, and of which nothing else is known yet: that they
-    /// were there tells later on that one of them has gone.
+    /// Messages that share their unique-id with another one, and of which nothing else is known yet: the record that
+    /// they were there shows later that one of them has gone.
     Seen {
         /// The account.
         account: Name,
         /// The messages.
         keys: Vec<MessageKey>,
     },
-    /// Whether messages are in the listing that knows them.
+    /// Whether known messages are in the listing.
     Sight {
         /// The account.
         account: Name,
@@ -96,7 +96,7 @@ pub enum Change {
         /// They are.
         listed: bool,
     },
-    /// The server has given the unique-ids of these messages to others, or nobody knows.
+    /// The server has given the unique-ids of these messages to others, or may have.
     SetApart {
         /// The account.
         account: Name,
@@ -117,7 +117,7 @@ pub enum Change {
         /// The messages.
         renamed: Vec<Renamed>,
     },
-    /// Whether messages are the ones that were delivered is proven by their content, or refuted.
+    /// The content of messages proves or refutes that they are the ones that were delivered.
     Confirm {
         /// The account.
         account: Name,
@@ -138,7 +138,7 @@ pub enum Change {
     Retrieved {
         /// The account.
         account: Name,
-        /// What was among them.
+        /// The messages that were among them.
         keys: Vec<MessageKey>,
     },
     /// The same messages are listed again after their deletion was confirmed.
@@ -173,11 +173,11 @@ pub enum Change {
         /// What is known.
         login: LastLogin,
     },
-    /// What was told once of mail that stays on the server for good.
+    /// Which mail that stays on the server for good was reported.
     Tell {
         /// The account.
         account: Name,
-        /// What.
+        /// The marks of all such mail, one per line.
         told: String,
     },
     /// What was learnt of a server.
@@ -187,7 +187,7 @@ pub enum Change {
         /// All that is remembered of it from now on.
         memory: HostMemory,
     },
-    /// What is done about lost states.
+    /// A change to lost states.
     Lost(LostChange),
     /// A look at an account's listing left nothing to do.
     Quiet {
@@ -196,22 +196,22 @@ pub enum Change {
         /// The look.
         quiet: Quiet,
     },
-    /// Messages that have been gone from the server for long are forgotten.
+    /// Messages that have been gone from the server for a long time are forgotten.
     Prune {
         /// The account.
         account: Name,
-        /// Which.
+        /// How many messages, and how long they must have been gone.
         prune: Prune,
-        /// Deleted ones that the server lists nevertheless: not these.
+        /// Deleted messages that the server still lists: these are kept.
         listed: Vec<MessageKey>,
     },
     /// Quarantined messages are tried again or given up.
     Release {
         /// The account.
         account: Name,
-        /// One message, or all of the account.
+        /// One message; `None`: all of the account.
         key: Option<MessageKey>,
-        /// Which.
+        /// Whether they are tried again or given up.
         release: Release,
     },
 }
@@ -228,7 +228,7 @@ impl Change {
     /// Whose messages it may concern.
     pub(in crate::store) fn concern(&self) -> Concern<'_> {
         match self {
-            // What is forgotten is in no listing that is known by its digest.
+            // A forgotten message is in no listing whose digest is on record.
             Self::Prune { .. }
             | Self::Remember { .. }
             | Self::Quiet { .. }
@@ -280,7 +280,7 @@ pub struct Stage {
     pub octets: u64,
     /// BLAKE3 of the same.
     pub digest: [u8; 32],
-    /// Its size by LIST, if that said any.
+    /// Its size by LIST, if LIST gave one.
     pub listed: Option<u64>,
     /// Its Message-ID, if it has one.
     pub message_id: Option<String>,
@@ -319,7 +319,7 @@ pub struct Settled {
     pub key: MessageKey,
     /// The destination.
     pub place: Place,
-    /// How.
+    /// How it ended.
     pub ending: Ending,
 }
 
@@ -328,15 +328,16 @@ pub struct Settled {
 pub enum Ending {
     /// It is there: the file's name, or the server's reply.
     Delivered(String),
-    /// Later, and why.
+    /// It is tried again later, and why.
     Deferred(String),
-    /// The server does not hand it out: later, and after some attempts never by itself ([`Patience`]).
+    /// The server does not hand it out, and why: it is tried again later, but after some attempts no longer
+    /// automatically ([`Patience`]).
     NotRetrieved(String),
     /// Refused for good, and why.
     Quarantined(String),
 }
 
-/// A staged delivery that may have ended with its process.
+/// A staged delivery, whose process may have ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StagedDelivery {
     /// Row of the message.
@@ -347,7 +348,7 @@ pub struct StagedDelivery {
     pub account: Name,
     /// The Maildir.
     pub maildir: PathBuf,
-    /// The machine that it is on ([`Place::machine`]).
+    /// The machine that the Maildir is on ([`Place::machine`]).
     pub machine: String,
     /// The file's name.
     pub name: String,
@@ -360,7 +361,7 @@ pub struct StagedDelivery {
 pub enum Resolution {
     /// It is delivered.
     Delivered,
-    /// It is lost: fetched again.
+    /// It is lost, and fetched again.
     Lost,
 }
 

@@ -9,7 +9,7 @@ pub struct HistoryFilter {
     pub account: Option<Name>,
     /// Only messages whose unique-id, Message-ID or place contains this.
     pub search: Option<String>,
-    /// At most so many, the newest.
+    /// At most this many, the newest.
     pub limit: usize,
 }
 
@@ -52,7 +52,7 @@ pub struct QuarantinedDelivery {
     pub first_seen: UnixTime,
     /// Attempts, the last one included.
     pub attempts: u32,
-    /// So often the program has died while it handled the message.
+    /// How many times the program has crashed while it handled the message.
     pub crashes: u32,
     /// The BLAKE3 hash of its content, in hexadecimal, if it was ever retrieved whole.
     pub digest: Option<String>,
@@ -68,11 +68,11 @@ pub struct QuarantinedMessage {
     pub uid: String,
     /// 0 unless several messages share the unique-id.
     pub occurrence: u32,
-    /// Since when.
+    /// Since when it is in quarantine.
     pub since: UnixTime,
     /// The destination that refused it.
     pub destination: String,
-    /// Why.
+    /// Why it was refused.
     pub reason: Option<String>,
     /// The Message-ID, escaped.
     pub message_id: Option<String>,

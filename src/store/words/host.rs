@@ -13,13 +13,13 @@ pub struct Host {
     pub is_encrypted: bool,
 }
 
-/// What is remembered of one.
+/// What is remembered of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostMemory {
     /// What it announces before the login, a line each, and when it was asked.
     pub capabilities: Option<(Vec<String>, UnixTime)>,
     /// Until when it gets one command at a time.
     pub lock_step_until: UnixTime,
-    /// What else it was found not to stand, bits that mean something to who sets them, and until when that is believed.
+    /// What else it was found unable to handle, as bits whose meaning the caller defines, and until when that holds.
     pub lessons: (u32, UnixTime),
 }

@@ -13,23 +13,23 @@ pub struct Known {
     pub migrating: bool,
     /// Messages that are remembered and not deleted; not those that have long been missing.
     pub remembered: usize,
-    /// As many of those are not among the ones that were asked for.
+    /// How many of those are not among the ones that were asked for.
     pub missing: usize,
-    /// As many of those the last listing did have.
+    /// How many of the missing ones the last listing did have.
     pub newly_missing: usize,
-    /// Messages that the server has no more.
+    /// Messages that the server no longer has.
     pub gone: Gone,
-    /// Tells this part of the state from the one before it was changed beside the account's poll.
+    /// The number that every change to this part of the state beside the account's poll raises.
     pub revision: i64,
-    /// Whether its state was lost, and is still to be made out from its listing.
+    /// Whether its state was lost, and is still to be worked out from its listing.
     pub lost: Lost,
     /// For each message that was asked for, in that order: what is known.
     pub standings: Vec<Option<Standing>>,
-    /// For each of them its size as LIST had it before.
+    /// For each of them, its size as LIST gave it before.
     pub sizes: Vec<Option<u64>>,
     /// Indexes of those that the last listing did not have, or whose unique-id several messages had.
     pub returned: Vec<usize>,
-    /// Unique-ids that several messages had, which are not deleted, and how many.
+    /// Unique-ids that several messages had which are not deleted, and how many.
     pub shared: Vec<(Box<[u8]>, usize)>,
 }
 

@@ -1,4 +1,4 @@
-//! States that were lost, and what is known again of them.
+//! States that were lost, and what is known of them again.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub enum Lost {
     No,
     /// It was: what is on the server and in no Maildir may have been delivered or not.
     Lost,
-    /// There was none as far as this directory knows, and the Maildirs know of mail.
+    /// This directory never had a state as far as it knows, but the Maildirs show that mail was delivered.
     Unknown,
     /// It was, and the operator says: what is on the server now counts as delivered.
     Seen,
@@ -36,7 +36,7 @@ impl Lost {
 /// A file in a Maildir that this program has made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundFile {
-    /// Tells its message (`deliver::maildir::token`).
+    /// Identifies its message (`deliver::maildir::token`).
     pub token: String,
     /// Its path below the Maildir, when it was found.
     pub name: String,
@@ -44,14 +44,14 @@ pub struct FoundFile {
     pub at: UnixTime,
 }
 
-/// What is done about lost states.
+/// A change to lost states.
 #[derive(Clone, Debug)]
 pub enum LostChange {
     /// These accounts, and all that are known, are lost.
     Mark {
         /// The accounts of the configuration.
         accounts: Vec<Name>,
-        /// How.
+        /// What they are marked as.
         lost: Lost,
     },
     /// What a Maildir holds; without files: it must be read before anything is fetched for it.
@@ -61,11 +61,11 @@ pub enum LostChange {
         /// Its files.
         files: Option<Vec<FoundFile>>,
     },
-    /// A lost account is lost no more.
+    /// A lost account is no longer lost.
     Adopt(Adoption),
 }
 
-/// What a lost account's listing and the Maildirs tell together.
+/// What a lost account's listing and the Maildirs show together.
 #[derive(Clone, Debug)]
 pub struct Adoption {
     /// The account.
@@ -83,16 +83,16 @@ pub struct Adoption {
 pub struct Adopted {
     /// The message.
     pub key: MessageKey,
-    /// Octets as they were on record, and what else the file tells.
+    /// Octets as they were on record, and what else the file shows.
     pub content: Option<(u64, Identity)>,
     /// Whether the file holds only the header.
     pub header_only: bool,
-    /// Where it is, and where nobody knows.
+    /// Where it is, and where it may be.
     pub places: Vec<(Place, Whereabouts)>,
 }
 
 impl Adopted {
-    /// Whether a destination is among them of which nobody knows.
+    /// Whether it is not known of one of the places if the message is there.
     pub fn is_unclear(&self) -> bool {
         self.places.iter().any(|(_, whereabouts)| matches!(whereabouts, Whereabouts::Unclear(_)))
     }
@@ -103,6 +103,6 @@ impl Adopted {
 pub enum Whereabouts {
     /// It was delivered, under this name, at this time.
     Delivered(String, UnixTime),
-    /// Nobody knows, for this reason; left to the operator.
+    /// Not known, for this reason; left to the operator.
     Unclear(String),
 }

@@ -1,6 +1,6 @@
 //! The domain's words for what the state holds: what can change in it, what is known, remembered and shown.
 //!
-//! No word here knows how anything is stored.
+//! Nothing here knows how anything is stored.
 
 mod account;
 mod change;

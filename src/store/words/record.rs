@@ -7,7 +7,7 @@ use crate::message::UnixTime;
 /// What a look at the whole state has shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// What is wrong with the database; nothing, if it is whole.
+    /// What is wrong with the database; empty if it is whole.
     pub faults: Vec<String>,
     /// Accounts on record.
     pub accounts: u64,
@@ -15,7 +15,7 @@ pub struct Inspection {
     pub messages: u64,
     /// Deliveries on record.
     pub deliveries: u64,
-    /// Deliveries whose end only their Maildir can tell.
+    /// Deliveries whose end only their Maildir can show.
     pub staged: Vec<StagedDelivery>,
     /// Accounts that are lost until their next listing.
     pub lost: Vec<(String, Lost)>,
@@ -33,7 +33,7 @@ pub enum Record {
         first_poll: Option<UnixTime>,
         /// When its last poll ended well.
         last_success: Option<UnixTime>,
-        /// Whether its state was lost, and is made out by its next listing.
+        /// Whether its state was lost, and is worked out at its next listing.
         lost: bool,
     },
     /// A message.
@@ -52,7 +52,7 @@ pub enum Record {
         digest: Option<String>,
         /// The Message-ID, escaped.
         message_id: Option<String>,
-        /// When it came on record.
+        /// When it was first recorded.
         seen: UnixTime,
         /// When it was delivered everywhere.
         done: Option<UnixTime>,
@@ -71,13 +71,13 @@ pub enum Record {
         destination: String,
         /// A Maildir's path, a server's address.
         location: String,
-        /// As in [`crate::store::Event`].
+        /// As in [`crate::store::HistoryEntry`].
         state: &'static str,
         /// When it came into this state.
         at: UnixTime,
         /// How often it was tried.
         attempts: u32,
-        /// Not tried again before.
+        /// It is not tried again before this time.
         until: Option<UnixTime>,
         /// The file's name, the server's reply, the reason.
         detail: Option<String>,

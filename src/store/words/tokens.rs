@@ -1,8 +1,8 @@
-//! The messages that are on record, as the names of files in Maildirs tell them.
+//! The messages on record, by the tokens in the names of files in Maildirs.
 
 use std::collections::HashSet;
 
-/// DeliveryTokens, as numbers: there may be millions.
+/// The tokens of deliveries, as numbers: there may be millions.
 #[derive(Debug, Default)]
 pub struct DeliveryTokens(HashSet<u128>);
 
@@ -17,7 +17,7 @@ impl DeliveryTokens {
     }
 }
 
-/// A token is 128 bits in hexadecimal; whatever is none is on no record.
+/// A token is 128 bits in hexadecimal; anything else is not on record.
 fn number(token: &str) -> Option<u128> {
     u128::from_str_radix(token, 16).ok()
 }
