@@ -1,4 +1,4 @@
-//! The database's file: where it lies, how every part of this program opens it, and what tells it from others.
+//! The database's file: where it is, how every part of this program opens it, and what distinguishes it from others.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::{StoreError, durable, schema};
 use crate::filesystem::{owner, private};
 
 /// How long a statement waits for a reader that holds the database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Marks a directory that has had a database: one that is missing then is no first run.  Holds
-/// the instance, which outlives the database so.
+/// Marks a directory that has had a database: if the database is missing there, this is not the first
+/// run.  It holds the instance word, which thus outlives the database.
 pub(super) const MARKER: &str = "initialized";
 
 /// The database's file.
@@ -31,7 +31,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Turns an error of SQLite into one that names the file.
 pub(super) fn database_error(path: &Path, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ffi::ErrorCode;
-    // The text of its source is in its own.
+    // Its own text includes that of its source.
     let cause = error.to_string();
     let barred = ["", "-wal", "-shm"].map(|suffix| beside(path, suffix));
     let barred = barred.iter().find_map(|file| Some((file, owner::obstacle(file)?)));
@@ -56,7 +56,8 @@ pub(super) fn is_marked(dir: &Path) -> Result<bool, StoreError> {
     private::is_there(&marker).map_err(|error| StoreError::file(&marker, &error))
 }
 
-/// The database's size; `None` if it is not there.  Neither it nor what SQLite has beside it is a link.
+/// The database's size; `None` if it is not there.  A link in place of it or of a file that SQLite keeps
+/// beside it is an error.
 pub(super) fn files(path: &Path) -> Result<Option<u64>, StoreError> {
     let size = |path: &Path| private::size(path).map_err(|error| StoreError::file(path, &error));
     for suffix in ["-wal", "-shm", "-journal"] {
@@ -65,14 +66,14 @@ pub(super) fn files(path: &Path) -> Result<Option<u64>, StoreError> {
     size(path)
 }
 
-/// The instance as it stands beside the database; `None` where an older version has left no word.
+/// The instance word in the marker beside the database; `None` if an older version left none there.
 pub(super) fn marked_instance(dir: &Path) -> Option<String> {
     let word = durable::read(dir, MARKER).ok()?;
     let word = word.trim();
     (!word.is_empty() && word.bytes().all(|octet| octet.is_ascii_alphanumeric())).then(|| word.to_owned())
 }
 
-/// Opens a database's file, which is no link.
+/// Opens a database's file, but follows no link.
 pub(super) fn connect_as(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // SQLite refuses links in the whole path; those above the directory are the operator's.
     let real = path.parent().and_then(|dir| Some(dir.canonicalize().ok()?.join(path.file_name()?)));
@@ -85,7 +86,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect_as(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // The write-ahead log stays where it is, be it empty: one that is missing has been taken away.
+    // The write-ahead log stays where it is, even if it is empty: if it is missing, it was taken away.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
 }
@@ -102,25 +103,26 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// The ends in order that the database has seen; `None` before there were seals.
+/// How many times the database was closed in order; `None` if it is older than the seals.
 pub(super) fn generation(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let value: Option<String> =
         connection.query_row("SELECT value FROM meta WHERE name = 'generation'", [], |row| row.get(0)).optional()?;
     Ok(value.and_then(|value| value.parse().ok()))
 }
 
-/// A word that tells this state directory's Maildir names from another's.
+/// The word that distinguishes this state directory's file names in Maildirs from another's.
 pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
     connection.query_row("SELECT value FROM meta WHERE name = 'instance'", [], |row| row.get(0))
 }
 
 /// Makes the tables of a new database, or brings an older one up to this format; all or nothing.
-/// Gives whether anything had to be done.
+/// Returns whether anything had to be done.
 pub(super) fn create(connection: &Connection, instance: Option<String>) -> rusqlite::Result<bool> {
     if version(connection)? == schema::VERSION {
         return Ok(false);
     }
-    // Or the rows of other tables would go with a table that is made anew.  Nothing changes it within a transaction.
+    // With them on, the rows of other tables would be deleted with a table that is made again.  Within a transaction
+    // the setting cannot be changed.
     connection.execute_batch("PRAGMA foreign_keys = OFF")?;
     let made = make(connection, instance);
     connection.execute_batch("PRAGMA foreign_keys = ON")?;

@@ -1,7 +1,8 @@
-//! The thread that owns the database: it writes for all that wait in one transaction, and answers.
+//! The thread that owns the database: it writes all waiting changes in one transaction, and answers queries.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -13,8 +14,11 @@ use super::{StoreError, file, write};
 use crate::message::UnixTime;
 use crate::plan::Patience;
 
-/// Requests that share one transaction at most.
+/// Most requests that share one transaction.
 const GROUP_LIMIT: usize = 256;
+
+/// How long a transaction waits for another program's lock after one that has waited in vain.
+const LOCKED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the thread is asked to do.
 pub(super) enum Request {
@@ -40,14 +44,16 @@ pub(super) struct Keeper {
     pub(super) connection: Connection,
     pub(super) dir: PathBuf,
     pub(super) path: PathBuf,
-    /// A seal lies beside it that fits.
+    /// The seal beside it fits.
     pub(super) is_sealed: bool,
-    /// A seal lies beside it that fits but for its being a copy.
+    /// The seal beside it fits except that the database is a copy.
     pub(super) is_copy: bool,
     /// Something was committed.
     pub(super) has_written: bool,
     /// SQLite has found it damaged.
     pub(super) is_damaged: bool,
+    /// The last transaction waited in vain for another program's lock.
+    pub(super) is_locked: bool,
 }
 
 impl Keeper {
@@ -59,7 +65,7 @@ impl Keeper {
                 match request {
                     Request::Apply { changes, now, reply } => waiting.push(Waiting { changes, now, reply }),
                     Request::Read(query) => {
-                        // What was asked to be written before is read.
+                        // It must see what was requested to be written before.
                         self.commit(std::mem::take(&mut waiting));
                         let is_damaged = answer(&self.connection, &self.path, query);
                         self.note_damage(is_damaged);
@@ -76,13 +82,14 @@ impl Keeper {
         }
     }
 
-    /// One transaction for all that wait; if it fails, one for each, so that only the culprit fails.
+    /// One transaction for all waiting changes; if it fails, one for each, so that only the faulty one fails.
     fn commit(&mut self, waiting: Vec<Waiting>) {
         if waiting.is_empty() {
             return;
         }
         match transact(&self.connection, &waiting) {
             Ok(rows) => {
+                self.note_lock(false);
                 let broken = self.break_seal();
                 for (waiting, rows) in waiting.into_iter().zip(rows) {
                     let _ = waiting.reply.send(broken.clone().map(|()| rows));
@@ -90,16 +97,20 @@ impl Keeper {
             }
             Err(error) if waiting.len() == 1 => {
                 let error = file::database_error(&self.path, &error);
+                self.note_lock(matches!(error, StoreError::Busy { .. }));
                 self.note_damage(matches!(error, StoreError::Damaged { .. }));
                 for waiting in waiting {
                     let _ = waiting.reply.send(Err(error.clone()));
                 }
             }
-            Err(_) => waiting.into_iter().for_each(|one| self.commit(vec![one])),
+            Err(error) => {
+                self.note_lock(matches!(file::database_error(&self.path, &error), StoreError::Busy { .. }));
+                waiting.into_iter().for_each(|one| self.commit(vec![one]));
+            }
         }
     }
 
-    /// After the first commit and before anybody hears of it: what nobody knows of may be lost.
+    /// Called after the first commit, before its callers are answered: a commit that no caller knows of may be lost.
     fn break_seal(&mut self) -> Result<(), StoreError> {
         if !self.has_written {
             break_seal(&self.dir)?;
@@ -108,7 +119,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// Makes sure that the next start looks at the whole of it.
+    /// A lock that was waited for in vain is not waited for as long by each of those behind.
+    fn note_lock(&mut self, is_locked: bool) {
+        if is_locked != self.is_locked {
+            self.is_locked = is_locked;
+            // The timeout is a setting of the connection, whatever the database is like.
+            let _ = self.connection.busy_timeout(if is_locked { LOCKED_TIMEOUT } else { file::BUSY_TIMEOUT });
+        }
+    }
+
+    /// Makes sure that the next start checks the whole database.
     fn note_damage(&mut self, is_damaged: bool) {
         if is_damaged {
             self.is_damaged = true;
@@ -134,7 +154,7 @@ impl Keeper {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(failed)?;
         drop(self.connection);
         if busy {
-            // Somebody reads it; the next start takes the write-ahead log in.
+            // Another process reads it; the next start takes over the write-ahead log.
             return Ok(());
         }
         seal(&self.dir, &self.path, generation)

@@ -1,4 +1,4 @@
-//! The handle to the state, and the thread that it is a handle to.
+//! The handle to the state, whose thread it starts.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,7 +19,7 @@ use super::{StoreError, file};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{self, Identity, Left, Missing, Standing};
 
-/// A handle to the state.  Clones share it; the last one to go ends its thread.
+/// A handle to the state.  Clones share it; when the last one is dropped, its thread ends.
 #[derive(Clone, Debug)]
 pub struct Store {
     requests: mpsc::Sender<Request>,
@@ -27,7 +27,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Gives an open database to a thread of its own.
+    /// Hands an open database to a thread of its own.
     pub(super) fn serve(dir: &Path, opened: Opened, lock: Arc<File>) -> Result<Self, StoreError> {
         let Opened { connection, condition } = opened;
         let path = file::path(dir);
@@ -35,7 +35,8 @@ impl Store {
         let (requests, inbox) = mpsc::channel();
         let (is_sealed, is_copy) = (condition == Condition::Sound, condition == Condition::Copied);
         let (has_written, is_damaged) = (false, false);
-        let keeper = Keeper { connection, dir: dir.into(), path, is_sealed, is_copy, has_written, is_damaged };
+        let keeper =
+            Keeper { connection, dir: dir.into(), path, is_sealed, is_copy, has_written, is_damaged, is_locked: false };
         std::thread::Builder::new()
             .name("state".into())
             .spawn(move || keeper.run(&inbox))
@@ -43,8 +44,8 @@ impl Store {
         Ok(Self { requests, local: Local::new(dir, &instance, lock) })
     }
 
-    /// Ends the thread and leaves the database so that the next start need not check it.  Whoever
-    /// asks for anything afterwards is told that it has ended.
+    /// Ends the thread and leaves the database so that the next start need not check it.  Every later
+    /// request fails with [`StoreError::Ended`].
     ///
     /// # Errors
     /// The database is not in order, and is checked by the next start.
@@ -67,16 +68,16 @@ impl Store {
         self.local.dir()
     }
 
-    /// Applies changes, all or none.  When it returns, they are durable.  Gives the number of rows
+    /// Applies changes, all or none.  When it returns, they are durable.  Returns the number of rows
     /// that they concerned.
     ///
     /// # Errors
-    /// Nothing of it was written.
+    /// None of them was written.
     pub async fn apply(&self, changes: Vec<Change>, now: UnixTime) -> Result<usize, StoreError> {
         self.ask(|reply| Request::Apply { changes, now, reply }).await
     }
 
-    /// What is known of a listing.  When it returns, nobody but the caller holds its keys.
+    /// What is known of a listing.  When it returns, only the caller holds the keys.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -108,7 +109,7 @@ impl Store {
         self.read(|reply| Query::Binding { account, reply }).await
     }
 
-    /// What the state calls the mailbox that an account leads to now; `None`: it knows nothing of it.
+    /// The name under which the state knows the mailbox that an account leads to now; `None`: it does not know it.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -122,7 +123,7 @@ impl Store {
         self.read(|reply| Query::KnownAs { account, mailbox, others, reply }).await
     }
 
-    /// Messages on the server that were delivered everywhere, and never meant for a destination.
+    /// The number of messages on the server that were delivered everywhere, and never meant for this destination.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -131,7 +132,7 @@ impl Store {
         self.read(|reply| Query::NeverMeantFor { account, destination, reply }).await
     }
 
-    /// What was left on the server by a look at this listing that still holds.
+    /// What a look at this listing left on the server, if the look still holds.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -141,7 +142,7 @@ impl Store {
         Ok(found.filter(|&(_, at, until)| plan::is_quiet(at, until, now)).map(|(left, ..)| left))
     }
 
-    /// Whether an account's next listing may well have something new, and is not large.
+    /// Whether an account's next listing is likely to have something new, and is not large.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -150,7 +151,7 @@ impl Store {
         self.read(|reply| Query::ExpectsNews { account, reply }).await
     }
 
-    /// What is remembered of a server; nothing is a memory too.
+    /// What is remembered of a server; the default if it is not known.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -158,7 +159,7 @@ impl Store {
         self.read(|reply| Query::Host { host, reply }).await
     }
 
-    /// Whether an account's state was lost, and is still to be made out.
+    /// Whether an account's state was lost, and is still to be worked out.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -167,7 +168,7 @@ impl Store {
         self.read(|reply| Query::Lost { account, reply }).await
     }
 
-    /// What is remembered of an account, is not deleted, and is not among these.
+    /// Messages of an account that are remembered, not deleted, and not among those `listed`.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -176,7 +177,7 @@ impl Store {
         self.read(|reply| Query::Missing { account, listed, reply }).await
     }
 
-    /// By what else than their unique-ids messages are known.
+    /// What messages are known by besides their unique-ids; `None` for a message that is not known.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -185,7 +186,7 @@ impl Store {
         self.read(|reply| Query::Identities { account, keys, reply }).await
     }
 
-    /// Messages of these contents that the server has no more.
+    /// Messages with these contents that the server no longer has.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -211,7 +212,7 @@ impl Store {
         self.read(|reply| Query::LastLogin { account, reply }).await
     }
 
-    /// What was told once of mail that stays on the server for good.
+    /// The marks of mail that stays on the server for good and was reported already, one per line.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -220,7 +221,7 @@ impl Store {
         self.read(|reply| Query::Told { account, reply }).await
     }
 
-    /// Whether a message has ever come to this Maildir of this machine.
+    /// Whether a message was ever delivered to this Maildir of this machine.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -237,7 +238,7 @@ impl Store {
         self.read(|reply| Query::Staged { account, reply }).await
     }
 
-    /// The time after which no file was delivered whose message is forgotten since; `None`: none is.
+    /// The time after which no file of a forgotten message was delivered; `None`: no message is forgotten.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -245,7 +246,7 @@ impl Store {
         self.read(|reply| Query::Forgotten { reply }).await
     }
 
-    /// Tokens of everything on record, by these rules.
+    /// Tokens of everything on record, as these functions make them.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -257,7 +258,7 @@ impl Store {
         self.read(|reply| Query::Tokens { of_message, of_file, reply }).await
     }
 
-    /// Files that were found in Maildirs, by their tokens.
+    /// Files with these tokens that were found in Maildirs.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -265,7 +266,7 @@ impl Store {
         self.read(|reply| Query::Files { tokens, reply }).await
     }
 
-    /// Whether it knows of no account yet.
+    /// Whether no account is on record yet.
     ///
     /// # Errors
     /// The database cannot be read.
