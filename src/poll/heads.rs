@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::proof::{Groups, ListedAs, Question};
-use crate::header::{self, Head, SCAN_LIMIT};
+use super::proof::{Groups, ListedAs, Question, read_head};
+use crate::header::Head;
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError, Window};
@@ -78,7 +78,7 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut waiting = messages.into_iter();
     let mut window = Window::new(session);
-    let mut groups = Groups::begin(Instant::now());
+    let mut groups = Groups::begin(Instant::now(), session.shape());
     loop {
         window.fill(session, || {
             if let Some(message) = waiting.next() {
@@ -98,17 +98,10 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
                     known.heads.insert(message.number, None);
                     continue;
                 }
-                let (mut decoder, mut header, mut piece) = (session.decoder(), Vec::new(), Vec::new());
-                while !decoder.is_done() {
-                    piece.clear();
-                    session.body_piece(&mut decoder, &mut piece).await?;
-                    let room = SCAN_LIMIT.saturating_sub(header.len());
-                    header.extend_from_slice(&piece[..piece.len().min(room)]);
-                }
                 // Some servers answer TOP with nothing.
-                let head = header::has_field(&header).then(|| Head::scan(&header));
-                known.heads.insert(message.number, head);
-                groups.receive(message);
+                let head = read_head(session).await?;
+                known.heads.insert(message.number, head.clone());
+                groups.receive(message, head);
             }
         }
     }

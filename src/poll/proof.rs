@@ -6,16 +6,19 @@
 //! unique-id of one of its messages (`UIDL n`, RFC 1939 §7).  Only if the answer agrees with the
 //! listing does the group count as received.  A group whose proof does not come because the
 //! connection broke is fetched again by the next poll; so groups begin small and grow with the speed.
+//!
+//! Servers answer in shapes of their own ([`Shape`]).  Where none of the answers says anything, each message is a group,
+//! and the proof is its header, asked for once more: a reply out of place has another one.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use crate::header::{self, Head, SCAN_LIMIT};
 use crate::message::{MessageKey, MessageNumber};
 use crate::pop3::command::Command;
-use crate::pop3::reply;
-use crate::pop3::session::{Session, SessionError};
+use crate::pop3::session::{Form, Session, SessionError, Shape, is_uid, size_of};
 
 /// Messages of the largest group: enough that the cost of its proof is not noticed.
 const GROUP_MESSAGES: usize = 64;
@@ -42,17 +45,40 @@ pub(super) struct ListedAs {
 pub(super) struct Question {
     listed_as: ListedAs,
     about: About,
+    form: Form,
+    /// A header is asked for by TOP.
+    by_top: bool,
 }
 
-/// What a question is about: the next one is asked where a server refuses the one before.
+/// What a question is about: the next one is asked if the server refuses the one before, or its answer says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum About {
     /// `UIDL n`.
     UniqueId,
-    /// `LIST n`: for a message without a unique-id, or where the server knows no `UIDL n`.
+    /// `LIST n`: of a message without unique-id, or where the server knows no `UIDL n`.
     Size,
-    /// `STAT`: some servers no longer answer about a message that was retrieved.
+    /// `STAT`: some servers know nothing more of a message that was retrieved.
     Totals,
+    /// `TOP n 0`, and where the server refuses that, `RETR n`: the header that the message had.
+    Header,
+}
+
+impl About {
+    const ALL: [Self; 4] = [About::UniqueId, About::Size, About::Totals, About::Header];
+
+    /// Whether the answers of a server in this shape say anything.
+    fn is_answered(self, shape: Shape) -> bool {
+        match self {
+            About::UniqueId => shape.uidl.is_some(),
+            About::Size => shape.list.is_some(),
+            About::Totals => shape.stat,
+            About::Header => true,
+        }
+    }
+
+    fn next(self) -> Option<Self> {
+        Self::ALL.into_iter().find(|about| *about > self)
+    }
 }
 
 /// What an answer says.
@@ -82,13 +108,32 @@ pub(super) struct Groups {
     again: bool,
     /// What the server answers questions about.
     about: About,
+    shape: Shape,
+    /// The header of the last message that was received, where headers are the proof.
+    head: Option<Head>,
+    /// The server has refused TOP: the message itself is asked for once more.
+    without_top: bool,
     since: Instant,
 }
 
 impl Groups {
-    pub(super) fn begin(now: Instant) -> Self {
-        let (asked, received) = (None, None);
-        Self { span: 1, messages: 0, octets: 0, asked, received, again: false, about: About::UniqueId, since: now }
+    /// Begins with a server whose answers have this shape.
+    pub(super) fn begin(now: Instant, shape: Shape) -> Self {
+        let (asked, received, head) = (None, None, None);
+        let about = About::UniqueId;
+        let (again, without_top, since) = (false, false, now);
+        Self { span: 1, messages: 0, octets: 0, asked, received, again, about, shape, head, without_top, since }
+    }
+
+    /// Whether the header of each message that is received is needed.
+    pub(super) fn wants_head(&self) -> bool {
+        self.usable(self.about) == About::Header
+    }
+
+    /// The first question from this one on whose answer says anything.
+    fn usable(&self, from: About) -> About {
+        let answered = |about: &About| *about >= from && about.is_answered(self.shape);
+        About::ALL.into_iter().find(answered).unwrap_or(About::Header)
     }
 
     /// Whether a question is due before the next message, of `next` octets, is requested; `None`:
@@ -106,9 +151,9 @@ impl Groups {
         self.asked = Some(message);
     }
 
-    /// Notes that a message has come.
-    pub(super) fn receive(&mut self, message: ListedAs) {
-        self.received = Some(message);
+    /// Notes that a message has come, with its header if that is wanted.
+    pub(super) fn receive(&mut self, message: ListedAs, head: Option<Head>) {
+        (self.received, self.head) = (Some(message), head);
     }
 
     /// The question that is due; the next group begins after it.
@@ -116,9 +161,11 @@ impl Groups {
         let again = self.again.then(|| self.received.clone()).flatten();
         let listed_as = again.or_else(|| self.asked.clone())?;
         (self.messages, self.octets, self.again) = (0, 0, false);
-        self.span = (self.span * 2).min(GROUP_MESSAGES);
         let least = if listed_as.key.is_some() { About::UniqueId } else { About::Size };
-        Some(Question { about: self.about.max(least), listed_as })
+        let about = self.usable(self.about.max(least));
+        // A header proves its own message alone.
+        self.span = if about == About::Header { 1 } else { (self.span * 2).min(GROUP_MESSAGES) };
+        Some(Question { about, form: self.form(about), by_top: !self.without_top, listed_as })
     }
 
     /// Reads the answer to a question, and returns whether it proves what was received before it.
@@ -128,7 +175,15 @@ impl Groups {
         question: &Question,
     ) -> Result<bool, SessionError> {
         let (status, text) = session.reply_with(<[u8]>::to_vec).await?;
-        match self.answer(question, status.ok.then_some(&text), Instant::now()) {
+        let now = Instant::now();
+        let answer = if question.about == About::Header {
+            let head = if status.ok { Some(read_head(session).await?) } else { None };
+            self.answer_by_header(question, head, now)
+        } else {
+            let text = if status.ok { Some(session.answer_in(question.form, text).await?) } else { None };
+            self.answer(question, text.as_deref(), now)
+        };
+        match answer {
             Answer::Proven => Ok(true),
             Answer::Nothing => Ok(false),
             Answer::Displaced => {
@@ -137,28 +192,61 @@ impl Groups {
         }
     }
 
-    /// What the answer to a question means; `text` follows its `+OK`, `None` if it was refused.
+    /// What the answer to a question says; `None` if it was refused.
     fn answer(&mut self, question: &Question, text: Option<&[u8]>, now: Instant) -> Answer {
-        // Some servers recompute the size of a message once they have handed it out.
+        // Some servers count again once they have handed a message out.
         match text.filter(|text| !question.is_about_another_size(text)) {
-            Some(text) if question.is_answered_by(text) => {
-                let took = now - std::mem::replace(&mut self.since, now);
-                // The span has been doubled since the question.
-                let shrink = if took >= LONG { 4 } else { 1 + usize::from(took >= SHORT) };
-                self.span = (self.span / shrink).max(1);
-                self.received = None;
-                Answer::Proven
-            }
+            Some(text) if question.is_answered_by(text) => self.proven(now),
             Some(_) => Answer::Displaced,
-            // The message may be gone from the server; with nothing received nothing is in doubt.
-            None if self.received.is_none() => Answer::Nothing,
-            None if self.received.as_ref() != Some(&question.listed_as) => self.ask_again(),
-            None if question.about < About::Totals => {
-                self.about = if question.about == About::UniqueId { About::Size } else { About::Totals };
-                self.ask_again()
-            }
-            None => Answer::Displaced,
+            None => self.without_answer(question),
         }
+    }
+
+    /// What the header says that a message has when it is asked for once more; `None` if that was refused.
+    fn answer_by_header(&mut self, question: &Question, head: Option<Option<Head>>, now: Instant) -> Answer {
+        let Some(head) = head else { return self.without_answer(question) };
+        if self.received.as_ref() != Some(&question.listed_as) {
+            return if self.received.is_some() { self.ask_again() } else { Answer::Nothing };
+        }
+        match (&self.head, head) {
+            (Some(before), Some(again)) if before.fingerprint == again.fingerprint => self.proven(now),
+            _ => Answer::Displaced,
+        }
+    }
+
+    fn proven(&mut self, now: Instant) -> Answer {
+        let took = now - std::mem::replace(&mut self.since, now);
+        // It has grown since it was asked.
+        let shrink = if took >= LONG { 4 } else { 1 + usize::from(took >= SHORT) };
+        self.span = (self.span / shrink).max(1);
+        (self.received, self.head) = (None, None);
+        Answer::Proven
+    }
+
+    /// What follows from a refused question.
+    fn without_answer(&mut self, question: &Question) -> Answer {
+        // It may be gone from the server; with nothing received nothing is in doubt.
+        if self.received.is_none() {
+            return Answer::Nothing;
+        }
+        if self.received.as_ref() != Some(&question.listed_as) {
+            return self.ask_again();
+        }
+        match question.about.next() {
+            Some(next) => self.about = self.usable(next),
+            None if question.by_top => self.without_top = true,
+            None => return Answer::Displaced,
+        }
+        self.ask_again()
+    }
+
+    fn form(&self, about: About) -> Form {
+        let form = match about {
+            About::UniqueId => self.shape.uidl,
+            About::Size => self.shape.list,
+            About::Totals | About::Header => None,
+        };
+        form.unwrap_or(Form::STANDARD)
     }
 
     fn ask_again(&mut self) -> Answer {
@@ -173,37 +261,72 @@ impl Question {
             About::UniqueId => Command::UidlOf(self.listed_as.number),
             About::Size => Command::ListOf(self.listed_as.number),
             About::Totals => Command::Stat,
+            About::Header if self.by_top => Command::Top(self.listed_as.number, 0),
+            About::Header => Command::Retr(self.listed_as.number),
         }
     }
 
     /// Whether the answer names the right message with another size, which proves nothing.
     fn is_about_another_size(&self, text: &[u8]) -> bool {
-        let said = reply::list_line(text);
-        self.about == About::Size
-            && said.is_some_and(|(number, _)| number == self.listed_as.number)
-            && !self.is_answered_by(text)
+        self.about == About::Size && self.size_in(text).is_some() && !self.is_answered_by(text)
+    }
+
+    fn size_in(&self, text: &[u8]) -> Option<u64> {
+        size_of(text, self.listed_as.number, self.form.is_bare)
     }
 
     fn is_answered_by(&self, text: &[u8]) -> bool {
         let ListedAs { number, key, octets } = &self.listed_as;
         match self.about {
-            About::UniqueId => {
-                let uid = key.as_ref().map(MessageKey::uid);
-                reply::uidl_line(text).is_some_and(|(said, unique_id)| said == *number && unique_id == uid)
-            }
-            About::Size => {
-                let is_size = |size| octets.is_none_or(|octets| octets == size);
-                reply::list_line(text).is_some_and(|(said, size)| said == *number && is_size(size))
-            }
-            // Two numbers, which no answer to RETR has.
-            About::Totals => {
-                let mut words = text.split(u8::is_ascii_whitespace);
-                let mut is_number =
-                    || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_digit));
-                is_number() && is_number()
-            }
+            About::UniqueId => key.as_ref().is_some_and(|key| is_uid(text, *number, key.uid(), self.form.is_bare)),
+            About::Size => self.size_in(text).is_some_and(|size| octets.is_none_or(|octets| octets == size)),
+            About::Totals => has_totals(text),
+            About::Header => false,
         }
     }
+}
+
+/// Whether the answer to STAT has its two numbers, which no answer to RETR has.
+fn has_totals(text: &[u8]) -> bool {
+    let mut words = text.trim_ascii_start().split(u8::is_ascii_whitespace);
+    let mut is_number = || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_digit));
+    is_number() && is_number()
+}
+
+/// Reads a body after its `+OK`; the header, if it has a field.
+pub(super) async fn read_head<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) -> Result<Option<Head>, SessionError> {
+    let (mut decoder, mut beginning, mut piece) = (session.decoder(), Vec::new(), Vec::new());
+    while !decoder.is_done() {
+        piece.clear();
+        session.body_piece(&mut decoder, &mut piece).await?;
+        let room = SCAN_LIMIT.saturating_sub(beginning.len());
+        beginning.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+    Ok(header::has_field(&beginning).then(|| Head::scan(&beginning)))
+}
+
+/// Finds out, in lock-step and by questions about one message, what the server's answers look like.
+///
+/// # Errors
+/// The connection broke; an answer is longer than any that is known.
+pub(super) async fn learn<S: AsyncRead + AsyncWrite + Unpin>(
+    session: &mut Session<S>,
+    message: &ListedAs,
+) -> Result<Shape, SessionError> {
+    let number = message.number;
+    let mut shape = Shape { uidl: None, list: None, stat: false };
+    if let Some(key) = &message.key {
+        let sample = session.sample(Command::UidlOf(number)).await?;
+        shape.uidl = sample.form(|line, is_bare| is_uid(line, number, key.uid(), is_bare));
+    }
+    let sample = session.sample(Command::ListOf(number)).await?;
+    // A number without the message's is an answer only if it is the size that LIST said.
+    shape.list = sample.form(|line, is_bare| {
+        size_of(line, number, is_bare).is_some_and(|size| !is_bare || message.octets == Some(size))
+    });
+    let sample = session.sample(Command::Stat).await?;
+    shape.stat = sample.lines.is_empty() && sample.text.is_some_and(|text| has_totals(&text));
+    Ok(shape)
 }
 
 #[cfg(test)]
@@ -217,10 +340,10 @@ mod tests {
 
     /// Groups with their first messages requested and received.
     fn received(messages: &[ListedAs]) -> (Groups, Question) {
-        let mut groups = Groups::begin(Instant::now());
+        let mut groups = Groups::begin(Instant::now(), Shape::default());
         for message in messages {
             groups.ask_for(message.clone(), 10);
-            groups.receive(message.clone());
+            groups.receive(message.clone(), None);
         }
         let question = groups.question().expect("a question");
         (groups, question)
@@ -253,7 +376,7 @@ mod tests {
         assert!(groups.is_due(Some(30)));
         let question = groups.question().expect("a question");
         assert_eq!(question.command().to_string(), "LIST 2");
-        let mut other = Groups { received: groups.received.clone(), ..Groups::begin(Instant::now()) };
+        let mut other = Groups { received: groups.received.clone(), ..Groups::begin(Instant::now(), Shape::default()) };
         assert_eq!(other.answer(&question, Some(b"1 10"), Instant::now()), Answer::Displaced);
         assert_eq!(other.answer(&question, Some(b"2 10"), Instant::now()), Answer::Nothing);
         assert_eq!(other.question().expect("a question").command().to_string(), "STAT");
@@ -290,15 +413,15 @@ mod tests {
 
     #[test]
     fn a_message_that_is_gone_proves_nothing_and_another_one_is_asked_for() {
-        let mut groups = Groups::begin(Instant::now());
+        let mut groups = Groups::begin(Instant::now(), Shape::default());
         groups.ask_for(message(1, 10), 10);
-        groups.receive(message(1, 10));
+        groups.receive(message(1, 10), None);
         groups.ask_for(message(2, 20), 20);
         let question = groups.question().expect("a question");
         assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
         assert_eq!(groups.question().expect("a question").command().to_string(), "UIDL 1");
         // Nothing has come: nothing is in doubt, and nothing is asked.
-        let mut groups = Groups::begin(Instant::now());
+        let mut groups = Groups::begin(Instant::now(), Shape::default());
         groups.ask_for(message(2, 20), 20);
         let question = groups.question().expect("a question");
         assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
@@ -308,12 +431,12 @@ mod tests {
     #[test]
     fn groups_begin_with_one_message_and_grow_while_they_are_fast() {
         let start = Instant::now();
-        let mut groups = Groups::begin(start);
+        let mut groups = Groups::begin(start, Shape::default());
         let size = |groups: &mut Groups, now| {
             let mut size = 0;
             while !groups.is_due(Some(10)) {
                 groups.ask_for(message(1, 10), 10);
-                groups.receive(message(1, 10));
+                groups.receive(message(1, 10), None);
                 size += 1;
             }
             let question = groups.question().expect("a question");
@@ -328,7 +451,7 @@ mod tests {
 
     #[test]
     fn a_large_message_does_not_keep_others_waiting() {
-        let mut groups = Groups { span: GROUP_MESSAGES, ..Groups::begin(Instant::now()) };
+        let mut groups = Groups { span: GROUP_MESSAGES, ..Groups::begin(Instant::now(), Shape::default()) };
         assert!(!groups.is_due(Some(100 << 20)));
         groups.ask_for(message(1, 10), 10);
         assert!(!groups.is_due(Some(10)));

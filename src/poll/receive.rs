@@ -18,6 +18,7 @@ use super::pieces::Pieces;
 use super::proof::{Groups, ListedAs, Question};
 use crate::attempt::{Attempts, Slot};
 use crate::event::Event;
+use crate::header::{Head, SCAN_LIMIT};
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError, Window};
@@ -119,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
 
     async fn converse(&mut self, jobs: Vec<Job>, transacted: &mut Transacted) -> Result<(), PollError> {
         let mut jobs = VecDeque::from(jobs);
-        let mut groups = Groups::begin(Instant::now());
+        let mut groups = Groups::begin(Instant::now(), self.session.shape());
         let mut certain = 0;
         let result = self.exchange(&mut jobs, &mut groups, transacted, &mut certain).await;
         if result.is_err() {
@@ -220,11 +221,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         let (mut excess, mut begins_as_a_reply) = (None, false);
         let mut opening = Some(job.clone());
         let mut header = Header::default();
+        let mut beginning = groups.wants_head().then(Vec::new);
         loop {
             let waiting = pieces.tail().len();
             self.session.body_piece(&mut decoder, pieces.tail()).await?;
             if job.header_only {
                 header.cut(pieces.tail(), waiting);
+            }
+            if let Some(beginning) = &mut beginning {
+                let new = &pieces.tail()[waiting..];
+                beginning.extend_from_slice(&new[..new.len().min(SCAN_LIMIT.saturating_sub(beginning.len()))]);
             }
             let octets = (pieces.tail().len() - waiting) as u64;
             received += octets;
@@ -258,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         }
         self.progress.add_message();
         match excess {
-            None => groups.receive(listed_as(&job)),
+            None => groups.receive(listed_as(&job), beginning.map(|beginning| Head::scan(&beginning))),
             Some(limit) => {
                 let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
                 let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");

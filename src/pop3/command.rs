@@ -28,6 +28,7 @@ pub enum Command<'a> {
     /// The header and this many lines of the body.
     Top(MessageNumber, u32),
     Dele(MessageNumber),
+    Noop,
     Quit,
 }
 
@@ -71,6 +72,7 @@ impl fmt::Display for Command<'_> {
             Command::Retr(number) => write!(f, "RETR {number}"),
             Command::Top(number, lines) => write!(f, "TOP {number} {lines}"),
             Command::Dele(number) => write!(f, "DELE {number}"),
+            Command::Noop => f.write_str("NOOP"),
             Command::Quit => f.write_str("QUIT"),
         }
     }

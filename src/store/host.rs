@@ -1,5 +1,6 @@
 //! What is remembered of servers, for all accounts that log in there.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::words::{Host, HostMemory};
@@ -7,14 +8,19 @@ use crate::message::UnixTime;
 
 pub(super) fn find(connection: &Connection, host: &Host) -> rusqlite::Result<HostMemory> {
     let mut find = connection.prepare_cached(
-        "SELECT capabilities, asked, lock_step_until, lessons, lessons_until FROM host WHERE name = ?1 AND port = ?2 AND encrypted = ?3",
+        "SELECT capabilities, asked, lock_step_until, lessons, lessons_until, replies FROM host WHERE name = ?1 AND port = ?2 AND encrypted = ?3",
     )?;
     let found = find.query_row(params![host.name, host.port, host.is_encrypted], |row| {
         let (lines, asked): (Option<String>, UnixTime) = (row.get(0)?, row.get(1)?);
         let capabilities = lines.map(|lines| (lines.lines().map(str::to_owned).collect(), asked));
-        Ok(HostMemory { capabilities, lock_step_until: row.get(2)?, lessons: (row.get(3)?, row.get(4)?) })
+        Ok(HostMemory { capabilities, lock_step_until: row.get(2)?, lessons: (row.get(3)?, row.get(4)?), replies: text(row.get_ref(5)?) })
     });
     Ok(found.optional()?.unwrap_or_default())
+}
+
+/// A text, whatever type it has in the database.
+fn text(value: ValueRef<'_>) -> Option<String> {
+    value.as_str_or_null().ok().flatten().map(str::to_owned)
 }
 
 /// The later `lock_step_until` stays: another account may have learnt it meanwhile.
@@ -23,11 +29,13 @@ pub(super) fn remember(connection: &Connection, host: &Host, memory: &HostMemory
     let asked = memory.capabilities.as_ref().map_or(0, |&(_, asked)| asked);
     connection
         .prepare_cached(
-            "INSERT INTO host (name, port, encrypted, capabilities, asked, lock_step_until, lessons, lessons_until)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO host (name, port, encrypted, capabilities, asked, lock_step_until, lessons, lessons_until,
+                 replies)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT DO UPDATE SET capabilities = excluded.capabilities, asked = excluded.asked,
                  lock_step_until = max(lock_step_until, excluded.lock_step_until), 
-                 lessons = excluded.lessons, lessons_until = excluded.lessons_until",
+                 lessons = excluded.lessons, lessons_until = excluded.lessons_until,
+                 replies = excluded.replies",
         )?
         .execute(params![
             host.name,
@@ -37,7 +45,8 @@ pub(super) fn remember(connection: &Connection, host: &Host, memory: &HostMemory
             asked,
             memory.lock_step_until,
             memory.lessons.0,
-            memory.lessons.1
+            memory.lessons.1,
+            memory.replies
         ])
 }
 
@@ -55,13 +64,14 @@ mod tests {
             capabilities: Some((lines.iter().map(|&line| line.to_owned()).collect(), 7)),
             lock_step_until,
             lessons: (0, 0),
+            replies: None,
         };
         let first = [memory(&["SASL PLAIN", "UIDL"], 0), memory(&[], 5)];
         for (port, memory) in (1..).zip(&first) {
             let change = Change::Host { host: host(port), memory: memory.clone() };
             store.apply(vec![change], 1).await.expect("written");
         }
-        let forgotten = HostMemory { capabilities: None, lock_step_until: 9, lessons: (2, 7) };
+        let forgotten = HostMemory { capabilities: None, lock_step_until: 9, lessons: (2, 7), replies: Some("?".into()) };
         store.apply(vec![Change::Host { host: host(2), memory: forgotten.clone() }], 1).await.expect("written");
         for (port, want) in [(1, first[0].clone()), (2, forgotten), (3, HostMemory::default())] {
             assert_eq!(store.host(host(port)).await.expect("read"), want, "{port}");

@@ -255,7 +255,7 @@ CREATE TABLE host (
     lock_step_until INTEGER NOT NULL, -- until then it gets one command at a time
     lessons         INTEGER NOT NULL DEFAULT 0, -- what else it was found unable to handle (poll/server.rs)
     lessons_until   INTEGER NOT NULL DEFAULT 0, -- until when `lessons` holds
-    replies         BLOB,             -- what its replies look like, in the words of their reader (not used yet)
+    replies         BLOB,             -- what its replies look like, in the words of their reader
     PRIMARY KEY (name, port, encrypted)
 ) WITHOUT ROWID;
 

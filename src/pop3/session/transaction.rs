@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::SessionError;
 use super::listing::{Entry, Listing};
 use super::ration::{Packed, Share, TOTAL_OCTETS};
+use super::shape::Shape;
 use super::wire::Wire;
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
@@ -48,13 +49,13 @@ struct Outstanding {
 
 /// A command's name in errors; formatted only for an error.
 #[derive(Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Named(&'static str),
     Numbered(&'static str, MessageNumber),
 }
 
 impl Step {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Step::Named(name) => name.to_owned(),
             Step::Numbered(name, number) => format!("{name} {number}"),
@@ -64,15 +65,16 @@ impl Step {
 
 /// A connection after the login.
 pub struct Session<S> {
-    wire: Wire<S>,
+    pub(super) wire: Wire<S>,
     capabilities: Capabilities,
     outstanding: VecDeque<Outstanding>,
     outstanding_octets: usize,
     /// See [`Session::flight`].
     flight: usize,
-    answered: Step,
+    pub(super) answered: Step,
     /// STAT has said that there is no message.
     is_empty: bool,
+    shape: Shape,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -86,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             flight: 0,
             answered,
             is_empty: false,
+            shape: Shape::default(),
         }
     }
 
@@ -97,6 +100,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// From now on the server gets one command at a time, whatever it announces.
     pub fn go_lock_step(&mut self) {
         self.capabilities.pipelining = false;
+    }
+
+    /// What the server's answers to questions about one message look like.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The server is known to answer in this shape.
+    pub fn expect_shape(&mut self, shape: Shape) {
+        self.shape = shape;
     }
 
     /// The connection.
@@ -368,6 +381,7 @@ fn step(command: Command<'_>) -> Step {
         Command::Capa => Step::Named("CAPA"),
         Command::Stls => Step::Named("STLS"),
         Command::User(_) => Step::Named("USER"),
+        Command::Noop => Step::Named("NOOP"),
         Command::Quit => Step::Named("QUIT"),
     }
 }

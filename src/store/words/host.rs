@@ -22,4 +22,6 @@ pub struct HostMemory {
     pub lock_step_until: UnixTime,
     /// What else it was found unable to handle, as bits whose meaning the caller defines, and until when that holds.
     pub lessons: (u32, UnixTime),
+    /// What its replies look like, in a word of the caller.
+    pub replies: Option<String>,
 }
