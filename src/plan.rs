@@ -76,7 +76,7 @@ fn leave_enough(steps: &mut [Step], max_messages: Option<u32>) {
 
 /// Messages with the same unique-id are told apart by their order, which a deletion changes: they
 /// are deleted together or not at all.
-fn keep_shared(listing: &[Listed], steps: &mut [Step]) {
+pub fn keep_shared(listing: &[Listed], steps: &mut [Step]) {
     let uid = |index: usize| listing[index].key.as_ref().map(MessageKey::uid);
     let shared = |step: &&Step| listing[step.index].shared;
     let staying: HashSet<_> = steps

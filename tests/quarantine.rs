@@ -64,7 +64,7 @@ fn a_message_that_is_died_of_twice_is_set_aside_and_the_rest_delivered() {
         let output = program.run(&["fetch"]).assert_success();
         assert!(output.stdout.contains("1 in quarantine"), "{}", output.stdout);
         let list = program.run(&["quarantine", "list"]).assert_success().stdout;
-        assert!(list.contains("uid-1-2") && list.contains("died") && list.contains("2 of 2"), "{list}");
+        assert!(list.contains("uid-1-2") && list.contains("crashed") && list.contains("2 of 2"), "{list}");
         assert_eq!(server.remaining_uids(), ["uid-1-2"]);
         // Once what killed it is fixed, the operator lets it through.
         server.change(|behaviour| behaviour.hang_in_retr = None);

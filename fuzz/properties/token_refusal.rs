@@ -10,8 +10,8 @@ const KNOWN: [(&str, &str); 6] = [
     ("400", "the token is invalid or has expired"),
     ("401", "the token is invalid or has expired"),
     ("invalid_token", "the token is invalid or has expired"),
-    ("403", "the token is not for this: it lacks the scope"),
-    ("insufficient_scope", "the token is not for this: it lacks the scope"),
+    ("403", "the token does not allow this: it lacks the scope"),
+    ("insufficient_scope", "the token does not allow this: it lacks the scope"),
     ("invalid_request", "the server does not understand the token"),
 ];
 

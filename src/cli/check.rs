@@ -20,7 +20,7 @@ use crate::plan::{Initial, Retention};
 use crate::poll::{self, PollError};
 use crate::process::log;
 use crate::store::Reader;
-use crate::{deliver, transcript};
+use crate::transcript;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -144,10 +144,10 @@ async fn connect_all(config: &Config) -> Option<Class> {
         tries.spawn(async move {
             // A state that cannot be read is reported where it is needed.
             let knows = |path| Reader::open(&state_dir).and_then(|reader| reader.knows(path)).unwrap_or(false);
-            let known = destination.maildir().is_some_and(knows);
+            let known = destination.writes_to().is_some_and(knows);
             let server = destination.endpoint().map_or(String::new(), |endpoint| format!(": {}", endpoint.shown()));
             let what = format!("destination {}{server}", destination.name);
-            let tried = bars.telling(&what, destination.timeout(), deliver::rehearse(&destination, known)).await;
+            let tried = bars.telling(&what, destination.timeout(), destination.settings().rehearse(known)).await;
             drop(spinner);
             match tried {
                 Ok(text) => {

@@ -62,7 +62,7 @@ fn print(events: &[HistoryEntry]) {
         let place = match &event.detail {
             Some(_) if event.state == "delivered" && is_narrow => event.destination.clone(),
             // The file as it was moved into the Maildir; a mail program may have moved it since.
-            Some(name) if event.state == "delivered" && event.location.starts_with('/') => {
+            Some(name) if event.state == "delivered" && event.is_maildir => {
                 format!("{}: {}/new/{name}", event.destination, event.location)
             }
             Some(reply) if event.state == "delivered" => format!("{}: {} {reply}", event.destination, event.location),

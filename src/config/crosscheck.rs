@@ -124,7 +124,7 @@ fn refuse_shared_maildirs(
     destinations: &[Placed<'_, Destination>],
     folders_of: &dyn Fn(&[&Path]) -> Vec<Folder>,
 ) {
-    let maildirs = destinations.iter().filter_map(|placed| Some((placed, placed.value.as_ref()?.maildir()?)));
+    let maildirs = destinations.iter().filter_map(|placed| Some((placed, placed.value.as_ref()?.writes_to()?)));
     let maildirs: Vec<_> = maildirs.collect();
     let paths: Vec<&Path> = maildirs.iter().map(|(_, path)| *path).collect();
     let mut folders: HashMap<Folder, &str> = HashMap::new();

@@ -15,13 +15,19 @@ use super::reader::Reader;
 use super::table::At;
 use super::{defaults, password};
 
-/// The keys of a Maildir.
-pub(super) const MAILDIR: &[Section] = &[Section::Destination, Section::Maildir];
-/// The keys of an SMTP server.
-pub(super) const OF_SMTP: &[Section] = &[Section::Destination, Section::Smtp];
+/// A value of `type`.
+struct Type {
+    name: &'static str,
+    /// The keys that it has.
+    sections: &'static [Section],
+    read: fn(&mut Reader<'_, '_, '_>) -> Option<Kind>,
+}
 
-/// The values of `type`, with the sections of keys that each has.
-const TYPES: [(&str, &[Section]); 2] = [("maildir", MAILDIR), ("smtp", OF_SMTP)];
+/// The values of `type`.
+const TYPES: [Type; 2] = [
+    Type { name: "maildir", sections: &[Section::Destination, Section::OfType("maildir")], read: maildir },
+    Type { name: "smtp", sections: &[Section::Destination, Section::OfType("smtp")], read: smtp },
+];
 
 /// The values of `delivered-to`.
 const DELIVERED_TO: [(&str, DeliveredTo); 2] = [("rename", DeliveredTo::Rename), ("keep", DeliveredTo::Keep)];
@@ -35,17 +41,18 @@ pub(super) fn sections(reader: &mut Reader<'_, '_, '_>) -> Option<&'static [Sect
     reader.require("type");
     let (text, entry) = reader.string("type")?;
     if LATER.contains(&text) {
-        let types = listed(&TYPES.map(|(name, _)| name));
+        let types = listed(&TYPES.map(|of| of.name));
         reader.problems.error(&entry.at(), format!("`type`: `{text}` is not supported; write {types}"));
         return None;
     }
-    reader.word("type", &TYPES)
+    reader.word("type", &TYPES.map(|of| (of.name, of.sections)))
 }
 
 /// Reads a destination of a known type.
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>, name: &Name, sections: &[Section]) -> Option<Destination> {
     reader.refuse_unknown();
-    let kind = if sections.contains(&Section::Maildir) { maildir(reader)? } else { smtp(reader)? };
+    let of = TYPES.iter().find(|of| of.sections == sections)?;
+    let kind = (of.read)(reader)?;
     Some(Destination { name: name.clone(), kind })
 }
 

@@ -13,10 +13,8 @@ pub enum Section {
     Account,
     /// In `[destinations.NAME]` of every type.
     Destination,
-    /// In `[destinations.NAME]` with `type = "maildir"`.
-    Maildir,
-    /// In `[destinations.NAME]` with `type = "smtp"`.
-    Smtp,
+    /// In `[destinations.NAME]` with this `type`.
+    OfType(&'static str),
     /// In `[oauth.NAME]`.
     OAuth,
 }
@@ -76,7 +74,10 @@ const ENDPOINT: &str = "an https address";
 const TLS: &str = "\"implicit\", \"starttls\" or \"none\"";
 
 use Absent::{Number, Required, Switch, Text, Time, Value};
-use Section::{Account, Destination, Maildir, OAuth, Smtp, Top};
+use Section::{Account, Destination, OAuth, Top};
+
+const MAILDIR: Section = Section::OfType("maildir");
+const SMTP: Section = Section::OfType("smtp");
 
 /// All keys, in the order of the manual.
 pub const KEYS: &[Key] = &[
@@ -136,32 +137,32 @@ pub const KEYS: &[Key] = &[
     key(Account, "deliver", "the name of a destination, or an array of names", Required),
     key(Account, "received-header", "true or false", Switch(defaults::RECEIVED_HEADER)),
     key(Destination, "type", "\"maildir\" or \"smtp\"", Required),
-    key(Maildir, "path", PATH, Required),
-    key(Maildir, "file-mode", "permission bits such as \"0640\"", Value("\"0600\"")),
-    key(Smtp, "host", "a host name or an address", Required),
-    key(Smtp, "port", "an integer from 1 to 65535", Text("465 with tls = \"implicit\", else 25")),
-    key(Smtp, "tls", TLS, Text("\"none\" for this machine, else \"starttls\"")),
-    key(Smtp, "tls-ca", PATH, Text("the system's authorities")),
-    key(Smtp, "tls-pin", "\"sha256:HEX\"", Text("none")),
-    key(Smtp, "tls-server-name", "a host name", Text("that of host")),
-    key(Smtp, "tls-min", "\"1.2\" or \"1.3\"", Value("\"1.2\"")),
-    key(Smtp, "tls-client-cert", PATH, Text("none")),
-    key(Smtp, "tls-client-key", PATH, Text("none")),
-    key(Smtp, "source-address", "an IP address", Text("the system chooses")),
-    key(Smtp, "proxy", "\"socks5://HOST:PORT\" or \"none\"", Text("none")),
-    key(Smtp, "proxy-username", TEXT, Text("none")),
-    key(Smtp, "proxy-password-file", PATH, Text("none")),
-    key(Smtp, "connect-command", "an array of strings", Text("none")),
-    key(Smtp, "username", TEXT, Text("no login")),
-    key(Smtp, "password", TEXT, Text("no login")),
-    key(Smtp, "password-file", PATH, Text("no login")),
-    key(Smtp, "password-command", "an array of strings", Text("no login")),
-    key(Smtp, "password-credential", "the name of a credential", Text("no login")),
-    key(Smtp, "recipient", "an address, or an array of addresses", Required),
-    key(Smtp, "sender", "an address, or \"\" for the null sender", Text("the message's own")),
-    key(Smtp, "delivered-to", "\"rename\" or \"keep\"", Value("\"rename\"")),
-    key(Smtp, "hello", "a host name", Text("this machine's name")),
-    key(Smtp, "timeout", DURATION, Time(defaults::TIMEOUT)),
+    key(MAILDIR, "path", PATH, Required),
+    key(MAILDIR, "file-mode", "permission bits such as \"0640\"", Value("\"0600\"")),
+    key(SMTP, "host", "a host name or an address", Required),
+    key(SMTP, "port", "an integer from 1 to 65535", Text("465 with tls = \"implicit\", else 25")),
+    key(SMTP, "tls", TLS, Text("\"none\" for this machine, else \"starttls\"")),
+    key(SMTP, "tls-ca", PATH, Text("the system's authorities")),
+    key(SMTP, "tls-pin", "\"sha256:HEX\"", Text("none")),
+    key(SMTP, "tls-server-name", "a host name", Text("that of host")),
+    key(SMTP, "tls-min", "\"1.2\" or \"1.3\"", Value("\"1.2\"")),
+    key(SMTP, "tls-client-cert", PATH, Text("none")),
+    key(SMTP, "tls-client-key", PATH, Text("none")),
+    key(SMTP, "source-address", "an IP address", Text("the system chooses")),
+    key(SMTP, "proxy", "\"socks5://HOST:PORT\" or \"none\"", Text("none")),
+    key(SMTP, "proxy-username", TEXT, Text("none")),
+    key(SMTP, "proxy-password-file", PATH, Text("none")),
+    key(SMTP, "connect-command", "an array of strings", Text("none")),
+    key(SMTP, "username", TEXT, Text("no login")),
+    key(SMTP, "password", TEXT, Text("no login")),
+    key(SMTP, "password-file", PATH, Text("no login")),
+    key(SMTP, "password-command", "an array of strings", Text("no login")),
+    key(SMTP, "password-credential", "the name of a credential", Text("no login")),
+    key(SMTP, "recipient", "an address, or an array of addresses", Required),
+    key(SMTP, "sender", "an address, or \"\" for the null sender", Text("the message's own")),
+    key(SMTP, "delivered-to", "\"rename\" or \"keep\"", Value("\"rename\"")),
+    key(SMTP, "hello", "a host name", Text("this machine's name")),
+    key(SMTP, "timeout", DURATION, Time(defaults::TIMEOUT)),
     key(OAuth, "client-id", TEXT, Required),
     key(OAuth, "client-secret", TEXT, Text("none")),
     key(OAuth, "client-secret-file", PATH, Text("none")),

@@ -3,6 +3,7 @@
 //! A method that returns `None` has reported the fault, or the key is absent.  The caller continues
 //! with a stand-in, so that all problems of a file are found at once.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -80,11 +81,8 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
                     format!("{shown} is a key of accounts: put it into [defaults] or [accounts.NAME]")
                 }
                 Some(Section::Account) => format!("{shown} is a key of accounts, not of {}", self.kind()),
-                Some(Section::Maildir) => {
-                    format!("{shown} is a key of destinations with type = \"maildir\", not of {}", self.kind())
-                }
-                Some(Section::Smtp) => {
-                    format!("{shown} is a key of destinations with type = \"smtp\", not of {}", self.kind())
+                Some(Section::OfType(of)) => {
+                    format!("{shown} is a key of destinations with type = \"{of}\", not of {}", self.kind())
                 }
                 Some(Section::OAuth) => format!("{shown} is a key of [oauth.NAME], not of {}", self.kind()),
                 Some(Section::Destination) => format!("{shown} is a key of destinations, not of {}", self.kind()),
@@ -95,13 +93,17 @@ impl<'r, 't, 's> Reader<'r, 't, 's> {
         }
     }
 
-    fn kind(&self) -> &'static str {
-        match self.sections {
-            [Section::Top] => "the top of the file",
-            [Section::Account] => "accounts",
-            [Section::OAuth] => "[oauth.NAME]",
-            sections if sections.contains(&Section::Maildir) => "one with type = \"maildir\"",
-            _ => "one with type = \"smtp\"",
+    fn kind(&self) -> Cow<'static, str> {
+        let of_type = self.sections.iter().find_map(|section| match section {
+            Section::OfType(of) => Some(of),
+            _ => None,
+        });
+        match (self.sections, of_type) {
+            (_, Some(of)) => format!("one with type = \"{of}\"").into(),
+            ([Section::Top], _) => "the top of the file".into(),
+            ([Section::Account], _) => "accounts".into(),
+            ([Section::OAuth], _) => "[oauth.NAME]".into(),
+            _ => "destinations".into(),
         }
     }
 

@@ -4,8 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use super::health::Lapse;
-use super::maildir::MaildirError;
-use super::smtp::UnavailableError;
 use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::message::Name;
 use crate::threads::ThreadError;
@@ -14,10 +12,9 @@ use crate::threads::ThreadError;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum OutletError {
+    /// What its kind says.
     #[error(transparent)]
-    Maildir(#[from] MaildirError),
-    #[error(transparent)]
-    Smtp(#[from] UnavailableError),
+    Own(Arc<dyn Failure + Send + Sync>),
     #[error("{0} (it is tried again later)")]
     Waiting(Arc<Lapse>),
     #[error("a message cannot be spooled in the state directory: {0}")]
@@ -28,11 +25,17 @@ pub enum OutletError {
     Thread(#[from] ThreadError),
 }
 
+impl OutletError {
+    /// An error of a kind of destination.
+    pub fn of(error: impl Failure + Send + Sync + 'static) -> Self {
+        OutletError::Own(Arc::new(error))
+    }
+}
+
 impl Failure for OutletError {
     fn is_shortage(&self) -> bool {
         match self {
-            OutletError::Maildir(error) => error.is_shortage(),
-            OutletError::Smtp(error) => error.is_shortage(),
+            OutletError::Own(error) => error.is_shortage(),
             OutletError::Waiting(_) | OutletError::SameFolder { .. } => false,
             OutletError::Spool(error) => is_shortage(error),
             OutletError::Thread(error) => error.is_shortage(),
@@ -41,8 +44,7 @@ impl Failure for OutletError {
 
     fn class(&self) -> Class {
         match self {
-            OutletError::Maildir(error) => error.class(),
-            OutletError::Smtp(error) => error.class(),
+            OutletError::Own(error) => error.class(),
             OutletError::Waiting(lapse) => lapse.class(),
             OutletError::Spool(_) if self.is_shortage() => Class::TryLater,
             OutletError::Spool(_) => Class::LocalIo,
@@ -53,8 +55,7 @@ impl Failure for OutletError {
 
     fn advice(&self) -> Option<String> {
         match self {
-            OutletError::Maildir(error) => error.advice(),
-            OutletError::Smtp(error) => error.advice(),
+            OutletError::Own(error) => error.advice(),
             OutletError::Waiting(lapse) => lapse.advice(),
             OutletError::Thread(error) => error.advice(),
             OutletError::Spool(_) if self.is_shortage() => Some(shortage()),

@@ -20,7 +20,7 @@
 //! No message comes twice.
 //!
 //! **Handed over.**  The destination takes a message and answers.  The message is recorded as *sending* before
-//! [`Carrier::hand_over`], and the result of that is recorded before the next message takes its place.  Each
+//! [`Lanes::hand_over`], and the result of that is recorded before the next message takes its place.  Each
 //! [`Verdict`] says what the caller has to do.  If the outcome is unknown, [`Carrier::look_up`] may still find it out;
 //! if it cannot, the message is handed over again, and a second copy is possible.
 //!
@@ -29,8 +29,10 @@
 //!
 //! CONTRIBUTING.md lists the places that a new kind of destination touches.
 
+mod carrier;
 mod error;
 mod health;
+mod kind;
 pub mod maildir;
 mod outlet;
 pub mod smtp;
@@ -39,9 +41,11 @@ mod verdict;
 use std::path::Path;
 use std::time::Duration;
 
+pub use carrier::{Carrier, Found, Shipment};
 pub use error::OutletError;
 pub use health::{Health, Lapse};
-pub use outlet::{Carrier, Found, Outlet, Shipment, Way, rehearse};
+pub use kind::{Facts, Settings};
+pub use outlet::{Lanes, Outlet, Way};
 pub use verdict::Verdict;
 
 use crate::credential::SecretSource;
@@ -68,62 +72,54 @@ pub enum Kind {
 }
 
 impl Destination {
+    /// What its kind says about it.  An arm for each kind.
+    pub fn settings(&self) -> &dyn Settings {
+        match &self.kind {
+            Kind::Maildir(settings) => settings,
+            Kind::Smtp(settings) => settings.as_ref(),
+        }
+    }
+
     /// The place that it leads to, as the state knows it, from the machine with this instance word.
     pub fn place(&self, machine: &str) -> Place {
-        let name = self.name.clone();
-        match &self.kind {
-            Kind::Maildir(settings) => Place::maildir(name, &settings.path, machine),
-            Kind::Smtp(settings) => {
-                Place::server(name, "smtp", settings.endpoint.shown(), &settings.recipients.join(","))
-            }
-        }
+        self.settings().place(self.name.clone(), machine)
     }
 
     /// What it is, in one line for people.
     pub fn summary(&self) -> String {
-        match &self.kind {
-            Kind::Maildir(settings) => settings.summary(),
-            Kind::Smtp(settings) => settings.summary(),
-        }
+        self.settings().summary()
     }
 
     /// The Maildir that messages are staged in, if it is one.
     pub fn maildir(&self) -> Option<&Path> {
         match &self.kind {
             Kind::Maildir(settings) => Some(&settings.path),
-            Kind::Smtp(_) => None,
+            _ => None,
         }
+    }
+
+    /// The path of this machine that it writes to, if it does.
+    pub fn writes_to(&self) -> Option<&Path> {
+        self.settings().facts().writes_to
     }
 
     /// The server that it connects to, if it does.
     pub fn endpoint(&self) -> Option<&Endpoint> {
-        match &self.kind {
-            Kind::Maildir(_) => None,
-            Kind::Smtp(settings) => Some(&settings.endpoint),
-        }
+        self.settings().facts().endpoint
     }
 
-    /// How long a connection to it may be silent, if it has connections.
+    /// How long it may be silent, if that is known.
     pub fn timeout(&self) -> Option<Duration> {
-        match &self.kind {
-            Kind::Maildir(_) => None,
-            Kind::Smtp(settings) => Some(settings.timeout),
-        }
+        self.settings().facts().timeout
     }
 
     /// Where the secret that it logs in with comes from, if it logs in.
     pub fn secret(&self) -> Option<&SecretSource> {
-        match &self.kind {
-            Kind::Maildir(_) => None,
-            Kind::Smtp(settings) => settings.login.as_ref().map(|(_, secret)| secret),
-        }
+        self.settings().facts().secret
     }
 
     /// Whether `Delivered-To` fields get another name on the way there.
     pub fn renames_delivered_to(&self) -> bool {
-        match &self.kind {
-            Kind::Maildir(_) => false,
-            Kind::Smtp(settings) => settings.delivered_to == smtp::DeliveredTo::Rename,
-        }
+        self.settings().facts().renames_delivered_to
     }
 }

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use super::error::OutletError;
+use tokio::sync::Semaphore;
+
+use super::Destination;
+use super::carrier::{Carrier, Shipment};
 use super::health::Health;
-use super::maildir::Maildir;
-use super::smtp::{DeliveryError, Pool, SendError};
 use super::verdict::Verdict;
-use super::{Destination, Kind};
-use crate::failure::describe;
-use crate::header::Head;
-use crate::spool::Spool;
-use crate::threads;
 
 /// A destination in use.
 #[derive(Debug)]
 pub struct Outlet {
-    /// What it is.
+    /// Its settings.
     pub destination: Arc<Destination>,
     /// How messages get there.
     pub way: Way,
@@ -30,133 +26,45 @@ pub enum Way {
     /// They are staged in a Maildir, which each poll opens for itself.
     Staged,
     /// They are handed over.
-    HandedOver(Carrier),
+    HandedOver(Lanes),
 }
 
-/// What messages are handed over to: a variant for each kind.
+/// A carrier with its lanes, which all polls share.
 #[derive(Debug)]
-pub enum Carrier {
-    /// Connections to an SMTP server.
-    Smtp(Box<Pool>),
-}
-
-/// A message to be handed over.
-#[derive(Clone, Copy, Debug)]
-pub struct Shipment<'a> {
-    /// What its header says.
-    pub head: &'a Head,
-    /// Trace fields that go in front of it.
-    pub prefix: &'a [u8],
-    /// The Message-ID that it gets if it has none.
-    pub message_id: &'a str,
-    /// Its octets.
-    pub spool: &'a Spool,
-}
-
-/// Whether a destination has a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// It has the message.
-    Yes,
-    /// It does not have the message.
-    No,
-    /// That cannot be found out.
-    CannotTell,
+pub struct Lanes {
+    carrier: Box<dyn Carrier>,
+    free: Semaphore,
 }
 
 impl Outlet {
-    /// A destination that is going to be used.
+    /// Prepares a destination for use.
     pub fn new(destination: Arc<Destination>) -> Self {
-        let way = match &destination.kind {
-            Kind::Maildir(_) => Way::Staged,
-            Kind::Smtp(settings) => Way::HandedOver(Carrier::Smtp(Box::new(Pool::new(settings.as_ref().clone())))),
+        let way = match destination.settings().carrier() {
+            None => Way::Staged,
+            Some(carrier) => Way::HandedOver(Lanes { free: Semaphore::new(carrier.lanes()), carrier }),
         };
         Self { destination, way, health: Health::default() }
     }
 
-    /// What messages are handed over to, if they are.
-    pub fn carrier(&self) -> Option<&Carrier> {
+    /// The carrier that messages are handed over to, if they are not staged.
+    pub fn carrier(&self) -> Option<&dyn Carrier> {
         match &self.way {
             Way::Staged => None,
-            Way::HandedOver(carrier) => Some(carrier),
+            Way::HandedOver(lanes) => Some(&*lanes.carrier),
         }
     }
 }
 
-impl Carrier {
-    /// Messages that may be handed over at the same time.
-    pub fn lanes(&self) -> usize {
-        match self {
-            Carrier::Smtp(pool) => pool.width(),
-        }
-    }
-
-    /// Makes sure that messages can be handed over.
-    ///
-    /// # Errors
-    /// They cannot.
-    pub async fn probe(&self) -> Result<(), OutletError> {
-        match self {
-            Carrier::Smtp(pool) => Ok(pool.probe().await?),
-        }
-    }
-
-    /// Hands a message over; [`Verdict`] says what that obliges the caller to do.
+impl Lanes {
+    /// Hands a message over as soon as a lane is free; [`Verdict`] says what the caller has to do then.
     pub async fn hand_over(&self, message: Shipment<'_>) -> Verdict {
-        let Shipment { head, prefix, message_id, spool } = message;
-        match self {
-            Carrier::Smtp(pool) => match pool.send(head, prefix, message_id, spool).await {
-                Ok(accepted) => Verdict::Delivered(accepted.reply),
-                Err(DeliveryError::Unavailable(error)) => Verdict::Unusable(error.into()),
-                Err(DeliveryError::Send(error)) => of_send_error(error),
-            },
-        }
+        // It is never closed.
+        let _lane = self.free.acquire().await;
+        self.carrier.hand_over(message).await
     }
 
-    /// Looks whether a message whose outcome is unknown has arrived.
-    pub async fn look_up(&self, _message: Shipment<'_>) -> Found {
-        match self {
-            // RFC 1047: SMTP has no way to ask.
-            Carrier::Smtp(_) => Found::CannotTell,
-        }
-    }
-
-    /// Closes idle connections.
-    pub async fn close(&self) {
-        match self {
-            Carrier::Smtp(pool) => pool.close().await,
-        }
-    }
-}
-
-fn of_send_error(error: SendError) -> Verdict {
-    match error {
-        SendError::Refused { reason } => Verdict::Refused(reason),
-        SendError::Deferred { .. } => Verdict::Deferred(describe(&error)),
-        SendError::Lost { outcome_unknown: true, source } => Verdict::Unknown(OutletError::Smtp(source.into())),
-        SendError::Lost { outcome_unknown: false, source } => Verdict::Unusable(OutletError::Smtp(source.into())),
-        SendError::Local(error) => Verdict::Unusable(OutletError::Spool(error)),
-    }
-}
-
-/// Does everything at a destination that a delivery does, without delivering anything; `was_there`: messages have come
-/// there before.  Returns what is worth knowing about it.
-///
-/// # Errors
-/// A delivery would fail.
-pub async fn rehearse(destination: &Destination, was_there: bool) -> Result<String, OutletError> {
-    match &destination.kind {
-        Kind::Maildir(settings) => {
-            let settings = settings.clone();
-            let way = threads::run(move || Maildir::open(&settings, was_there)?.rehearse()).await??;
-            Ok(format!("can be written; messages are moved to new/ {way}"))
-        }
-        Kind::Smtp(settings) => {
-            let client = Pool::new(settings.as_ref().clone()).connect().await?;
-            let encryption = client.tls_version().unwrap_or("in clear");
-            let text = format!("accepts us, {encryption}; extensions: {}", client.extensions().join(", "));
-            client.quit().await;
-            Ok(text)
-        }
+    /// The carrier.
+    pub fn carrier(&self) -> &dyn Carrier {
+        &*self.carrier
     }
 }

@@ -213,6 +213,12 @@ fn messages_that_share_a_unique_id_are_deleted_together() {
         let steps = plan(&listing, &policy, &destinations(), NOW);
         assert_eq!((&steps[0].action, &steps[1].action), (&want, &Action::Delete));
     }
+    // A deletion that is not confirmed is dropped behind the plan, and so is that of its twin.
+    let listing = [shared(Some(Standing::Done(0))), other, shared(Some(Standing::Done(0)))];
+    let mut steps = plan(&listing, &policy, &destinations(), NOW);
+    (steps[2].action, steps[2].reason) = (Action::Leave, Reason::Unconfirmable);
+    keep_shared(&listing, &mut steps);
+    assert_eq!((&steps[0].action, &steps[1].action), (&Action::Leave, &Action::Delete));
 }
 
 #[test]

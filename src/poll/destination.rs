@@ -19,6 +19,8 @@ pub(super) struct OpenDestination {
     pub(super) place: Place,
     /// Open, if it is a Maildir.
     pub(super) maildir: Option<Arc<Maildir>>,
+    /// The state knows it.
+    was_there: bool,
     failure: OnceLock<Arc<OutletError>>,
 }
 
@@ -27,16 +29,16 @@ impl OpenDestination {
     pub(super) fn open(outlet: Arc<Outlet>, place: Place, was_there: bool) -> Self {
         if let Some(lapse) = outlet.health.lapse(Instant::now()) {
             let failure = OnceLock::from(Arc::new(OutletError::Waiting(lapse)));
-            return Self { outlet, place, maildir: None, failure };
+            return Self { outlet, place, maildir: None, was_there, failure };
         }
         let (maildir, failure) = match &outlet.destination.kind {
-            Kind::Smtp(_) => (None, OnceLock::new()),
             Kind::Maildir(settings) => match Maildir::open(settings, was_there) {
                 Ok(maildir) => (Some(Arc::new(maildir)), OnceLock::new()),
                 Err(error) => (None, OnceLock::from(Arc::new(OutletError::from(error)))),
             },
+            _ => (None, OnceLock::new()),
         };
-        Self { outlet, place, maildir, failure }
+        Self { outlet, place, maildir, was_there, failure }
     }
 
     /// If two lead to the same folder, the second one is not used: the folder would get each message twice.
@@ -56,7 +58,7 @@ impl OpenDestination {
     }
 
     /// The carrier that messages are handed over to, if they are not staged.
-    pub(super) fn carrier(&self) -> Option<&Carrier> {
+    pub(super) fn carrier(&self) -> Option<&dyn Carrier> {
         self.outlet.carrier()
     }
 
@@ -133,7 +135,7 @@ impl OpenDestination {
     pub(super) async fn probe(&self, deadline: Instant) -> Result<(), ThreadError> {
         if let Some(carrier) = self.carrier()
             && self.is_up()
-            && let Err(error) = carrier.probe().await
+            && let Err(error) = carrier.probe(self.was_there).await
         {
             self.fail(error);
         }

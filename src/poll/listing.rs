@@ -195,6 +195,8 @@ async fn planned<S: AsyncRead + AsyncWrite + Unpin>(
         (step.action, step.reason) =
             (Action::Leave, if is_next { Reason::EnoughForNow } else { Reason::Unconfirmable });
     }
+    // One of two that share a unique-id may be unconfirmed now.
+    plan::keep_shared(&recognised.listing, &mut steps);
     Ok((recognised, steps))
 }
 

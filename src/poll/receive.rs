@@ -266,8 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         match excess {
             None => groups.receive(listed_as(&job), beginning.map(|beginning| Head::scan(&beginning))),
             Some(limit) => {
-                let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
-                let why = format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}");
+                let why = too_large(&job, received, limit);
                 transacted.not_retrieved.push((job, why));
             }
         }
@@ -312,6 +311,12 @@ impl Header {
             self.inside = !is_end;
         }
     }
+}
+
+/// Why a message that came with so many octets is not delivered.
+fn too_large(job: &Job, received: u64, limit: u64) -> String {
+    let listed = job.octets.map_or("no size".to_owned(), |octets| format!("{octets} octets"));
+    format!("above max-size ({limit}): it has {received} octets, and is listed with {listed}")
 }
 
 fn listed_as(job: &Job) -> ListedAs {

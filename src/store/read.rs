@@ -12,6 +12,7 @@ use super::schema::{IN_INDEX, state};
 use super::words::{HistoryEntry, HistoryFilter, Known, QuarantinedDelivery, QuarantinedMessage};
 use super::{StoreError, file, mailbox, open, renamed};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
+use crate::plan::Place;
 use crate::plan::{self, Identity, Missing};
 use crate::text;
 
@@ -160,7 +161,7 @@ impl Reader {
 
 /// The columns and tables that a [`HistoryEntry`] is read from.
 const EVENT: &str = "d.at, substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
-                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient
+                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient, p.kind
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place";
 
@@ -175,6 +176,7 @@ fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<HistoryEntry> {
         state: state_name(row.get(6)?),
         destination: row.get(7)?,
         location: shown_location(row.get(8)?, row.get_ref(15)?.as_str()?),
+        is_maildir: row.get_ref(16)?.as_str()? == Place::MAILDIR,
         detail: row.get(9)?,
         deleted_at: row.get(10)?,
     })
@@ -213,7 +215,7 @@ fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<
     let mut told = HashSet::new();
     events.retain(|event| {
         let HistoryEntry { at, account, location, detail, message_id, .. } = event;
-        let is_named = detail.as_deref().is_some_and(|detail| location.starts_with('/') && !detail.is_empty());
+        let is_named = event.is_maildir && detail.as_deref().is_some_and(|detail| !detail.is_empty());
         !is_named || told.insert((*at, account.clone(), location.clone(), detail.clone(), message_id.clone()))
     });
     events.truncate(filter.limit);

@@ -130,7 +130,7 @@ impl Renewal {
         if instance.is_none() {
             // The machine's word is no longer known: its Maildirs get the one that was drawn.
             let adopt = "UPDATE OR IGNORE place SET machine = (SELECT value FROM meta WHERE name = 'instance')
-                         WHERE kind = 'maildir'";
+                         WHERE machine <> ''";
             connection.execute(adopt, []).map_err(database)?;
         }
         salvage::tidy(&aside);

@@ -66,7 +66,7 @@ fn a_mode_that_makes_no_sense_is_refused_with_the_reason() {
     let server = MailboxServer::start(Vec::new());
     for (wish, words) in [
         ("0750", "not executable"),
-        ("0622", "everybody to write: write \"0660\""),
+        ("0622", "writable by everyone: write \"0660\""),
         ("0602", "write \"0660\""),
         ("4600", "no setuid"),
         ("2640", "write \"0640\""),

@@ -51,7 +51,7 @@ fn tokens_of_another_client_are_not_used() {
         let text = format!("{}{}", account(mailbox.port(), ""), super::provider(provider.port));
         program.config(&text.replace(before, after));
         let run = program.run(&["fetch"]).assert_code(77);
-        assert_says(&run, &["given for another client id", "Run `postrider login a`"]);
+        assert_says(&run, &["issued for another client id", "Run `postrider login a`"]);
         assert_eq!((provider.asked().len(), offered(&mailbox).len()), (1, 0), "{after}");
         program.config(&text);
         program.run(&["fetch"]).assert_success();

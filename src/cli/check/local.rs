@@ -88,7 +88,7 @@ pub(super) fn sandbox(config: &Config, connect: bool) -> Option<Class> {
     let sandbox = Path::new(SYSTEMD).is_dir().then(|| unit_of(config)).flatten()?;
     let mut worst = None;
     for destination in &config.destinations {
-        let Some(path) = destination.maildir() else { continue };
+        let Some(path) = destination.writes_to() else { continue };
         let Some(setting) = sandbox.forbids(path) else { continue };
         let weight = if connect { "postrider" } else { "warning" };
         output::say(&format!(

@@ -20,10 +20,8 @@ fn account(lines: &str) -> Account {
 
 fn smtp(lines: &str) -> smtp::Settings {
     let config = parse_text(&with_smtp(lines)).unwrap_or_else(|error| panic!("{lines}\n{error}"));
-    match &config.destinations[1].kind {
-        Kind::Smtp(settings) => settings.as_ref().clone(),
-        Kind::Maildir(_) => panic!("a maildir"),
-    }
+    let Kind::Smtp(settings) = &config.destinations[1].kind else { panic!("not SMTP") };
+    settings.as_ref().clone()
 }
 
 #[test]

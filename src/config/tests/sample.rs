@@ -24,8 +24,8 @@ fn what_the_sample_shows_as_a_default_is_the_default() {
     for line in SAMPLE.lines() {
         section = match line {
             _ if line.starts_with("[accounts") || line.starts_with("[defaults") => Section::Account,
-            "[destinations.home]" => Section::Maildir,
-            "[destinations.hub]" => Section::Smtp,
+            "[destinations.home]" => Section::OfType("maildir"),
+            "[destinations.hub]" => Section::OfType("smtp"),
             _ => section,
         };
         let Some((name, value)) = commented(line) else { continue };

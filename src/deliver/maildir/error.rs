@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::deliver::error::OutletError;
 use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::filesystem::owner::{self, Foreign};
 use crate::filesystem::{Person, sandbox};
@@ -34,6 +35,12 @@ pub enum Matter {
     Shortage,
     /// This is root, and the Maildir, or a folder above it, belongs to another user.
     Foreign(Foreign),
+}
+
+impl From<MaildirError> for OutletError {
+    fn from(error: MaildirError) -> Self {
+        OutletError::of(error)
+    }
 }
 
 impl Failure for MaildirError {

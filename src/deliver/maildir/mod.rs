@@ -11,6 +11,7 @@
 
 mod error;
 mod ground;
+mod kind;
 mod moving;
 mod name;
 mod probe;
@@ -55,13 +56,6 @@ impl Settings {
     /// A Maildir that is for its owner alone.
     pub fn private(path: PathBuf) -> Self {
         Self { path, file_mode: FILE_MODE }
-    }
-
-    /// What it is, in one line for people.
-    pub fn summary(&self) -> String {
-        let mode =
-            if self.file_mode == FILE_MODE { String::new() } else { format!(", file-mode {:04o}", self.file_mode) };
-        format!("Maildir {}{mode}", self.path.display())
     }
 
     /// The permission bits of a folder: whoever may read or write files may enter it.

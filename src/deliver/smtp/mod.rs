@@ -18,6 +18,7 @@ mod dialogue;
 mod envelope;
 mod error;
 mod extensions;
+mod kind;
 mod opening;
 mod pool;
 mod reply;
@@ -53,16 +54,6 @@ pub struct Settings {
     pub hello: Option<String>,
     /// Silence that ends the connection; RFC 5321 §4.5.3.2 sets the floor for single steps.
     pub timeout: Duration,
-}
-
-impl Settings {
-    /// What it is, in one line for people.
-    pub fn summary(&self) -> String {
-        let Self { endpoint, login, recipients, .. } = self;
-        let login = login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
-        let (server, route, tls) = (endpoint.shown(), endpoint.route.shown(), endpoint.tls.words());
-        format!("SMTP to {server}{route} ({tls}){login}, for {}", recipients.join(" and "))
-    }
 }
 
 /// What becomes of `Delivered-To` fields on the way to a server.

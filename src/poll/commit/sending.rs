@@ -1,6 +1,6 @@
 //! Messages are handed over, several at a time, and each verdict is recorded at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::join_all;
@@ -9,11 +9,10 @@ use super::Committer;
 use crate::attempt::Slot;
 use crate::clock::unix_now;
 use crate::deliver::maildir;
-use crate::deliver::{Carrier, Found, Shipment, Verdict};
+use crate::deliver::{Carrier, Found, Shipment, Verdict, Way};
 use crate::event::Event;
 use crate::message::MessageKey;
 use crate::plan::Place;
-use crate::poll::destination::OpenDestination;
 use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
 use crate::store::{Change, Ending, Settled, StoreError};
@@ -22,17 +21,18 @@ use crate::store::{Change, Ending, Settled, StoreError};
 const PASSAGES: usize = 10;
 
 impl Committer<'_> {
-    /// Hands over what is not staged, as many messages at a time as the destinations have lanes; each verdict
+    /// Hands over what is not staged, as many messages at a time to each destination as it has lanes; each verdict
     /// is recorded before the next message takes its place.
     pub(super) async fn send(&mut self, batch: &mut [Received]) -> Result<(), PollError> {
-        let queue = to_send(batch);
-        if queue.is_empty() {
+        let queues = to_send(batch);
+        if queues.is_empty() {
             return Ok(());
         }
         let (this, shared) = (&*self, &*batch);
-        let width: usize = this.destinations.iter().filter_map(OpenDestination::carrier).map(Carrier::lanes).sum();
-        let queue = &Mutex::new(queue);
-        let lane = |slot: Slot| async move {
+        let width = |target: usize| this.destinations[target].carrier().map_or(1, Carrier::lanes);
+        let lanes = queues.iter().flat_map(|(&target, queue)| std::iter::repeat_n(queue, width(target)));
+        let lanes = lanes.enumerate().map(|(number, queue)| async move {
+            let slot = Slot::Sending(number);
             let mut ended = Vec::new();
             loop {
                 let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -47,8 +47,8 @@ impl Committer<'_> {
                 this.store.apply(vec![settle], unix_now()).await?;
                 ended.push((at, ending));
             }
-        };
-        let lanes = join_all((0..width).map(Slot::Sending).map(lane)).await;
+        });
+        let lanes = join_all(lanes).await;
         for ended in lanes {
             for (at, ending) in ended? {
                 let received = &mut batch[at.message];
@@ -72,7 +72,8 @@ impl Committer<'_> {
     async fn send_one(&self, received: &Received, parcel: &Parcel) -> Settled {
         let destination = &self.destinations[parcel.target];
         let (key, place) = (received.job.key.clone(), destination.place.clone());
-        let (State::Spooled(spool), Some(carrier), true) = (&parcel.state, destination.carrier(), destination.is_up())
+        let (State::Spooled(spool), Way::HandedOver(lanes), true) =
+            (&parcel.state, &destination.outlet.way, destination.is_up())
         else {
             return Settled { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
         };
@@ -87,7 +88,7 @@ impl Committer<'_> {
         }
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
         let shipment = Shipment { head: &received.head, prefix: &received.prefix, message_id: &message_id, spool };
-        let ending = match carrier.hand_over(shipment).await {
+        let ending = match lanes.hand_over(shipment).await {
             Verdict::Delivered(reply) => Ending::Delivered(reply),
             Verdict::Refused(reason) => {
                 self.tell_of_quarantine(&key, &place, &reason);
@@ -96,7 +97,7 @@ impl Committer<'_> {
             Verdict::Deferred(cause) => Ending::Deferred(cause),
             Verdict::Unknown(error) => {
                 let cause = destination.fail_with(error);
-                if carrier.look_up(shipment).await == Found::Yes {
+                if lanes.carrier().look_up(shipment).await == Found::Yes {
                     Ending::Delivered("found there".to_owned())
                 } else {
                     Ending::Deferred(cause)
@@ -113,13 +114,14 @@ impl Committer<'_> {
     }
 }
 
-/// The parcels that are sent over the network, in the order in which their messages came.
-fn to_send(batch: &[Received]) -> VecDeque<At> {
-    let mut queue = VecDeque::new();
+/// What is handed over to each destination, in the order in which it came.
+fn to_send(batch: &[Received]) -> BTreeMap<usize, Mutex<VecDeque<At>>> {
+    let mut queues: BTreeMap<usize, VecDeque<At>> = BTreeMap::new();
     for (message, received) in batch.iter().enumerate() {
         let parcels = received.parcels.iter().enumerate();
-        let spooled = parcels.filter(|(_, parcel)| matches!(parcel.state, State::Spooled(_)));
-        queue.extend(spooled.map(|(parcel, _)| At { message, parcel }));
+        for (parcel, of) in parcels.filter(|(_, parcel)| matches!(parcel.state, State::Spooled(_))) {
+            queues.entry(of.target).or_default().push_back(At { message, parcel });
+        }
     }
-    queue
+    queues.into_iter().map(|(target, queue)| (target, Mutex::new(queue))).collect()
 }

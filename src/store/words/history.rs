@@ -35,6 +35,9 @@ pub struct HistoryEntry {
     pub destination: String,
     /// A Maildir's path, a server's address.
     pub location: String,
+    /// It is a Maildir, and the detail of a delivery is the name of its file.
+    #[serde(skip)]
+    pub is_maildir: bool,
     /// The file's name, the server's reply, the reason.
     pub detail: Option<String>,
     /// When the server confirmed that it deleted the message.

@@ -1,0 +1,87 @@
+//! SMTP as a kind of destination.
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use super::{DeliveredTo, DeliveryError, Pool, SendError, Settings};
+use crate::deliver::carrier::{Carrier, Shipment};
+use crate::deliver::error::OutletError;
+use crate::deliver::kind::{self, Facts};
+use crate::deliver::verdict::Verdict;
+use crate::failure::describe;
+use crate::message::Name;
+use crate::plan::Place;
+
+impl kind::Settings for Settings {
+    fn place(&self, destination: Name, _machine: &str) -> Place {
+        Place::server(destination, "smtp", self.endpoint.shown(), &self.recipients.join(","))
+    }
+
+    fn summary(&self) -> String {
+        let Self { endpoint, login, recipients, .. } = self;
+        let login = login.as_ref().map_or(String::new(), |(user, _)| format!(" as {user}"));
+        let (server, route, tls) = (endpoint.shown(), endpoint.route.shown(), endpoint.tls.words());
+        format!("SMTP to {server}{route} ({tls}){login}, for {}", recipients.join(" and "))
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            endpoint: Some(&self.endpoint),
+            timeout: Some(self.timeout),
+            secret: self.login.as_ref().map(|(_, secret)| secret),
+            renames_delivered_to: self.delivered_to == DeliveredTo::Rename,
+            ..Facts::default()
+        }
+    }
+
+    fn carrier(&self) -> Option<Box<dyn Carrier>> {
+        Some(Box::new(Pool::new(self.clone())))
+    }
+
+    fn rehearse(&self, _was_there: bool) -> BoxFuture<'_, Result<String, OutletError>> {
+        let rehearsed = async {
+            let client = Pool::new(self.clone()).connect().await.map_err(OutletError::of)?;
+            let encryption = client.tls_version().unwrap_or("in clear");
+            let text = format!("accepts us, {encryption}; extensions: {}", client.extensions().join(", "));
+            client.quit().await;
+            Ok(text)
+        };
+        rehearsed.boxed()
+    }
+}
+
+impl Carrier for Pool {
+    fn lanes(&self) -> usize {
+        self.width()
+    }
+
+    fn probe(&self, _was_there: bool) -> BoxFuture<'_, Result<(), OutletError>> {
+        async { Pool::probe(self).await.map_err(OutletError::of) }.boxed()
+    }
+
+    // RFC 1047: an SMTP client cannot look up what became of a message.
+    fn hand_over<'a>(&'a self, message: Shipment<'a>) -> BoxFuture<'a, Verdict> {
+        let Shipment { head, prefix, message_id, spool } = message;
+        let sent = async move {
+            match self.send(head, prefix, message_id, spool).await {
+                Ok(accepted) => Verdict::Delivered(accepted.reply),
+                Err(DeliveryError::Unavailable(error)) => Verdict::Unusable(OutletError::of(error)),
+                Err(DeliveryError::Send(error)) => of_send_error(error),
+            }
+        };
+        sent.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Pool::close(self).boxed()
+    }
+}
+
+fn of_send_error(error: SendError) -> Verdict {
+    match error {
+        SendError::Refused { reason } => Verdict::Refused(reason),
+        SendError::Deferred { .. } => Verdict::Deferred(describe(&error)),
+        SendError::Lost { outcome_unknown: true, source } => Verdict::Unknown(OutletError::of(source)),
+        SendError::Lost { outcome_unknown: false, source } => Verdict::Unusable(OutletError::of(source)),
+        SendError::Local(error) => Verdict::Unusable(OutletError::Spool(error)),
+    }
+}
