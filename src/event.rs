@@ -117,6 +117,8 @@ pub enum Event {
     MailboxChanged { account: Name, messages: u64 },
     /// The server has no TOP.
     NoTop { account: Name },
+    /// None of the server's answers about one message says anything.
+    AnswersSayNothing { account: Name },
     /// The account has one more destination; this many messages on the server will not go there.
     DestinationAdded { account: Name, destination: Name, messages: u64 },
     /// From now on the server gets one command at a time.
@@ -287,6 +289,7 @@ impl Event {
             Event::Reappeared { .. } => ("reappeared", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1c"),
             Event::ContentDiffers { .. } => ("content-differs", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1d"),
             Event::PollLost { .. } => ("poll-lost", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1e"),
+            Event::AnswersSayNothing { .. } => ("answers-say-nothing", "32dd12827f1d464799f5e77f0eba9cdd"),
             Event::NoTop { .. } => ("no-top", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1f"),
             Event::OneCommandAtATime { .. } => ("one-command-at-a-time", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d20"),
             Event::NotQuit { .. } => ("not-quit", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d21"),
@@ -369,6 +372,7 @@ impl Event {
             | Event::UniqueIdsChanged { account, .. }
             | Event::MailboxChanged { account, .. }
             | Event::NoTop { account }
+            | Event::AnswersSayNothing { account }
             | Event::DestinationAdded { account, .. }
             | Event::OneCommandAtATime { account, .. }
             | Event::NotQuit { account, .. }

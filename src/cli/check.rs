@@ -18,6 +18,7 @@ use crate::message::Name;
 use crate::oauth::Grant;
 use crate::plan::{Initial, Retention};
 use crate::poll::{self, PollError};
+use crate::pop3::session::{SessionError, Shape};
 use crate::process::log;
 use crate::store::Reader;
 use crate::transcript;
@@ -177,7 +178,15 @@ fn complaint(account: Option<&Name>, error: &PollError) -> String {
     output::paragraph(account, &describe(error), error.advice().as_deref())
 }
 
+/// Tries once more where the server's answers seem to be out of place: they may have a shape of their own.
 async fn try_account(account: &Account, state_dir: &Path) -> Result<String, PollError> {
+    match try_account_once(account, state_dir, Some(Shape::default())).await {
+        Err(PollError::Session(SessionError::Displaced { .. })) => try_account_once(account, state_dir, None).await,
+        tried => tried,
+    }
+}
+
+async fn try_account_once(account: &Account, state_dir: &Path, shape: Option<Shape>) -> Result<String, PollError> {
     let client = poll::connect(account).await?;
     let encryption = client.stream().tls_version().unwrap_or("in clear");
     let capabilities = if client.capabilities().announced {
@@ -186,16 +195,19 @@ async fn try_account(account: &Account, state_dir: &Path) -> Result<String, Poll
         "none announced".to_owned()
     };
     let mut session = poll::log_in(account, client).await?;
-    let (messages, octets) = session.stat().await?;
+    session.expect_shape(shape);
+    let totals = session.stat().await?;
     let dates_matter = matches!(account.policy.initial, Initial::Since(_)) && !was_polled(account, state_dir);
-    let lacks_top = dates_matter && messages > 0 && poll::lacks_top(&mut session).await?;
+    let lacks_top =
+        dates_matter && totals.is_none_or(|(messages, _)| messages > 0) && poll::lacks_top(&mut session).await?;
     session.quit().await;
     if lacks_top {
         return Err(PollError::NoTop);
     }
-    let messages = count(u64::from(messages), "message");
-    let octets = size(octets);
-    Ok(format!("logged in, {encryption}, {messages} ({octets} on the server); capabilities: {capabilities}"))
+    let held = totals.map_or("mail (the server does not say how much)".to_owned(), |(messages, octets)| {
+        format!("{} ({} on the server)", count(u64::from(messages), "message"), size(octets))
+    });
+    Ok(format!("logged in, {encryption}, {held}; capabilities: {capabilities}"))
 }
 
 /// Whether `initial` was applied before; a state that cannot be read is reported where it is needed.

@@ -9,6 +9,7 @@ use crate::clock::unix_now;
 use crate::config::Config;
 use crate::plan::{Action, Listed, Place, Step};
 use crate::poll::{self, Inventory, Look, PollError, Recall};
+use crate::pop3::session::{SessionError, Shape};
 use crate::process::log;
 use crate::store::{Lost, Reader};
 use crate::transcript;
@@ -63,10 +64,19 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     }
 }
 
+/// Looks once more at a server whose answers seem to be out of place: they may have a shape of their own.
 async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError> {
+    match look_once(account, config, Some(Shape::default())).await {
+        Err(PollError::Session(SessionError::Displaced { .. })) => look_once(account, config, None).await,
+        looked => looked,
+    }
+}
+
+async fn look_once(account: &Account, config: &Config, shape: Option<Shape>) -> Result<Inventory, PollError> {
     let reader = Reader::open(&config.state_dir)?;
     let client = poll::connect(account).await?;
     let mut session = poll::log_in(account, client).await?;
+    session.expect_shape(shape);
     if reader.known(&account.name, &[], unix_now())?.lost != Lost::No {
         output::say(&format!(
             "postrider: the state of account {} was lost; its next poll looks for its messages in the Maildirs, and \

@@ -51,6 +51,11 @@ pub(super) fn of(event: &Event) -> String {
             "the account's host, port, username or route has changed: its mail is compared with what is known of {}",
             counted(*messages, "message", "messages")
         ),
+        Event::AnswersSayNothing { .. } => {
+            "the server's answers about single messages (UIDL n, LIST n, STAT) say nothing: each message is \
+             fetched by itself, and checked by its header, which takes longer"
+                .to_owned()
+        }
         Event::NoTop { .. } => {
             "the server has no TOP: before a deletion only the unique-id and the size can be compared".to_owned()
         }

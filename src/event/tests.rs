@@ -33,6 +33,7 @@ fn samples() -> Vec<Event> {
         Event::UniqueIdsChanged { account: account(), messages },
         Event::MailboxChanged { account: account(), messages },
         Event::NoTop { account: account() },
+        Event::AnswersSayNothing { account: account() },
         Event::DestinationAdded { account: account(), destination: destination(), messages },
         Event::OneCommandAtATime { account: account(), why: LockStep::OutOfStep },
         Event::NotQuit { account: account(), why: NoQuit::Refused(text()) },

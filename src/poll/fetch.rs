@@ -48,12 +48,13 @@ pub(super) async fn run(
 
     // 2. Connect and log in.
     progress.enter(Phase::Connecting);
-    let (mut session, server) = or_stop(context, server::open(account, context, deadline)).await?;
+    let (mut session, mut server) = or_stop(context, server::open(account, context, deadline)).await?;
     report.login_delay = session.capabilities().login_delay;
 
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
     let listed = list(account, context, &destinations, &places, &mut session, deadline).await;
+    server.learnt(account, session.shape());
     let learn = |error: &PollError| server.broke(account, error, session.flight(), report);
     record(context, listed.as_ref().err().and_then(learn).into_iter().collect()).await?;
     let mut inventory = listed?;

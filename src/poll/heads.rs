@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::proof::{Groups, ListedAs, Question, read_head};
-use crate::header::Head;
+use super::proof::{Groups, ListedAs, Question, learn, read_beginning};
+use crate::header::{self, Head};
 use crate::message::MessageNumber;
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError, Window};
@@ -56,8 +56,14 @@ enum Asked {
 /// The connection broke, or the server's replies are out of place.
 pub async fn lacks_top<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) -> Result<bool, SessionError> {
     let mut known = Heads::default();
-    let first = MessageNumber::new(1).map(|number| ListedAs { number, key: None, octets: None });
-    heads(session, first.into_iter().collect(), &mut known).await?;
+    if let Some(number) = MessageNumber::new(1) {
+        let first = ListedAs { number, key: None, octets: None };
+        if session.shape().is_none() {
+            let shape = learn(session, &first).await?;
+            session.expect_shape(Some(shape));
+        }
+        heads(session, vec![first], &mut known).await?;
+    }
     Ok(!known.has_top())
 }
 
@@ -78,7 +84,7 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut waiting = messages.into_iter();
     let mut window = Window::new(session);
-    let mut groups = Groups::begin(Instant::now(), session.shape());
+    let mut groups = Groups::begin(Instant::now(), session.shape().unwrap_or_default());
     loop {
         window.fill(session, || {
             if let Some(message) = waiting.next() {
@@ -99,9 +105,11 @@ pub(super) async fn heads<S: AsyncRead + AsyncWrite + Unpin>(
                     continue;
                 }
                 // Some servers answer TOP with nothing.
-                let head = read_head(session).await?;
-                known.heads.insert(message.number, head.clone());
-                groups.receive(message, head);
+                let beginning = read_beginning(session).await?;
+                let head = header::has_field(&beginning).then(|| Head::scan(&beginning));
+                known.heads.insert(message.number, head);
+                groups.read(&beginning);
+                groups.receive(message);
             }
         }
     }

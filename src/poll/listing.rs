@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::PollError;
+use super::proof::{ListedAs, learn};
 use super::recall::Recall;
 use super::recognise::{Recognised, Recognition, recognise};
 use crate::account::Account;
@@ -162,11 +163,26 @@ where
         })
         .collect();
     let (revision, gone) = (known.revision, known.gone);
+    learn_shape(session, &listing).await?;
     let recognition = recognise(account, session, memory, listing, known).await?;
     let (recognised, steps) = planned(account, places, session, recognition).await?;
     let (listed, left) = (recognised.listing.len(), Left::of(&steps));
     let look = digest.flatten().map(|digest| (digest, revision));
     Ok(Inventory { recognised, steps, nameless, listed, left, gone, look })
+}
+
+/// Learns what the server's answers look like, if that is wanted: before anything is retrieved whose place only these
+/// answers show.
+async fn learn_shape<S>(session: &mut Session<S>, listing: &[Listed]) -> Result<(), PollError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    if let (None, Some(first)) = (session.shape(), listing.first()) {
+        let message = ListedAs { number: first.number, key: first.key.clone(), octets: first.octets };
+        let shape = learn(session, &message).await?;
+        session.expect_shape(Some(shape));
+    }
+    Ok(())
 }
 
 /// Plans what is to be done, and makes sure that what is to be deleted is what was delivered.

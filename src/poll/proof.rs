@@ -109,7 +109,9 @@ pub(super) struct Groups {
     /// What the server answers questions about.
     about: About,
     shape: Shape,
-    /// The header of the last message that was received, where headers are the proof.
+    /// The beginning of the message that is coming, and the header of the last one that came, where headers are the
+    /// proof.
+    beginning: Vec<u8>,
     head: Option<Head>,
     /// The server has refused TOP: the message itself is asked for once more.
     without_top: bool,
@@ -122,11 +124,12 @@ impl Groups {
         let (asked, received, head) = (None, None, None);
         let about = About::UniqueId;
         let (again, without_top, since) = (false, false, now);
-        Self { span: 1, messages: 0, octets: 0, asked, received, again, about, shape, head, without_top, since }
+        let (span, messages, octets, beginning) = (1, 0, 0, Vec::new());
+        Self { span, messages, octets, asked, received, again, about, shape, beginning, head, without_top, since }
     }
 
     /// Whether the header of each message that is received is needed.
-    pub(super) fn wants_head(&self) -> bool {
+    fn wants_head(&self) -> bool {
         self.usable(self.about) == About::Header
     }
 
@@ -151,9 +154,19 @@ impl Groups {
         self.asked = Some(message);
     }
 
-    /// Notes that a message has come, with its header if that is wanted.
-    pub(super) fn receive(&mut self, message: ListedAs, head: Option<Head>) {
-        (self.received, self.head) = (Some(message), head);
+    /// Octets of a message that is coming, as it is decoded.
+    pub(super) fn read(&mut self, octets: &[u8]) {
+        if self.wants_head() {
+            let room = SCAN_LIMIT.saturating_sub(self.beginning.len());
+            self.beginning.extend_from_slice(&octets[..octets.len().min(room)]);
+        }
+    }
+
+    /// Notes that a message has come.
+    pub(super) fn receive(&mut self, message: ListedAs) {
+        let beginning = std::mem::take(&mut self.beginning);
+        self.received = Some(message);
+        self.head = header::has_field(&beginning).then(|| Head::scan(&beginning));
     }
 
     /// The question that is due; the next group begins after it.
@@ -177,8 +190,8 @@ impl Groups {
         let (status, text) = session.reply_with(<[u8]>::to_vec).await?;
         let now = Instant::now();
         let answer = if question.about == About::Header {
-            let head = if status.ok { Some(read_head(session).await?) } else { None };
-            self.answer_by_header(question, head, now)
+            let beginning = if status.ok { Some(read_beginning(session).await?) } else { None };
+            self.answer_by_header(question, beginning.as_deref(), now)
         } else {
             let text = if status.ok { Some(session.answer_in(question.form, text).await?) } else { None };
             self.answer(question, text.as_deref(), now)
@@ -202,16 +215,15 @@ impl Groups {
         }
     }
 
-    /// What the header says that a message has when it is asked for once more; `None` if that was refused.
-    fn answer_by_header(&mut self, question: &Question, head: Option<Option<Head>>, now: Instant) -> Answer {
-        let Some(head) = head else { return self.without_answer(question) };
+    /// What the beginning of a message says that was asked for once more; `None` if that was refused.
+    fn answer_by_header(&mut self, question: &Question, beginning: Option<&[u8]>, now: Instant) -> Answer {
+        let Some(beginning) = beginning else { return self.without_answer(question) };
         if self.received.as_ref() != Some(&question.listed_as) {
             return if self.received.is_some() { self.ask_again() } else { Answer::Nothing };
         }
-        match (&self.head, head) {
-            (Some(before), Some(again)) if before.fingerprint == again.fingerprint => self.proven(now),
-            _ => Answer::Displaced,
-        }
+        let again = Head::scan(beginning).fingerprint;
+        let is_same = again.is_some() && self.head.as_ref().is_some_and(|head| head.fingerprint == again);
+        if is_same { self.proven(now) } else { Answer::Displaced }
     }
 
     fn proven(&mut self, now: Instant) -> Answer {
@@ -293,8 +305,10 @@ fn has_totals(text: &[u8]) -> bool {
     is_number() && is_number()
 }
 
-/// Reads a body after its `+OK`; the header, if it has a field.
-pub(super) async fn read_head<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>) -> Result<Option<Head>, SessionError> {
+/// Reads a body after its `+OK`, and keeps its beginning.
+pub(super) async fn read_beginning<S: AsyncRead + AsyncWrite + Unpin>(
+    session: &mut Session<S>,
+) -> Result<Vec<u8>, SessionError> {
     let (mut decoder, mut beginning, mut piece) = (session.decoder(), Vec::new(), Vec::new());
     while !decoder.is_done() {
         piece.clear();
@@ -302,7 +316,7 @@ pub(super) async fn read_head<S: AsyncRead + AsyncWrite + Unpin>(session: &mut S
         let room = SCAN_LIMIT.saturating_sub(beginning.len());
         beginning.extend_from_slice(&piece[..piece.len().min(room)]);
     }
-    Ok(header::has_field(&beginning).then(|| Head::scan(&beginning)))
+    Ok(beginning)
 }
 
 /// Finds out, in lock-step and by questions about one message, what the server's answers look like.
@@ -314,7 +328,7 @@ pub(super) async fn learn<S: AsyncRead + AsyncWrite + Unpin>(
     message: &ListedAs,
 ) -> Result<Shape, SessionError> {
     let number = message.number;
-    let mut shape = Shape { uidl: None, list: None, stat: false };
+    let mut shape = Shape::NOTHING;
     if let Some(key) = &message.key {
         let sample = session.sample(Command::UidlOf(number)).await?;
         shape.uidl = sample.form(|line, is_bare| is_uid(line, number, key.uid(), is_bare));
@@ -343,7 +357,7 @@ mod tests {
         let mut groups = Groups::begin(Instant::now(), Shape::default());
         for message in messages {
             groups.ask_for(message.clone(), 10);
-            groups.receive(message.clone(), None);
+            groups.receive(message.clone());
         }
         let question = groups.question().expect("a question");
         (groups, question)
@@ -415,7 +429,7 @@ mod tests {
     fn a_message_that_is_gone_proves_nothing_and_another_one_is_asked_for() {
         let mut groups = Groups::begin(Instant::now(), Shape::default());
         groups.ask_for(message(1, 10), 10);
-        groups.receive(message(1, 10), None);
+        groups.receive(message(1, 10));
         groups.ask_for(message(2, 20), 20);
         let question = groups.question().expect("a question");
         assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
@@ -436,7 +450,7 @@ mod tests {
             let mut size = 0;
             while !groups.is_due(Some(10)) {
                 groups.ask_for(message(1, 10), 10);
-                groups.receive(message(1, 10), None);
+                groups.receive(message(1, 10));
                 size += 1;
             }
             let question = groups.question().expect("a question");

@@ -18,7 +18,6 @@ use super::pieces::Pieces;
 use super::proof::{Groups, ListedAs, Question};
 use crate::attempt::{Attempts, Slot};
 use crate::event::Event;
-use crate::header::{Head, SCAN_LIMIT};
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::pop3::command::Command;
 use crate::pop3::session::{Session, SessionError, Window};
@@ -120,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
 
     async fn converse(&mut self, jobs: Vec<Job>, transacted: &mut Transacted) -> Result<(), PollError> {
         let mut jobs = VecDeque::from(jobs);
-        let mut groups = Groups::begin(Instant::now(), self.session.shape());
+        let mut groups = Groups::begin(Instant::now(), self.session.shape().unwrap_or_default());
         let mut certain = 0;
         let result = self.exchange(&mut jobs, &mut groups, transacted, &mut certain).await;
         if result.is_err() {
@@ -221,17 +220,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         let (mut excess, mut begins_as_a_reply) = (None, false);
         let mut opening = Some(job.clone());
         let mut header = Header::default();
-        let mut beginning = groups.wants_head().then(Vec::new);
         loop {
             let waiting = pieces.tail().len();
             self.session.body_piece(&mut decoder, pieces.tail()).await?;
             if job.header_only {
                 header.cut(pieces.tail(), waiting);
             }
-            if let Some(beginning) = &mut beginning {
-                let new = &pieces.tail()[waiting..];
-                beginning.extend_from_slice(&new[..new.len().min(SCAN_LIMIT.saturating_sub(beginning.len()))]);
-            }
+            groups.read(&pieces.tail()[waiting..]);
             let octets = (pieces.tail().len() - waiting) as u64;
             received += octets;
             self.progress.add_octets(octets);
@@ -264,7 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
         }
         self.progress.add_message();
         match excess {
-            None => groups.receive(listed_as(&job), beginning.map(|beginning| Head::scan(&beginning))),
+            None => groups.receive(listed_as(&job)),
             Some(limit) => {
                 let why = too_large(&job, received, limit);
                 transacted.not_retrieved.push((job, why));

@@ -15,7 +15,7 @@ use crate::event::{Event, LockStep};
 use crate::message::UnixTime;
 use crate::net::{Endpoint, Stream, TlsMode};
 use crate::pop3::reply::Capabilities;
-use crate::pop3::session::{Session, SessionError, Skips, Stage};
+use crate::pop3::session::{Session, SessionError, Shape, Skips, Stage};
 use crate::secret::Secret;
 use crate::store::{Change, Host, HostMemory, StoreError};
 
@@ -28,12 +28,17 @@ const OUT_OF_STEP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The same for one whose connection broke with several commands unanswered: the network may have been the cause.
 const BROKEN: Duration = Duration::from_secs(24 * 3600);
 
+/// What is kept of a server that answers in a shape of its own, until that is learnt.
+const TO_BE_LEARNT: &str = "?";
+
 /// A server during a session.
 pub(super) struct Server {
     host: Host,
     memory: HostMemory,
     /// Whether the memory is to be recorded.
     is_new: bool,
+    /// The shape of its answers is learnt in this session.
+    learns: bool,
 }
 
 /// Connects and logs in.  What the server announces is asked for only if it is not known, or may
@@ -72,9 +77,11 @@ pub(super) async fn open(
             return Err(error);
         }
     };
-    if memory.lock_step_until > now {
+    let learns = memory.replies.as_deref() == Some(TO_BE_LEARNT);
+    if memory.lock_step_until > now || learns {
         session.go_lock_step();
     }
+    session.expect_shape(if learns { None } else { Some(shape(&memory)) });
     let mut is_new = !is_known && account.endpoint.tls != TlsMode::StartTls && lines.is_some();
     if is_new {
         memory.capabilities = lines.map(|lines| (lines, now));
@@ -85,7 +92,7 @@ pub(super) async fn open(
         memory.lessons = (skips.bits(), if skips.is_empty() { 0 } else { until });
         is_new = true;
     }
-    Ok((session, Server { host, memory, is_new }))
+    Ok((session, Server { host, memory, is_new, learns }))
 }
 
 /// Connects and logs in.  Returns what the server announced, too.
@@ -146,9 +153,30 @@ async fn judged<T>(
 }
 
 impl Server {
+    /// Takes note of the shape of its answers, if that was learnt in this session.
+    pub(super) fn learnt(&mut self, account: &Account, learnt: Option<Shape>) {
+        let Some(shape) = learnt.filter(|_| self.learns) else { return };
+        self.memory.replies = Some(shape.to_string());
+        self.is_new = true;
+        if shape.is_standard() {
+            // It was not the shape: several commands at once have confused it, or it is confused.
+            self.memory.lock_step_until = unix_now().saturating_add(seconds(OUT_OF_STEP));
+        } else if shape == Shape::NOTHING {
+            Event::AnswersSayNothing { account: account.name.clone() }.tell();
+        }
+    }
+
     /// What was learnt from the login.
     pub(super) fn news(&self) -> Option<Change> {
         self.is_new.then(|| Change::Host { host: self.host.clone(), memory: self.memory.clone() })
+    }
+
+    /// Whether an answer out of place may be one of a shape that is not known.
+    fn may_have_own_shape(&self, error: &PollError, flight: usize) -> bool {
+        let is_standard = self.memory.replies.is_some() && shape(&self.memory).is_standard();
+        let is_displaced = matches!(error, PollError::Session(SessionError::Displaced { .. }));
+        // Once it is known to answer as it should, the number of commands at once is suspected first.
+        is_displaced && !self.learns && (!is_standard || flight < 2)
     }
 
     /// What is to be remembered after an error with `flight` commands in flight: perhaps the server announces
@@ -166,6 +194,12 @@ impl Server {
         }
         let mut memory = self.memory.clone();
         learn(&mut memory, error, unix_now());
+        if self.may_have_own_shape(error, flight) {
+            // One command at a time, too: that may be the cause as well.
+            memory.replies = Some(TO_BE_LEARNT.to_owned());
+            report.slower = true;
+            return Some(Change::Host { host: self.host.clone(), memory });
+        }
         let time = lock_step(error, flight);
         if let Some(time) = time {
             let why = if time == OUT_OF_STEP { LockStep::OutOfStep } else { LockStep::Unanswered };
@@ -175,6 +209,11 @@ impl Server {
         report.slower = time.is_some();
         (memory != self.memory).then(|| Change::Host { host: self.host.clone(), memory })
     }
+}
+
+/// The shape in which a server is known to answer.
+fn shape(memory: &HostMemory) -> Shape {
+    memory.replies.as_deref().and_then(|kept| kept.parse().ok()).unwrap_or_default()
 }
 
 /// How long a server gets one command at a time after an error with this many in flight.

@@ -13,7 +13,12 @@ pub(super) fn find(connection: &Connection, host: &Host) -> rusqlite::Result<Hos
     let found = find.query_row(params![host.name, host.port, host.is_encrypted], |row| {
         let (lines, asked): (Option<String>, UnixTime) = (row.get(0)?, row.get(1)?);
         let capabilities = lines.map(|lines| (lines.lines().map(str::to_owned).collect(), asked));
-        Ok(HostMemory { capabilities, lock_step_until: row.get(2)?, lessons: (row.get(3)?, row.get(4)?), replies: text(row.get_ref(5)?) })
+        Ok(HostMemory {
+            capabilities,
+            lock_step_until: row.get(2)?,
+            lessons: (row.get(3)?, row.get(4)?),
+            replies: text(row.get_ref(5)?),
+        })
     });
     Ok(found.optional()?.unwrap_or_default())
 }
@@ -71,7 +76,8 @@ mod tests {
             let change = Change::Host { host: host(port), memory: memory.clone() };
             store.apply(vec![change], 1).await.expect("written");
         }
-        let forgotten = HostMemory { capabilities: None, lock_step_until: 9, lessons: (2, 7), replies: Some("?".into()) };
+        let forgotten =
+            HostMemory { capabilities: None, lock_step_until: 9, lessons: (2, 7), replies: Some("?".into()) };
         store.apply(vec![Change::Host { host: host(2), memory: forgotten.clone() }], 1).await.expect("written");
         for (port, want) in [(1, first[0].clone()), (2, forgotten), (3, HostMemory::default())] {
             assert_eq!(store.host(host(port)).await.expect("read"), want, "{port}");

@@ -63,6 +63,9 @@ pub struct Sample {
 }
 
 impl Shape {
+    /// Of a server whose answers say nothing.
+    pub const NOTHING: Self = Self { uidl: None, list: None, stat: false };
+
     /// Whether it is the one of RFC 1939.
     pub fn is_standard(&self) -> bool {
         *self == Self::default()
@@ -132,7 +135,7 @@ impl FromStr for Shape {
     type Err = NoShape;
 
     fn from_str(text: &str) -> Result<Self, NoShape> {
-        let mut shape = Self { uidl: None, list: None, stat: false };
+        let mut shape = Self::NOTHING;
         for part in text.split(' ') {
             let (name, value) = part.split_once('=').ok_or(NoShape)?;
             let form = || WORDS.iter().find(|(word, _)| *word == value).map(|(_, form)| *form).ok_or(NoShape);

@@ -74,7 +74,7 @@ pub struct Session<S> {
     pub(super) answered: Step,
     /// STAT has said that there is no message.
     is_empty: bool,
-    shape: Shape,
+    shape: Option<Shape>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             flight: 0,
             answered,
             is_empty: false,
-            shape: Shape::default(),
+            shape: Some(Shape::default()),
         }
     }
 
@@ -102,13 +102,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.capabilities.pipelining = false;
     }
 
-    /// What the server's answers to questions about one message look like.
-    pub fn shape(&self) -> Shape {
+    /// What the server's answers to questions about one message look like; `None`: it is to be learnt.
+    pub fn shape(&self) -> Option<Shape> {
         self.shape
     }
 
-    /// The server is known to answer in this shape.
-    pub fn expect_shape(&mut self, shape: Shape) {
+    /// The server is known to answer in this shape; `None`: it answers in one of its own.
+    pub fn expect_shape(&mut self, shape: Option<Shape>) {
         self.shape = shape;
     }
 
@@ -201,11 +201,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.reply().await
     }
 
-    /// STAT: number of messages and their octets.
+    /// STAT: number of messages and their octets; `None`: the answer has another shape.
     ///
     /// # Errors
-    /// Refused, or the answer cannot be read.
-    pub async fn stat(&mut self) -> Result<(u32, u64), SessionError> {
+    /// Refused, or the connection broke.
+    pub async fn stat(&mut self) -> Result<Option<(u32, u64)>, SessionError> {
         let step = "STAT".to_owned();
         self.check_in_step()?;
         self.queue(Command::Stat);
@@ -213,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if !status.ok {
             return Err(SessionError::Refused { step, status });
         }
-        totals.ok_or(SessionError::OutOfStep { step, line: status.text })
+        Ok(totals)
     }
 
     /// STAT and UIDL: every message with its unique-id, in the server's order.  `None` if the server
