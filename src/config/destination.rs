@@ -24,7 +24,7 @@ struct Type {
 }
 
 /// The values of `type`.
-const TYPES: [Type; 2] = [
+const TYPES: &[Type] = &[
     Type { name: "maildir", sections: &[Section::Destination, Section::OfType("maildir")], read: maildir },
     Type { name: "smtp", sections: &[Section::Destination, Section::OfType("smtp")], read: smtp },
 ];
@@ -41,11 +41,12 @@ pub(super) fn sections(reader: &mut Reader<'_, '_, '_>) -> Option<&'static [Sect
     reader.require("type");
     let (text, entry) = reader.string("type")?;
     if LATER.contains(&text) {
-        let types = listed(&TYPES.map(|of| of.name));
+        let types = listed(&TYPES.iter().map(|of| of.name).collect::<Vec<_>>());
         reader.problems.error(&entry.at(), format!("`type`: `{text}` is not supported; write {types}"));
         return None;
     }
-    reader.word("type", &TYPES.map(|of| (of.name, of.sections)))
+    let words: Vec<_> = TYPES.iter().map(|of| (of.name, of.sections)).collect();
+    reader.word("type", &words)
 }
 
 /// Reads a destination of a known type.
@@ -162,4 +163,19 @@ fn address(text: &str) -> bool {
 fn hello(text: &str) -> Result<String, String> {
     let good = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     if text.len() <= 255 && text.chars().all(good) { Ok(text.to_owned()) } else { Err("not a host name".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys;
+
+    #[test]
+    fn the_key_type_names_every_type() {
+        let takes = keys::find(&[Section::Destination], "type").expect("a key").takes;
+        for of in TYPES {
+            assert!(takes.contains(&format!("\"{}\"", of.name)), "{}: {takes}", of.name);
+        }
+        assert!(!TYPES.iter().any(|of| LATER.contains(&of.name)), "no longer later");
+    }
 }

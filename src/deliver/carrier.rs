@@ -17,7 +17,7 @@ pub struct Shipment<'a> {
     pub head: &'a Head,
     /// Trace fields that go in front of it.  Their lines end in LF.
     pub prefix: &'a [u8],
-    /// The Message-ID that it gets if it has none.
+    /// The Message-ID, in angle brackets, that the carrier adds if the header has none.
     pub message_id: &'a str,
     /// Its octets, without the prefix.  Their lines end in LF.
     pub spool: &'a Arc<Spool>,

@@ -31,6 +31,11 @@ impl Place {
         Self { destination, kind: Self::MAILDIR.into(), location, recipient: "".into(), machine }
     }
 
+    /// A file or folder of a machine, of another kind than a Maildir.
+    pub fn local(destination: Name, kind: &'static str, path: impl Into<PathBuf>, machine: &str) -> Self {
+        Self { kind: kind.into(), ..Self::maildir(destination, path, machine) }
+    }
+
     /// A server that takes mail for a recipient.
     pub fn server(destination: Name, kind: &'static str, location: impl Into<PathBuf>, recipient: &str) -> Self {
         let (location, recipient) = (location.into(), recipient.into());

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::prune::GONE;
 use super::rows::place;
-use super::schema::{OWN_MAILDIR, kind, proof, state};
+use super::schema::{OWN, kind, proof, state};
 use super::words::{Known, Lost};
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Delivery, DeliveryState, Gone, Standing};
@@ -128,10 +128,10 @@ pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<
     Ok(number.map_or(Lost::No, Lost::of_number))
 }
 
-/// Whether a message was ever delivered to this Maildir, or is staged there, under any name of the destination.
+/// Whether a message was ever delivered to this path of this machine, or is staged there, under any name of the
+/// destination.
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
-    let mut find =
-        connection.prepare_cached(&format!("SELECT id, used FROM place WHERE location = ?1 AND {OWN_MAILDIR}"))?;
+    let mut find = connection.prepare_cached(&format!("SELECT id, used FROM place WHERE location = ?1 AND {OWN}"))?;
     let places = find.query_map([location.as_os_str().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let places: Vec<(i64, bool)> = places.collect::<rusqlite::Result<_>>()?;
     if places.iter().any(|(_, used)| *used) {

@@ -152,6 +152,9 @@ UPDATE OR IGNORE place SET kind = 'smtp' WHERE kind = '';
 /// The condition for Maildirs of this state directory's machine in a query of `place`.
 pub(super) const OWN_MAILDIR: &str = "kind = 'maildir' AND machine = (SELECT value FROM meta WHERE name = 'instance')";
 
+/// The condition on a place of this machine, of whatever kind.
+pub(super) const OWN: &str = "machine = (SELECT value FROM meta WHERE name = 'instance')";
+
 /// The format, for a new database.
 pub(super) const CREATE: &str = "
 CREATE TABLE meta (

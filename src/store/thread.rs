@@ -221,7 +221,7 @@ impl Store {
         self.read(|reply| Query::Told { account, reply }).await
     }
 
-    /// Whether a message was ever delivered to this Maildir of this machine.
+    /// Whether a message was ever delivered to this path of this machine.
     ///
     /// # Errors
     /// The database cannot be read.

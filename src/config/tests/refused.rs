@@ -188,10 +188,6 @@ fn a_bad_structure_is_told_in_plain_words() {
             &["destination `home` needs `type`"],
         ),
         (
-            format!("{account}deliver = \"home\"\n[destinations.home]\ntype = \"lmtp\"\n"),
-            &["`type`: `lmtp` is not supported; write `maildir` or `smtp`"],
-        ),
-        (
             format!(
                 "{account}deliver = [\"home\", \"b\"]\n{HOME}[destinations.b]\ntype = \"maildir\"\npath = \"/x/../m/\"\n[destinations.c]\ntype = \"maildir\"\npath = \"/m/.\"\n"
             ),
@@ -215,6 +211,12 @@ fn a_bad_structure_is_told_in_plain_words() {
     ] {
         assert_eq!(messages(&text), wanted, "{text}");
     }
+}
+
+#[test]
+fn a_type_that_is_planned_is_refused_with_those_that_there_are() {
+    let found = messages(&with_account("").replace("\"maildir\"", "\"lmtp\""));
+    assert!(found.len() == 1 && found[0].starts_with("`type`: `lmtp` is not supported; write `maildir`"), "{found:?}");
 }
 
 #[test]
