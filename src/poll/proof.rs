@@ -222,7 +222,10 @@ impl Groups {
             return if self.received.is_some() { self.ask_again() } else { Answer::Nothing };
         }
         let again = Head::scan(beginning).fingerprint;
-        let is_same = again.is_some() && self.head.as_ref().is_some_and(|head| head.fingerprint == again);
+        // A header does not begin with a reply: the one that was read as such was one too many.
+        let is_same = !beginning.starts_with(b"+OK")
+            && again.is_some()
+            && self.head.as_ref().is_some_and(|head| head.fingerprint == again);
         if is_same { self.proven(now) } else { Answer::Displaced }
     }
 
@@ -407,13 +410,39 @@ mod tests {
         assert_eq!(groups.answer(&question, None, Instant::now()), Answer::Nothing);
         let question = groups.question().expect("a question");
         assert_eq!(question.command().to_string(), "STAT");
-        for (text, answer) in [
-            (None, Answer::Displaced),
-            (Some(&b"120 octets"[..]), Answer::Displaced),
-            (Some(b""), Answer::Displaced),
-            (Some(b"0 0"), Answer::Proven),
-        ] {
+        for (text, answer) in
+            [(Some(&b"120 octets"[..]), Answer::Displaced), (Some(b""), Answer::Displaced), (None, Answer::Nothing)]
+        {
             assert_eq!(groups.answer(&question, text, Instant::now()), answer, "{text:?}");
+        }
+        assert_eq!(groups.question().expect("a question").command().to_string(), "TOP 1 0");
+        assert_eq!(groups.answer(&question, Some(b"0 0"), Instant::now()), Answer::Proven);
+    }
+
+    #[test]
+    fn where_no_answer_says_anything_each_message_is_proven_by_its_header() {
+        let (own, other) = (&b"Message-ID: <a@b>\nSubject: one\n\n"[..], &b"Message-ID: <c@d>\nSubject: one\n\n"[..]);
+        for (again, answer) in [
+            (own, Answer::Proven),
+            (b"Status: RO\nMessage-ID: <a@b>\nSubject: one\n\n", Answer::Proven),
+            (other, Answer::Displaced),
+            (b"+OK\nMessage-ID: <a@b>\nSubject: one\n\n", Answer::Displaced),
+            (b"", Answer::Displaced),
+            (b"text", Answer::Displaced),
+        ] {
+            let mut groups = Groups::begin(Instant::now(), Shape::NOTHING);
+            groups.ask_for(message(1, 10), 10);
+            assert!(groups.is_due(Some(1)), "a group of its own");
+            groups.read(&own[..9]);
+            groups.read(&own[9..]);
+            groups.receive(message(1, 10));
+            let question = groups.question().expect("a question");
+            assert_eq!(question.command().to_string(), "TOP 1 0");
+            assert_eq!(groups.answer_by_header(&question, None, Instant::now()), Answer::Nothing);
+            let question = groups.question().expect("a question");
+            assert_eq!(question.command().to_string(), "RETR 1");
+            let text = String::from_utf8_lossy(again);
+            assert_eq!(groups.answer_by_header(&question, Some(again), Instant::now()), answer, "{text}");
         }
     }
 

@@ -15,7 +15,7 @@ use crate::event::{Event, LockStep};
 use crate::message::UnixTime;
 use crate::net::{Endpoint, Stream, TlsMode};
 use crate::pop3::reply::Capabilities;
-use crate::pop3::session::{Session, SessionError, Shape, Skips, Stage};
+use crate::pop3::session::{Form, Session, SessionError, Shape, Skips, Stage};
 use crate::secret::Secret;
 use crate::store::{Change, Host, HostMemory, StoreError};
 
@@ -158,8 +158,10 @@ impl Server {
         let Some(shape) = learnt.filter(|_| self.learns) else { return };
         self.memory.replies = Some(shape.to_string());
         self.is_new = true;
-        if shape.is_standard() {
-            // It was not the shape: several commands at once have confused it, or it is confused.
+        if shape.uidl == Some(Form::STANDARD) {
+            // It was not the shape: several commands at once have confused it.
+            let why = LockStep::OutOfStep;
+            Event::OneCommandAtATime { account: account.name.clone(), why }.tell();
             self.memory.lock_step_until = unix_now().saturating_add(seconds(OUT_OF_STEP));
         } else if shape == Shape::NOTHING {
             Event::AnswersSayNothing { account: account.name.clone() }.tell();
@@ -173,10 +175,10 @@ impl Server {
 
     /// Whether an answer out of place may be one of a shape that is not known.
     fn may_have_own_shape(&self, error: &PollError, flight: usize) -> bool {
-        let is_standard = self.memory.replies.is_some() && shape(&self.memory).is_standard();
-        let is_displaced = matches!(error, PollError::Session(SessionError::Displaced { .. }));
-        // Once it is known to answer as it should, the number of commands at once is suspected first.
-        is_displaced && !self.learns && (!is_standard || flight < 2)
+        let is_displaced =
+            matches!(error, PollError::Session(SessionError::Displaced { .. } | SessionError::OutOfStep { .. }));
+        // Once the shape is known, the number of commands at once is suspected first.
+        is_displaced && !self.learns && (self.memory.replies.is_none() || flight < 2)
     }
 
     /// What is to be remembered after an error with `flight` commands in flight: perhaps the server announces

@@ -65,11 +65,6 @@ pub struct Sample {
 impl Shape {
     /// Of a server whose answers say nothing.
     pub const NOTHING: Self = Self { uidl: None, list: None, stat: false };
-
-    /// Whether it is the one of RFC 1939.
-    pub fn is_standard(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 impl Sample {
@@ -212,6 +207,5 @@ mod tests {
         for text in ["", "?", "uidl", "uidl=x list=line stat=yes", "uidl=line more=1"] {
             assert_eq!(text.parse::<Shape>(), Err(NoShape), "{text:?}");
         }
-        assert!(Shape::default().is_standard());
     }
 }
