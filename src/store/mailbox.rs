@@ -202,13 +202,15 @@ fn copy_apart(connection: &Connection, from: i64, account: i64, now: UnixTime) -
     })?;
     let mut copy = connection.prepare_cached(
         "INSERT INTO message (account, uid, occurrence, octets, message_id, seen, kind, done, deleted, head, proof,
-                              crashes, absent, digest, listed, sender, subject, date, ends, routed)
+                              crashes, absent, digest, listed, sender, subject, date, ends, ends_since,
+                              routed)
          SELECT ?2, ?3, ?4, octets, message_id, seen, kind, done, deleted, head, proof, crashes,
-                iif(absent, absent, ?5), digest, listed, sender, subject, date, ends, routed FROM message WHERE id = ?1 ON CONFLICT DO NOTHING",
+                iif(absent, absent, ?5), digest, listed, sender, subject, date, ends, ends_since, routed
+         FROM message WHERE id = ?1 ON CONFLICT DO NOTHING",
     )?;
     let mut deliveries = connection.prepare_cached(
-        "INSERT INTO delivery (message, place, state, at, attempts, until, detail, mark, prefix)
-         SELECT ?2, place, state, at, attempts, until, detail, mark, prefix FROM delivery WHERE message = ?1",
+        "INSERT INTO delivery (message, place, state, at, attempts, until, detail, mark, prefix, since)
+         SELECT ?2, place, state, at, attempts, until, detail, mark, prefix, since FROM delivery WHERE message = ?1",
     )?;
     // A header's file is named after the unique-id that its message had.
     let mut former = connection

@@ -240,6 +240,7 @@ mod tests {
              ALTER TABLE account DROP COLUMN told; ALTER TABLE host DROP COLUMN lessons;
              ALTER TABLE host DROP COLUMN lessons_until;",
             "PRAGMA foreign_keys = OFF; DROP TABLE account; DROP TABLE place; DROP TABLE alert;
+             DROP TABLE destination;
              CREATE TABLE account (
                  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, first_poll INTEGER,
                  failures INTEGER NOT NULL DEFAULT 0, refusals INTEGER NOT NULL DEFAULT 0,
@@ -252,6 +253,7 @@ mod tests {
                  used INTEGER NOT NULL DEFAULT 0, UNIQUE (destination, location));
              ALTER TABLE message DROP COLUMN sender; ALTER TABLE message DROP COLUMN subject;
              ALTER TABLE message DROP COLUMN date; ALTER TABLE message DROP COLUMN ends;
+             ALTER TABLE message DROP COLUMN ends_since; ALTER TABLE delivery DROP COLUMN since;
              ALTER TABLE message DROP COLUMN routed; ALTER TABLE delivery DROP COLUMN mark;
              ALTER TABLE delivery DROP COLUMN prefix; ALTER TABLE host DROP COLUMN replies;",
         ];

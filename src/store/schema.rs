@@ -122,9 +122,11 @@ ALTER TABLE message ADD COLUMN sender TEXT;
 ALTER TABLE message ADD COLUMN subject TEXT;
 ALTER TABLE message ADD COLUMN date INTEGER;
 ALTER TABLE message ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN ends_since INTEGER;
 ALTER TABLE message ADD COLUMN routed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE delivery ADD COLUMN mark BLOB;
 ALTER TABLE delivery ADD COLUMN prefix BLOB;
+ALTER TABLE delivery ADD COLUMN since INTEGER;
 ALTER TABLE host ADD COLUMN replies BLOB;
 CREATE TABLE alert (
     kind    TEXT NOT NULL,
@@ -134,6 +136,15 @@ CREATE TABLE alert (
     held    INTEGER,
     told    INTEGER,
     PRIMARY KEY (kind, subject)
+) WITHOUT ROWID;
+CREATE TABLE destination (
+    name      TEXT PRIMARY KEY,
+    settings  BLOB,
+    failures  INTEGER NOT NULL DEFAULT 0,
+    since     INTEGER NOT NULL,
+    until     INTEGER NOT NULL,
+    error     TEXT NOT NULL,
+    exit_code INTEGER NOT NULL
 ) WITHOUT ROWID;
 ",
 ];
@@ -222,6 +233,7 @@ CREATE TABLE message (
     subject     TEXT,               -- its Subject, likewise (not used yet)
     date        INTEGER,            -- its Date (not used yet)
     ends        INTEGER NOT NULL DEFAULT 0, -- how many sessions in a row ended at it (not used yet)
+    ends_since  INTEGER,            -- when the first of these ended (not used yet)
     routed      INTEGER NOT NULL DEFAULT 0, -- 1: routes have decided, its deliveries are all there are (not used yet)
     UNIQUE (account, uid, occurrence)
 );
@@ -236,6 +248,7 @@ CREATE TABLE delivery (
     detail   TEXT,                  -- the file's name, the server's reply, the reason
     mark     BLOB,                  -- what the destination recognises it by; never shown or exported (not used yet)
     prefix   BLOB,                  -- the octets before the message, so that another try sends the same; likewise
+    since    INTEGER,               -- deferred: when the first of its attempts failed (not used yet)
     PRIMARY KEY (message, place)
 ) WITHOUT ROWID;
 
@@ -271,6 +284,17 @@ CREATE TABLE alert (
     held    INTEGER,                -- held back until then, for others of its host
     told    INTEGER,                -- when it was reported; NULL: not yet
     PRIMARY KEY (kind, subject)
+) WITHOUT ROWID;
+
+-- A destination that does not work, as long as it does not (not used yet).
+CREATE TABLE destination (
+    name      TEXT PRIMARY KEY,
+    settings  BLOB,                 -- a digest of its settings: with others it is tried at once
+    failures  INTEGER NOT NULL DEFAULT 0,
+    since     INTEGER NOT NULL,     -- when the first of them was
+    until     INTEGER NOT NULL,     -- not tried again before
+    error     TEXT NOT NULL,
+    exit_code INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- What a Maildir's file names show after the loss of this database (deliver::maildir::token).  A row

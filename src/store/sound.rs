@@ -40,9 +40,13 @@ pub(super) const SANE_SINCE: [(&str, &str); 4] = [
          AND typeof(absent) = 'integer' AND typeof(listed) IN ('null', 'integer')
          AND typeof(proof) = 'integer' AND typeof(crashes) = 'integer'
          AND typeof(sender) IN ('null', 'text') AND typeof(subject) IN ('null', 'text')
-         AND typeof(date) IN ('null', 'integer') AND typeof(ends) = 'integer' AND typeof(routed) = 'integer'",
+         AND typeof(date) IN ('null', 'integer') AND typeof(ends) = 'integer' AND typeof(routed) = 'integer'
+         AND typeof(ends_since) IN ('null', 'integer')",
     ),
-    ("delivery", "typeof(mark) IN ('null', 'blob') AND typeof(prefix) IN ('null', 'blob')"),
+    (
+        "delivery",
+        "typeof(mark) IN ('null', 'blob') AND typeof(prefix) IN ('null', 'blob') AND typeof(since) IN ('null', 'integer')",
+    ),
 ];
 
 /// Columns that hold text.
