@@ -252,7 +252,7 @@ mod tests {
              CREATE TABLE place (id INTEGER PRIMARY KEY, destination TEXT NOT NULL, location BLOB NOT NULL,
                  used INTEGER NOT NULL DEFAULT 0, UNIQUE (destination, location));
              ALTER TABLE message DROP COLUMN sender; ALTER TABLE message DROP COLUMN subject;
-             ALTER TABLE message DROP COLUMN date; ALTER TABLE message DROP COLUMN ends;
+             ALTER TABLE message DROP COLUMN date; DROP INDEX message_ends; ALTER TABLE message DROP COLUMN ends;
              ALTER TABLE message DROP COLUMN ends_since; ALTER TABLE delivery DROP COLUMN since;
              ALTER TABLE message DROP COLUMN routed; ALTER TABLE delivery DROP COLUMN mark;
              ALTER TABLE delivery DROP COLUMN prefix; ALTER TABLE host DROP COLUMN replies;",

@@ -146,6 +146,7 @@ CREATE TABLE destination (
     error     TEXT NOT NULL,
     exit_code INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX message_ends ON message (account) WHERE ends > 0;
 ",
 ];
 
@@ -322,6 +323,7 @@ CREATE INDEX message_done ON message (account, done);
 CREATE INDEX message_content ON message (account, substr(digest, 1, 8));
 CREATE INDEX account_mailbox ON account (mailbox);
 CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);
+CREATE INDEX message_ends ON message (account) WHERE ends > 0;
 ";
 
 /// The numbers of `delivery.state`.
