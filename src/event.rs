@@ -91,6 +91,8 @@ pub enum Event {
     Quarantined { account: Name, uid: MessageKey, destination: Name, cause: String },
     /// The server did not hand out a message.
     NotRetrieved { account: Name, uid: MessageKey, cause: String },
+    /// The session ended at a message.
+    SessionEndedAt { account: Name, uid: MessageKey, cause: String },
     /// The server did not delete a message.
     DeletionRefused { account: Option<Name>, uid: MessageKey, text: String },
     /// A message was delivered before under another unique-id.
@@ -266,6 +268,7 @@ impl Event {
             Event::Reloaded { .. } => ("reloaded", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d05"),
             Event::NotReloaded { .. } => ("not-reloaded", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d06"),
             Event::NotDelivered { .. } => ("not-delivered", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d07"),
+            Event::SessionEndedAt { .. } => ("session-ended-at", "5c0a1f7e2d934b6a8e41c7f09b2d6a35"),
             Event::NotRetrieved { .. } => ("not-retrieved", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d08"),
             Event::DeletionRefused { .. } => ("deletion-refused", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d09"),
             Event::LeftOnServer { .. } => ("left-on-server", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0a"),
@@ -335,6 +338,7 @@ impl Event {
                 Fields { destination: Some(destination), ..of(uid) }
             }
             Event::NotRetrieved { uid, .. }
+            | Event::SessionEndedAt { uid, .. }
             | Event::DeletionRefused { uid, .. }
             | Event::KnownByContent { uid, .. }
             | Event::Reappeared { uid, .. }
@@ -361,6 +365,7 @@ impl Event {
             | Event::NotDelivered { account, .. }
             | Event::Quarantined { account, .. }
             | Event::NotRetrieved { account, .. }
+            | Event::SessionEndedAt { account, .. }
             | Event::KnownByContent { account, .. }
             | Event::BatchKnown { account, .. }
             | Event::Reappeared { account, .. }

@@ -20,6 +20,9 @@ pub(super) fn of(event: &Event) -> String {
         Event::Quarantined { uid, destination, cause, .. } => {
             format!("{uid} is in quarantine, not delivered to {destination}: {cause}")
         }
+        Event::SessionEndedAt { uid, cause, .. } => {
+            format!("the session ended at {uid}, which is tried last and alone from now on: {cause}")
+        }
         Event::NotRetrieved { uid, cause, .. } => format!("{uid} was not retrieved: {cause}"),
         Event::DeletionRefused { uid, text, .. } => format!("the server refused to delete {uid}: {text}"),
         Event::KnownByContent { uid, .. } => {

@@ -77,6 +77,7 @@ fn of_messages() -> Vec<Event> {
         Event::Delivered { account: account(), uid: uid(), destination: destination(), octets: 42 },
         Event::NotDelivered { account: account(), uid: uid(), destination: destination(), cause: Some(cause()) },
         Event::Quarantined { account: account(), uid: uid(), destination: destination(), cause: cause() },
+        Event::SessionEndedAt { account: account(), uid: uid(), cause: cause() },
         Event::NotRetrieved { account: account(), uid: uid(), cause: cause() },
         Event::DeletionRefused { account: Some(account()), uid: uid(), text: cause() },
         Event::KnownByContent { account: account(), uid: uid() },

@@ -26,11 +26,22 @@ pub struct Patience {
     pub retrievals: u32,
     /// How many times in a row the program may crash while it handles a message.
     pub deaths: u32,
+    /// How many sessions may end at a message, ...
+    pub sessions: u32,
+    /// ... and for how long they must have done so.
+    pub least_time: i64,
 }
 
 impl Patience {
     /// The values that all accounts have.
-    pub const USUAL: Self = Self { first_wait: 5 * 60, longest_wait: 4 * 60 * 60, retrievals: 5, deaths: 2 };
+    pub const USUAL: Self = Self {
+        first_wait: 5 * 60,
+        longest_wait: 4 * 60 * 60,
+        retrievals: 5,
+        deaths: 2,
+        sessions: 5,
+        least_time: 24 * 60 * 60,
+    };
 
     /// When a message that has failed `attempts` times, this one included, is tried again: after 5
     /// minutes, then twice as long each time, up to 4 hours.
@@ -51,6 +62,18 @@ impl Patience {
     }
 }
 
+impl Patience {
+    /// What becomes of a message at which this many sessions have ended since then.  After the first one it is tried
+    /// again at once: the line may have been the cause.
+    pub fn ended(&self, ends: u32, since: UnixTime, now: UnixTime) -> Next {
+        match ends {
+            0 | 1 => Next::Later(0),
+            _ if ends >= self.sessions && now.saturating_sub(since) >= self.least_time => Next::Quarantine,
+            _ => Next::Later(self.retry_at(ends - 1, now)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +91,22 @@ mod tests {
         let tries: Vec<Next> = (1..=4).map(|attempts| patience.not_retrieved(attempts, 0)).collect();
         assert_eq!(tries, [Next::Later(300), Next::Later(600), Next::Quarantine, Next::Quarantine]);
         assert_eq!([1, 2].map(|deaths| patience.died(deaths)), [Next::Later(0), Next::Quarantine]);
+    }
+
+    #[test]
+    fn a_message_at_which_sessions_end_is_given_up_after_five_of_them_and_a_day() {
+        let day = 24 * 60 * 60;
+        for (ends, since, want) in [
+            (1, 0, Next::Later(0)),
+            (2, 100, Next::Later(100 + 300)),
+            (3, 100, Next::Later(100 + 600)),
+            (5, 100, Next::Later(100 + 2400)),
+            (4, 100 - day, Next::Later(100 + 1200)),
+            (5, 100 - day + 1, Next::Later(100 + 2400)),
+            (5, 100 - day, Next::Quarantine),
+            (99, 100, Next::Later(100 + 14400)),
+        ] {
+            assert_eq!(Patience::USUAL.ended(ends, since, 100), want, "{ends} {since}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use super::recall::Recall;
 use super::receive::Transacted;
 use super::recover::recover;
 use super::report::{Report, Tally};
+use super::suspects::{Pass, Selected, Suspects};
 use super::transfer::{Transfer, Transferred};
 use super::turns::Turn;
 use super::{Context, lost, mailbox, owed, server, told};
@@ -23,6 +24,7 @@ use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::MaildirError;
 use crate::event::Event;
+use crate::failure::describe;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
 use crate::plan::{Action, Left, Place, Reason};
@@ -38,12 +40,12 @@ pub(super) async fn run(
     context: &Context,
     progress: &Progress,
     report: &mut Report,
-    deadline: Instant,
+    (pass, deadline): (&Pass, Instant),
 ) -> Result<(), PollError> {
     let began = unix_now();
 
     // 1. Nothing is fetched that cannot be delivered.
-    let Ready { destinations, places, turn: _turn, bound, stuck, crashed } =
+    let Ready { destinations, places, turn: _turn, bound, stuck, crashed, suspects } =
         get_ready(account, context, deadline).await?;
 
     // 2. Connect and log in.
@@ -53,10 +55,13 @@ pub(super) async fn run(
 
     // 3. What is there, and what is to be done with it.
     progress.enter(Phase::Listing);
-    let listed = list(account, context, &destinations, &places, &mut session, deadline).await;
+    let listed = list(account, context, &destinations, &places, &suspects, &mut session, deadline).await;
     server.learnt(account, session.shape());
     let learn = |error: &PollError| server.broke(account, error, session.flight(), report);
-    record(context, listed.as_ref().err().and_then(learn).into_iter().collect()).await?;
+    let mut noted: Vec<Change> = listed.as_ref().err().and_then(learn).into_iter().collect();
+    let found = if report.slower { Vec::new() } else { suspects.found() };
+    noted.extend(ended_at(account, &places, found, listed.as_ref().err(), false));
+    record(context, noted).await?;
     let mut inventory = listed?;
     take_stock(account, context, &mut inventory, bound.into_iter().chain(server.news()), report).await?;
 
@@ -64,7 +69,12 @@ pub(super) async fn run(
     let mut jobs = jobs(&account.policy, &inventory, &places, &crashed, unix_now());
     or_stop(context, probe(&inventory, &jobs, &destinations, deadline)).await?;
     jobs.retain(|job| is_deliverable(job, &destinations));
-    let wanted = jobs.len();
+    let Selected { jobs, alone, left } = suspects.select(jobs, pass, due_by_plan(&inventory).next().is_some());
+    let (wanted, is_alone) = (jobs.len(), alone.is_some());
+    if let Some(key) = alone.filter(|_| wanted > 0) {
+        // If this process does not survive it, the next one knows.
+        record(context, ended_at(account, &places, vec![key], None, false).into_iter().collect()).await?;
+    }
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);
@@ -72,21 +82,31 @@ pub(super) async fn run(
     let work = Transfer { account, context, progress, destinations: &destinations, trace: None, deadline };
     let (transferred, mut due) = transfer(work, &mut session, jobs, &mut inventory, &mut transacted).await?;
     let Transferred { received, committed, tally, moved } = transferred;
+    transacted.stopped |= !left.is_empty();
+    report.suspects = left;
     let server_note = received.as_ref().err().and_then(|error| server.broke(account, error, session.flight(), report));
     let mut facts = Facts::of(received.is_ok(), committed.is_ok(), &transacted, &tally);
-    let mut records = Records { moved, server_note, contents: take_in(report, tally), ..Records::default() };
+    // Where the number of commands or the shape of the answers may be the cause, no message is.
+    let suspects = if report.slower { Vec::new() } else { std::mem::take(&mut transacted.suspects) };
+    let cause = received.as_ref().err().map(|error| describe(error)).unwrap_or_default();
+    report.failures.extend(suspects.iter().map(|key| (key.clone(), cause.clone())));
+    let ended = ended_at(account, &places, suspects, received.as_ref().err(), is_alone);
+    let mut records = Records { moved, server_note, ended, contents: take_in(report, tally), ..Records::default() };
     records.not_retrieved = not_retrieved(account, &destinations, &transacted, report);
 
     // 6. The rest is deleted, which QUIT carries out; a session that went wrong is just dropped.
     progress.enter(Phase::Finishing);
     let mut result = received.and(committed);
+    let mut deleted = 0;
     if facts.may_delete() {
         due.extend(due_by_plan(&inventory));
         let ended = farewell(account, session, due, &mut transacted.marked, facts.is_settled(), deadline).await;
-        result = ended.map(|deleted| report.deleted = deleted);
+        result = ended.map(|count| deleted = count);
     }
+    report.deleted += deleted;
 
     // 7. What happened is recorded.
+    facts.deleted = deleted;
     facts.end(result.is_ok(), report, &transacted, &destinations);
     records.marked = std::mem::take(&mut transacted.marked);
     record(context, ledger(account, &places, &mut inventory, &facts, records, (began, unix_now()))).await?;
@@ -106,6 +126,8 @@ struct Ready {
     stuck: Vec<(usize, MaildirError)>,
     /// Messages that an earlier run crashed on.
     crashed: Vec<MessageKey>,
+    /// Messages at which earlier sessions ended.
+    suspects: Suspects,
 }
 
 /// Opens the destinations and finishes what an earlier run left unfinished.
@@ -116,7 +138,8 @@ async fn get_ready(account: &Account, context: &Context, deadline: Instant) -> R
     let stuck = owed::blame(&destinations, recover(&context.store, Some(&account.name), deadline).await?);
     refuse_all_down(&destinations)?;
     let crashed = crashed(account, context, &destinations).await?;
-    Ok(Ready { destinations, places, turn, bound, stuck, crashed })
+    let suspects = Suspects::new(context.store.suspects(&account.name).await?);
+    Ok(Ready { destinations, places, turn, bound, stuck, crashed, suspects })
 }
 
 /// Takes the account's turn, and finds the part of the state that belongs to its mailbox.
@@ -132,13 +155,34 @@ async fn list(
     context: &Context,
     destinations: &[OpenDestination],
     places: &[Place],
+    suspects: &Suspects,
     session: &mut Session<Stream>,
     deadline: Instant,
 ) -> Result<Inventory, PollError> {
     let late = PollError::Deadline { limit: account.deadline };
-    let memory = Recall::Poll { account, context, destinations };
+    let memory = Recall::Poll { account, context, destinations, suspects };
     let work = timeout_at(deadline, inventory(account, places, session, memory));
     or_stop(context, async { work.await.unwrap_or(Err(late)) }).await
+}
+
+/// The record of messages at which a session ended, or may end now (without an error).
+fn ended_at(
+    account: &Account,
+    places: &[Place],
+    keys: Vec<MessageKey>,
+    error: Option<&PollError>,
+    is_counted: bool,
+) -> Option<Change> {
+    if keys.is_empty() {
+        return None;
+    }
+    let cause = error.map_or("the process has not survived it".to_owned(), |error| describe(error));
+    if error.is_some() {
+        for uid in &keys {
+            Event::SessionEndedAt { account: account.name.clone(), uid: uid.clone(), cause: cause.clone() }.tell();
+        }
+    }
+    Some(Change::SessionEnd { account: account.name.clone(), keys, places: places.to_vec(), cause, is_counted })
 }
 
 /// Makes changes of the state, if there are any.

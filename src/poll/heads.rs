@@ -29,6 +29,11 @@ impl Heads {
         self.heads.iter().filter_map(|(number, head)| Some((*number, head.as_ref()?)))
     }
 
+    /// A header that the server does not return, or would not.
+    pub(super) fn refuse(&mut self, number: MessageNumber) {
+        self.heads.insert(number, None);
+    }
+
     pub(super) fn is_asked(&self, number: MessageNumber) -> bool {
         self.heads.contains_key(&number)
     }

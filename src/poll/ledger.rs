@@ -74,7 +74,6 @@ impl Facts {
         self.waiting = report.waiting;
         self.destinations_work = destinations.iter().all(OpenDestination::is_up);
         self.marked = transacted.marked.len();
-        self.deleted = report.deleted;
     }
 
     /// Every message that was wanted was retrieved, and is on record.
@@ -113,6 +112,8 @@ pub(super) struct Records {
     pub(super) marked: Vec<MessageKey>,
     /// What was learnt about the server.
     pub(super) server_note: Option<Change>,
+    /// Messages at which the session ended.
+    pub(super) ended: Option<Change>,
 }
 
 /// What is recorded at the end of a poll that began at `began`; `places` are the account's destinations.
@@ -125,7 +126,7 @@ pub(super) fn ledger(
     (began, now): (UnixTime, UnixTime),
 ) -> Vec<Change> {
     let name = || account.name.clone();
-    let Records { moved, not_retrieved, contents, marked, server_note } = records;
+    let Records { moved, not_retrieved, contents, marked, server_note, ended } = records;
     let mut changes = Vec::new();
     for outcomes in [moved, not_retrieved] {
         if !outcomes.is_empty() {
@@ -136,6 +137,7 @@ pub(super) fn ledger(
         changes.push(Change::Retrieved { account: name(), keys: contents });
     }
     changes.extend(server_note);
+    changes.extend(ended);
     if inventory.recognised.migrating && facts.is_whole() && facts.failures == 0 && facts.waiting == 0 {
         changes.push(Change::Migrate { account: name(), migrating: false });
     }

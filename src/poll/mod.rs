@@ -31,6 +31,7 @@ mod rematch;
 mod report;
 mod server;
 mod stage;
+mod suspects;
 mod told;
 mod transfer;
 mod turns;
@@ -53,6 +54,8 @@ pub use recognise::Recognised;
 pub use recover::{recover, remove_strays};
 pub use report::{Outcome, Report, Summary};
 pub use turns::Turns;
+
+use suspects::Pass;
 
 use crate::account::Account;
 use crate::deliver::Outlet;
@@ -85,18 +88,50 @@ pub struct Context {
 pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> Outcome {
     let mut report = Report::default();
     let deadline = Instant::now() + account.deadline;
-    let mut result = fetch::run(account, context, progress, &mut report, deadline).await;
+    let mut result = fetch::run(account, context, progress, &mut report, (&Pass::Others, deadline)).await;
     // A server that announces PIPELINING and breaks under it gets one command at a time, at once and later on.
     if result.is_err() && std::mem::take(&mut report.slower) && !context.cancel.is_cancelled() {
-        let again = fetch::run(account, context, progress, &mut report, deadline).await;
+        let again = fetch::run(account, context, progress, &mut report, (&Pass::Others, deadline)).await;
         // If that does not help, the first error is reported: it says more.
         let is_no_better = matches!(&again, Err(PollError::Session(error)) if error.is_of_the_line());
         if !is_no_better {
             result = again;
         }
     }
+    if !matches!(result, Err(PollError::Session(_))) {
+        let alone = try_suspects(account, context, progress, &mut report, deadline).await;
+        result = result.and(alone);
+    }
     progress.enter(Phase::Ended);
     Outcome { report, error: result.err() }
+}
+
+/// Retrieves messages at which sessions end, each in a session of its own.
+async fn try_suspects(
+    account: &Account,
+    context: &Context,
+    progress: &Progress,
+    report: &mut Report,
+    deadline: Instant,
+) -> Result<(), PollError> {
+    let mut result = Ok(());
+    for key in std::mem::take(&mut report.suspects).into_iter().take(suspects::SESSIONS) {
+        if context.cancel.is_cancelled() {
+            break;
+        }
+        let pass = Pass::Alone(key.clone());
+        match (fetch::run(account, context, progress, report, (&pass, deadline)).await, report.failures.get(&key)) {
+            (Err(PollError::Session(_)), Some(first)) => {
+                let total =
+                    usize::try_from(report.delivered).unwrap_or(usize::MAX).saturating_add(report.failures.len());
+                result = Err(PollError::Undelivered { count: report.failures.len(), total, first: first.clone() });
+            }
+            // A session that did not get as far as the message says nothing about it.
+            (Err(PollError::Session(_)) | Ok(()), _) => {}
+            (Err(error), _) => result = Err(error),
+        }
+    }
+    result
 }
 
 /// Connects, secures the connection as the account wants it, and reads what the server offers.  A server that breaks

@@ -169,6 +169,11 @@ impl Groups {
         self.head = header::has_field(&beginning).then(|| Head::scan(&beginning));
     }
 
+    /// The last message that has come and is not proven.
+    pub(super) fn unproven(&self) -> Option<MessageKey> {
+        self.received.as_ref()?.key.clone()
+    }
+
     /// The question that is due; the next group begins after it.
     pub(super) fn question(&mut self) -> Option<Question> {
         let again = self.again.then(|| self.received.clone()).flatten();

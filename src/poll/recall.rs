@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::destination::OpenDestination;
 use super::error::PollError;
+use super::suspects::Suspects;
 use super::{Context, lost, mailbox, quiet};
 use crate::account::Account;
 use crate::clock::unix_now;
@@ -25,6 +26,8 @@ pub enum Recall<'a> {
         context: &'a Context,
         /// Its destinations, where mail is looked for after the loss of a state.
         destinations: &'a [OpenDestination],
+        /// Messages at which sessions end.
+        suspects: &'a Suspects,
     },
     /// Of a command that only looks.
     Reader(&'a Look<'a>),
@@ -93,9 +96,23 @@ impl Recall<'_> {
         })
     }
 
+    /// Whether an earlier session ended at this message.
+    pub(super) fn is_suspect(self, key: &MessageKey) -> bool {
+        matches!(self, Recall::Poll { suspects, .. } if suspects.contains(key))
+    }
+
+    /// This session has ended at a message.
+    pub(super) fn suspect(self, key: MessageKey) {
+        if let Recall::Poll { suspects, .. } = self {
+            suspects.add(key);
+        }
+    }
+
     pub(super) async fn known(self, keys: &Arc<Vec<Option<MessageKey>>>) -> Result<Known, PollError> {
         match self {
-            Recall::Poll { account, context, destinations } => lost::known(account, context, destinations, keys).await,
+            Recall::Poll { account, context, destinations, .. } => {
+                lost::known(account, context, destinations, keys).await
+            }
             Recall::Reader(look) => Ok(look.known(keys)?),
         }
     }

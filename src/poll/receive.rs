@@ -55,6 +55,8 @@ pub(super) struct Receiver<'a, S> {
     pub(super) deadline: Instant,
     /// The account's `deadline`, for the error message.
     pub(super) limit: Duration,
+    /// The message that is being retrieved.
+    pub(super) at: Option<MessageKey>,
 }
 
 /// The results of the session besides the messages.
@@ -68,6 +70,8 @@ pub(super) struct Transacted {
     pub(super) not_retrieved: Vec<(Box<Job>, String)>,
     /// Whether messages were left that should have been retrieved.
     pub(super) stopped: bool,
+    /// Messages that may be why the session ended.
+    pub(super) suspects: Vec<MessageKey>,
 }
 
 /// Where pieces wait until there are enough of them to be handed over.
@@ -126,6 +130,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             // A refusal that is not proven may belong to another command.
             transacted.not_retrieved.truncate(certain);
         }
+        if matches!(result, Err(PollError::Session(_))) {
+            // The one before may have ended too early, so that its rest was read as the next reply.
+            transacted.suspects = self.at.take().into_iter().chain(groups.unproven()).collect();
+            transacted.suspects.dedup();
+        }
         transacted.stopped = !jobs.is_empty();
         result
     }
@@ -149,6 +158,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 }
                 _ => self.attempts.leave(Slot::Receiving),
             }
+            self.at = match &next {
+                Asked::Message(job) if job.supposed != Supposed::Nameless => Some(job.key.clone()),
+                _ => None,
+            };
             if let Asked::Proof(question) = &next {
                 if groups.prove(self.session, question).await? {
                     self.queue.put(Piece::Proven).await;

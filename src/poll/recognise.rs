@@ -149,11 +149,22 @@ impl Recognition<'_> {
             ListedAs { number, key: key.clone(), octets }
         };
         let messages = indexes.into_iter().map(listed_as).filter(|message| !self.heads.is_asked(message.number));
-        let messages: Vec<ListedAs> = messages.collect();
-        if !messages.is_empty() {
-            heads(session, messages, &mut self.heads).await?;
+        let is_suspect = |message: &ListedAs| message.key.as_ref().is_some_and(|key| self.memory.is_suspect(key));
+        let (suspects, messages): (Vec<ListedAs>, Vec<ListedAs>) = messages.partition(is_suspect);
+        // What cannot be asked for is as if it were refused.
+        suspects.iter().for_each(|message| self.heads.refuse(message.number));
+        if messages.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let asked: Vec<_> = messages.iter().map(|message| (message.number, message.key.clone())).collect();
+        let result = heads(session, messages, &mut self.heads).await;
+        if result.is_err()
+            && let Some(number) = session.at()
+            && let Some((_, Some(key))) = asked.into_iter().find(|(asked, _)| *asked == number)
+        {
+            self.memory.suspect(key);
+        }
+        Ok(result?)
     }
 
     pub(super) fn ignore(&mut self, indexes: &[usize]) -> Vec<MessageKey> {

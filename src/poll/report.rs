@@ -38,6 +38,8 @@ pub struct Report {
     pub failures: BTreeMap<MessageKey, String>,
     /// It failed with several commands at once, and may do better with one at a time.
     pub(super) slower: bool,
+    /// Messages at which sessions end, to be tried in sessions of their own.
+    pub(super) suspects: Vec<MessageKey>,
 }
 
 /// A poll's counts, and why it ended early.

@@ -98,6 +98,7 @@ impl Transfer<'_> {
             cancel: &context.cancel,
             deadline,
             limit: account.deadline,
+            at: None,
         };
         let committer = Committer {
             account: &account.name,

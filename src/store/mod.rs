@@ -18,6 +18,7 @@
 mod account;
 mod answer;
 mod durable;
+mod ends;
 mod error;
 mod file;
 mod ground;

@@ -90,6 +90,10 @@ pub(super) enum Query {
         host: Host,
         reply: Reply<HostMemory>,
     },
+    Suspects {
+        account: Name,
+        reply: Reply<Vec<MessageKey>>,
+    },
     IsBlank {
         reply: Reply<bool>,
     },

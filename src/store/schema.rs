@@ -233,8 +233,8 @@ CREATE TABLE message (
     sender      TEXT,               -- its From, escaped and bounded, unless `record-headers` is off (not used yet)
     subject     TEXT,               -- its Subject, likewise (not used yet)
     date        INTEGER,            -- its Date (not used yet)
-    ends        INTEGER NOT NULL DEFAULT 0, -- how many sessions in a row ended at it (not used yet)
-    ends_since  INTEGER,            -- when the first of these ended (not used yet)
+    ends        INTEGER NOT NULL DEFAULT 0, -- how many sessions in a row ended at it (ends.rs)
+    ends_since  INTEGER,            -- when the first of these ended
     routed      INTEGER NOT NULL DEFAULT 0, -- 1: routes have decided, its deliveries are all there are (not used yet)
     UNIQUE (account, uid, occurrence)
 );

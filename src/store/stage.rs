@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::ends;
 use super::rows::{account_id, finish, message_id, place, place_id};
 use super::schema::{kind, state};
 use super::words::{Ending, Settled, Stage, TargetState};
@@ -105,7 +106,7 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
     connection
         .prepare_cached(
             "UPDATE message SET octets = ?2, digest = ?3, message_id = ?4, kind = ?5, head = ?6, listed = ?7,
-                 done = NULL, deleted = NULL, absent = 0, proof = 0 WHERE id = ?1",
+                 done = NULL, deleted = NULL, absent = 0, proof = 0, ends = 0, ends_since = NULL WHERE id = ?1",
         )?
         .execute(params![
             id,
@@ -190,6 +191,10 @@ fn end(
         .prepare_cached("SELECT attempts FROM delivery WHERE message = ?1 AND place = ?2")?
         .query_row([message, place], |row| row.get(0))
         .optional()?;
+    if matches!(ending, Ending::NotRetrieved(_)) {
+        // The server says that it does not hand it out, and goes on.
+        ends::forget(connection, message)?;
+    }
     // Staging has counted this attempt; what was never staged is counted here.
     let attempts = match ending {
         Ending::NotRetrieved(_) => before.unwrap_or(0) + 1,

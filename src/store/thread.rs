@@ -159,6 +159,15 @@ impl Store {
         self.read(|reply| Query::Host { host, reply }).await
     }
 
+    /// The messages of an account at which the last session that tried them ended.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn suspects(&self, account: &Name) -> Result<Vec<MessageKey>, StoreError> {
+        let account = account.clone();
+        self.read(|reply| Query::Suspects { account, reply }).await
+    }
+
     /// Whether an account's state was lost, and is still to be worked out.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, params};
 
 use super::account;
+use super::ends;
 use super::host;
 use super::lost;
 use super::mailbox;
@@ -56,6 +57,9 @@ pub(super) fn apply(
         Change::Migrate { account, migrating } => renamed::migrate(connection, account, *migrating),
         Change::Retrieved { account, keys } => renamed::retrieved(connection, account, keys, now),
         Change::Crash { account, deaths, places } => crash(connection, account, deaths, places, patience, now),
+        Change::SessionEnd { account, keys, places, cause, is_counted } => {
+            ends::count(connection, account, keys, places, (cause, *is_counted), patience, now)
+        }
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
@@ -223,7 +227,9 @@ fn release_messages(
                 "UPDATE delivery SET state = ?2, until = ?3, attempts = 0, at = ?4 WHERE message = ?1 AND state = ?5",
             )?
             .execute(params![message, new_state, until, now, state::QUARANTINED])?;
-        connection.prepare_cached("UPDATE message SET crashes = 0 WHERE id = ?1")?.execute([message])?;
+        connection
+            .prepare_cached("UPDATE message SET crashes = 0, ends = min(ends, 1), ends_since = NULL WHERE id = ?1")?
+            .execute([message])?;
         if release == Release::Skip {
             finish(connection, message, now)?;
         }

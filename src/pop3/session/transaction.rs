@@ -147,6 +147,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.flight
     }
 
+    /// The message that the command is about whose reply is being read, or was read last.
+    pub fn at(&self) -> Option<MessageNumber> {
+        let step = self.outstanding.front().map_or(self.answered, |command| command.step);
+        match step {
+            Step::Numbered(_, number) => Some(number),
+            Step::Named(_) => None,
+        }
+    }
+
     /// Whether the window has room for another command.
     pub fn has_room(&self) -> bool {
         self.outstanding.is_empty() || self.outstanding_octets + COMMAND_OCTETS < WINDOW_OCTETS

@@ -157,6 +157,19 @@ pub enum Change {
         /// The account's destinations.
         places: Vec<Place>,
     },
+    /// A session ended at messages.
+    SessionEnd {
+        /// The account.
+        account: Name,
+        /// The messages that may be the cause.
+        keys: Vec<MessageKey>,
+        /// The account's destinations.
+        places: Vec<Place>,
+        /// How it ended.
+        cause: String,
+        /// It was counted before: only the cause is new.
+        is_counted: bool,
+    },
     /// What became of staged deliveries that an earlier process left behind.
     Resolve(Vec<(StagedDelivery, Resolution)>),
     /// How an account's polls go.
@@ -255,6 +268,7 @@ impl Change {
             | Self::Retrieved { account, .. }
             | Self::Reappear { account, .. }
             | Self::Crash { account, .. }
+            | Self::SessionEnd { account, .. }
             | Self::Release { account, .. } => Concern::Account(account),
         }
     }
