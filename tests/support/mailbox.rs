@@ -198,9 +198,24 @@ pub struct Behaviour {
     pub pops: bool,
     /// Says nothing more after this many octets of the answer to RETR of a message.
     pub hang_in_retr: Option<(usize, u64)>,
+    /// What happens at one message.
+    pub poison: Option<Poison>,
     /// Only this many connections, counted from the server's start, hang, drop,
     /// inject or cut.
     pub faulty_connections: usize,
+}
+
+/// What a server does instead of answering a command about one message.
+#[derive(Clone, Debug)]
+pub struct Poison {
+    /// The command's verb.
+    pub verb: &'static str,
+    /// The message's unique-id.
+    pub uid: String,
+    /// What it sends.
+    pub sends: &'static str,
+    /// It closes then.
+    pub closes: bool,
 }
 
 impl Default for Behaviour {
@@ -225,6 +240,7 @@ impl Default for Behaviour {
             retr_part: None,
             pops: false,
             hang_in_retr: None,
+            poison: None,
             faulty_connections: usize::MAX,
         }
     }

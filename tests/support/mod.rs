@@ -51,7 +51,7 @@ pub use dovecot::Dovecot;
 pub use inetd::Inetd;
 pub use listener::{Connection, Listener};
 pub use mail::{Fill, Mix, message};
-pub use mailbox::{Behaviour, Message, Quit};
+pub use mailbox::{Behaviour, Message, Poison, Quit};
 pub use manifest::{Manifest, Verdict, as_stored};
 pub use other_user::NOBODY;
 pub use pop3_mailbox::MailboxServer;

@@ -235,6 +235,13 @@ impl Session {
             if injected.is_some() {
                 self.connection.cork();
             }
+            if let Some(poison) = self.behaviour.poison.clone().filter(|poison| self.is_about(&line, poison)) {
+                self.send(poison.sends.as_bytes())?;
+                if poison.closes {
+                    return Ok(());
+                }
+                continue;
+            }
             let mut answers = self.behaviour.answers.iter();
             let answer = answers.rfind(|(command, _)| is(&line, command));
             match answer.map(|(_, answer)| answer.clone()) {
@@ -250,6 +257,15 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether a command is about a poisoned message.
+    fn is_about(&self, line: &str, poison: &Poison) -> bool {
+        let mut words = line.split(' ');
+        let is_verb = words.next() == Some(poison.verb);
+        let number = words.next().and_then(|number| number.parse::<usize>().ok());
+        let message = number.zip(self.maildrop.as_ref()).and_then(|(number, maildrop)| maildrop.get(number - 1));
+        is_verb && message.is_some_and(|entry| entry.message.uid.as_deref() == Some(poison.uid.as_bytes()))
     }
 
     fn note(&self, line: &str) {

@@ -29,7 +29,8 @@ impl State {
             "UPDATE account SET first_poll = first_poll - ?1, not_before = max(not_before - ?1, 0)",
             "UPDATE message SET seen = seen - ?1, done = done - ?1, deleted = deleted - ?1",
             "UPDATE message SET absent = absent - ?1 WHERE absent > 0",
-            "UPDATE delivery SET at = at - ?1, until = until - ?1",
+            "UPDATE message SET ends_since = ends_since - ?1",
+            "UPDATE delivery SET at = at - ?1, until = until - ?1, since = since - ?1",
             "UPDATE quiet SET at = at - ?1, until = until - ?1",
         ] {
             self.change(statement, [seconds]);
