@@ -2,7 +2,7 @@
 //! test asks for it.  In clear text, on 127.0.0.1.
 
 use super::listener::{Connection, Listener};
-use super::mailbox::{Behaviour, Message, Quit};
+use super::mailbox::{Behaviour, Message, Poison, Quit};
 use super::manifest::Manifest;
 use super::wait_until;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
