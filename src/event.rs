@@ -9,6 +9,7 @@
 //! never its text.
 
 mod sentence;
+mod words;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,69 +17,14 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::failure::{Class, Severity};
+pub(crate) use words::{Counts, Fault, LeftBehind, LockStep, NoQuit};
+
+use crate::failure::Severity;
 use crate::message::{MessageKey, Name};
 use crate::text;
 
 /// Octets of a sentence at most: more than any cause with its advice has.
 const SENTENCE_LIMIT: usize = 4096;
-
-/// What a poll has counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages that the server listed.
-    pub listed: u64,
-    /// Messages delivered everywhere they should go.
-    pub delivered: u64,
-    /// Their octets, as stored.
-    pub octets: u64,
-    /// Messages deleted on the server, confirmed.
-    pub deleted: u64,
-    /// Messages that wait on the server: for their turn, or to be tried again.
-    pub waiting: u64,
-    /// Messages in quarantine.
-    pub quarantined: u64,
-}
-
-/// What went wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Step and cause.
-    pub text: String,
-    /// What to do about it.
-    pub advice: Option<String>,
-    /// Its kind.
-    pub class: Class,
-}
-
-/// Why a message is left on the server, and never fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeftBehind {
-    /// It is larger than `max-size`.
-    TooLarge,
-    /// The server gives it no usable unique-id.
-    Nameless,
-}
-
-/// Why a server gets one command at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockStep {
-    /// It mixes up its answers.
-    OutOfStep,
-    /// It left several commands unanswered.
-    Unanswered,
-}
-
-/// Why a session has not ended with a QUIT that the server has confirmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoQuit {
-    /// It was not sent: the server deletes what was retrieved, and not all of that is delivered.
-    Withheld,
-    /// The server refused it.
-    Refused(String),
-    /// The server did not answer.
-    Unanswered,
-}
 
 /// What happened.  `account` and `uid` name the account and the message; `cause` and `text` are the text of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,3 +1,4 @@
+use crate::failure::Class;
 use std::collections::BTreeSet;
 
 use super::*;

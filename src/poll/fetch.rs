@@ -1,7 +1,5 @@
 //! The poll itself, step by step.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -12,19 +10,18 @@ use super::jobs::jobs;
 use super::ledger::{Facts, Records, ledger};
 use super::listing::{Inventory, inventory};
 use super::piece::{Job, Supposed};
+use super::ready::{Ready, get_ready, or_stop};
 use super::recall::Recall;
 use super::receive::Transacted;
-use super::recover::recover;
 use super::report::{Report, Tally};
-use super::suspects::{Pass, Selected, Suspects};
+use super::server::Server;
+use super::suspects::{Pass, Selected, Suspects, ended_at, may_end_at};
 use super::transfer::{Transfer, Transferred};
-use super::turns::Turn;
-use super::{Context, lost, mailbox, owed, server, told};
+use super::{Context, mailbox, owed, server, told};
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::MaildirError;
 use crate::event::Event;
-use crate::failure::describe;
 use crate::message::{MessageKey, MessageNumber};
 use crate::net::Stream;
 use crate::plan::{Action, Left, Place, Reason};
@@ -32,7 +29,6 @@ use crate::pop3::session::Session;
 use crate::progress::{Phase, Progress};
 use crate::store::{Change, Ending, Settled};
 use crate::trace::Trace;
-use crate::{attempt, threads};
 
 /// Fetches what is new, delivers it, and deletes what the policy wants deleted.
 pub(super) async fn run(
@@ -57,56 +53,36 @@ pub(super) async fn run(
     progress.enter(Phase::Listing);
     let listed = list(account, context, &destinations, &places, &suspects, &mut session, deadline).await;
     server.learnt(account, session.shape());
-    let learn = |error: &PollError| server.broke(account, error, session.flight(), report);
-    let mut noted: Vec<Change> = listed.as_ref().err().and_then(learn).into_iter().collect();
-    let found = if report.slower { Vec::new() } else { suspects.found() };
-    noted.extend(ended_at(account, &places, found, listed.as_ref().err(), false));
-    record(context, noted).await?;
+    if let Err(error) = &listed {
+        let learnt = server.broke(account, error, session.flight(), report);
+        let ended = ended_at(account, &places, (suspects.found(), None), error, report);
+        record(context, learnt.into_iter().chain(ended).collect()).await?;
+    }
     let mut inventory = listed?;
     take_stock(account, context, &mut inventory, bound.into_iter().chain(server.news()), report).await?;
 
     // 4. A destination is tried before the first message is fetched for it.
-    let mut jobs = jobs(&account.policy, &inventory, &places, &crashed, unix_now());
+    let jobs = jobs(&account.policy, &inventory, &places, &crashed, unix_now());
     or_stop(context, probe(&inventory, &jobs, &destinations, deadline)).await?;
-    jobs.retain(|job| is_deliverable(job, &destinations));
-    let Selected { jobs, alone, left } = suspects.select(jobs, pass, due_by_plan(&inventory).next().is_some());
-    let (wanted, is_alone) = (jobs.len(), alone.is_some());
-    if let Some(key) = alone.filter(|_| wanted > 0) {
-        // If this process does not survive it, the next one knows.
-        record(context, ended_at(account, &places, vec![key], None, false).into_iter().collect()).await?;
-    }
+    let selected = select(jobs, &inventory, &destinations, &suspects, pass);
+    let wanted = selected.jobs.len();
 
     // 5. Receive, make durable, deliver; delete on the way what is delivered.
     progress.enter(Phase::Fetching);
-    let mut transacted = Transacted::default();
     let work = Transfer { account, context, progress, destinations: &destinations, trace: None, deadline };
-    let (transferred, mut due) = transfer(work, &mut session, jobs, &mut inventory, &mut transacted).await?;
-    let Transferred { received, committed, tally, moved } = transferred;
-    transacted.stopped |= !left.is_empty();
-    report.suspects = left;
-    let server_note = received.as_ref().err().and_then(|error| server.broke(account, error, session.flight(), report));
-    let mut facts = Facts::of(received.is_ok(), committed.is_ok(), &transacted, &tally);
-    // Where the number of commands or the shape of the answers may be the cause, no message is.
-    let suspects = if report.slower { Vec::new() } else { std::mem::take(&mut transacted.suspects) };
-    let cause = received.as_ref().err().map(|error| describe(error)).unwrap_or_default();
-    report.failures.extend(suspects.iter().map(|key| (key.clone(), cause.clone())));
-    let ended = ended_at(account, &places, suspects, received.as_ref().err(), is_alone);
-    let mut records = Records { moved, server_note, ended, contents: take_in(report, tally), ..Records::default() };
-    records.not_retrieved = not_retrieved(account, &destinations, &transacted, report);
+    let fetched = fetch(work, &mut session, &server, selected, &places, &mut inventory, report).await?;
+    let Fetched { mut result, mut facts, mut records, mut transacted, mut due } = fetched;
 
     // 6. The rest is deleted, which QUIT carries out; a session that went wrong is just dropped.
     progress.enter(Phase::Finishing);
-    let mut result = received.and(committed);
-    let mut deleted = 0;
     if facts.may_delete() {
         due.extend(due_by_plan(&inventory));
         let ended = farewell(account, session, due, &mut transacted.marked, facts.is_settled(), deadline).await;
-        result = ended.map(|count| deleted = count);
+        result = ended.map(|deleted| facts.deleted = deleted);
     }
-    report.deleted += deleted;
 
     // 7. What happened is recorded.
-    facts.deleted = deleted;
+    report.deleted += facts.deleted;
     facts.end(result.is_ok(), report, &transacted, &destinations);
     records.marked = std::mem::take(&mut transacted.marked);
     record(context, ledger(account, &places, &mut inventory, &facts, records, (began, unix_now()))).await?;
@@ -114,39 +90,40 @@ pub(super) async fn run(
     result.and_then(|()| conclude(&destinations, stuck, &transacted, report, wanted))
 }
 
-/// What a poll has before it connects.
-struct Ready {
-    destinations: Arc<[OpenDestination]>,
-    places: Vec<Place>,
-    /// The account's turn, until this is dropped.
-    turn: Turn,
-    /// What ties the account to its mailbox, to be recorded.
-    bound: Vec<Change>,
-    /// Single files that cannot be moved, with the positions of their destinations.
-    stuck: Vec<(usize, MaildirError)>,
-    /// Messages that an earlier run crashed on.
-    crashed: Vec<MessageKey>,
-    /// Messages at which earlier sessions ended.
-    suspects: Suspects,
+/// What was retrieved and delivered, and what is to be recorded of it.
+struct Fetched {
+    result: Result<(), PollError>,
+    facts: Facts,
+    records: Records,
+    transacted: Transacted,
+    /// What is to be deleted, since it is delivered.
+    due: Vec<(MessageNumber, MessageKey)>,
 }
 
-/// Opens the destinations and finishes what an earlier run left unfinished.
-async fn get_ready(account: &Account, context: &Context, deadline: Instant) -> Result<Ready, PollError> {
-    let destinations = open_sinks(account, context, deadline).await?;
-    let places = destinations.iter().map(|destination| destination.place.clone()).collect();
-    let (turn, bound) = begin(account, context, deadline).await?;
-    let stuck = owed::blame(&destinations, recover(&context.store, Some(&account.name), deadline).await?);
-    refuse_all_down(&destinations)?;
-    let crashed = crashed(account, context, &destinations).await?;
-    let suspects = Suspects::new(context.store.suspects(&account.name).await?);
-    Ok(Ready { destinations, places, turn, bound, stuck, crashed, suspects })
-}
-
-/// Takes the account's turn, and finds the part of the state that belongs to its mailbox.
-async fn begin(account: &Account, context: &Context, deadline: Instant) -> Result<(Turn, Vec<Change>), PollError> {
-    let late = PollError::Deadline { limit: account.deadline };
-    let beginning = timeout_at(deadline, mailbox::begin(account, context));
-    or_stop(context, async { beginning.await.unwrap_or(Err(late)) }).await
+/// Retrieves and delivers what was selected.
+async fn fetch(
+    work: Transfer<'_>,
+    session: &mut Session<Stream>,
+    server: &Server,
+    Selected { jobs, alone, left }: Selected,
+    places: &[Place],
+    inventory: &mut Inventory,
+    report: &mut Report,
+) -> Result<Fetched, PollError> {
+    let (account, destinations, mut transacted) = (work.account, work.destinations, Transacted::default());
+    // If this process does not survive a suspect, the next one knows.
+    record(work.context, alone.iter().map(|key| may_end_at(account, places, key)).collect()).await?;
+    let (transferred, due) = transfer(work, session, jobs, inventory, &mut transacted).await?;
+    let Transferred { received, committed, tally, moved } = transferred;
+    (transacted.stopped, report.suspects) = (transacted.stopped || !left.is_empty(), left);
+    let facts = Facts::of(received.is_ok(), committed.is_ok(), &transacted, &tally);
+    let mut records = Records { moved, contents: take_in(report, tally), ..Records::default() };
+    if let Err(error) = &received {
+        records.server_note = server.broke(account, error, session.flight(), report);
+        records.ended = ended_at(account, places, (std::mem::take(&mut transacted.suspects), alone), error, report);
+    }
+    records.not_retrieved = not_retrieved(account, destinations, &transacted, report);
+    Ok(Fetched { result: received.and(committed), facts, records, transacted, due })
 }
 
 /// Asks the server what is there, and plans what to do with it.
@@ -163,26 +140,6 @@ async fn list(
     let memory = Recall::Poll { account, context, destinations, suspects };
     let work = timeout_at(deadline, inventory(account, places, session, memory));
     or_stop(context, async { work.await.unwrap_or(Err(late)) }).await
-}
-
-/// The record of messages at which a session ended, or may end now (without an error).
-fn ended_at(
-    account: &Account,
-    places: &[Place],
-    keys: Vec<MessageKey>,
-    error: Option<&PollError>,
-    is_counted: bool,
-) -> Option<Change> {
-    if keys.is_empty() {
-        return None;
-    }
-    let cause = error.map_or("the process has not survived it".to_owned(), |error| describe(error));
-    if error.is_some() {
-        for uid in &keys {
-            Event::SessionEndedAt { account: account.name.clone(), uid: uid.clone(), cause: cause.clone() }.tell();
-        }
-    }
-    Some(Change::SessionEnd { account: account.name.clone(), keys, places: places.to_vec(), cause, is_counted })
 }
 
 /// Makes changes of the state, if there are any.
@@ -229,6 +186,18 @@ async fn probe(
     Ok(owed::try_waiting(inventory, destinations, deadline.into_std()).await?)
 }
 
+/// Which of the jobs this session does.
+fn select(
+    mut jobs: Vec<Job>,
+    inventory: &Inventory,
+    destinations: &[OpenDestination],
+    suspects: &Suspects,
+    pass: &Pass,
+) -> Selected {
+    jobs.retain(|job| is_deliverable(job, destinations));
+    suspects.select(jobs, pass, due_by_plan(inventory).next().is_some())
+}
+
 /// Receives and delivers the messages of the jobs.  Also returns what is due for deletion by then.
 async fn transfer(
     work: Transfer<'_>,
@@ -256,68 +225,6 @@ fn due_by_plan(inventory: &Inventory) -> impl Iterator<Item = (MessageNumber, Me
         let listed = &inventory.listing()[step.index];
         Some((listed.number, listed.key.clone()?))
     })
-}
-
-/// Opens the account's destinations.
-async fn open_sinks(
-    account: &Account,
-    context: &Context,
-    deadline: Instant,
-) -> Result<Arc<[OpenDestination]>, PollError> {
-    let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
-    let mut known = Vec::with_capacity(outlets.len());
-    let expected = lost::expects_maildirs(account, context).await?;
-    for outlet in &outlets {
-        let place = outlet.destination.place(context.store.instance());
-        let is_known = expected || context.store.knows(place.location.clone()).await?;
-        known.push((place, is_known));
-    }
-    let open = outlets.into_iter().zip(known);
-    let open = move || open.map(|(outlet, (place, is_known))| OpenDestination::open(outlet, place, is_known)).collect();
-    let destinations: Vec<_> = threads::run_until(deadline, open).await?;
-    OpenDestination::refuse_twins(&destinations);
-    refuse_all_down(&destinations)?;
-    Ok(destinations.into())
-}
-
-/// Ends the poll if none of its destinations works.
-fn refuse_all_down(destinations: &[OpenDestination]) -> Result<(), PollError> {
-    if destinations.iter().any(OpenDestination::is_up) {
-        return Ok(());
-    }
-    destinations.iter().for_each(|destination| destination.tell(false));
-    Err(destinations.iter().find_map(|destination| destination.failure(false)).unwrap_or(PollError::Stopped))
-}
-
-/// Messages that an earlier process, or a poll of this one, crashed on; they are recorded.
-async fn crashed(
-    account: &Account,
-    context: &Context,
-    destinations: &[OpenDestination],
-) -> Result<Vec<MessageKey>, PollError> {
-    let deaths = attempt::left(context.store.dir(), &account.name);
-    let keys = deaths.iter().map(|death| death.key.clone()).collect();
-    if !deaths.is_empty() {
-        for death in &deaths {
-            Event::DiedAt { account: account.name.clone(), uid: death.key.clone() }.tell();
-        }
-        let places = destinations.iter().map(|destination| destination.place.clone()).collect();
-        let deaths = deaths.into_iter().map(|death| (death.key, death.again)).collect();
-        let crash = Change::Crash { account: account.name.clone(), deaths, places };
-        // A crash that is not counted is better than one that is counted twice.
-        attempt::forget(context.store.dir(), &account.name);
-        context.store.apply(vec![crash], unix_now()).await?;
-    }
-    Ok(keys)
-}
-
-/// Work that may be dropped when the process is to end.
-async fn or_stop<T>(context: &Context, work: impl Future<Output = Result<T, PollError>>) -> Result<T, PollError> {
-    tokio::select! {
-        biased;
-        result = work => result,
-        () = context.cancel.cancelled() => Err(PollError::Stopped),
-    }
 }
 
 /// What the listing alone decides, to be recorded before anything is fetched.

@@ -23,6 +23,7 @@ mod piece;
 mod pieces;
 mod proof;
 mod quiet;
+mod ready;
 mod recall;
 mod receive;
 mod recognise;

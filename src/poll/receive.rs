@@ -265,10 +265,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                 break;
             }
         }
-        // The reply that was read may have been an extra one, and the right one was taken for mail.
-        let on_server = received + decoder.line_ends();
-        if begins_as_a_reply && !job.header_only && job.octets.is_some_and(|octets| octets != on_server) {
-            return Err(SessionError::Displaced { step: format!("RETR {}", job.number), line: "+OK".to_owned() });
+        if begins_as_a_reply {
+            refuse_reply(&job, received + decoder.line_ends())?;
         }
         self.progress.add_message();
         match excess {
@@ -319,6 +317,15 @@ impl Header {
             self.inside = !is_end;
         }
     }
+}
+
+/// Refuses a message that begins like a reply and has another size than it should: the reply that was read may have been
+/// an extra one, and the right one was taken for mail.
+fn refuse_reply(job: &Job, octets: u64) -> Result<(), SessionError> {
+    if !job.header_only && job.octets.is_some_and(|listed| listed != octets) {
+        return Err(SessionError::Displaced { step: format!("RETR {}", job.number), line: "+OK".to_owned() });
+    }
+    Ok(())
 }
 
 /// Why a message that came with so many octets is not delivered.

@@ -7,8 +7,15 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use super::error::PollError;
 use super::piece::Job;
+use super::report::Report;
+use crate::account::Account;
+use crate::event::Event;
+use crate::failure::describe;
 use crate::message::MessageKey;
+use crate::plan::Place;
+use crate::store::Change;
 
 /// Suspects that one poll tries at most, each in a session of its own: it may cost as much time as a silent server.
 pub(super) const SESSIONS: usize = 3;
@@ -73,7 +80,7 @@ impl Suspects {
         let others_are_left = alone.is_some() && !others.is_empty();
         let mut left: Vec<MessageKey> = suspects.iter().map(|job| job.key.clone()).collect();
         left.retain(|key| alone.as_ref() != Some(key));
-        let jobs = match &alone {
+        let jobs: Vec<Job> = match &alone {
             None => others,
             Some(key) => {
                 // What has come meanwhile is the next poll's.
@@ -81,8 +88,37 @@ impl Suspects {
                 suspects.into_iter().filter(|job| job.key == *key).collect()
             }
         };
+        let alone = alone.filter(|_| !jobs.is_empty());
         Selected { jobs, alone, left }
     }
+}
+
+/// The record of messages at which a session ended; `alone` was recorded before.  Where the number of commands or the shape of the answers may be the
+/// cause, no message is.
+pub(super) fn ended_at(
+    account: &Account,
+    places: &[Place],
+    (keys, alone): (Vec<MessageKey>, Option<MessageKey>),
+    error: &PollError,
+    report: &mut Report,
+) -> Option<Change> {
+    if keys.is_empty() || report.slower {
+        return None;
+    }
+    let cause = describe(error);
+    for uid in &keys {
+        report.failures.insert(uid.clone(), cause.clone());
+        Event::SessionEndedAt { account: account.name.clone(), uid: uid.clone(), cause: cause.clone() }.tell();
+    }
+    let is_counted = alone.is_some() && alone.as_ref() == keys.first();
+    Some(Change::SessionEnd { account: account.name.clone(), keys, places: places.to_vec(), cause, is_counted })
+}
+
+/// The record of a message at which the session may end.
+pub(super) fn may_end_at(account: &Account, places: &[Place], key: &MessageKey) -> Change {
+    let cause = "postrider ended while it retrieved this message".to_owned();
+    let (account, keys, places) = (account.name.clone(), vec![key.clone()], places.to_vec());
+    Change::SessionEnd { account, keys, places, cause, is_counted: false }
 }
 
 #[cfg(test)]
@@ -118,7 +154,7 @@ mod tests {
         assert_eq!(select(only(), &Pass::Others, true), (vec![], None, vec![key(2), key(4)]));
         assert_eq!(select(only(), &Pass::Alone(key(4)), true), (vec![4], Some(key(4)), vec![key(2)]));
         // It is gone, or not due.
-        assert_eq!(select(vec![job(2)], &Pass::Alone(key(4)), false), (vec![], Some(key(4)), vec![key(2)]));
+        assert_eq!(select(vec![job(2)], &Pass::Alone(key(4)), false), (vec![], None, vec![key(2)]));
         assert_eq!(select(jobs(), &Pass::Alone(key(4)), false).0, [4]);
         assert_eq!(numbers(&Suspects::default().select(jobs(), &Pass::Others, false)).0, [1, 2, 3, 4, 5]);
     }

@@ -74,8 +74,7 @@ impl Transfer<'_> {
     ) -> Result<Transferred, PollError> {
         let Self { account, context, progress, destinations, trace, deadline } = self;
         let dir = context.store.dir();
-        let attempts = Attempts::begin(dir, &account.name).map_err(StoreError::from)?;
-        let attempts = Arc::new(attempts);
+        let attempts = Arc::new(Attempts::begin(dir, &account.name).map_err(StoreError::from)?);
         let (loads, inbox) = mpsc::channel(LOADS);
         let (outbox, batches) = mpsc::channel(BATCHES);
         let stager = Stager {
