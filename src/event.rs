@@ -186,6 +186,7 @@ impl Event {
             | Event::OneCommandAtATime { why: LockStep::Unanswered, .. }
             | Event::NotQuit { why: NoQuit::Withheld, .. }
             | Event::Delivered { .. }
+            | Event::SessionEndedAt { .. }
             | Event::KnownByContent { .. }
             | Event::BatchKnown { .. }
             | Event::PollEnded { .. }
@@ -214,7 +215,7 @@ impl Event {
             Event::Reloaded { .. } => ("reloaded", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d05"),
             Event::NotReloaded { .. } => ("not-reloaded", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d06"),
             Event::NotDelivered { .. } => ("not-delivered", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d07"),
-            Event::SessionEndedAt { .. } => ("session-ended-at", "5c0a1f7e2d934b6a8e41c7f09b2d6a35"),
+            Event::SessionEndedAt { .. } => ("session-ended-at", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d32"),
             Event::NotRetrieved { .. } => ("not-retrieved", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d08"),
             Event::DeletionRefused { .. } => ("deletion-refused", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d09"),
             Event::LeftOnServer { .. } => ("left-on-server", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0a"),
@@ -238,7 +239,7 @@ impl Event {
             Event::Reappeared { .. } => ("reappeared", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1c"),
             Event::ContentDiffers { .. } => ("content-differs", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1d"),
             Event::PollLost { .. } => ("poll-lost", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1e"),
-            Event::AnswersSayNothing { .. } => ("answers-say-nothing", "32dd12827f1d464799f5e77f0eba9cdd"),
+            Event::AnswersSayNothing { .. } => ("answers-say-nothing", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d33"),
             Event::NoTop { .. } => ("no-top", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d1f"),
             Event::OneCommandAtATime { .. } => ("one-command-at-a-time", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d20"),
             Event::NotQuit { .. } => ("not-quit", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d21"),

@@ -50,9 +50,13 @@ impl Patience {
         now.saturating_add(seconds(doubling(of(self.first_wait), of(self.longest_wait), attempts)))
     }
 
-    /// What becomes of a message that the server has refused to hand out `attempts` times, this time included.
-    pub fn not_retrieved(&self, attempts: u32, now: UnixTime) -> Next {
-        if attempts >= self.retrievals { Next::Quarantine } else { Next::Later(self.retry_at(attempts, now)) }
+    /// What becomes of a message that the server has refused to hand out `attempts` times since then, this time included.
+    pub fn not_retrieved(&self, attempts: u32, since: UnixTime, now: UnixTime) -> Next {
+        if attempts >= self.retrievals && now.saturating_sub(since) >= self.least_time {
+            Next::Quarantine
+        } else {
+            Next::Later(self.retry_at(attempts, now))
+        }
     }
 
     /// What becomes of a message that the program has crashed on `deaths` times in a row: it is tried again at once, or
@@ -88,7 +92,9 @@ mod tests {
     #[test]
     fn what_is_not_handed_out_or_kills_is_left_to_the_operator_in_the_end() {
         let patience = Patience { retrievals: 3, ..Patience::USUAL };
-        let tries: Vec<Next> = (1..=4).map(|attempts| patience.not_retrieved(attempts, 0)).collect();
+        let day = patience.least_time;
+        let tries: Vec<Next> = (1..=4).map(|attempts| patience.not_retrieved(attempts, -day, 0)).collect();
+        assert_eq!(patience.not_retrieved(4, 1 - day, 0), Next::Later(2400), "not a day yet");
         assert_eq!(tries, [Next::Later(300), Next::Later(600), Next::Quarantine, Next::Quarantine]);
         assert_eq!([1, 2].map(|deaths| patience.died(deaths)), [Next::Later(0), Next::Quarantine]);
     }

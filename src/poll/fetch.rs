@@ -12,7 +12,7 @@ use super::listing::{Inventory, inventory};
 use super::piece::{Job, Supposed};
 use super::ready::{Ready, get_ready, or_stop};
 use super::recall::Recall;
-use super::receive::Transacted;
+use super::receive::{NotRetrieved, Transacted};
 use super::report::{Report, Tally};
 use super::server::Server;
 use super::suspects::{Pass, Selected, Suspects, ended_at, may_end_at};
@@ -29,6 +29,9 @@ use crate::pop3::session::Session;
 use crate::progress::{Phase, Progress};
 use crate::store::{Change, Ending, Settled};
 use crate::trace::Trace;
+
+/// Messages that a server refuses alike, from which on the server is the cause and not they.
+const ALIKE: usize = 3;
 
 /// Fetches what is new, delivers it, and deletes what the policy wants deleted.
 pub(super) async fn run(
@@ -115,8 +118,9 @@ async fn fetch(
     record(work.context, alone.iter().map(|key| may_end_at(account, places, key)).collect()).await?;
     let (transferred, due) = transfer(work, session, jobs, inventory, &mut transacted).await?;
     let Transferred { received, committed, tally, moved } = transferred;
-    (transacted.stopped, report.suspects) = (transacted.stopped || !left.is_empty(), left);
-    let facts = Facts::of(received.is_ok(), committed.is_ok(), &transacted, &tally);
+    let mut facts = Facts::of(received.is_ok(), committed.is_ok(), &transacted, &tally);
+    facts.stopped |= !left.is_empty();
+    report.suspects = left;
     let mut records = Records { moved, contents: take_in(report, tally), ..Records::default() };
     if let Err(error) = &received {
         records.server_note = server.broke(account, error, session.flight(), report);
@@ -281,21 +285,31 @@ fn not_retrieved(
     report: &mut Report,
 ) -> Vec<Settled> {
     let mut outcomes = Vec::new();
-    for (job, why) in &transacted.not_retrieved {
+    let of_the_server = are_of_the_server(transacted);
+    for NotRetrieved { job, why, will_pass } in &transacted.not_retrieved {
         Event::NotRetrieved { account: account.name.clone(), uid: job.key.clone(), cause: why.clone() }.tell();
         report.failures.entry(job.key.clone()).or_insert_with(|| why.clone());
         if job.supposed == Supposed::Nameless {
             // In the next session it may have another number.
             continue;
         }
+        let ending = if *will_pass || of_the_server { Ending::NotNow } else { Ending::NotRetrieved };
         let of_target = |&target: &usize| Settled {
             key: job.key.clone(),
             place: destinations[target].place.clone(),
-            ending: Ending::NotRetrieved(why.clone()),
+            ending: ending(why.clone()),
         };
         outcomes.extend(job.targets.iter().map(of_target));
     }
     outcomes
+}
+
+/// Whether refusals say nothing about the messages: the server hands out none, and says the same of several.
+fn are_of_the_server(transacted: &Transacted) -> bool {
+    let words = |refused: &NotRetrieved| refused.why.replace(|c: char| c.is_ascii_digit(), "");
+    let refused = &transacted.not_retrieved;
+    let same = refused.first().map(words);
+    transacted.retrieved == 0 && refused.len() >= ALIKE && refused.iter().all(|one| Some(words(one)) == same)
 }
 
 /// The result of the poll once everything is recorded; `stuck`: single files that cannot be moved.

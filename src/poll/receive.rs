@@ -20,6 +20,7 @@ use crate::attempt::{Attempts, Slot};
 use crate::event::Event;
 use crate::message::{MessageKey, MessageNumber, Name};
 use crate::pop3::command::Command;
+use crate::pop3::reply::ResponseCode;
 use crate::pop3::session::{Session, SessionError, Window};
 use crate::progress::Progress;
 use crate::trace::Trace;
@@ -66,12 +67,22 @@ pub(super) struct Transacted {
     pub(super) marked: Vec<MessageKey>,
     /// Messages that the server has begun to hand out.
     pub(super) retrieved: u64,
-    /// Messages that the server listed and did not hand out, with its reply.
-    pub(super) not_retrieved: Vec<(Box<Job>, String)>,
+    /// Messages that the server listed and did not hand out.
+    pub(super) not_retrieved: Vec<NotRetrieved>,
     /// Whether messages were left that should have been retrieved.
     pub(super) stopped: bool,
     /// Messages that may be why the session ended.
     pub(super) suspects: Vec<MessageKey>,
+}
+
+/// A message that the server listed and did not hand out.
+#[derive(Debug)]
+pub(super) struct NotRetrieved {
+    pub(super) job: Box<Job>,
+    /// The server's words, or the limit that it exceeds.
+    pub(super) why: String,
+    /// By its words, this will pass.
+    pub(super) will_pass: bool,
 }
 
 /// Where pieces wait until there are enough of them to be handed over.
@@ -180,7 +191,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
                     transacted.retrieved += 1;
                     self.message(job, groups, transacted).await?;
                 }
-                Asked::Message(job) => transacted.not_retrieved.push((job, status.text)),
+                Asked::Message(job) => {
+                    use ResponseCode::{InUse, LoginDelay, SysTemp};
+                    let will_pass = matches!(status.meaning(), Some(InUse | LoginDelay | SysTemp));
+                    transacted.not_retrieved.push(NotRetrieved { job, why: status.text, will_pass });
+                }
                 Asked::Proof(_) => {}
             }
         }
@@ -273,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             None => groups.receive(listed_as(&job)),
             Some(limit) => {
                 let why = too_large(&job, received, limit);
-                transacted.not_retrieved.push((job, why));
+                transacted.not_retrieved.push(NotRetrieved { job, why, will_pass: false });
             }
         }
         Ok(())

@@ -249,7 +249,7 @@ CREATE TABLE delivery (
     detail   TEXT,                  -- the file's name, the server's reply, the reason
     mark     BLOB,                  -- what the destination recognises it by; never shown or exported (not used yet)
     prefix   BLOB,                  -- the octets before the message, so that another try sends the same; likewise
-    since    INTEGER,               -- deferred: when the first of its attempts failed (not used yet)
+    since    INTEGER,               -- when the first of its attempts failed; NULL: none has, or it is delivered
     PRIMARY KEY (message, place)
 ) WITHOUT ROWID;
 

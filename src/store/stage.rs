@@ -187,24 +187,25 @@ fn end(
     patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<()> {
-    let before: Option<u32> = connection
-        .prepare_cached("SELECT attempts FROM delivery WHERE message = ?1 AND place = ?2")?
-        .query_row([message, place], |row| row.get(0))
+    let before: Option<(u32, Option<UnixTime>)> = connection
+        .prepare_cached("SELECT attempts, since FROM delivery WHERE message = ?1 AND place = ?2")?
+        .query_row([message, place], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if matches!(ending, Ending::NotRetrieved(_)) {
+    let (before, since) = (before.map(|(attempts, _)| attempts), before.and_then(|(_, since)| since).unwrap_or(now));
+    if matches!(ending, Ending::NotRetrieved(_) | Ending::NotNow(_)) {
         // The server says that it does not hand it out, and goes on.
         ends::forget(connection, message)?;
     }
     // Staging has counted this attempt; what was never staged is counted here.
     let attempts = match ending {
-        Ending::NotRetrieved(_) => before.unwrap_or(0) + 1,
+        Ending::NotRetrieved(_) | Ending::NotNow(_) => before.unwrap_or(0) + 1,
         _ => before.unwrap_or(1),
     };
     let (next, detail) = match ending {
         Ending::Delivered(detail) => (None, detail),
         Ending::Quarantined(why) => (Some(Next::Quarantine), why),
-        Ending::NotRetrieved(why) => (Some(patience.not_retrieved(attempts, now)), why),
-        Ending::Deferred(why) => (Some(Next::Later(patience.retry_at(attempts, now))), why),
+        Ending::NotRetrieved(why) => (Some(patience.not_retrieved(attempts, since, now)), why),
+        Ending::Deferred(why) | Ending::NotNow(why) => (Some(Next::Later(patience.retry_at(attempts, now))), why),
     };
     let (state, until) = match next {
         None => (state::DELIVERED, None),
@@ -213,13 +214,22 @@ fn end(
     };
     connection
         .prepare_cached(
-            "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO delivery (message, place, state, at, attempts, until, detail, since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (message, place) DO UPDATE SET
                  state = excluded.state, at = excluded.at, attempts = excluded.attempts,
-                 until = excluded.until, detail = excluded.detail",
+                 until = excluded.until, detail = excluded.detail, since = excluded.since",
         )?
-        .execute(params![message, place, state, now, attempts, until, detail])?;
+        .execute(params![
+            message,
+            place,
+            state,
+            now,
+            attempts,
+            until,
+            detail,
+            (state != state::DELIVERED).then_some(since)
+        ])?;
     match state {
         state::DELIVERED => finish(connection, message, now),
         _ => Ok(()),

@@ -61,7 +61,7 @@ impl Committer<'_> {
                         self.tally.quarantine(&received.job.key, cause.clone());
                         cause
                     }
-                    Ending::Deferred(cause) | Ending::NotRetrieved(cause) => cause,
+                    Ending::Deferred(cause) | Ending::NotNow(cause) | Ending::NotRetrieved(cause) => cause,
                 };
                 self.tally.fail(&received.job.key, cause);
             }

@@ -344,6 +344,8 @@ pub enum Ending {
     Delivered(String),
     /// It is tried again later, and why.
     Deferred(String),
+    /// The server does not hand it out now, and why: it is tried again later.
+    NotNow(String),
     /// The server does not hand it out, and why: it is tried again later, but after some attempts no longer
     /// automatically ([`Patience`]).
     NotRetrieved(String),
