@@ -50,8 +50,8 @@ impl Patience {
         now.saturating_add(seconds(doubling(of(self.first_wait), of(self.longest_wait), attempts)))
     }
 
-    /// What becomes of a message that the server has refused to hand out `attempts` times since then, this time included.
-    pub fn not_retrieved(&self, attempts: u32, since: UnixTime, now: UnixTime) -> Next {
+    /// What becomes of a message that itself was the cause of `attempts` failures since then, this one included.
+    pub fn failed(&self, attempts: u32, since: UnixTime, now: UnixTime) -> Next {
         if attempts >= self.retrievals && now.saturating_sub(since) >= self.least_time {
             Next::Quarantine
         } else {
@@ -93,8 +93,8 @@ mod tests {
     fn what_is_not_handed_out_or_kills_is_left_to_the_operator_in_the_end() {
         let patience = Patience { retrievals: 3, ..Patience::USUAL };
         let day = patience.least_time;
-        let tries: Vec<Next> = (1..=4).map(|attempts| patience.not_retrieved(attempts, -day, 0)).collect();
-        assert_eq!(patience.not_retrieved(4, 1 - day, 0), Next::Later(2400), "not a day yet");
+        let tries: Vec<Next> = (1..=4).map(|attempts| patience.failed(attempts, -day, 0)).collect();
+        assert_eq!(patience.failed(4, 1 - day, 0), Next::Later(2400), "not a day yet");
         assert_eq!(tries, [Next::Later(300), Next::Later(600), Next::Quarantine, Next::Quarantine]);
         assert_eq!([1, 2].map(|deaths| patience.died(deaths)), [Next::Later(0), Next::Quarantine]);
     }

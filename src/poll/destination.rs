@@ -1,7 +1,7 @@
 //! The destinations of one poll: each is used until its first failure, which affects no other.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::error::PollError;
@@ -9,6 +9,7 @@ use super::piece::{Job, State};
 use crate::deliver::maildir::{self, Maildir, MaildirError};
 use crate::deliver::{Carrier, Kind, Outlet, OutletError};
 use crate::failure::{Failure, describe, is_shortage};
+use crate::message::MessageKey;
 use crate::plan::Place;
 use crate::threads::{self, ThreadError};
 
@@ -22,14 +23,19 @@ pub(super) struct OpenDestination {
     /// The state knows it.
     was_there: bool,
     failure: OnceLock<Arc<OutletError>>,
+    /// Messages at which connections have ended since one was delivered.
+    breaks: Mutex<Vec<MessageKey>>,
 }
+
+/// Different messages at which connections end, from which on the destination is the cause and not they.
+const BREAKS: usize = 3;
 
 impl OpenDestination {
     /// Opens a destination, as far as that needs no network.  `was_there`: the state knows it.
     pub(super) fn open(outlet: Arc<Outlet>, place: Place, was_there: bool) -> Self {
         if let Some(lapse) = outlet.health.lapse(Instant::now()) {
             let failure = OnceLock::from(Arc::new(OutletError::Waiting(lapse)));
-            return Self { outlet, place, maildir: None, was_there, failure };
+            return Self { outlet, place, maildir: None, was_there, failure, breaks: Mutex::default() };
         }
         let (maildir, failure) = match &outlet.destination.kind {
             Kind::Maildir(settings) => match Maildir::open(settings, was_there) {
@@ -38,7 +44,7 @@ impl OpenDestination {
             },
             _ => (None, OnceLock::new()),
         };
-        Self { outlet, place, maildir, was_there, failure }
+        Self { outlet, place, maildir, was_there, failure, breaks: Mutex::default() }
     }
 
     /// If two lead to the same folder, the second one is not used: the folder would get each message twice.
@@ -118,6 +124,25 @@ impl OpenDestination {
             _ if error.is_shortage() => State::Failed(error.to_string()),
             _ => State::Failed(self.fail_with(error)),
         }
+    }
+
+    /// Notes that a connection ended at a message, and returns the text of the error.  Several different messages in a row
+    /// make a failure of it.
+    pub(super) fn broke(&self, key: &MessageKey, error: OutletError) -> String {
+        let text = describe(&error);
+        let mut breaks = self.breaks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !breaks.contains(key) {
+            breaks.push(key.clone());
+        }
+        if breaks.len() >= BREAKS {
+            self.fail(error);
+        }
+        text
+    }
+
+    /// Notes that a message was delivered.
+    pub(super) fn worked(&self) {
+        self.breaks.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Notes a failure, and returns its text.

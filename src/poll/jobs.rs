@@ -1,9 +1,11 @@
 //! From the plan to what is received: one job for each message, with its destinations.
 
+use std::collections::HashSet;
+
 use super::listing::Inventory;
 use super::piece::{Job, Supposed};
 use crate::message::{MessageKey, UnixTime};
-use crate::plan::{self, Action, Listed, Place, Policy, Retention, Standing, Step, Targets};
+use crate::plan::{self, Action, Delivery, DeliveryState, Listed, Place, Policy, Retention, Standing, Step, Targets};
 
 /// What is to be received, and for which destinations.  Messages that a previous run crashed on come last.
 pub(super) fn jobs(
@@ -44,8 +46,16 @@ pub(super) fn jobs(
         Some(Job { number, key, octets, header_only, targets, supposed, suspect, completes, due })
     };
     let mut jobs: Vec<Job> = inventory.steps.iter().filter_map(job).collect();
-    jobs.sort_by_key(|job| job.suspect);
+    let retried: HashSet<MessageKey> = retried(inventory);
+    jobs.sort_by_key(|job| (job.suspect, retried.contains(&job.key)));
     jobs
+}
+
+/// Messages whose delivery has failed before.
+fn retried(inventory: &Inventory) -> HashSet<MessageKey> {
+    let is_deferred = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Deferred(_));
+    let is_retried = |listed: &&Listed| matches!(&listed.standing, Some(Standing::Open(deliveries)) if deliveries.iter().any(is_deferred));
+    inventory.listing().iter().filter(is_retried).filter_map(|listed| listed.key.clone()).collect()
 }
 
 /// The destinations of a fetch, by their position among the account's.

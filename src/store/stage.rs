@@ -191,20 +191,30 @@ fn end(
         .prepare_cached("SELECT attempts, since FROM delivery WHERE message = ?1 AND place = ?2")?
         .query_row([message, place], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let (before, since) = (before.map(|(attempts, _)| attempts), before.and_then(|(_, since)| since).unwrap_or(now));
     if matches!(ending, Ending::NotRetrieved(_) | Ending::NotNow(_)) {
         // The server says that it does not hand it out, and goes on.
         ends::forget(connection, message)?;
     }
+    let since = before.and_then(|(_, since)| since);
     // Staging has counted this attempt; what was never staged is counted here.
-    let attempts = match ending {
-        Ending::NotRetrieved(_) | Ending::NotNow(_) => before.unwrap_or(0) + 1,
-        _ => before.unwrap_or(1),
+    let tried = match (before, ending) {
+        (before, Ending::NotRetrieved(_) | Ending::NotNow(_)) => before.map_or(0, |(attempts, _)| attempts) + 1,
+        (before, _) => before.map_or(1, |(attempts, _)| attempts),
     };
+    // Since the message itself is the cause, only what is its own counts.
+    let is_its_own = matches!(ending, Ending::NotRetrieved(_) | Ending::Broken(_));
+    let attempts = match (is_its_own, since) {
+        (true, None) => 1,
+        (false, Some(_)) => tried.saturating_sub(1).max(1),
+        (true, Some(_)) | (false, None) => tried,
+    };
+    let since = if is_its_own { Some(since.unwrap_or(now)) } else { since };
     let (next, detail) = match ending {
         Ending::Delivered(detail) => (None, detail),
         Ending::Quarantined(why) => (Some(Next::Quarantine), why),
-        Ending::NotRetrieved(why) => (Some(patience.not_retrieved(attempts, since, now)), why),
+        Ending::NotRetrieved(why) | Ending::Broken(why) => {
+            (Some(patience.failed(attempts, since.unwrap_or(now), now)), why)
+        }
         Ending::Deferred(why) | Ending::NotNow(why) => (Some(Next::Later(patience.retry_at(attempts, now))), why),
     };
     let (state, until) = match next {
@@ -228,7 +238,7 @@ fn end(
             attempts,
             until,
             detail,
-            (state != state::DELIVERED).then_some(since)
+            since.filter(|_| state != state::DELIVERED)
         ])?;
     match state {
         state::DELIVERED => finish(connection, message, now),

@@ -81,7 +81,7 @@ fn of_send_error(error: SendError) -> Verdict {
         SendError::Refused { reason } => Verdict::Refused(reason),
         SendError::Deferred { .. } => Verdict::Deferred(describe(&error)),
         SendError::Lost { outcome_unknown: true, source } => Verdict::Unknown(OutletError::of(source)),
-        SendError::Lost { outcome_unknown: false, source } => Verdict::Unusable(OutletError::of(source)),
+        SendError::Lost { outcome_unknown: false, source } => Verdict::Broken(OutletError::of(source)),
         SendError::Local(error) => Verdict::Unusable(OutletError::Spool(error)),
     }
 }

@@ -61,7 +61,10 @@ impl Committer<'_> {
                         self.tally.quarantine(&received.job.key, cause.clone());
                         cause
                     }
-                    Ending::Deferred(cause) | Ending::NotNow(cause) | Ending::NotRetrieved(cause) => cause,
+                    Ending::Deferred(cause)
+                    | Ending::NotNow(cause)
+                    | Ending::NotRetrieved(cause)
+                    | Ending::Broken(cause) => cause,
                 };
                 self.tally.fail(&received.job.key, cause);
             }
@@ -89,19 +92,26 @@ impl Committer<'_> {
         let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
         let shipment = Shipment { head: &received.head, prefix: &received.prefix, message_id: &message_id, spool };
         let ending = match lanes.hand_over(shipment).await {
-            Verdict::Delivered(reply) => Ending::Delivered(reply),
+            Verdict::Delivered(reply) => {
+                destination.worked();
+                Ending::Delivered(reply)
+            }
             Verdict::Refused(reason) => {
                 self.tell_of_quarantine(&key, &place, &reason);
                 Ending::Quarantined(reason)
             }
             Verdict::Deferred(cause) => Ending::Deferred(cause),
             Verdict::Unknown(error) => {
-                let cause = destination.fail_with(error);
+                let cause = destination.broke(&key, error);
                 if lanes.carrier().look_up(shipment).await == Found::Yes {
                     Ending::Delivered("found there".to_owned())
                 } else {
-                    Ending::Deferred(cause)
+                    if destination.is_up() { Ending::Broken(cause) } else { Ending::Deferred(cause) }
                 }
+            }
+            Verdict::Broken(error) => {
+                let cause = destination.broke(&key, error);
+                if destination.is_up() { Ending::Broken(cause) } else { Ending::Deferred(cause) }
             }
             Verdict::Unusable(error) => Ending::Deferred(destination.fail_with(error)),
         };

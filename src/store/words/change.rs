@@ -349,6 +349,8 @@ pub enum Ending {
     /// The server does not hand it out, and why: it is tried again later, but after some attempts no longer
     /// automatically ([`Patience`]).
     NotRetrieved(String),
+    /// The connection ended at it, and how: the same.
+    Broken(String),
     /// Refused for good, and why.
     Quarantined(String),
 }
