@@ -11,6 +11,7 @@ use tracing::debug;
 use super::body::Converter;
 use super::dialogue::{Command, Dialogue, refusal};
 use super::envelope::Addresses;
+use super::error::MESSAGE;
 use super::extensions::Extensions;
 use super::opening::{self, Opened};
 use super::wire::SharedWire;
@@ -228,7 +229,7 @@ impl Client {
     async fn message(&mut self, top: &[u8], spool: &Spool) -> Result<Reply, SendError> {
         self.wire.lock().set_reply_limit(self.timeout.max(FINAL_LIMIT));
         self.asked += 1;
-        let place = At { server: self.server.clone(), step: "end of the message" };
+        let place = At { server: self.server.clone(), step: MESSAGE };
         if let Err(broken) = self.transmit(top, spool).await {
             return Err(match broken {
                 Broken::Unreadable(error) => SendError::Local(error),

@@ -54,7 +54,22 @@ pub enum SmtpError {
     Settings { what: &'static str, value: String },
 }
 
+/// The step behind DATA.
+pub(super) const MESSAGE: &str = "end of the message";
+
 impl SmtpError {
+    /// Whether it happened when the message had been sent, and not before.
+    pub(super) fn is_at_message(&self) -> bool {
+        match self {
+            SmtpError::Timeout { place, .. }
+            | SmtpError::Broken { place, .. }
+            | SmtpError::Closed { place }
+            | SmtpError::Protocol { place, .. }
+            | SmtpError::Refused { place, .. } => place.step == MESSAGE,
+            _ => false,
+        }
+    }
+
     /// An I/O error of a [`super::wire::Wire`], whose kind says what has happened.
     pub(super) fn from_io(place: At, source: io::Error) -> Self {
         match source.kind() {

@@ -158,7 +158,7 @@ impl Pool {
                 let mut lent = self.lend(client);
                 match lent.client.send_on(head, prefix, message_id, spool, &mut refused).await {
                     // Usually it was closed while it was idle; a new one will do.
-                    Err(SendError::Lost { outcome_unknown: false, .. }) => {}
+                    Err(SendError::Lost { outcome_unknown: false, source }) if !source.is_at_message() => {}
                     result => return lent.give_back(result),
                 }
             }
