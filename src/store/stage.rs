@@ -178,6 +178,23 @@ pub(super) fn settle(
     Ok(outcomes.len())
 }
 
+/// The attempts of a delivery after this one, and since when the message itself is the cause of its failures: only those
+/// are counted from then on.
+fn counted(before: Option<(u32, Option<UnixTime>)>, ending: &Ending, now: UnixTime) -> (u32, Option<UnixTime>) {
+    let since = before.and_then(|(_, since)| since);
+    // Staging has counted this attempt; what was never staged is counted here.
+    let tried = match (before, ending) {
+        (before, Ending::NotRetrieved(_) | Ending::NotNow(_)) => before.map_or(0, |(attempts, _)| attempts) + 1,
+        (before, _) => before.map_or(1, |(attempts, _)| attempts),
+    };
+    let is_its_own = matches!(ending, Ending::NotRetrieved(_) | Ending::Broken(_));
+    match (is_its_own, since) {
+        (true, None) => (1, Some(now)),
+        (false, Some(_)) => (tried.saturating_sub(1).max(1), since),
+        (true, Some(_)) | (false, None) => (tried, since),
+    }
+}
+
 /// Records how a delivery ended, whether it has a row or not.
 fn end(
     connection: &Connection,
@@ -195,20 +212,7 @@ fn end(
         // The server says that it does not hand it out, and goes on.
         ends::forget(connection, message)?;
     }
-    let since = before.and_then(|(_, since)| since);
-    // Staging has counted this attempt; what was never staged is counted here.
-    let tried = match (before, ending) {
-        (before, Ending::NotRetrieved(_) | Ending::NotNow(_)) => before.map_or(0, |(attempts, _)| attempts) + 1,
-        (before, _) => before.map_or(1, |(attempts, _)| attempts),
-    };
-    // Since the message itself is the cause, only what is its own counts.
-    let is_its_own = matches!(ending, Ending::NotRetrieved(_) | Ending::Broken(_));
-    let attempts = match (is_its_own, since) {
-        (true, None) => 1,
-        (false, Some(_)) => tried.saturating_sub(1).max(1),
-        (true, Some(_)) | (false, None) => tried,
-    };
-    let since = if is_its_own { Some(since.unwrap_or(now)) } else { since };
+    let (attempts, since) = counted(before, ending, now);
     let (next, detail) = match ending {
         Ending::Delivered(detail) => (None, detail),
         Ending::Quarantined(why) => (Some(Next::Quarantine), why),
@@ -254,6 +258,26 @@ mod tests {
     use crate::message::MessageKey;
     use crate::plan::Standing;
     use crate::store::{Target, lookup, schema};
+
+    #[test]
+    fn only_failures_that_are_the_messages_own_count_towards_giving_it_up() {
+        let why = String::new;
+        for (before, ending, want) in [
+            (None, Ending::NotRetrieved(why()), (1, Some(9))),
+            (None, Ending::NotNow(why()), (1, None)),
+            (None, Ending::Deferred(why()), (1, None)),
+            (Some((1, None)), Ending::Broken(why()), (1, Some(9))),
+            // The destination was down for long.
+            (Some((50, None)), Ending::Deferred(why()), (50, None)),
+            (Some((51, None)), Ending::Broken(why()), (1, Some(9))),
+            (Some((2, Some(3))), Ending::Broken(why()), (2, Some(3))),
+            (Some((3, Some(3))), Ending::Deferred(why()), (2, Some(3))),
+            (Some((2, Some(3))), Ending::NotNow(why()), (2, Some(3))),
+            (Some((2, Some(3))), Ending::NotRetrieved(why()), (3, Some(3))),
+        ] {
+            assert_eq!(counted(before, &ending, 9), want, "{before:?} {ending:?}");
+        }
+    }
 
     #[test]
     fn a_message_that_is_staged_for_one_recipient_is_still_owed_to_the_others() {

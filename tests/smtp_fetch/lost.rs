@@ -23,7 +23,8 @@ fn a_lost_final_reply_costs_at_most_one_second_copy_with_the_same_message_id() {
         SmtpBehaviour { drop_at: Some((Stage::Dot, Some(1))), keep_at_lost_dot: true, ..SmtpBehaviour::default() };
     let hub = ScriptedSmtp::start_with(behaviour);
     let program = to_hub(&server, hub.port(), "retention = \"delete\"");
-    program.run(&["fetch"]).assert_code(69);
+    let output = program.run(&["fetch"]).assert_code(75);
+    assert!(output.stderr.contains("was not delivered to hub: "), "{}", output.stderr);
     let left = server.messages_on_server("user1");
     assert!(left >= 1, "nobody knows whether it has arrived, so it stays");
     for _ in 0..2 {
@@ -49,7 +50,7 @@ fn a_message_without_a_message_id_gets_the_same_one_in_every_copy() {
         SmtpBehaviour { drop_at: Some((Stage::Dot, None)), keep_at_lost_dot: true, ..SmtpBehaviour::default() };
     let hub = ScriptedSmtp::start_with(behaviour);
     let program = to_hub(&server, hub.port(), "");
-    program.run(&["fetch"]).assert_code(69);
+    program.run(&["fetch"]).assert_code(75);
     hub.change(|behaviour| behaviour.drop_at = None);
     set_deferrals_due(&program);
     program.run(&["fetch"]).assert_success();

@@ -66,7 +66,8 @@ impl Committer<'_> {
                     | Ending::NotRetrieved(cause)
                     | Ending::Broken(cause) => cause,
                 };
-                self.tally.fail(&received.job.key, cause);
+                self.tally.fail(&received.job.key, cause.clone());
+                received.parcels[at.parcel].state = State::Failed(cause);
             }
         }
         Ok(())
