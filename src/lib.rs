@@ -6,7 +6,7 @@
 //! # The promise
 //!
 //! 1. A message is deleted from the server only after it is durable at every one of its
-//!    destinations and the state database can prove it.
+//!    destinations and the state database can prove it: it is on record as delivered, or as staged and its file is moved.
 //! 2. A Maildir never gets a message twice, whenever the process, the connection or the machine
 //!    dies.  By SMTP a second copy is possible only where the final reply was lost (RFC 1047).
 //! 3. A password leaves the process only towards the verified server that it belongs to.
@@ -111,7 +111,7 @@
 //! Most polls find no new mail.  A poll that has left all mail where it is records a digest of the listing and of
 //! everything else that the plan depends on, except for the state, and the time at which the plan may change by time
 //! alone.  Any change of the account's part of the state deletes that record; until then, a poll with the same digest
-//! ends at once.
+//! ends at once.  A rule that decides about a listing and is in none of these belongs in the digest (`poll/quiet.rs`).
 //!
 //! Messages that the server no longer has are forgotten after a time (`plan/prune.rs`).  Their files in the Maildirs
 //! outlive that; the state keeps the latest date of such files, so that they are not taken as signs of a newer state.

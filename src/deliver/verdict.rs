@@ -5,8 +5,8 @@ use super::error::OutletError;
 /// What became of a message at one destination, and what that obliges the caller to do.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The destination has it, and says so with these words, which `history` shows.  The caller records that before anything else; the
-    /// message is never handed over again.
+    /// The destination has it, and says so with these words, which `history` shows.  The caller records that before
+    /// anything else; the message is never handed over again.
     Delivered(String),
     /// The destination does not take this message now.  The caller tries it again later, and goes on with others.
     Deferred(String),
