@@ -6,7 +6,8 @@
 //! # The promise
 //!
 //! 1. A message is deleted from the server only after it is durable at every one of its
-//!    destinations and the state database can prove it: it is on record as delivered, or as staged and its file is moved.
+//!    destinations and the state database can prove it: it is on record as delivered, or as staged
+//!    and its file is moved.
 //! 2. A Maildir never gets a message twice, whenever the process, the connection or the machine
 //!    dies.  By SMTP a second copy is possible only where the final reply was lost (RFC 1047).
 //! 3. A password leaves the process only towards the verified server that it belongs to.
@@ -25,8 +26,8 @@
 //! [`plan`] decides before anything is fetched.  [`poll`] then works in batches: messages stream
 //! into `tmp/` of a Maildir, are synced, recorded as *staged* in one transaction, moved to
 //! `new/`, and only after that may be deleted on the server.  After a crash each staged message
-//! is looked up: if its file is in `tmp/`, the move is still to be made; if not, it was made (unless the record is older
-//! than 36 hours and the file is nowhere).
+//! is looked up: if its file is in `tmp/`, the move is still to be made; if not, it was made (unless
+//! the record is older than 36 hours and the file is nowhere).
 //! Files that have no record because of the crash are removed from `tmp/` at the next start (the
 //! instance word in their names shows whose they are), and the messages are fetched again.  A message
 //! by SMTP is recorded as *sending* before it is offered, and as *delivered* as soon as it is accepted.
