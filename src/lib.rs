@@ -6,7 +6,8 @@
 //! # The promise
 //!
 //! 1. A message is deleted from the server only after it is durable at every one of its
-//!    destinations and the state database can prove it.
+//!    destinations and the state database can prove it: it is on record as delivered, or as staged
+//!    and its file is moved.
 //! 2. A Maildir never gets a message twice, whenever the process, the connection or the machine
 //!    dies.  By SMTP a second copy is possible only where the final reply was lost (RFC 1047).
 //! 3. A password leaves the process only towards the verified server that it belongs to.
@@ -25,8 +26,8 @@
 //! [`plan`] decides before anything is fetched.  [`poll`] then works in batches: messages stream
 //! into `tmp/` of a Maildir, are synced, recorded as *staged* in one transaction, moved to
 //! `new/`, and only after that may be deleted on the server.  After a crash each staged message
-//! is looked up: if its file is in `tmp/`, the move is still to be made; if not, it was made (unless the record is older
-//! than 36 hours and the file is nowhere).
+//! is looked up: if its file is in `tmp/`, the move is still to be made; if not, it was made (unless
+//! the record is older than 36 hours and the file is nowhere).
 //! Files that have no record because of the crash are removed from `tmp/` at the next start (the
 //! instance word in their names shows whose they are), and the messages are fetched again.  A message
 //! by SMTP is recorded as *sending* before it is offered, and as *delivered* as soon as it is accepted.
@@ -111,7 +112,7 @@
 //! Most polls find no new mail.  A poll that has left all mail where it is records a digest of the listing and of
 //! everything else that the plan depends on, except for the state, and the time at which the plan may change by time
 //! alone.  Any change of the account's part of the state deletes that record; until then, a poll with the same digest
-//! ends at once.
+//! ends at once.  A rule that decides about a listing and is in none of these belongs in the digest (`poll/quiet.rs`).
 //!
 //! Messages that the server no longer has are forgotten after a time (`plan/prune.rs`).  Their files in the Maildirs
 //! outlive that; the state keeps the latest date of such files, so that they are not taken as signs of a newer state.

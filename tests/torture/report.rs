@@ -60,7 +60,7 @@ pub(crate) fn add(row: Row) {
     eprintln!("torture: {}: {} trials, {}", row.fault, row.trials, row.result());
     let mut rows = ROWS.lock().expect("no panic while locked");
     rows.push(row);
-    if scale::is_long() && rows.len() == FAULTS.len() {
+    if scale::is_long() && scale::single().is_none() && rows.len() == FAULTS.len() {
         std::fs::write(checkout("docs/torture.md"), table(&rows)).expect("docs/torture.md");
     }
 }
