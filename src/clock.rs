@@ -10,6 +10,11 @@ pub(crate) fn unix_now() -> UnixTime {
     UnixTime::try_from(since.as_secs()).unwrap_or(UnixTime::MAX)
 }
 
+/// Whole seconds of a time.
+pub(crate) fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
 /// How long to wait after `failures` in a row, at least one: `first`, then twice as long each time, up to `last`.
 pub(crate) fn doubling(first: Duration, last: Duration, failures: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(last)

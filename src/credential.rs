@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use zeroize::Zeroizing;
@@ -19,13 +20,32 @@ use crate::failure::{Class, Failure, is_shortage, shortage};
 use crate::filesystem::{self, Accepts, ReadError, owner};
 use crate::secret::Secret;
 use crate::subprocess::{self, Rest, Running};
-use crate::threads::ThreadError;
+use crate::threads::{self, ThreadError};
 
 /// The most octets of a secret; access tokens may exceed 4 KiB.
 const SECRET_LIMIT: usize = 64 * 1024;
 
 /// Time for a command, which may ask its user to unlock a key store.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// Rounds of hashing: some hundredths of a second for us, and for every guess of an attacker.
+const ROUNDS: usize = 200_000;
+
+/// Distinguishes settings and a secret's digest from others, without showing the secret to whoever reads the result; `None`:
+/// there is no thread to compute it.
+pub(crate) async fn fingerprint(salt: &str, settings: String, secret: [u8; 32]) -> Option<[u8; 32]> {
+    let settings = format!("{salt}\0{settings}");
+    let stretch = move || {
+        // Settings may be long: they are hashed only once, not in every round.
+        let settings = Sha256::digest(settings.as_bytes());
+        let mut digest = secret;
+        for _ in 0..ROUNDS {
+            digest = Sha256::new().chain_update(settings).chain_update(digest).finalize().into();
+        }
+        digest
+    };
+    threads::run(stretch).await.ok()
+}
 
 /// Where a secret comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -28,7 +28,6 @@ mod reason;
 mod words;
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 pub use identity::{Doubt, Identity, Likeness, doubtful, numbers_of_shared};
 pub use left::Left;
@@ -43,6 +42,7 @@ pub use words::{
     Action, Delivery, DeliveryState, Initial, Listed, Oversize, Policy, Retention, Standing, Step, Targets,
 };
 
+use crate::clock::seconds;
 use crate::message::{MessageKey, MessageNumber, UnixTime};
 
 /// One step for each message of the listing, in its order.  `destinations` are the account's current
@@ -262,10 +262,6 @@ pub fn initially_ignored(
     };
     let unknown = listing.iter().enumerate().filter(|(_, listed)| listed.standing.is_none() && listed.key.is_some());
     unknown.filter(|(_, listed)| ignored(listed)).map(|(index, _)| index).collect()
-}
-
-fn seconds(time: Duration) -> i64 {
-    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The longest delay of a retry, in seconds.

@@ -132,7 +132,10 @@ fn what_the_server_breaks_off_is_not_died_of() {
     let wanted = server.manifest();
     let program = program(&server, "");
     for _ in 0..3 {
-        program.run(&["fetch"]).assert_code(69);
+        // Whether another session of the same poll gets as far as the message depends on what was on its way.
+        let code = program.run(&["fetch"]).code;
+        assert!(matches!(code, Some(69 | 75)), "{code:?}");
+        set_deferrals_due(&program);
     }
     server.change(|behaviour| behaviour.cut_in_retr = None);
     program.run(&["fetch"]).assert_success();
@@ -147,7 +150,7 @@ fn refused(behaviour: Behaviour) -> (MailboxServer, Postrider) {
     // The others are deleted; it is message 1 then.
     for command in ["RETR 1"; 5] {
         program.run(&["fetch"]).assert_code(75);
-        set_deferrals_due(&program);
+        let_pass(&program, 7 * 3600);
         server.change(|behaviour| behaviour.answers[0].0 = command.to_owned());
     }
     assert_eq!(program.run(&["fetch"]).assert_success().stdout, "a: no new mail, 1 in quarantine\n");

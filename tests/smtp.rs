@@ -92,9 +92,9 @@ async fn a_message_is_accepted_with_the_servers_words() {
 }
 
 #[tokio::test]
-async fn a_refusal_or_a_delay_at_any_command_concerns_one_message() {
+async fn a_refusal_or_a_delay_at_any_command_leaves_the_connection_for_the_next_message() {
     for pipelining in [true, false] {
-        // Each refuses for good, and not because of the sender.
+        // None refuses because of the sender.
         for (stage, refusal) in [
             (Stage::Mail, "552 5.3.4 too large"),
             (Stage::Rcpt, "550 5.1.1 nobody"),
@@ -110,7 +110,8 @@ async fn a_refusal_or_a_delay_at_any_command_concerns_one_message() {
                 send(&mut client, HELLO).await.expect("the first");
                 let error = send(&mut client, HELLO).await.expect_err("the second");
                 let matches = match &error {
-                    SendError::Refused { reason } => permanent && reason.contains(reply),
+                    SendError::Refused { reason, .. } => permanent && stage != Stage::Rcpt && reason.contains(reply),
+                    SendError::NotServed(error) => stage == Stage::Rcpt && error.to_string().contains(reply),
                     SendError::Deferred { reason } => !permanent && reason.contains(reply),
                     _ => false,
                 };
@@ -168,7 +169,7 @@ async fn a_message_goes_to_every_recipient_or_to_none() {
         ]);
         let recipients = vec!["user1@example.net".into(), "user2@example.net".into()];
         let mut client = connect(&Settings { recipients, ..settings(server.port()) }).await;
-        assert!(matches!(send(&mut client, HELLO).await, Err(SendError::Refused { .. })));
+        assert!(matches!(send(&mut client, HELLO).await, Err(SendError::NotServed(_))));
         assert!(matches!(send(&mut client, HELLO).await, Err(SendError::Deferred { .. })));
         send(&mut client, HELLO).await.expect("accepted");
         client.quit().await;
@@ -191,7 +192,7 @@ async fn nothing_is_delivered_when_data_begins_after_a_refused_recipient() {
     ]);
     let mut client = connect(&settings(server.port())).await;
     let error = send(&mut client, HELLO).await.expect_err("refused");
-    assert!(matches!(&error, SendError::Refused { reason } if reason.contains("nobody")), "{error:?}");
+    assert!(matches!(&error, SendError::NotServed(error) if error.to_string().contains("nobody")), "{error:?}");
     assert!(!client.is_usable());
     assert!(matches!(send(&mut client, HELLO).await, Err(SendError::Lost { outcome_unknown: false, .. })));
     client.quit().await;
@@ -246,7 +247,7 @@ async fn a_refusal_in_the_middle_of_a_message_is_heard() {
     let message = [HELLO, "x\r\n".repeat(10_000_000).as_bytes()].concat();
     // The server closes with octets unread, so its words may be lost on the way.
     match send(&mut client, &message).await {
-        Err(SendError::Refused { reason }) => assert!(reason.contains("too much"), "{reason}"),
+        Err(SendError::Refused { reason, .. }) => assert!(reason.contains("too much"), "{reason}"),
         Err(SendError::Lost { outcome_unknown: false, .. }) => {}
         other => panic!("{other:?}"),
     }
@@ -332,7 +333,7 @@ async fn no_message_is_refused_for_its_senders_sake() {
     }));
     let mut client = connect(&settings(server.port())).await;
     let error = send(&mut client, message.as_bytes()).await.expect_err("refused");
-    assert!(matches!(&error, SendError::Refused { reason } if reason.contains("553 no 1")), "{error:?}");
+    assert!(matches!(&error, SendError::NotServed(error) if error.to_string().contains("553 no 1")), "{error:?}");
     send(&mut client, HELLO).await.expect("the next");
 }
 
@@ -379,7 +380,7 @@ async fn a_sender_of_the_settings_is_told_alone() {
     let server = ScriptedSmtp::start_with(replying(Stage::Mail, None, "553 no"));
     let sender = Some("s@example.org".into());
     let mut client = connect(&Settings { sender, ..settings(server.port()) }).await;
-    assert!(matches!(send(&mut client, HELLO).await, Err(SendError::Refused { .. })));
+    assert!(matches!(send(&mut client, HELLO).await, Err(SendError::NotServed(_))));
     assert_eq!(server.commands().iter().filter(|line| line.starts_with("MAIL")).count(), 1);
 }
 

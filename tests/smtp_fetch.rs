@@ -143,7 +143,7 @@ fn a_message_refused_for_now_stays_and_is_not_tried_again_before_its_time() {
 fn with_one_refused() -> (Dovecot, ScriptedSmtp, Postrider, String) {
     let server = Dovecot::start();
     server.fill("user1", &Fill::new(10, Mix::Tiny));
-    let hub = replying(Stage::Dot, Some(4), "550 5.7.1 smells of spam");
+    let hub = replying(Stage::Dot, Some(4), "554 5.6.0 smells of spam");
     let program = to_hub(&server, hub.port(), "retention = \"delete\"");
     program.run(&["fetch"]).assert_code(75);
     assert_eq!((hub.received().len(), server.messages_on_server("user1")), (9, 1), "others are delivered");

@@ -116,6 +116,7 @@ async fn fetch_all(
     let mut remembered: HashMap<Name, AccountMemory> =
         context.store.remembered(unix_now()).await?.into_iter().collect();
     let insists = somebody_looks_on();
+    context.outlets.values().for_each(|outlet| outlet.health.hasten(insists));
     let mut polls = JoinSet::new();
     for (index, account) in accounts.iter().enumerate() {
         let before = remembered.remove(&account.name).unwrap_or_default();

@@ -42,11 +42,12 @@ pub trait Carrier: Debug + Send + Sync {
     }
 
     /// Makes sure that messages can be handed over.  A folder that `was_there` is not made again: it may be on a disk
-    /// that is not mounted now.
+    /// that is not mounted now.  `has_failed`: the destination did not work when it was used last, so a closer look is
+    /// worth its time.
     ///
     /// # Errors
     /// They cannot.
-    fn probe(&self, was_there: bool) -> BoxFuture<'_, Result<(), OutletError>>;
+    fn probe(&self, was_there: bool, has_failed: bool) -> BoxFuture<'_, Result<(), OutletError>>;
 
     /// Hands a message over; [`Verdict`] says what the caller has to do then.
     fn hand_over<'a>(&'a self, message: Shipment<'a>) -> BoxFuture<'a, Verdict>;

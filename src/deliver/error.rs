@@ -17,6 +17,8 @@ pub enum OutletError {
     Own(Arc<dyn Failure + Send + Sync>),
     #[error("{0} (it is tried again later)")]
     Waiting(Arc<Lapse>),
+    #[error("it refuses different messages alike: {0}")]
+    Alike(Box<OutletError>),
     #[error("a message cannot be spooled in the state directory: {0}")]
     Spool(io::Error),
     #[error("it is the same folder as the destination {other}")]
@@ -36,7 +38,7 @@ impl Failure for OutletError {
     fn is_shortage(&self) -> bool {
         match self {
             OutletError::Own(error) => error.is_shortage(),
-            OutletError::Waiting(_) | OutletError::SameFolder { .. } => false,
+            OutletError::Waiting(_) | OutletError::SameFolder { .. } | OutletError::Alike(_) => false,
             OutletError::Spool(error) => is_shortage(error),
             OutletError::Thread(error) => error.is_shortage(),
         }
@@ -46,6 +48,7 @@ impl Failure for OutletError {
         match self {
             OutletError::Own(error) => error.class(),
             OutletError::Waiting(lapse) => lapse.class(),
+            OutletError::Alike(error) => error.class(),
             OutletError::Spool(_) if self.is_shortage() => Class::TryLater,
             OutletError::Spool(_) => Class::LocalIo,
             OutletError::SameFolder { .. } => Class::Configuration,
@@ -57,6 +60,7 @@ impl Failure for OutletError {
         match self {
             OutletError::Own(error) => error.advice(),
             OutletError::Waiting(lapse) => lapse.advice(),
+            OutletError::Alike(error) => error.advice(),
             OutletError::Thread(error) => error.advice(),
             OutletError::Spool(_) if self.is_shortage() => Some(shortage()),
             OutletError::SameFolder { .. } => {

@@ -8,6 +8,8 @@ use super::Destination;
 use super::carrier::{Carrier, Shipment};
 use super::health::Health;
 use super::verdict::Verdict;
+use crate::credential;
+use crate::failure::Class;
 
 /// A destination in use.
 #[derive(Debug)]
@@ -44,6 +46,16 @@ impl Outlet {
             Some(carrier) => Way::HandedOver(Lanes { free: Semaphore::new(carrier.lanes()), carrier }),
         };
         Self { destination, way, health: Health::default() }
+    }
+
+    /// Distinguishes its settings from others, and after a refused login the secret too, which is stretched; `None`: that
+    /// cannot be read.
+    pub async fn mark(&self, salt: &str, class: Class) -> Option<[u8; 32]> {
+        let settings = format!("{:?}", self.destination.kind);
+        match self.destination.settings().facts().secret.filter(|_| class == Class::LoginRefused) {
+            Some(source) => credential::fingerprint(salt, settings, source.read().await.ok()?.fingerprint()).await,
+            None => Some(*blake3::hash(format!("{salt}\0{settings}").as_bytes()).as_bytes()),
+        }
     }
 
     /// The carrier that messages are handed over to, if they are not staged.

@@ -10,8 +10,17 @@ pub enum Verdict {
     Delivered(String),
     /// The destination does not take this message now.  The caller tries it again later, and goes on with others.
     Deferred(String),
-    /// The destination will never take this message.  The caller leaves it to the operator, and goes on with others.
+    /// The destination will never take this message, because of its content.  The caller leaves it to the operator, and
+    /// goes on with others.
     Refused(String),
+    /// The destination refuses this message, and does not say that its content is why.  The caller tries it again later,
+    /// in the end leaves it to the operator, and goes on with others, unless several are refused alike.
+    Declined {
+        /// What it says.
+        error: OutletError,
+        /// Equal for messages that are refused alike.
+        like: String,
+    },
     /// The connection ended when the destination may have had the message already (RFC 1047).  If the caller cannot look
     /// the message up, it tries again later, and says that a second copy is possible.  It goes on with others, unless
     /// several end so.

@@ -9,15 +9,12 @@ use sha2::{Digest, Sha256};
 
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::credential;
 use crate::message::Name;
 use crate::oauth::Grant;
 use crate::poll::Summary;
 use crate::schedule::Carried;
 use crate::store::AccountMemory;
-use crate::threads;
-
-/// Rounds of hashing: some hundredths of a second for us, and for every guess of an attacker.
-const ROUNDS: usize = 200_000;
 
 /// A digest of everything that a login depends on: server, user name, mechanism, secret; salted with
 /// the instance word of this state directory.  `None` if the secret cannot be read.
@@ -28,17 +25,8 @@ pub(crate) async fn fingerprint(account: &Account, salt: &str) -> Option<[u8; 32
         (None, None) => [0; 32],
     };
     let mut settings = String::new();
-    let _ = write!(settings, "{salt}\0{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
-    let stretch = move || {
-        // Settings may be long: they are hashed only once, not in every round.
-        let settings = Sha256::digest(settings.as_bytes());
-        let mut digest = secret;
-        for _ in 0..ROUNDS {
-            digest = Sha256::new().chain_update(settings).chain_update(digest).finalize().into();
-        }
-        digest
-    };
-    threads::run(stretch).await.ok()
+    let _ = write!(settings, "{:?}\0{}\0{:?}\0", account.endpoint, account.username, account.auth);
+    credential::fingerprint(salt, settings, secret).await
 }
 
 /// The end of a poll, as far as the next one must know it.

@@ -17,14 +17,15 @@ pub(crate) use once::{Polled, poll_once};
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::config::{Config, Stray, stray_state};
-use crate::deliver::{Destination, Outlet};
+use crate::deliver::{Destination, Lapse, Outlet};
 use crate::descriptors::{self, LEAST, Needs};
 use crate::event::Event;
+use crate::failure::Class;
 use crate::message::Name;
 use crate::poll::{self, Context, Outcome, PollError, Report, Turns};
 use crate::progress::Progress;
 use crate::rebuild::{self, Scope};
-use crate::store::StoreError;
+use crate::store::{Change, DestinationTrouble, Store, StoreError};
 use crate::{attempt, transcript};
 
 /// How long a thread may take to finish what an earlier process has left.
@@ -53,7 +54,33 @@ pub(crate) async fn prepare(config: &Config, cancel: CancellationToken) -> Resul
     poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;
     let outlets = Arc::new(outlets(&config.destinations, &Outlets::new()));
+    take_up(&store, &outlets).await?;
     Ok(Context { store, outlets, mailboxes: poll::mailboxes(&config.accounts), turns: Turns::default(), cancel })
+}
+
+/// Takes up which destinations did not work.  With other settings they are tried at once.
+async fn take_up(store: &Store, outlets: &Outlets) -> Result<(), StoreError> {
+    let mut changes = Vec::new();
+    for trouble in store.troubles().await? {
+        let class = Class::of_exit_code(trouble.exit_code).unwrap_or(Class::TryLater);
+        let settings = match outlets.get(&trouble.name) {
+            Some(outlet) => outlet.mark(store.instance(), class).await,
+            None => None,
+        };
+        match outlets.get(&trouble.name).filter(|_| settings == Some(trouble.settings)) {
+            Some(outlet) => outlet.health.recall(lapse(trouble, class)),
+            None => changes.push(Change::DestinationWorks { name: trouble.name }),
+        }
+    }
+    if !changes.is_empty() {
+        store.apply(changes, unix_now()).await?;
+    }
+    Ok(())
+}
+
+fn lapse(trouble: DestinationTrouble, class: Class) -> Lapse {
+    let DestinationTrouble { error: cause, advice, failures, since, until, at_messages, .. } = trouble;
+    Lapse { cause, class, advice, failures, since, until, at_messages }
 }
 
 /// Refuses to ignore a state that an older unit has left beside the configuration: mail would be delivered twice.

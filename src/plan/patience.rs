@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::seconds;
-use crate::clock::doubling;
+use crate::clock::{doubling, seconds};
 use crate::message::UnixTime;
 
 /// What becomes of a delivery that has failed.

@@ -1,5 +1,7 @@
 //! The rules of planning, one test each.
 
+use std::time::Duration;
+
 use super::*;
 use crate::message::Name;
 

@@ -194,7 +194,7 @@ mod tests {
         let kind = Kind::Maildir(maildir::Settings::private(path.to_owned()));
         let destination = Arc::new(Destination { name, kind });
         let place = destination.place("machine");
-        OpenDestination::open(Arc::new(Outlet::new(destination)), place, false)
+        OpenDestination::open(Arc::new(Outlet::new(destination)), place, false, &[])
     }
 
     fn received(destination: &OpenDestination, name: &str) -> Received {

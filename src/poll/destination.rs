@@ -1,16 +1,19 @@
 //! The destinations of one poll: each is used until its first failure, which affects no other.
 
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use super::doubts::{Doubts, Judgement};
 use super::error::PollError;
 use super::piece::{Job, State};
+use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Maildir, MaildirError};
 use crate::deliver::{Carrier, Kind, Outlet, OutletError};
 use crate::failure::{Failure, describe, is_shortage};
 use crate::message::MessageKey;
 use crate::plan::Place;
+use crate::store::{Change, DestinationTrouble, Doubted, Ending};
 use crate::threads::{self, ThreadError};
 
 /// A destination of this poll.
@@ -23,19 +26,22 @@ pub(super) struct OpenDestination {
     /// The state knows it.
     was_there: bool,
     failure: OnceLock<Arc<OutletError>>,
-    /// Messages at which connections have ended since one was delivered.
-    breaks: Mutex<Vec<MessageKey>>,
+    /// Which messages it refused, and whether that is about them.
+    doubts: Doubts,
 }
 
-/// Different messages at which connections end, from which on the destination is the cause and not they.
-const BREAKS: usize = 3;
+/// What connections that end at a message have in common.
+pub(super) const CONNECTION: &str = "the connection ends";
 
 impl OpenDestination {
-    /// Opens a destination, as far as that needs no network.  `was_there`: the state knows it.
-    pub(super) fn open(outlet: Arc<Outlet>, place: Place, was_there: bool) -> Self {
-        if let Some(lapse) = outlet.health.lapse(Instant::now()) {
+    /// Opens a destination, as far as that needs no network.  `was_there`: the state knows it; `doubted`: messages that
+    /// it refused earlier.
+    pub(super) fn open(outlet: Arc<Outlet>, place: Place, was_there: bool, doubted: &[Doubted]) -> Self {
+        let doubts =
+            Doubts::new(&place.destination, doubted, outlet.health.last().is_some_and(|last| last.at_messages));
+        if let Some(lapse) = outlet.health.lapse(unix_now()) {
             let failure = OnceLock::from(Arc::new(OutletError::Waiting(lapse)));
-            return Self { outlet, place, maildir: None, was_there, failure, breaks: Mutex::default() };
+            return Self { outlet, place, maildir: None, was_there, failure, doubts };
         }
         let (maildir, failure) = match &outlet.destination.kind {
             Kind::Maildir(settings) => match Maildir::open(settings, was_there) {
@@ -44,7 +50,7 @@ impl OpenDestination {
             },
             _ => (None, OnceLock::new()),
         };
-        Self { outlet, place, maildir, was_there, failure, breaks: Mutex::default() }
+        Self { outlet, place, maildir, was_there, failure, doubts }
     }
 
     /// If two lead to the same folder, the second one is not used: the folder would get each message twice.
@@ -83,16 +89,36 @@ impl OpenDestination {
         self.failure.get().is_some_and(|failure| matches!(**failure, OutletError::Waiting(_)))
     }
 
-    /// Shares with other polls whether it works; `used`: it was actually tried.
-    pub(super) fn tell(&self, used: bool) {
-        match self.failure.get() {
-            _ if self.is_waiting() => {}
+    /// Shares with other polls whether it works, and returns what is to be recorded; `used`: it was actually tried.
+    pub(super) async fn tell(&self, used: bool, salt: &str) -> Option<Change> {
+        let health = &self.outlet.health;
+        let lapse = match self.failure.get() {
+            _ if self.is_waiting() => None,
             // The destination itself may work.
-            Some(failure) if failure.is_shortage() => {}
-            Some(failure) => self.outlet.health.failed(&**failure, Instant::now()),
-            None if used => self.outlet.health.recovered(),
-            None => {}
-        }
+            Some(failure) if failure.is_shortage() => None,
+            Some(failure) => health.failed(&**failure, self.doubts.have_spread(), unix_now()),
+            None if used && self.works() && health.recovered() => {
+                return Some(Change::DestinationWorks { name: self.place.destination.clone() });
+            }
+            None => None,
+        }?;
+        let settings = self.outlet.mark(salt, lapse.class).await?;
+        Some(Change::DestinationFails(DestinationTrouble {
+            name: self.place.destination.clone(),
+            settings,
+            error: lapse.cause.clone(),
+            advice: lapse.advice.clone(),
+            exit_code: lapse.class.exit_code(),
+            failures: lapse.failures,
+            since: lapse.since,
+            until: lapse.until,
+            at_messages: lapse.at_messages,
+        }))
+    }
+
+    /// Whether it is known to work: after it has failed at messages, only a delivery shows that.
+    fn works(&self) -> bool {
+        self.doubts.have_accepted() || !self.outlet.health.last().is_some_and(|last| last.at_messages)
     }
 
     /// Notes a failure after which nothing more is tried in this poll; the first one counts.
@@ -126,23 +152,21 @@ impl OpenDestination {
         }
     }
 
-    /// Notes that a connection ended at a message, and returns the text of the error.  Several different messages in a row
-    /// make a failure of it.
-    pub(super) fn broke(&self, key: &MessageKey, error: OutletError) -> String {
+    /// Judges a refusal that may be about the message or about the destination: then it is not used any more.
+    pub(super) fn judge(&self, key: &MessageKey, like: &str, error: OutletError) -> Ending {
         let text = describe(&error);
-        let mut breaks = self.breaks.lock().unwrap_or_else(PoisonError::into_inner);
-        if !breaks.contains(key) {
-            breaks.push(key.clone());
+        match self.doubts.judge(key, like) {
+            Judgement::OfDestination => {
+                self.fail(OutletError::Alike(Box::new(error)));
+                Ending::Doubted(text)
+            }
+            Judgement::OfMessage => Ending::Suspect(text),
         }
-        if breaks.len() >= BREAKS {
-            self.fail(error);
-        }
-        text
     }
 
     /// Notes that a message was delivered.
     pub(super) fn worked(&self) {
-        self.breaks.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.doubts.accept();
     }
 
     /// Notes a failure, and returns its text.
@@ -160,7 +184,7 @@ impl OpenDestination {
     pub(super) async fn probe(&self, deadline: Instant) -> Result<(), ThreadError> {
         if let Some(carrier) = self.carrier()
             && self.is_up()
-            && let Err(error) = carrier.probe(self.was_there).await
+            && let Err(error) = carrier.probe(self.was_there, self.outlet.health.last().is_some()).await
         {
             self.fail(error);
         }

@@ -10,7 +10,7 @@ use super::jobs::jobs;
 use super::ledger::{Facts, Records, ledger};
 use super::listing::{Inventory, inventory};
 use super::piece::{Job, Supposed};
-use super::ready::{Ready, get_ready, or_stop};
+use super::ready::{Ready, get_ready, or_stop, tell};
 use super::recall::Recall;
 use super::receive::{NotRetrieved, Transacted};
 use super::report::{Report, Tally};
@@ -44,7 +44,7 @@ pub(super) async fn run(
     let began = unix_now();
 
     // 1. Nothing is fetched that cannot be delivered.
-    let Ready { destinations, places, turn: _turn, bound, stuck, crashed, suspects } =
+    let Ready { destinations, places, turn: _turn, bound, stuck, crashed, doubted, suspects } =
         get_ready(account, context, deadline).await?;
 
     // 2. Connect and log in.
@@ -65,7 +65,7 @@ pub(super) async fn run(
     take_stock(account, context, &mut inventory, bound.into_iter().chain(server.news()), report).await?;
 
     // 4. A destination is tried before the first message is fetched for it.
-    let jobs = jobs(&account.policy, &inventory, &places, &crashed, unix_now());
+    let jobs = jobs(&account.policy, &inventory, &places, (&crashed, &doubted), unix_now());
     or_stop(context, probe(&inventory, &jobs, &destinations, deadline)).await?;
     let selected = select(jobs, &inventory, &destinations, &suspects, pass);
     let wanted = selected.jobs.len();
@@ -89,7 +89,7 @@ pub(super) async fn run(
     facts.end(result.is_ok(), report, &transacted, &destinations);
     records.marked = std::mem::take(&mut transacted.marked);
     record(context, ledger(account, &places, &mut inventory, &facts, records, (began, unix_now()))).await?;
-    destinations.iter().for_each(|destination| destination.tell(wanted > 0));
+    tell(&destinations, wanted > 0, context).await?;
     result.and_then(|()| conclude(&destinations, stuck, &transacted, report, wanted))
 }
 

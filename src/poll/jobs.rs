@@ -6,13 +6,15 @@ use super::listing::Inventory;
 use super::piece::{Job, Supposed};
 use crate::message::{MessageKey, UnixTime};
 use crate::plan::{self, Action, Delivery, DeliveryState, Listed, Place, Policy, Retention, Standing, Step, Targets};
+use crate::store::Doubted;
 
-/// What is to be received, and for which destinations.  Messages that a previous run crashed on come last.
+/// What is to be received, and for which destinations: first what was not tried yet, then what failed before, then what
+/// was refused itself, and last messages that a previous run crashed on.
 pub(super) fn jobs(
     policy: &Policy,
     inventory: &Inventory,
     places: &[Place],
-    crashed: &[MessageKey],
+    (crashed, doubted): (&[MessageKey], &[Doubted]),
     now: UnixTime,
 ) -> Vec<Job> {
     let job = |step: &Step| {
@@ -46,8 +48,9 @@ pub(super) fn jobs(
         Some(Job { number, key, octets, header_only, targets, supposed, suspect, completes, due })
     };
     let mut jobs: Vec<Job> = inventory.steps.iter().filter_map(job).collect();
-    let retried: HashSet<MessageKey> = retried(inventory);
-    jobs.sort_by_key(|job| (job.suspect, retried.contains(&job.key)));
+    let retried = retried(inventory);
+    let doubted: HashSet<&MessageKey> = doubted.iter().map(|doubted| &doubted.key).collect();
+    jobs.sort_by_key(|job| (job.suspect, doubted.contains(&job.key), retried.contains(&job.key)));
     jobs
 }
 

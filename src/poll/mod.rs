@@ -6,6 +6,7 @@
 mod commit;
 mod destination;
 mod doubt;
+mod doubts;
 mod error;
 mod examine;
 mod export;

@@ -16,7 +16,7 @@ use crate::deliver::maildir::MaildirError;
 use crate::event::Event;
 use crate::message::MessageKey;
 use crate::plan::Place;
-use crate::store::Change;
+use crate::store::{Change, Doubted};
 use crate::{attempt, threads};
 
 /// What a poll has before it connects.
@@ -31,20 +31,23 @@ pub(super) struct Ready {
     pub(super) stuck: Vec<(usize, MaildirError)>,
     /// Messages that an earlier run crashed on.
     pub(super) crashed: Vec<MessageKey>,
+    /// Messages that destinations have refused.
+    pub(super) doubted: Vec<Doubted>,
     /// Messages at which earlier sessions ended.
     pub(super) suspects: Suspects,
 }
 
 /// Opens the destinations and finishes what an earlier run left unfinished.
 pub(super) async fn get_ready(account: &Account, context: &Context, deadline: Instant) -> Result<Ready, PollError> {
-    let destinations = open_sinks(account, context, deadline).await?;
+    let doubted = context.store.doubted(&account.name).await?;
+    let destinations = open_sinks(account, context, &doubted, deadline).await?;
     let places = destinations.iter().map(|destination| destination.place.clone()).collect();
     let (turn, bound) = begin(account, context, deadline).await?;
     let stuck = owed::blame(&destinations, recover(&context.store, Some(&account.name), deadline).await?);
-    refuse_all_down(&destinations)?;
+    refuse_all_down(&destinations, context).await?;
     let crashed = crashed(account, context, &destinations).await?;
     let suspects = Suspects::new(context.store.suspects(&account.name).await?);
-    Ok(Ready { destinations, places, turn, bound, stuck, crashed, suspects })
+    Ok(Ready { destinations, places, turn, bound, stuck, crashed, doubted, suspects })
 }
 
 /// Takes the account's turn, and finds the part of the state that belongs to its mailbox.
@@ -58,6 +61,7 @@ async fn begin(account: &Account, context: &Context, deadline: Instant) -> Resul
 async fn open_sinks(
     account: &Account,
     context: &Context,
+    doubted: &[Doubted],
     deadline: Instant,
 ) -> Result<Arc<[OpenDestination]>, PollError> {
     let outlets: Vec<_> = account.deliver.iter().filter_map(|name| context.outlets.get(name).cloned()).collect();
@@ -68,21 +72,34 @@ async fn open_sinks(
         let is_known = expected || context.store.knows(place.location.clone()).await?;
         known.push((place, is_known));
     }
-    let open = outlets.into_iter().zip(known);
-    let open = move || open.map(|(outlet, (place, is_known))| OpenDestination::open(outlet, place, is_known)).collect();
+    let (pairs, doubted) = (outlets.into_iter().zip(known), doubted.to_vec());
+    let open = move |(outlet, (place, is_known))| OpenDestination::open(outlet, place, is_known, &doubted);
+    let open = move || pairs.map(open).collect();
     let destinations: Vec<_> = threads::run_until(deadline, open).await?;
     OpenDestination::refuse_twins(&destinations);
-    refuse_all_down(&destinations)?;
+    refuse_all_down(&destinations, context).await?;
     Ok(destinations.into())
 }
 
 /// Ends the poll if none of its destinations works.
-fn refuse_all_down(destinations: &[OpenDestination]) -> Result<(), PollError> {
+async fn refuse_all_down(destinations: &[OpenDestination], context: &Context) -> Result<(), PollError> {
     if destinations.iter().any(OpenDestination::is_up) {
         return Ok(());
     }
-    destinations.iter().for_each(|destination| destination.tell(false));
+    tell(destinations, false, context).await?;
     Err(destinations.iter().find_map(|destination| destination.failure(false)).unwrap_or(PollError::Stopped))
+}
+
+/// Shares with other polls, and with later processes, which destinations work; `used`: they were tried.
+pub(super) async fn tell(destinations: &[OpenDestination], used: bool, context: &Context) -> Result<(), PollError> {
+    let mut changes = Vec::new();
+    for destination in destinations {
+        changes.extend(destination.tell(used, context.store.instance()).await);
+    }
+    if !changes.is_empty() {
+        context.store.apply(changes, unix_now()).await?;
+    }
+    Ok(())
 }
 
 /// Messages that an earlier process, or a poll of this one, crashed on; they are recorded.

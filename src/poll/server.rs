@@ -10,7 +10,7 @@ use super::login::log_in_with;
 use super::report::Report;
 use super::{Context, connect_to, doubt};
 use crate::account::Account;
-use crate::clock::unix_now;
+use crate::clock::{seconds, unix_now};
 use crate::event::{Event, LockStep};
 use crate::message::UnixTime;
 use crate::net::{Endpoint, Stream, TlsMode};
@@ -132,10 +132,6 @@ fn learn(memory: &mut HostMemory, error: &PollError, now: UnixTime) {
 fn skips(memory: &HostMemory, now: UnixTime) -> Skips {
     let (bits, until) = memory.lessons;
     Skips::of_bits(if until > now { bits } else { 0 })
-}
-
-fn seconds(time: Duration) -> i64 {
-    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The outcome of a login, in which a password that has worked before may be in doubt.

@@ -5,7 +5,9 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::query::{Query, Reply};
-use super::{StoreError, account, ends, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write};
+use super::{
+    StoreError, account, destination, ends, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write,
+};
 
 /// Answers a question; returns whether the database was found damaged.
 pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool {
@@ -38,6 +40,8 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::Told { account, reply } => to.send(reply, account::told(connection, &account)),
         Query::Host { host, reply } => to.send(reply, host::find(connection, &host)),
         Query::Suspects { account, reply } => to.send(reply, ends::suspects(connection, &account)),
+        Query::Doubted { account, reply } => to.send(reply, destination::doubted(connection, &account)),
+        Query::Troubles { reply } => to.send(reply, destination::troubles(connection)),
         Query::IsBlank { reply } => to.send(reply, account::is_none_known(connection)),
         Query::Lost { account, reply } => to.send(reply, lookup::lost(connection, &account)),
         Query::Knows { maildir, reply } => to.send(reply, lookup::knows(connection, &maildir)),

@@ -133,8 +133,8 @@ pub(super) fn lost(connection: &Connection, account: &Name) -> rusqlite::Result<
 pub(super) fn knows(connection: &Connection, location: &Path) -> rusqlite::Result<bool> {
     let mut find = connection.prepare_cached(&format!("SELECT id, used FROM place WHERE location = ?1 AND {OWN}"))?;
     let places = find.query_map([location.as_os_str().as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let places: Vec<(i64, bool)> = places.collect::<rusqlite::Result<_>>()?;
-    if places.iter().any(|(_, used)| *used) {
+    let places: Vec<(i64, i64)> = places.collect::<rusqlite::Result<_>>()?;
+    if places.iter().any(|(_, used)| *used != 0) {
         return Ok(true);
     }
     // Needed only until the first delivery there.  One place at a time: a join would build an index of all deliveries.

@@ -17,6 +17,7 @@
 
 mod account;
 mod answer;
+mod destination;
 mod durable;
 mod ends;
 mod error;

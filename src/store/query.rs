@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::words::{
-    AccountMemory, Binding, Content, DeliveryTokens, FoundFile, Host, HostMemory, Known, LastLogin, Lost,
-    StagedDelivery,
+    AccountMemory, Binding, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host, HostMemory, Known,
+    LastLogin, Lost, StagedDelivery,
 };
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
@@ -93,6 +93,13 @@ pub(super) enum Query {
     Suspects {
         account: Name,
         reply: Reply<Vec<MessageKey>>,
+    },
+    Doubted {
+        account: Name,
+        reply: Reply<Vec<Doubted>>,
+    },
+    Troubles {
+        reply: Reply<Vec<DestinationTrouble>>,
     },
     IsBlank {
         reply: Reply<bool>,

@@ -8,10 +8,10 @@
 pub(super) const APPLICATION_ID: i64 = 0x706f_7374;
 
 /// `PRAGMA user_version` of this format.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// The statements that make each older format the next one, from format 1 on.
-pub(super) const UPGRADES: [&str; 5] = [
+pub(super) const UPGRADES: [&str; 6] = [
     "
 ALTER TABLE account ADD COLUMN migrating INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE account ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
@@ -148,6 +148,12 @@ CREATE TABLE destination (
 ) WITHOUT ROWID;
 CREATE INDEX message_ends ON message (account) WHERE ends > 0;
 ",
+    "
+ALTER TABLE destination ADD COLUMN at_messages INTEGER NOT NULL DEFAULT 0;
+DROP INDEX delivery_open;
+CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 4, 5);
+CREATE INDEX delivery_doubted ON delivery (message) WHERE since IS NOT NULL;
+",
 ];
 
 /// Gives places from before format 6 their kind: a location that began with a slash was a Maildir of this state
@@ -206,7 +212,7 @@ CREATE TABLE place (
     id          INTEGER PRIMARY KEY,
     destination TEXT NOT NULL,
     location    BLOB NOT NULL,      -- a Maildir's path, a server's host and port
-    used        INTEGER NOT NULL DEFAULT 0, -- mail has come here
+    used        INTEGER NOT NULL DEFAULT 0, -- when mail came here last; 1: some time before format 7; 0: never
     kind        TEXT NOT NULL DEFAULT '', -- as the destination's `type`; never empty but within an upgrade
     recipient   TEXT NOT NULL DEFAULT '', -- one address, or several that get one copy, separated by commas
     machine     TEXT NOT NULL DEFAULT '', -- of a Maildir: the instance word of its machine's state directory
@@ -287,7 +293,7 @@ CREATE TABLE alert (
     PRIMARY KEY (kind, subject)
 ) WITHOUT ROWID;
 
--- A destination that does not work, as long as it does not (not used yet).
+-- A destination that does not work, as long as it does not.
 CREATE TABLE destination (
     name      TEXT PRIMARY KEY,
     settings  BLOB,                 -- a digest of its settings: with others it is tried at once
@@ -295,7 +301,8 @@ CREATE TABLE destination (
     since     INTEGER NOT NULL,     -- when the first of them was
     until     INTEGER NOT NULL,     -- not tried again before
     error     TEXT NOT NULL,
-    exit_code INTEGER NOT NULL
+    exit_code INTEGER NOT NULL,
+    at_messages INTEGER NOT NULL DEFAULT 0 -- 1: it treated several messages alike; only a delivery shows that it works
 ) WITHOUT ROWID;
 
 -- What a Maildir's file names show after the loss of this database (deliver::maildir::token).  A row
@@ -322,7 +329,8 @@ CREATE TABLE quiet (
 CREATE INDEX message_done ON message (account, done);
 CREATE INDEX message_content ON message (account, substr(digest, 1, 8));
 CREATE INDEX account_mailbox ON account (mailbox);
-CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);
+CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 4, 5);
+CREATE INDEX delivery_doubted ON delivery (message) WHERE since IS NOT NULL;
 CREATE INDEX message_ends ON message (account) WHERE ends > 0;
 ";
 
@@ -336,9 +344,9 @@ pub(super) mod state {
     pub(in crate::store) const SKIPPED: i64 = 6;
 }
 
-/// A further condition in queries for staged or quarantined deliveries, so that SQLite finds their
+/// A further condition in queries for staged, deferred or quarantined deliveries, so that SQLite finds their
 /// index and does not read every delivery on record.
-pub(super) const IN_INDEX: &str = "d.state IN (1, 5)";
+pub(super) const IN_INDEX: &str = "d.state IN (1, 4, 5)";
 
 /// The numbers of `message.kind`.
 pub(super) mod kind {

@@ -34,11 +34,11 @@ impl<'a> Places<'a> {
         Ok(id)
     }
 
-    /// Records that mail has come to this place (`lookup::knows`).
-    fn mark_used(&mut self, place: i64) -> rusqlite::Result<()> {
+    /// Records when mail has come to this place (`lookup::knows`, `destination::doubted`).
+    fn mark_used(&mut self, place: i64, now: UnixTime) -> rusqlite::Result<()> {
         if !self.used.contains(&place) {
-            let mark = "UPDATE place SET used = 1 WHERE id = ?1 AND used = 0";
-            self.connection.prepare_cached(mark)?.execute([place])?;
+            let mark = "UPDATE place SET used = max(?2, 1) WHERE id = ?1 AND used <> max(?2, 1)";
+            self.connection.prepare_cached(mark)?.execute([place, now])?;
             self.used.push(place);
         }
         Ok(())
@@ -155,7 +155,7 @@ pub(super) fn settle(
         let place = places.id(&outcome.place)?;
         let message = message_id(connection, account, &outcome.key)?;
         if matches!(outcome.ending, Ending::Delivered(_)) {
-            places.mark_used(place)?;
+            places.mark_used(place, now)?;
         }
         // Usually it was staged before, and is delivered now.
         if let (Ending::Delivered(detail), Some(message)) = (&outcome.ending, message)
@@ -187,9 +187,10 @@ fn counted(before: Option<(u32, Option<UnixTime>)>, ending: &Ending, now: UnixTi
         (before, Ending::NotRetrieved(_) | Ending::NotNow(_)) => before.map_or(0, |(attempts, _)| attempts) + 1,
         (before, _) => before.map_or(1, |(attempts, _)| attempts),
     };
-    let is_its_own = matches!(ending, Ending::NotRetrieved(_) | Ending::Broken(_));
+    let is_its_own = matches!(ending, Ending::NotRetrieved(_) | Ending::Suspect(_));
     match (is_its_own, since) {
         (true, None) => (1, Some(now)),
+        (false, None) if matches!(ending, Ending::Doubted(_)) => (1, Some(now)),
         (false, Some(_)) => (tried.saturating_sub(1).max(1), since),
         (true, Some(_)) | (false, None) => (tried, since),
     }
@@ -216,10 +217,12 @@ fn end(
     let (next, detail) = match ending {
         Ending::Delivered(detail) => (None, detail),
         Ending::Quarantined(why) => (Some(Next::Quarantine), why),
-        Ending::NotRetrieved(why) | Ending::Broken(why) => {
+        Ending::NotRetrieved(why) | Ending::Suspect(why) => {
             (Some(patience.failed(attempts, since.unwrap_or(now), now)), why)
         }
-        Ending::Deferred(why) | Ending::NotNow(why) => (Some(Next::Later(patience.retry_at(attempts, now))), why),
+        Ending::Deferred(why) | Ending::NotNow(why) | Ending::Doubted(why) => {
+            (Some(Next::Later(patience.retry_at(attempts, now))), why)
+        }
     };
     let (state, until) = match next {
         None => (state::DELIVERED, None),
@@ -266,13 +269,15 @@ mod tests {
             (None, Ending::NotRetrieved(why()), (1, Some(9))),
             (None, Ending::NotNow(why()), (1, None)),
             (None, Ending::Deferred(why()), (1, None)),
-            (Some((1, None)), Ending::Broken(why()), (1, Some(9))),
+            (Some((1, None)), Ending::Suspect(why()), (1, Some(9))),
             // The destination was down for long.
             (Some((50, None)), Ending::Deferred(why()), (50, None)),
-            (Some((51, None)), Ending::Broken(why()), (1, Some(9))),
-            (Some((2, Some(3))), Ending::Broken(why()), (2, Some(3))),
+            (Some((51, None)), Ending::Suspect(why()), (1, Some(9))),
+            (Some((2, Some(3))), Ending::Suspect(why()), (2, Some(3))),
             (Some((3, Some(3))), Ending::Deferred(why()), (2, Some(3))),
             (Some((2, Some(3))), Ending::NotNow(why()), (2, Some(3))),
+            (Some((4, None)), Ending::Doubted(why()), (1, Some(9))),
+            (Some((4, Some(3))), Ending::Doubted(why()), (3, Some(3))),
             (Some((2, Some(3))), Ending::NotRetrieved(why()), (3, Some(3))),
         ] {
             assert_eq!(counted(before, &ending, 9), want, "{before:?} {ending:?}");

@@ -12,8 +12,8 @@ use super::local::Local;
 use super::open::{Condition, Opened};
 use super::query::{Query, Reply};
 use super::words::{
-    AccountMemory, Binding, Change, Content, DeliveryTokens, FoundFile, Host, HostMemory, Known, LastLogin, Lost,
-    StagedDelivery,
+    AccountMemory, Binding, Change, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host, HostMemory,
+    Known, LastLogin, Lost, StagedDelivery,
 };
 use super::{StoreError, file};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -166,6 +166,23 @@ impl Store {
     pub async fn suspects(&self, account: &Name) -> Result<Vec<MessageKey>, StoreError> {
         let account = account.clone();
         self.read(|reply| Query::Suspects { account, reply }).await
+    }
+
+    /// Messages of an account that destinations have refused without saying that their content is why.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn doubted(&self, account: &Name) -> Result<Vec<Doubted>, StoreError> {
+        let account = account.clone();
+        self.read(|reply| Query::Doubted { account, reply }).await
+    }
+
+    /// Destinations that do not work.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn troubles(&self) -> Result<Vec<DestinationTrouble>, StoreError> {
+        self.read(|reply| Query::Troubles { reply }).await
     }
 
     /// Whether an account's state was lost, and is still to be worked out.

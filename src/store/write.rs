@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, params};
 
 use super::account;
+use super::destination;
 use super::ends;
 use super::host;
 use super::lost;
@@ -45,6 +46,8 @@ pub(super) fn apply(
         Change::Prune { account, prune, listed } => prune::prune(connection, account, *prune, listed),
         Change::Quiet { account, quiet } => quiet::record(connection, account, quiet, now),
         Change::Host { host, memory } => host::remember(connection, host, memory),
+        Change::DestinationFails(trouble) => destination::fails(connection, trouble),
+        Change::DestinationWorks { name } => destination::works(connection, name),
         Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
         Change::Ignore { account, keys } => ignore(connection, account, keys, now),

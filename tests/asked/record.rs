@@ -62,7 +62,7 @@ fn a_record_that_cannot_be_read_is_a_failure_of_its_own() {
 fn what_waits_and_what_is_in_quarantine_is_counted_without_a_service() {
     let server = MailboxServer::start(Message::several(3, Mix::Tiny));
     let hub = ScriptedSmtp::start();
-    let replies = [(1, "550 5.7.1 no"), (2, "451 4.3.0 later")];
+    let replies = [(1, "554 5.6.0 no"), (2, "451 4.3.0 later")];
     hub.change(|behaviour| {
         behaviour.replies = replies.map(|(number, reply)| (Stage::Dot, Some(number), reply.to_owned())).to_vec();
     });

@@ -34,7 +34,7 @@ fn a_file_that_may_not_be_so_large_is_the_trouble_of_its_message_alone() {
     assert_eq!(server.count("RETR"), retrieved);
     // In the end it is set aside, where the operator sees it.
     for _ in 0..6 {
-        set_deferrals_due(&program);
+        let_pass(&program, 7 * 3600);
         under(&program, &LIMIT, &["fetch"]).wait(SOON);
     }
     let list = program.run(&["quarantine", "list"]).assert_success().stdout;

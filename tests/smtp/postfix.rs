@@ -62,7 +62,7 @@ async fn a_real_server_refuses_an_unknown_domain_and_takes_the_next_message() {
     let recipients = vec!["user2@example.net".into(), "a@elsewhere.example".into()];
     let mut client = connect(&Settings { recipients, ..settings(server.port) }).await;
     for _ in 0..2 {
-        assert!(matches!(send(&mut client, HELLO).await, Err(SendError::Refused { .. })));
+        assert!(matches!(send(&mut client, HELLO).await, Err(SendError::NotServed(_))));
         assert!(client.is_usable());
     }
     let mut settings = settings(server.port);

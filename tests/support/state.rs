@@ -32,6 +32,8 @@ impl State {
             "UPDATE message SET ends_since = ends_since - ?1",
             "UPDATE delivery SET at = at - ?1, until = until - ?1, since = since - ?1",
             "UPDATE quiet SET at = at - ?1, until = until - ?1",
+            "UPDATE destination SET since = since - ?1, until = until - ?1",
+            "UPDATE place SET used = used - ?1 WHERE used > 1",
         ] {
             self.change(statement, [seconds]);
         }
@@ -44,6 +46,7 @@ impl State {
             self.number("SELECT coalesce(min(until) - unixepoch(), 0) FROM delivery WHERE until > unixepoch()"),
         );
         self.change("UPDATE account SET not_before = 0", []);
+        self.change("UPDATE destination SET until = 0", []);
         self.change("UPDATE delivery SET until = 0 WHERE until IS NOT NULL", [])
     }
 

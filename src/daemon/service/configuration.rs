@@ -22,6 +22,7 @@ use crate::process::reload::Watched;
 use crate::process::status::AccountStatus;
 use crate::process::{log, systemd};
 use crate::schedule::{Carried, Input, Limits, Timing};
+use crate::store::Change;
 use crate::{filesystem, poll};
 
 /// How long all files together may take to be read; each file also has its own limit.
@@ -143,6 +144,7 @@ impl Service {
             self.tell(&Told::ConfigurationWarning { text: warning.to_string() });
         }
         let fresh: Outlets = outlets(&config.destinations, &self.context.outlets);
+        self.correct(&fresh);
         self.context.outlets = Arc::new(fresh);
         self.context.mailboxes = poll::mailboxes(&config.accounts);
         for account in config.accounts.iter().filter(|account| account.enabled) {
@@ -154,6 +156,26 @@ impl Service {
         log::set_level(self.options.log_level.unwrap_or(config.log_level));
         self.config = config;
         self.tell(&Told::Reloaded { cause, new, changed, removed, same });
+    }
+
+    /// Destinations that do not work are tried at once, and with other settings also what was put off there.
+    fn correct(&self, fresh: &Outlets) {
+        let mut changes = Vec::new();
+        for (name, before) in self.context.outlets.iter().filter(|(_, before)| before.health.last().is_some()) {
+            match fresh.get(name) {
+                Some(outlet) if Arc::ptr_eq(outlet, before) => outlet.health.hasten(true),
+                outlet => {
+                    outlet.into_iter().for_each(|outlet| outlet.health.may_be_recorded_otherwise());
+                    changes.push(Change::DestinationWorks { name: name.clone() });
+                }
+            }
+        }
+        let store = self.context.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.apply(changes, unix_now()).await {
+                Told::NotRecorded { account: None, cause: describe(&error) }.tell();
+            }
+        });
     }
 
     fn tell_of_new_destinations(&self, account: Arc<Account>) {

@@ -269,7 +269,7 @@ impl Service {
         insists: bool,
     ) -> Input {
         // The operator may have repaired what was wrong.
-        self.context.outlets.values().for_each(|outlet| outlet.health.recovered());
+        self.context.outlets.values().for_each(|outlet| outlet.health.hasten(insists));
         let all = accounts.is_empty();
         let wanted = if all { self.accounts.keys().cloned().collect() } else { accounts };
         for name in wanted {

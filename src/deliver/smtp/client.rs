@@ -9,13 +9,13 @@ use tokio::io::AsyncWriteExt as _;
 use tracing::debug;
 
 use super::body::Converter;
-use super::dialogue::{Command, Dialogue, refusal};
+use super::dialogue::{Command, Dialogue};
 use super::envelope::Addresses;
 use super::error::MESSAGE;
 use super::extensions::Extensions;
 use super::opening::{self, Opened};
 use super::wire::SharedWire;
-use super::{At, Reply, SendError, Settings, SmtpError};
+use super::{At, Reply, SendError, Settings, SmtpError, refusal};
 use crate::header::Head;
 use crate::secret::Secret;
 use crate::spool::{PIECE_LIMIT, Spool};
@@ -47,15 +47,15 @@ pub struct Accepted {
 pub struct Client {
     connection: AsyncSmtpConnection,
     wire: SharedWire,
-    extensions: Extensions,
+    pub(super) extensions: Extensions,
     tls_version: Option<&'static str>,
-    addresses: Addresses,
-    server: String,
+    pub(super) addresses: Addresses,
+    pub(super) server: String,
     timeout: Duration,
     /// Replies that have been asked for.  More replies than that mean that both sides are out of step.
     asked: usize,
     /// No command or message is under way: the next message may begin.
-    usable: bool,
+    pub(super) usable: bool,
     /// The buffer that a message is written from, kept for the next one.
     buffer: Vec<u8>,
 }
@@ -185,14 +185,14 @@ impl Client {
                 // Why the server has hung up is worth more than that it has.
                 let lost = SendError::Lost { outcome_unknown: false, source };
                 let of_sender = dialogue.may_refuse_sender();
-                return Err(Unsent { error: dialogue.refusal().unwrap_or(lost), of_sender });
+                return Err(Unsent { error: dialogue.refusal(&self.server).unwrap_or(lost), of_sender });
             }
         }
         if self.wire.lock().replies() != self.asked {
             let what = "more replies than commands".to_owned();
             return Err(self.lost("DATA", |place| SmtpError::Protocol { place, what }).into());
         }
-        let Some(refusal) = dialogue.refusal() else { return Ok(()) };
+        let Some(refusal) = dialogue.refusal(&self.server) else { return Ok(()) };
         // After a 354 there is no way back: only if no final dot is sent, nothing is delivered.
         if !dialogue.is_begun() {
             self.reset().await;
@@ -201,7 +201,7 @@ impl Client {
     }
 
     /// Writes a group of commands at once and reads their replies.
-    async fn exchange(&mut self, group: Vec<Command>, dialogue: &mut Dialogue) -> Result<(), SmtpError> {
+    pub(super) async fn exchange(&mut self, group: Vec<Command>, dialogue: &mut Dialogue) -> Result<(), SmtpError> {
         let lines: String = group.iter().map(Command::line).collect();
         let count = u32::try_from(group.len()).unwrap_or(u32::MAX);
         self.wire.lock().set_reply_limit(self.timeout.max(COMMAND_LIMIT).saturating_mul(count));
@@ -249,7 +249,7 @@ impl Client {
         if reply.is_closing() {
             return Err(SendError::Lost { outcome_unknown: false, source: SmtpError::Refused { place, reply } });
         }
-        if let Some(refusal) = refusal(&reply, format!("end of the message: {reply}")) {
+        if let Some(refusal) = refusal::of_message(&self.server, &reply, format!("end of the message: {reply}")) {
             self.usable = self.wire.lock().replies() == self.asked;
             return Err(refusal);
         }
@@ -301,18 +301,18 @@ impl Client {
     async fn last_words(&mut self) -> Option<SendError> {
         let response = tokio::time::timeout(LAST_WORDS_LIMIT, self.connection.read_response()).await.ok()?;
         let reply = opening::reply_of(&response.err()?).filter(|reply| !reply.is_closing())?;
-        refusal(&reply, format!("in the middle of the message: {reply}"))
+        refusal::of_message(&self.server, &reply, format!("in the middle of the message: {reply}"))
     }
 
     /// Forgets the envelope, so that the next message can begin.
-    async fn reset(&mut self) {
+    pub(super) async fn reset(&mut self) {
         self.wire.lock().set_reply_limit(self.timeout.max(COMMAND_LIMIT));
         self.asked += 1;
         let done = self.connection.command(Rset).await;
         self.usable = done.is_ok() && self.wire.lock().replies() == self.asked;
     }
 
-    fn lost(&self, step: &'static str, error: impl FnOnce(At) -> SmtpError) -> SendError {
+    pub(super) fn lost(&self, step: &'static str, error: impl FnOnce(At) -> SmtpError) -> SendError {
         let place = At { server: self.server.clone(), step };
         SendError::Lost { outcome_unknown: false, source: error(place) }
     }

@@ -1,6 +1,6 @@
 //! The commands of an envelope with their replies, and what follows from these.  Pure.
 
-use super::{Reply, SendError};
+use super::{Reply, SendError, refusal};
 use crate::header::Address;
 
 /// One command of an envelope.
@@ -29,15 +29,6 @@ impl Command {
             Command::Rcpt(_) => "RCPT",
             Command::Data => "DATA",
         }
-    }
-
-    /// What a negative reply to it means; `None` if it is not one.
-    fn refusal(&self, reply: &Reply) -> Option<SendError> {
-        let reason = match self {
-            Command::Rcpt(address) => format!("recipient {address}: {reply}"),
-            _ => format!("{}: {reply}", self.step()),
-        };
-        refusal(reply, reason)
     }
 
     /// Whether a reply may refuse because of the sender.  Servers say it in many ways, and trying one more address
@@ -72,15 +63,6 @@ impl Command {
     }
 }
 
-/// What a negative reply means; `None` if it is not one.
-pub(super) fn refusal(reply: &Reply, reason: String) -> Option<SendError> {
-    match reply.code / 100 {
-        4 => Some(SendError::Deferred { reason }),
-        5 => Some(SendError::Refused { reason }),
-        _ => None,
-    }
-}
-
 /// Commands and their replies, in order.
 #[derive(Debug, Default)]
 pub(super) struct Dialogue(pub(super) Vec<(Command, Reply)>);
@@ -88,11 +70,11 @@ pub(super) struct Dialogue(pub(super) Vec<(Command, Reply)>);
 impl Dialogue {
     /// The worst of the refusals; `None` if the message may be sent.  After a refused MAIL the other
     /// replies say nothing new.  Of several recipients a 4xx wins: trying again may help.
-    pub(super) fn refusal(&self) -> Option<SendError> {
+    pub(super) fn refusal(&self, server: &str) -> Option<SendError> {
         let is_mail = |command: &Command| matches!(command, Command::Mail(_));
         let of = |wanted: &dyn Fn(&Command, &Reply) -> bool| {
             let mut found = self.0.iter().filter(|(command, reply)| wanted(command, reply));
-            found.find_map(|(command, reply)| command.refusal(reply))
+            found.find_map(|(command, reply)| refusal::of_command(server, command, reply))
         };
         of(&|command, _| is_mail(command))
             .or_else(|| of(&|command, reply| *command != Command::Data && reply.is_transient()))
@@ -101,7 +83,7 @@ impl Dialogue {
 
     /// Whether it may be the sender that was refused: MAIL was, or every recipient was.  Another one may be accepted.
     pub(super) fn may_refuse_sender(&self) -> bool {
-        let refused = |(command, reply): &(Command, Reply)| command.refusal(reply).is_some();
+        let refused = |(_, reply): &(Command, Reply)| reply.is_transient() || reply.is_permanent();
         let is_recipient = |(command, _): &&(Command, Reply)| matches!(command, Command::Rcpt(_));
         match self.0.iter().find(|pair| refused(pair)) {
             Some((command @ Command::Mail(_), reply)) => command.may_refuse_sender(reply),
@@ -110,6 +92,11 @@ impl Dialogue {
             }
             _ => false,
         }
+    }
+
+    /// Whether any command was refused.
+    fn is_refused(&self) -> bool {
+        self.0.iter().any(|(_, reply)| reply.is_transient() || reply.is_permanent())
     }
 
     /// Whether the server waits for a message.
@@ -121,7 +108,7 @@ impl Dialogue {
     pub(super) fn allows(&self, group: &[Command]) -> bool {
         let mail_refused =
             self.0.iter().any(|(command, reply)| matches!(command, Command::Mail(_)) && reply.code >= 400);
-        !mail_refused && (group != [Command::Data] || self.refusal().is_none())
+        !mail_refused && (group != [Command::Data] || !self.is_refused())
     }
 
     /// A reply that fits no command: server and client are out of step.
@@ -195,12 +182,12 @@ mod tests {
     fn the_worst_reply_decides() {
         for (replies, want) in [
             (&[250, 250, 250, 354][..], None),
-            (&[550, 503, 503, 503], Some("refused: MAIL")),
+            (&[550, 503, 503, 503], Some("h: MAIL")),
             (&[451, 503, 503, 503], Some("put off: MAIL")),
-            (&[250, 550, 250, 354], Some("refused: recipient a@x.org")),
+            (&[250, 550, 250, 354], Some("h: recipient a@x.org")),
             (&[250, 550, 451], Some("put off: recipient b@x.org")),
             (&[250, 250, 250, 451], Some("put off: DATA")),
-            (&[250, 550, 550, 451], Some("refused: recipient a@x.org")),
+            (&[250, 550, 550, 451], Some("h: recipient a@x.org")),
         ] {
             let commands = [
                 Command::Mail(String::new()),
@@ -210,7 +197,7 @@ mod tests {
             ];
             let dialogue: Vec<_> =
                 commands.into_iter().zip(replies.iter().map(|&code| Reply::new(code, "x"))).collect();
-            let text = Dialogue(dialogue).refusal().map(|refusal| refusal.to_string());
+            let text = Dialogue(dialogue).refusal("h").map(|refusal| refusal.to_string());
             let begins = |text: &String| want.is_some_and(|want| text.starts_with(want));
             assert!(text.as_ref().map_or(want.is_none(), begins), "{replies:?}: {text:?}");
         }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::dialogue::Command;
 use super::extensions::Extensions;
-use super::{SendError, Settings, SmtpError};
+use super::{Because, SendError, Settings, SmtpError};
 use crate::header::{Address, Head, ReturnPath, envelope_address};
 
 /// RCPT commands in one write: their replies fit into any window, so that neither side waits for
@@ -82,6 +82,31 @@ impl Addresses {
         senders
     }
 
+    /// The senders that an envelope without a message is tried with.
+    pub(super) fn rehearsed(&self, offers: &Extensions) -> Vec<Option<Address>> {
+        match &self.sender {
+            Some(sender) => vec![sender.clone()],
+            None => {
+                let own = self.recipients.first().filter(|address| offers.smtp_utf8 || address.is_ascii());
+                std::iter::once(None).chain(own.cloned().map(Some)).collect()
+            }
+        }
+    }
+
+    /// The commands of an envelope without a message.
+    pub(super) fn envelope(&self, sender: Option<&Address>) -> Vec<Command> {
+        let mut mail = mail_from(sender);
+        self.add_utf8(&mut mail, sender);
+        let recipients = self.recipients.iter().cloned().map(Command::Rcpt);
+        std::iter::once(Command::Mail(mail)).chain(recipients).collect()
+    }
+
+    fn add_utf8(&self, mail: &mut String, sender: Option<&Address>) {
+        if self.recipients.iter().chain(sender).any(|address| !address.is_ascii()) {
+            mail.push_str(" SMTPUTF8");
+        }
+    }
+
     /// The commands for a message from this sender, in groups that go out in one write each.
     ///
     /// # Errors
@@ -95,21 +120,23 @@ impl Addresses {
     ) -> Result<Vec<Vec<Command>>, SendError> {
         if let Some(limit) = offers.size.flatten().filter(|&limit| octets > limit) {
             let reason = format!("it has {octets} octets, and the server takes at most {limit} (SIZE)");
-            return Err(SendError::Refused { reason });
+            return Err(SendError::Refused { reason, because: Because::Content });
         }
-        let mut mail = format!("MAIL FROM:<{}>", sender.map_or(String::new(), Address::to_string));
+        let mut mail = mail_from(sender);
         if offers.size.is_some() {
             let _ = write!(mail, " SIZE={octets}");
         }
         if eight_bit && offers.eight_bit_mime {
             mail.push_str(" BODY=8BITMIME");
         }
-        if self.recipients.iter().chain(sender).any(|address| !address.is_ascii()) {
-            mail.push_str(" SMTPUTF8");
-        }
+        self.add_utf8(&mut mail, sender);
         let recipients = self.recipients.iter().cloned().map(Command::Rcpt);
         Ok(group(std::iter::once(Command::Mail(mail)).chain(recipients).collect(), offers.pipelining))
     }
+}
+
+fn mail_from(sender: Option<&Address>) -> String {
+    format!("MAIL FROM:<{}>", sender.map_or(String::new(), Address::to_string))
 }
 
 /// DATA may go out with a single RCPT, since it then fails with it.  With several it has to wait

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use super::Reply;
+use super::{Reply, Trouble};
 use crate::failure::{Class, Failure};
 use crate::net::NetError;
 use crate::text;
@@ -50,6 +50,8 @@ pub enum SmtpError {
     NoMechanism { server: String },
     #[error("{server}: the login is refused: {reply}")]
     LoginRefused { server: String, reply: Reply },
+    #[error("{server}: {reason}")]
+    NotServed { server: String, reason: String, trouble: Trouble },
     #[error("{what}: {value:?}")]
     Settings { what: &'static str, value: String },
 }
@@ -106,7 +108,11 @@ impl Failure for SmtpError {
             SmtpError::Protocol { .. } => Class::Protocol,
             SmtpError::Refused { reply, .. } if reply.is_transient() => Class::TryLater,
             SmtpError::Refused { .. } => Class::Unreachable,
-            SmtpError::LoginRefused { .. } => Class::LoginRefused,
+            SmtpError::LoginRefused { .. } | SmtpError::NotServed { trouble: Trouble::Login, .. } => {
+                Class::LoginRefused
+            }
+            SmtpError::NotServed { trouble: Trouble::Recipient | Trouble::Relay, .. } => Class::Configuration,
+            SmtpError::NotServed { .. } => Class::TryLater,
             SmtpError::NoStartTls { .. }
             | SmtpError::ClearLogin { .. }
             | SmtpError::NoMechanism { .. }
@@ -146,21 +152,69 @@ impl Failure for SmtpError {
                  the server wants none."
             }
             SmtpError::LoginRefused { .. } => "Check the user name and the password of this destination.",
+            SmtpError::NotServed { trouble, .. } => trouble.advice(),
             SmtpError::Settings { .. } => "Correct it in the destination's settings.",
         };
         Some(text.to_owned())
     }
 }
 
+impl Trouble {
+    /// Whether another sender may be accepted.
+    pub(super) fn may_be_of_sender(self) -> bool {
+        !matches!(self, Trouble::Mailbox | Trouble::Busy)
+    }
+
+    /// What to do about it.
+    fn advice(self) -> &'static str {
+        match self {
+            Trouble::Login => {
+                "The server wants a login, or another one: check the user name and the password of this destination, and \
+                 `port` (587 and 465 are for logins)."
+            }
+            Trouble::Recipient => "The server does not know this recipient: check `recipient` and `host`.",
+            Trouble::Relay => {
+                "The server does not take this mail from this machine: check `recipient` and `host`, and whether it wants \
+                 a login (`username`) or another `sender`."
+            }
+            Trouble::Blocked => {
+                "The server takes no mail from this machine's address.  It is tried again by itself; to be taken off the \
+                 list, or to be let through, ask whoever keeps the list or the server."
+            }
+            Trouble::Mailbox => {
+                "The recipient's mailbox takes no mail now: make room there, or switch it on.  It is tried again by itself."
+            }
+            Trouble::Busy => "The server is short of something, and asks to be tried again later.",
+        }
+    }
+}
+
+/// What a refusal says about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// Its content is why: it will never be accepted as it is.
+    Content,
+    /// It does not say why.  The server, or what judges for it, may treat every message so.
+    Unsaid {
+        /// Code and status: what is refused with the same ones is refused alike.
+        like: String,
+    },
+}
+
 /// A message that was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// It will never be accepted as it is: the server says so (5xx), or offers too little.
+    /// The server refuses it (5xx), or offers too little.
     #[error("refused: {reason}")]
     Refused {
         /// Which command or limit, and the server's words.
         reason: String,
+        /// What that says about the message.
+        because: Because,
     },
+    /// The server refuses whatever comes with these settings.
+    #[error(transparent)]
+    NotServed(SmtpError),
     /// The server does not take it now (4xx).
     #[error("put off: {reason}")]
     Deferred {
@@ -184,7 +238,7 @@ impl Failure for SendError {
     fn class(&self) -> Class {
         match self {
             SendError::Refused { .. } | SendError::Deferred { .. } => Class::TryLater,
-            SendError::Lost { source, .. } => source.class(),
+            SendError::NotServed(source) | SendError::Lost { source, .. } => source.class(),
             SendError::Local(_) => Class::LocalIo,
         }
     }
@@ -197,7 +251,7 @@ impl Failure for SendError {
                     .into(),
             ),
             SendError::Deferred { .. } => None,
-            SendError::Lost { source, .. } => source.advice(),
+            SendError::NotServed(source) | SendError::Lost { source, .. } => source.advice(),
             SendError::Local(_) => Some("Check the disk that holds the state directory.".into()),
         }
     }

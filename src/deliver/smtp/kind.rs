@@ -2,7 +2,7 @@
 
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{DeliveredTo, DeliveryError, Pool, SendError, Settings};
+use super::{Because, DeliveredTo, DeliveryError, Pool, SendError, Settings};
 use crate::deliver::carrier::{Carrier, Shipment};
 use crate::deliver::error::OutletError;
 use crate::deliver::kind::{self, Facts};
@@ -39,11 +39,18 @@ impl kind::Settings for Settings {
 
     fn rehearse(&self, _was_there: bool) -> BoxFuture<'_, Result<String, OutletError>> {
         let rehearsed = async {
-            let client = Pool::new(self.clone()).connect().await.map_err(OutletError::of)?;
+            let mut client = Pool::new(self.clone()).connect().await.map_err(OutletError::of)?;
             let encryption = client.tls_version().unwrap_or("in clear");
-            let text = format!("accepts us, {encryption}; extensions: {}", client.extensions().join(", "));
+            let extensions = client.extensions().join(", ");
+            let mail = match client.rehearse().await {
+                Ok(()) => "would take mail".to_owned(),
+                Err(SendError::Deferred { reason }) => {
+                    format!("would put mail off, as servers do that greylist ({reason})")
+                }
+                Err(error) => return Err(OutletError::of(error)),
+            };
             client.quit().await;
-            Ok(text)
+            Ok(format!("accepts us and {mail}, {encryption}; extensions: {extensions}"))
         };
         rehearsed.boxed()
     }
@@ -54,8 +61,8 @@ impl Carrier for Pool {
         self.width()
     }
 
-    fn probe(&self, _was_there: bool) -> BoxFuture<'_, Result<(), OutletError>> {
-        async { Pool::probe(self).await.map_err(OutletError::of) }.boxed()
+    fn probe(&self, _was_there: bool, has_failed: bool) -> BoxFuture<'_, Result<(), OutletError>> {
+        async move { Pool::probe(self, has_failed).await.map_err(OutletError::of) }.boxed()
     }
 
     // RFC 1047: an SMTP client cannot look up what became of a message.
@@ -78,7 +85,11 @@ impl Carrier for Pool {
 
 fn of_send_error(error: SendError) -> Verdict {
     match error {
-        SendError::Refused { reason } => Verdict::Refused(reason),
+        SendError::Refused { reason, because: Because::Content } => Verdict::Refused(reason),
+        SendError::Refused { because: Because::Unsaid { ref like }, .. } => {
+            Verdict::Declined { like: like.clone(), error: OutletError::of(error) }
+        }
+        SendError::NotServed(error) => Verdict::Unusable(OutletError::of(error)),
         SendError::Deferred { .. } => Verdict::Deferred(describe(&error)),
         SendError::Lost { outcome_unknown: true, source } => Verdict::Unknown(OutletError::of(source)),
         SendError::Lost { outcome_unknown: false, source } => Verdict::Broken(OutletError::of(source)),

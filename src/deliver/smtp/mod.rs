@@ -21,6 +21,8 @@ mod extensions;
 mod kind;
 mod opening;
 mod pool;
+mod refusal;
+mod rehearsal;
 mod reply;
 mod wire;
 
@@ -31,9 +33,10 @@ use crate::net::Endpoint;
 
 pub use body::Converter;
 pub use client::{Accepted, Client};
-pub use error::{At, SendError, SmtpError};
+pub use error::{At, Because, SendError, SmtpError};
 pub use extensions::Extensions;
 pub use pool::{DeliveryError, Pool, UnavailableError};
+pub use refusal::Trouble;
 pub use reply::{Replies, Reply};
 
 /// Settings of an SMTP destination.

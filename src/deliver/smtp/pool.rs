@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::client::Refused;
-use super::{Accepted, Client, SendError, Settings, SmtpError};
+use super::{Accepted, Because, Client, SendError, Settings, SmtpError};
 use crate::credential::CredentialError;
 use crate::failure::{Class, Failure};
 use crate::header::Head;
@@ -108,17 +108,20 @@ impl Pool {
         CONNECTIONS
     }
 
-    /// Makes sure that there is a connection.
+    /// Makes sure that there is a connection; `rehearses`: and that the server would take mail on it.
     ///
     /// # Errors
     /// The server cannot be reached, or refuses us.
-    pub async fn probe(&self) -> Result<(), UnavailableError> {
+    pub async fn probe(&self, rehearses: bool) -> Result<(), UnavailableError> {
         let Ok(_permit) = self.permits.acquire().await else { return Ok(()) };
-        if let Some(client) = self.rested() {
-            self.rest(client);
-            return Ok(());
+        let mut client = match self.rested().filter(|_| !rehearses) {
+            Some(client) => client,
+            None => self.connect().await?,
+        };
+        // Whether it would take mail later, or from others, shows with the first message.
+        if rehearses && let Err(SendError::NotServed(error)) = client.rehearse().await {
+            return Err(error.into());
         }
-        let client = self.connect().await?;
         self.rest(client);
         Ok(())
     }
@@ -157,6 +160,10 @@ impl Pool {
             if let Some(client) = self.rested() {
                 let mut lent = self.lend(client);
                 match lent.client.send_on(head, prefix, message_id, spool, &mut refused).await {
+                    Err(SendError::NotServed(error)) => {
+                        let error = self.judge(&mut lent.client, error).await;
+                        return lent.give_back(Err(error));
+                    }
                     // Usually it was closed while it was idle; a new one will do.
                     Err(SendError::Lost { outcome_unknown: false, source }) if !source.is_at_message() => {}
                     result => return lent.give_back(result),
@@ -175,8 +182,39 @@ impl Pool {
             match lent.client.send_on(head, prefix, message_id, spool, &mut refused).await {
                 // The server has hung up on a sender; each is tried once, so this ends.
                 Err(SendError::Lost { outcome_unknown: false, .. }) if refused.senders > before => {}
+                Err(SendError::NotServed(error)) => {
+                    let error = self.judge(&mut lent.client, error).await;
+                    return lent.give_back(Err(error));
+                }
+                // 421: it may turn everybody away.
+                Err(SendError::Lost { outcome_unknown: false, source: error @ SmtpError::Refused { .. } })
+                    if !error.is_at_message() =>
+                {
+                    let error = self.judge(&mut lent.client, error).await;
+                    return lent.give_back(Err(error));
+                }
                 result => return lent.give_back(result),
             }
+        }
+    }
+
+    /// Whom a refusal before the message concerns: if the server takes another envelope, it was the message's.
+    async fn judge(&self, client: &mut Client, error: SmtpError) -> SendError {
+        let (reason, may_be_of_sender) = match &error {
+            SmtpError::NotServed { reason, trouble, .. } => (reason.clone(), trouble.may_be_of_sender()),
+            error => (error.to_string(), true),
+        };
+        let serves_others = may_be_of_sender
+            && match client.is_usable() {
+                true => client.rehearse().await.is_ok(),
+                false => match self.connect().await {
+                    Ok(mut other) => other.rehearse().await.is_ok(),
+                    Err(_) => false,
+                },
+            };
+        match serves_others {
+            true => SendError::Refused { reason, because: Because::Unsaid { like: "sender".into() } },
+            false => SendError::NotServed(error),
         }
     }
 

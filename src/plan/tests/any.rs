@@ -1,5 +1,7 @@
 //! What holds for any listing and any policy.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,5 +1,7 @@
 //! When a plan needs a second look.
 
+use std::time::Duration;
+
 use super::*;
 
 const LATER: UnixTime = NOW + 24 * 3600;

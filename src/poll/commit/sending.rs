@@ -13,6 +13,7 @@ use crate::deliver::{Carrier, Found, Shipment, Verdict, Way};
 use crate::event::Event;
 use crate::message::MessageKey;
 use crate::plan::Place;
+use crate::poll::destination::CONNECTION;
 use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
 use crate::store::{Change, Ending, Settled, StoreError};
@@ -64,7 +65,8 @@ impl Committer<'_> {
                     Ending::Deferred(cause)
                     | Ending::NotNow(cause)
                     | Ending::NotRetrieved(cause)
-                    | Ending::Broken(cause) => cause,
+                    | Ending::Suspect(cause)
+                    | Ending::Doubted(cause) => cause,
                 };
                 self.tally.fail(&received.job.key, cause.clone());
                 received.parcels[at.parcel].state = State::Failed(cause);
@@ -102,18 +104,12 @@ impl Committer<'_> {
                 Ending::Quarantined(reason)
             }
             Verdict::Deferred(cause) => Ending::Deferred(cause),
-            Verdict::Unknown(error) => {
-                let cause = destination.broke(&key, error);
-                if lanes.carrier().look_up(shipment).await == Found::Yes {
-                    Ending::Delivered("found there".to_owned())
-                } else {
-                    if destination.is_up() { Ending::Broken(cause) } else { Ending::Deferred(cause) }
-                }
-            }
-            Verdict::Broken(error) => {
-                let cause = destination.broke(&key, error);
-                if destination.is_up() { Ending::Broken(cause) } else { Ending::Deferred(cause) }
-            }
+            Verdict::Declined { error, like } => destination.judge(&key, &like, error),
+            Verdict::Unknown(error) => match lanes.carrier().look_up(shipment).await {
+                Found::Yes => Ending::Delivered("found there".to_owned()),
+                Found::No | Found::CannotTell => destination.judge(&key, CONNECTION, error),
+            },
+            Verdict::Broken(error) => destination.judge(&key, CONNECTION, error),
             Verdict::Unusable(error) => Ending::Deferred(destination.fail_with(error)),
         };
         Settled { key, place, ending }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::{AccountMemory, LastLogin, Quiet};
+use super::destination::DestinationTrouble;
 use super::host::{Host, HostMemory};
 use super::lost::LostChange;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
@@ -200,6 +201,13 @@ pub enum Change {
         /// All that is remembered of it from now on.
         memory: HostMemory,
     },
+    /// A destination does not work.
+    DestinationFails(DestinationTrouble),
+    /// A destination works, or has other settings now: what was put off there is due.
+    DestinationWorks {
+        /// Its name.
+        name: Name,
+    },
     /// A change to lost states.
     Lost(LostChange),
     /// A look at an account's listing left nothing to do.
@@ -248,7 +256,10 @@ impl Change {
             | Self::Host { .. }
             | Self::Worked { .. }
             | Self::Tell { .. }
-            | Self::TellBySize { .. } => Concern::Nothing,
+            | Self::TellBySize { .. }
+            // Its own accounts are looked up (destination.rs).
+            | Self::DestinationWorks { .. }
+            | Self::DestinationFails(_) => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }
             | Self::Bind { account, .. }
@@ -349,8 +360,10 @@ pub enum Ending {
     /// The server does not hand it out, and why: it is tried again later, but after some attempts no longer
     /// automatically ([`Patience`]).
     NotRetrieved(String),
-    /// The connection ended at it, and how: the same.
-    Broken(String),
+    /// The destination refuses it, or the connection ends at it, and how; the message may be the cause: the same.
+    Suspect(String),
+    /// The destination treats other messages alike, and how: it is tried again later, after others.
+    Doubted(String),
     /// Refused for good, and why.
     Quarantined(String),
 }

@@ -4,6 +4,7 @@
 
 mod account;
 mod change;
+mod destination;
 mod history;
 mod host;
 mod known;
@@ -14,6 +15,7 @@ mod tokens;
 pub use account::{AccountMemory, Binding, LastLogin, Quiet};
 pub(super) use change::Concern;
 pub use change::{Change, Ending, Release, Renamed, Resolution, Settled, Stage, StagedDelivery, Target, TargetState};
+pub use destination::{DestinationTrouble, Doubted};
 pub use history::{HistoryEntry, HistoryFilter, QuarantinedDelivery, QuarantinedMessage};
 pub use host::{Host, HostMemory};
 pub use known::{Content, Known};
