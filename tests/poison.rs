@@ -2,6 +2,8 @@
 //! off, and given up in the end.
 #![allow(clippy::allow_attributes, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "poison/destination.rs"]
+mod destination;
 mod support;
 
 use support::*;

@@ -9,6 +9,7 @@ use postrider::testing::message::Name;
 use postrider::testing::poll::Summary;
 use postrider::testing::process::status::{AccountStatus, Board, Status};
 use postrider::testing::progress::Progress;
+use postrider::testing::store::Possession;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -49,7 +50,8 @@ fn start() -> Service {
     }));
     let (notes, mut heard) = mpsc::channel(8);
     let told = Arc::new(Mutex::new(Vec::new()));
-    tokio::spawn(front.serve(board, notes, std::future::pending()));
+    let store = Possession::take(&dir.path().join("state")).and_then(|possession| possession.open()).expect("open").0;
+    tokio::spawn(front.serve(board, store, notes, std::future::pending()));
     let memory = Arc::clone(&told);
     tokio::spawn(async move {
         while let Some(note) = heard.recv().await {

@@ -274,7 +274,7 @@ fn line(summary: &Summary) -> String {
     also(summary.recognised, "known under another unique-id or by their content");
     also(summary.deleted, "deleted on the server");
     also(summary.too_large, "left because of their size");
-    also(summary.waiting, "left for the next poll");
+    also(summary.not_tried(), "left for the next poll");
     also(summary.deferred, "to be tried again later");
     also(summary.quarantined, "in quarantine");
     also(summary.nameless, "without a unique-id");

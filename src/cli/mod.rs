@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod quarantine;
 mod recorded;
+mod retry;
 mod run;
 mod runtime;
 mod service;
@@ -79,6 +80,8 @@ enum Command {
     History(history::Arguments),
     /// Manage messages that could not be delivered
     Quarantine(quarantine::Arguments),
+    /// Try now what could not be delivered
+    Retry(retry::Arguments),
     /// Check, rebuild or export the record of what was fetched
     State(state::Arguments),
     /// Show this summary, or that of a command
@@ -147,7 +150,7 @@ impl Needs {
         match command {
             Command::Status(_) | Command::Poll(_) | Command::Reload => Needs::Service,
             Command::Quarantine(arguments) if arguments.needs_configuration() => Needs::Configuration,
-            Command::History(_) | Command::Quarantine(_) => Needs::State,
+            Command::History(_) | Command::Quarantine(_) | Command::Retry(_) => Needs::State,
             _ => Needs::Configuration,
         }
     }
@@ -185,6 +188,7 @@ fn without_configuration(cli: Cli, needs: Needs, set: SetVariable<'_>) -> Result
     let code = match cli.command {
         Command::History(arguments) => history::run(&arguments, &places),
         Command::Quarantine(arguments) => quarantine::run(&arguments, &places),
+        Command::Retry(arguments) => retry::run(&arguments, &places),
         _ => 0,
     };
     Ok(tell_of_broken(noted(code, acting.as_ref()), &places))
@@ -221,6 +225,7 @@ fn run(command: Command, config: Config) -> u8 {
         | Command::Poll(_)
         | Command::Reload
         | Command::History(_)
+        | Command::Retry(_)
         | Command::Help { .. }
         | Command::Version
         | Command::Completions { .. } => 0,

@@ -7,7 +7,8 @@ use super::output::{self, local_time};
 use crate::clock::unix_now;
 use crate::config::{Config, Whereabouts};
 use crate::message::{MessageKey, Name};
-use crate::store::{QuarantinedDelivery, Reader, Release, StoreError, release};
+use crate::plan::Place;
+use crate::store::{QuarantinedDelivery, Reader, Release, StoreError, release, set_aside};
 
 /// Arguments of `quarantine`.
 #[derive(Debug, clap::Args)]
@@ -44,6 +45,15 @@ enum Command {
         #[arg(short, long, value_name = "FOLDER")]
         output: Option<PathBuf>,
     },
+    /// Put messages into quarantine that are not delivered: they are not tried again
+    Add {
+        /// The account
+        #[arg(value_name = "ACCOUNT", value_parser = super::accounts::name_of, add = super::completions::accounts())]
+        account: Name,
+        /// Unique-ids, as `list` shows them
+        #[arg(value_name = "UNIQUE-ID", required = true)]
+        uids: Vec<String>,
+    },
     /// Try messages again with the next poll
     Retry(Choice),
     /// Give messages up: they count as done, and follow the account's retention
@@ -74,6 +84,7 @@ fn in_state(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreErro
     let account = match &arguments.command {
         Command::List { account, .. } => account.as_ref(),
         Command::Show { choice, .. } | Command::Retry(choice) | Command::Skip(choice) => Some(&choice.account),
+        Command::Add { account, .. } => Some(account),
         Command::Export { .. } => None,
     };
     if !super::accounts::is_known(account, &reader, places)? {
@@ -82,6 +93,7 @@ fn in_state(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreErro
     match &arguments.command {
         Command::List { account, json } => list(account.as_ref(), *json, &reader, places).map(|()| 0),
         Command::Show { choice, json } => show(choice, *json, &reader),
+        Command::Add { account, uids } => add(account, uids, &reader, places),
         Command::Retry(choice) => change(choice, Release::Retry, &reader, places),
         Command::Skip(choice) => change(choice, Release::Skip, &reader, places),
         Command::Export { .. } => Ok(0),
@@ -139,6 +151,32 @@ fn show_one(delivery: &QuarantinedDelivery) {
     }
     line("Reason", event.detail.as_deref().unwrap_or("-"));
     output::print("");
+}
+
+fn add(account: &Name, uids: &[String], reader: &Reader, places: &Whereabouts) -> Result<u8, StoreError> {
+    let keys = reader.retried_keys(account, uids)?;
+    let destinations = destinations_of(account, &reader.instance()?, places);
+    let mut added = 0;
+    for key in &keys {
+        added += usize::from(set_aside(&places.state_dir, account, key, &destinations, unix_now())?);
+    }
+    output::say(&format!("{} put into quarantine.", output::count(added as u64, "message")));
+    if added < uids.len() {
+        output::say(
+            "postrider: the others are not known as messages that could not be delivered; `postrider history` shows what \
+             became of them",
+        );
+        return Ok(super::USAGE);
+    }
+    Ok(0)
+}
+
+/// Where the account's mail goes, by the configuration.
+fn destinations_of(account: &Name, instance: &str, places: &Whereabouts) -> Vec<Place> {
+    let Ok(config) = &places.config else { return Vec::new() };
+    let deliver = config.accounts.iter().find(|one| one.name == *account).map_or(&[][..], |one| &one.deliver);
+    let destinations = config.destinations.iter().filter(|one| deliver.contains(&one.name));
+    destinations.map(|destination| destination.place(instance)).collect()
 }
 
 fn change(choice: &Choice, what: Release, reader: &Reader, places: &Whereabouts) -> Result<u8, StoreError> {

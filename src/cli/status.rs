@@ -9,7 +9,7 @@ use crate::clock::unix_now;
 use crate::config::Whereabouts;
 use crate::failure::paragraph;
 use crate::message::UnixTime;
-use crate::process::status::{AccountStatus, State, Status};
+use crate::process::status::{AccountStatus, DestinationStatus, Standing, State, Status, Undelivered};
 use crate::progress::{Phase, Snapshot};
 
 /// Arguments of `status`.
@@ -51,7 +51,7 @@ impl Seen {
         if let Some(absence) = &self.absence {
             output::say(&format!("postrider: {absence}"));
         }
-        super::graver(self.status.exit_code(), self.fault)
+        if self.fault == 0 { self.status.exit_code() } else { super::graver(self.status.exit_code(), self.fault) }
     }
 }
 
@@ -126,8 +126,44 @@ fn troubles(status: &Status) -> Vec<String> {
         Some(format!("{}: {text}", account.account))
     };
     let instead = if status.running { "; the service uses the previous one" } else { "" };
+    let of_destination = |destination: &DestinationStatus| {
+        let DestinationStatus { destination, error, advice, since, next_try, .. } = destination;
+        let text = paragraph(error, advice.as_deref());
+        format!(
+            "destination {destination} has not worked since {}: {text}  Next try {}.",
+            ago(*since),
+            ahead(*next_try)
+        )
+    };
+    let undelivered = status.accounts.iter().flat_map(|account| {
+        account.undelivered.iter().map(move |undelivered| not_delivered(&account.account, undelivered))
+    });
+    let destinations = status.destinations.iter().map(of_destination);
     let of_file = |error: &String| format!("The configuration file is broken{instead}:\n{error}");
-    status.accounts.iter().filter_map(of_account).chain(status.config_error.as_ref().map(of_file)).collect()
+    let accounts = status.accounts.iter().filter_map(of_account);
+    accounts.chain(destinations).chain(undelivered).chain(status.config_error.as_ref().map(of_file)).collect()
+}
+
+/// What is not delivered, why, and what comes next.
+fn not_delivered(account: &str, undelivered: &Undelivered) -> String {
+    let Undelivered { destination, state, messages, cause, since, next_try } = undelivered;
+    let messages = count(*messages, "message");
+    let cause = paragraph(cause.as_deref().unwrap_or("the cause is not known"), None);
+    match state {
+        Standing::Deferred => {
+            let next = next_try.map_or_else(|| "with the next poll".to_owned(), ahead);
+            format!(
+                "{account}: {messages} not delivered to {destination}, the first {}: {cause}  Next try {next}; at once \
+                 with `postrider retry {account}`.",
+                ago(*since)
+            )
+        }
+        Standing::Quarantined => format!(
+            "{account}: {messages} for {destination} in quarantine, the first {}: {cause}  They stay on the server; \
+             `postrider quarantine` shows them, tries them again or gives them up.",
+            ago(*since)
+        ),
+    }
 }
 
 fn state(account: &AccountStatus) -> String {

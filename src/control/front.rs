@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::filesystem::private;
 use crate::net::Crowd;
 use crate::process::status::Board;
+use crate::store::Store;
 
 /// How often the socket's file is checked: cleaners of temporary folders remove it, and so does the
 /// end of a login session.
@@ -55,10 +56,11 @@ impl Front {
     pub async fn serve(
         mut self,
         board: Arc<Mutex<Board>>,
+        store: Store,
         notes: mpsc::Sender<Note>,
         closing: impl Future<Output = ()>,
     ) {
-        let service = Arc::new(Service::new(board, notes));
+        let service = Arc::new(Service::new(board, store, notes));
         let mut crowd = Crowd::new(CLIENTS);
         let mut looks = interval(LOOK);
         let mut closing = std::pin::pin!(closing);

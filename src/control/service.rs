@@ -16,14 +16,18 @@ use crate::failure::Class;
 use crate::message::Name;
 use crate::net::Seat;
 use crate::poll::Summary;
-use crate::process::status::{Board, State};
+use crate::process::status::{Board, State, Status};
 use crate::progress::Snapshot;
+use crate::store::Store;
 
 /// The maximum octets of a request: thousands of account names.
 const REQUEST_LIMIT: u64 = 256 * 1024;
 
 /// How long a client may take to send its request, and to receive a line.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an answer waits for what is on the disk.
+const DISK_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often progress is sent, if there is any.
 const FRAME: Duration = Duration::from_millis(100);
@@ -40,14 +44,15 @@ const NOTES: usize = 64;
 /// What the answers to clients are made from.
 pub(super) struct Service {
     board: Arc<Mutex<Board>>,
+    store: Store,
     notes: mpsc::Sender<Note>,
     fetches: Semaphore,
     waiting: Semaphore,
 }
 
 impl Service {
-    pub(super) fn new(board: Arc<Mutex<Board>>, notes: mpsc::Sender<Note>) -> Self {
-        Self { board, notes, fetches: Semaphore::new(FETCHES), waiting: Semaphore::new(NOTES) }
+    pub(super) fn new(board: Arc<Mutex<Board>>, store: Store, notes: mpsc::Sender<Note>) -> Self {
+        Self { board, store, notes, fetches: Semaphore::new(FETCHES), waiting: Semaphore::new(NOTES) }
     }
 
     /// Answers one client, unless it loses its place to another one.
@@ -86,7 +91,7 @@ impl Service {
 
     async fn answer(&self, request: Request, write: &mut OwnedWriteHalf, place: &Seat) -> io::Result<()> {
         let reply = match request {
-            Request::Status => Reply::Status(Box::new(self.look().status())),
+            Request::Status => Reply::Status(Box::new(self.status().await)),
             Request::Poll { accounts } => match self.names(&accounts) {
                 Err(reply) => reply,
                 Ok(accounts) => {
@@ -103,6 +108,16 @@ impl Service {
             Request::Stop => self.order(Note::Stop, place).await,
         };
         say(write, &reply).await
+    }
+
+    /// What the service is doing, with what is not delivered, as far as the disk gives it in time.
+    async fn status(&self) -> Status {
+        let backlog = timeout(DISK_LIMIT, self.store.backlog()).await;
+        let mut status = self.look().status();
+        if let Ok(Ok(backlog)) = backlog {
+            status.add(backlog);
+        }
+        status
     }
 
     fn look(&self) -> MutexGuard<'_, Board> {

@@ -54,6 +54,19 @@ pub(crate) fn remembered(before: &AccountMemory, schedule: Carried, ending: &End
         exit_code: summary.exit_code,
         // A failure of another kind says nothing about what was refused before.
         refused: if well { None } else { refused.or(before.refused) },
+        ..left(before, summary)
+    }
+}
+
+/// What the poll left on the server, as far as it looked.
+pub(super) fn left(before: &AccountMemory, summary: &Summary) -> AccountMemory {
+    // A poll that failed before the listing does not know.
+    let looked = summary.error.is_none() || summary.listed > 0;
+    let choose = |now, before| if looked { now } else { before };
+    AccountMemory {
+        waiting: choose(summary.not_tried(), before.waiting),
+        too_large: choose(summary.too_large, before.too_large),
+        ignored: choose(summary.ignored, before.ignored),
         ..AccountMemory::default()
     }
 }

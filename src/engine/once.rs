@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::latch::{Ending, fingerprint, remembered, skipped};
+use super::latch::{Ending, fingerprint, left, remembered, skipped};
 use super::poll_guarded;
 use super::verdict::verdict;
 use crate::account::Account;
@@ -64,12 +64,14 @@ pub(crate) async fn poll_once(
 /// What is remembered after a poll without a refusal.  How long to wait after a failure is left to the service.
 fn after_no_refusal(before: AccountMemory, summary: &Summary) -> AccountMemory {
     let Summary { error, advice, exit_code, .. } = summary.clone();
+    let AccountMemory { waiting, too_large, ignored, .. } = left(&before, summary);
     if error.is_some() {
-        return AccountMemory { error, advice, exit_code, ..before };
+        return AccountMemory { error, advice, exit_code, waiting, too_large, ignored, ..before };
     }
     // A delay that the server has asked for still applies.
     let not_before = if before.failures > 0 { 0 } else { before.not_before };
-    AccountMemory { not_before, last_success: Some(unix_now()), ..AccountMemory::default() }
+    let last_success = Some(unix_now());
+    AccountMemory { not_before, last_success, waiting, too_large, ignored, ..AccountMemory::default() }
 }
 
 /// Whether it is too early to try a refused login again.

@@ -13,10 +13,14 @@ pub struct Counts {
     pub octets: u64,
     /// Messages deleted on the server, confirmed.
     pub deleted: u64,
-    /// Messages that wait on the server: for their turn, or to be tried again.
+    /// Messages that wait on the server for their turn.
     pub waiting: u64,
     /// Messages in quarantine.
     pub quarantined: u64,
+    /// Messages left on the server because of their size.
+    pub too_large: u64,
+    /// Messages left on the server since they were there before the first poll.
+    pub ignored: u64,
 }
 
 /// What went wrong.

@@ -13,6 +13,8 @@ pub struct Left {
     pub quarantined: u64,
     /// Because their delivery failed before.
     pub deferred: u64,
+    /// Since they were there before the first poll (`initial`).
+    pub ignored: u64,
     /// Without a usable unique-id.
     pub nameless: u64,
 }
@@ -27,6 +29,7 @@ impl Left {
                 (Reason::EnoughForNow, _) => left.waiting += 1,
                 (Reason::Quarantined, _) => left.quarantined += 1,
                 (Reason::Deferred(_) | Reason::Unconfirmed, _) => left.deferred += 1,
+                (Reason::Ignored, _) => left.ignored += 1,
                 (Reason::NoUniqueId, _) => left.nameless += 1,
                 _ => {}
             }

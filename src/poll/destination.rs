@@ -169,6 +169,14 @@ impl OpenDestination {
         self.doubts.accept();
     }
 
+    /// Why a message was not tried there.
+    pub(super) fn why_not(&self) -> String {
+        match self.failure.get() {
+            Some(failure) => format!("it was not tried, since the destination does not work: {}", describe(&**failure)),
+            None => "the destination cannot be used".to_owned(),
+        }
+    }
+
     /// Notes a failure, and returns its text.
     pub(super) fn fail_with(&self, error: impl Into<OutletError>) -> String {
         let error = error.into();

@@ -247,10 +247,11 @@ fn decided(account: &Account, inventory: &mut Inventory) -> Vec<Change> {
 }
 
 fn count(inventory: &Inventory, report: &mut Report) {
-    let Left { too_large, waiting, quarantined, deferred, nameless } = inventory.left;
+    let Left { too_large, waiting, quarantined, deferred, ignored, nameless } = inventory.left;
     report.listed = inventory.listed as u64;
     report.too_large = too_large;
     report.waiting = waiting;
+    report.ignored = ignored;
     report.quarantined = quarantined;
     report.deferred = deferred;
     report.nameless = nameless;
@@ -273,6 +274,7 @@ fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
     report.recognised += tally.recognised;
     report.octets += tally.octets;
     report.quarantined += tally.quarantined;
+    report.set_aside += tally.quarantined;
     report.failures.extend(tally.failures);
     tally.contents
 }

@@ -24,10 +24,14 @@ pub struct Report {
     pub deleted: u64,
     /// Messages left on the server because of their size.
     pub too_large: u64,
+    /// Messages left on the server since they were there before the first poll (`initial`).
+    pub ignored: u64,
     /// Messages that wait for the next poll (`max-messages`).
     pub waiting: u64,
     /// Messages in quarantine, those of earlier polls included.
     pub quarantined: u64,
+    /// Messages that this poll put into quarantine.
+    pub set_aside: u64,
     /// Messages left for now because their delivery failed before.
     pub deferred: u64,
     /// Messages without a usable unique-id.
@@ -69,9 +73,11 @@ pub struct Summary {
     pub deleted: u64,
     /// Messages left on the server because of their size.
     pub too_large: u64,
-    /// Messages that wait for the next poll (`max-messages`).
+    /// Messages left on the server since they were there before the first poll (`initial`).
+    pub ignored: u64,
+    /// Messages that wait on the server: for the next poll (`max-messages`), or to be tried again.
     pub waiting: u64,
-    /// Messages left for now because their delivery failed before.
+    /// Those of them that were not tried, because their delivery failed before.
     pub deferred: u64,
     /// Messages in quarantine.
     pub quarantined: u64,
@@ -79,6 +85,8 @@ pub struct Summary {
     pub nameless: u64,
     /// Messages of this poll that were not delivered.
     pub failed: u64,
+    /// Those of them that went into quarantine.
+    pub refused: u64,
     /// Step and cause, if it ended early or left something undone.
     pub error: Option<String>,
     /// What to do about it.
@@ -92,10 +100,17 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Messages that wait for their turn (`max-messages`).
+    pub fn not_tried(&self) -> u64 {
+        self.waiting.saturating_sub(self.deferred + self.failed.saturating_sub(self.refused))
+    }
+
     /// The summary of an account's poll.
     pub fn of(account: &Name, outcome: &Outcome) -> Self {
         let Report { listed, delivered, octets, deleted, too_large, waiting, .. } = outcome.report;
-        let Report { deferred, quarantined, nameless, recognised, ref failures, .. } = outcome.report;
+        let Report { deferred, quarantined, nameless, recognised, ignored, set_aside, ref failures, .. } =
+            outcome.report;
+        let failed = failures.len() as u64;
         let error = outcome.error.as_ref();
         Self {
             account: account.to_string(),
@@ -105,11 +120,13 @@ impl Summary {
             recognised,
             deleted,
             too_large,
-            waiting,
+            ignored,
+            waiting: waiting + deferred + failed.saturating_sub(set_aside),
             deferred,
             quarantined,
             nameless,
-            failed: failures.len() as u64,
+            failed,
+            refused: set_aside,
             error: error.map(|error| describe(error)),
             advice: error.and_then(Failure::advice),
             exit_code: error.map_or(0, |error| error.class().exit_code()),

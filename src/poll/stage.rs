@@ -242,7 +242,7 @@ impl Stager {
     fn state(&self, job: &Job, target: usize) -> State {
         let destination = &self.destinations[target];
         if !destination.is_up() {
-            return State::Failed("the destination cannot be used".into());
+            return State::Failed(destination.why_not());
         }
         match &destination.maildir {
             None => State::Spooled(Arc::new(Spool::new(&self.spool_dir))),

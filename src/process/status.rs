@@ -3,19 +3,26 @@
 //! The [`Board`] is written by the service's loop and read by the control socket, each for an
 //! instant, so that no client can delay the work.
 
+mod undelivered;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+pub use undelivered::{DestinationStatus, Standing, Undelivered};
 
 use crate::event::{Counts, Event, Fault};
 use crate::failure::Class;
 use crate::message::{Name, UnixTime};
 use crate::progress::{Progress, Snapshot};
+use crate::store::Backlog;
 
 /// The version of this schema; fields may be added within a version.
 pub const SCHEMA: u32 = 1;
+
+/// The exit code while mail is in quarantine (EX_DATAERR).
+const QUARANTINE: u8 = 65;
 
 /// How many failing accounts the headline names.
 const NAMED: usize = 5;
@@ -57,6 +64,15 @@ pub struct AccountStatus {
     pub waiting: u64,
     /// Messages in quarantine.
     pub quarantined: u64,
+    /// Messages left on the server because of their size (`max-size`).
+    #[serde(default)]
+    pub too_large: u64,
+    /// Messages left on the server since they were there before the first poll (`initial`).
+    #[serde(default)]
+    pub ignored: u64,
+    /// What is not delivered, and why.
+    #[serde(default)]
+    pub undelivered: Vec<Undelivered>,
     /// Failed polls in a row.
     pub failures: u32,
     /// What was wrong with the last poll; `null`: nothing.
@@ -92,6 +108,9 @@ pub struct Status {
     pub config_error: Option<String>,
     /// The accounts by name.
     pub accounts: Vec<AccountStatus>,
+    /// The destinations that do not work, by name.
+    #[serde(default)]
+    pub destinations: Vec<DestinationStatus>,
 }
 
 /// The default of `running`, for a status from an older service, which has no such field.
@@ -100,14 +119,38 @@ fn yes() -> bool {
 }
 
 impl Status {
-    /// The exit code of `status`: 0 if all is well, else that of the failure that needs the most attention.
+    /// The exit code of `status`: 0 if all is well, else that of the failure that needs the most attention.  Mail in
+    /// quarantine (65) comes before mail that waits (75), and that before the absence of a service.
     pub fn exit_code(&self) -> u8 {
-        let accounts = self.accounts.iter().filter(|account| account.state != State::Disabled);
-        let failed = accounts.filter(|account| account.error.is_some());
+        let accounts = || self.accounts.iter().filter(|account| account.state != State::Disabled);
+        let failed = accounts().filter(|account| account.error.is_some());
         let classes = failed.filter_map(|account| Class::of_exit_code(account.exit_code));
         let config = self.config_error.as_ref().map(|_| Class::Configuration);
-        let absence = (!self.running).then_some(Class::Unreachable);
-        classes.chain(config).chain(absence).max().map_or(0, Class::exit_code)
+        let undelivered = || accounts().flat_map(|account| &account.undelivered);
+        match classes.chain(config).max() {
+            Some(class) if class != Class::TryLater => class.exit_code(),
+            _ if undelivered().any(|one| one.state == Standing::Quarantined) => QUARANTINE,
+            _ if undelivered().next().is_some() => Class::TryLater.exit_code(),
+            _ if !self.running => Class::Unreachable.exit_code(),
+            class => class.map_or(0, Class::exit_code),
+        }
+    }
+
+    /// Adds what the state knows of mail that is not delivered, and of destinations that do not work.
+    pub fn add(&mut self, backlog: Backlog) {
+        let Backlog { groups, totals, troubles } = backlog;
+        let mut by_account: BTreeMap<String, Vec<Undelivered>> = BTreeMap::new();
+        for group in groups {
+            by_account.entry(group.account.to_string()).or_default().push(group.into());
+        }
+        for account in &mut self.accounts {
+            account.undelivered = by_account.remove(&account.account).unwrap_or_default();
+            let totals = Name::new(&account.account).and_then(|name| totals.get(&name)).copied();
+            let (deferred, quarantined) = totals.unwrap_or_default();
+            account.waiting += deferred;
+            account.quarantined = quarantined;
+        }
+        self.destinations = troubles.into_iter().map(DestinationStatus::from).collect();
     }
 }
 
@@ -166,6 +209,8 @@ impl Board {
         if fault.is_none() || counts.listed > 0 {
             account.waiting = counts.waiting;
             account.quarantined = counts.quarantined;
+            account.too_large = counts.too_large;
+            account.ignored = counts.ignored;
         }
         account.error = fault.map(|fault| fault.text.clone());
         account.advice = fault.and_then(|fault| fault.advice.clone());

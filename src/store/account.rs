@@ -7,12 +7,20 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::StoreError;
 use super::read::Reader;
 use super::rows::account_id;
-use super::schema::{IN_INDEX, state};
+use super::schema::IN_INDEX;
 use super::words::{AccountMemory, LastLogin};
 use crate::message::{Name, UnixTime};
 
 /// Separates an error from its advice in the column `error`.
 const BREAK: char = '\n';
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn number(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
 
 /// An error and its advice as they are stored: one line each.
 fn stored(memory: &AccountMemory) -> Option<String> {
@@ -55,7 +63,7 @@ pub(super) fn remember(connection: &Connection, account: &Name, memory: &Account
     connection
         .prepare_cached(
             "UPDATE account SET failures = ?2, refusals = ?3, not_before = ?4,
-                 last_success = coalesce(?5, last_success), error = ?6, exit_code = ?7, refused = ?8 WHERE id = ?1",
+                 waiting = ?9, too_large = ?10, ignored = ?11, last_success = coalesce(?5, last_success), error = ?6, exit_code = ?7, refused = ?8 WHERE id = ?1",
         )?
         .execute(params![
             id,
@@ -65,14 +73,17 @@ pub(super) fn remember(connection: &Connection, account: &Name, memory: &Account
             memory.last_success,
             stored(memory),
             memory.exit_code,
-            memory.refused
+            memory.refused,
+            count(memory.waiting),
+            count(memory.too_large),
+            count(memory.ignored)
         ])
 }
 
 pub(super) fn query() -> String {
     format!(
         "SELECT name, failures, refusals, not_before, last_success, error, exit_code, refused,
-             (SELECT count(*) FROM message m WHERE m.account = a.id AND m.done >= ?1), coalesce(q.messages, 0)
+             a.waiting, a.too_large, a.ignored, (SELECT count(*) FROM message m WHERE m.account = a.id AND m.done >= ?1), coalesce(q.messages, 0)
          FROM account a LEFT JOIN
              (SELECT m.account AS account, count(DISTINCT d.message) AS messages
               FROM delivery d CROSS JOIN message m ON m.id = d.message
@@ -99,8 +110,11 @@ pub(super) fn remembered(connection: &Connection, since: UnixTime) -> rusqlite::
             advice,
             exit_code: row.get(6)?,
             refused: row.get::<_, Option<Vec<u8>>>(7)?.and_then(|digest| digest.try_into().ok()),
-            delivered: u64::try_from(row.get::<_, i64>(8)?).unwrap_or(0),
-            quarantined: u64::try_from(row.get::<_, i64>(9)?).unwrap_or(0),
+            waiting: number(row.get(8)?),
+            too_large: number(row.get(9)?),
+            ignored: number(row.get(10)?),
+            delivered: number(row.get(11)?),
+            quarantined: number(row.get(12)?),
         };
         Ok(Name::new(&row.get::<_, String>(0)?).map(|name| (name, memory)))
     })?;
@@ -112,34 +126,14 @@ pub(super) fn is_none_known(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM account)", [], |row| row.get(0))
 }
 
-/// How many messages of each account are to be tried again at a destination.
-pub(super) fn deferred(connection: &Connection) -> rusqlite::Result<Vec<(Name, u64)>> {
-    let mut find = connection.prepare(
-        "SELECT a.name, count(DISTINCT m.id) FROM account a JOIN message m ON m.account = a.id AND m.done IS NULL
-         JOIN delivery d ON d.message = m.id AND d.state = ?1 GROUP BY a.id",
-    )?;
-    let rows = find.query_map([state::DEFERRED], |row| {
-        let number = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-        Ok(Name::new(&row.get::<_, String>(0)?).map(|name| (name, number)))
-    })?;
-    rows.filter_map(Result::transpose).collect()
-}
-
 impl Reader {
-    /// What is remembered of all accounts, and how many of their messages are to be tried again; deliveries are
-    /// counted from `since` on.
+    /// What is remembered of all accounts; deliveries are counted from `since` on.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn remembered(&self, since: UnixTime) -> Result<BTreeMap<Name, (AccountMemory, u64)>, StoreError> {
-        let read = |connection: &Connection| Ok((remembered(connection, since)?, deferred(connection)?));
-        let (memories, deferred) = self.read(read)?.unwrap_or_default();
-        let mut deferred: BTreeMap<Name, u64> = deferred.into_iter().collect();
-        let with_deferred = |(name, memory): (Name, AccountMemory)| {
-            let number = deferred.remove(&name).unwrap_or(0);
-            (name, (memory, number))
-        };
-        Ok(memories.into_iter().map(with_deferred).collect())
+    pub fn remembered(&self, since: UnixTime) -> Result<BTreeMap<Name, AccountMemory>, StoreError> {
+        let read = |connection: &Connection| remembered(connection, since);
+        Ok(self.read(read)?.unwrap_or_default().into_iter().collect())
     }
 
     /// The names of all accounts on record.

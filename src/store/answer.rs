@@ -6,7 +6,8 @@ use rusqlite::Connection;
 
 use super::query::{Query, Reply};
 use super::{
-    StoreError, account, destination, ends, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write,
+    StoreError, account, destination, ends, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens,
+    undelivered, write,
 };
 
 /// Answers a question; returns whether the database was found damaged.
@@ -41,6 +42,7 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::Host { host, reply } => to.send(reply, host::find(connection, &host)),
         Query::Suspects { account, reply } => to.send(reply, ends::suspects(connection, &account)),
         Query::Doubted { account, reply } => to.send(reply, destination::doubted(connection, &account)),
+        Query::Backlog { reply } => to.send(reply, undelivered::backlog(connection)),
         Query::Troubles { reply } => to.send(reply, destination::troubles(connection)),
         Query::IsBlank { reply } => to.send(reply, account::is_none_known(connection)),
         Query::Lost { account, reply } => to.send(reply, lookup::lost(connection, &account)),

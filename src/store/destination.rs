@@ -2,8 +2,6 @@
 
 use rusqlite::{Connection, params};
 
-use super::StoreError;
-use super::read::Reader;
 use super::schema::{IN_INDEX, state};
 use super::words::{DestinationTrouble, Doubted};
 use crate::message::{MessageKey, Name};
@@ -98,16 +96,6 @@ pub(super) fn doubted(connection: &Connection, account: &Name) -> rusqlite::Resu
     rows.filter_map(Result::transpose).collect()
 }
 
-impl Reader {
-    /// The destinations that do not work.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn troubles(&self) -> Result<Vec<DestinationTrouble>, StoreError> {
-        self.read(troubles).map(Option::unwrap_or_default)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +152,7 @@ mod tests {
         }
         settle(&connection, b"x", Ending::Deferred("full".into()), 10);
         let until = || connection.query_row("SELECT until FROM delivery", [], |row| row.get::<_, i64>(0));
-        connection.execute("INSERT INTO quiet SELECT id, x'00', 1, 2, 3, 4, 5 FROM account", []).expect("written");
+        connection.execute("INSERT INTO quiet SELECT id, x'00', 1, 2, 3, 4, 5, 6 FROM account", []).expect("written");
         let quiet = || connection.query_row("SELECT count(*) FROM quiet", [], |row| row.get::<_, i64>(0));
         works(&connection, &name("other")).expect("written");
         assert!(until().expect("read") > 10 && quiet().expect("read") == 1);

@@ -10,7 +10,7 @@ use super::rows::place;
 use super::schema::{OWN, kind, proof, state};
 use super::words::{Known, Lost};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::{Delivery, DeliveryState, Gone, Standing};
+use crate::plan::{Delivery, DeliveryState, Gone, Place, Standing};
 
 /// A message's row.
 struct Row {
@@ -172,6 +172,19 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
     };
     let listed = row.get::<_, Option<i64>>(7)?.and_then(|octets| u64::try_from(octets).ok());
     Ok(Some(Row { standing, absent: row.get::<_, i64>(5)? != 0, present: deleted.is_none(), listed }))
+}
+
+/// The places that a message is still owed to and has failed at.
+pub(super) fn open_places(connection: &Connection, account: &Name, key: &MessageKey) -> rusqlite::Result<Vec<Place>> {
+    let message = "SELECT m.id FROM message m JOIN account a ON a.id = m.account
+         WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3";
+    let id = connection
+        .prepare_cached(message)?
+        .query_row(params![account.as_str(), key.uid(), key.occurrence()], |row| row.get(0))
+        .optional()?;
+    let deliveries = id.map_or(Ok(Box::default()), |id| deliveries(connection, id))?;
+    let is_open = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Deferred(_));
+    Ok(deliveries.into_iter().filter(is_open).map(|delivery| delivery.place).collect())
 }
 
 pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {

@@ -48,6 +48,7 @@ mod sound;
 mod stage;
 mod thread;
 mod tokens;
+mod undelivered;
 mod words;
 mod write;
 
@@ -58,12 +59,13 @@ pub use ground::{Ground, look_at};
 pub use local::Local;
 pub use lock::holder;
 pub use open::Condition;
-pub use operator::{decide, release};
+pub use operator::{decide, release, set_aside};
 pub use possession::Possession;
 pub use read::Reader;
 pub use renew::Renewal;
 pub use salvage::Salvaged;
 pub use thread::Store;
+pub use undelivered::retry;
 pub use words::*;
 
 /// Begins a transaction that is going to write: it waits for another process here, since a transaction

@@ -256,7 +256,9 @@ mod tests {
              ALTER TABLE message DROP COLUMN ends_since; ALTER TABLE delivery DROP COLUMN since;
              ALTER TABLE message DROP COLUMN routed; ALTER TABLE delivery DROP COLUMN mark;
              ALTER TABLE delivery DROP COLUMN prefix; ALTER TABLE host DROP COLUMN replies;",
-            "ALTER TABLE destination DROP COLUMN at_messages; DROP INDEX delivery_doubted; DROP INDEX delivery_open;
+            "ALTER TABLE destination DROP COLUMN at_messages; ALTER TABLE account DROP COLUMN waiting;
+             ALTER TABLE account DROP COLUMN too_large; ALTER TABLE account DROP COLUMN ignored;
+             ALTER TABLE quiet DROP COLUMN ignored; DROP INDEX delivery_doubted; DROP INDEX delivery_open;
              CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 5);",
         ];
         let steps: Vec<(i64, &str)> = (1..).zip(without).collect();

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use rusqlite::params;
 
-use super::words::{Change, Lost, Release};
-use super::{StoreError, file, open, quiet, write};
+use super::words::{Change, Ending, Lost, Release, Settled};
+use super::{StoreError, file, lookup, open, quiet, write};
 use crate::message::{MessageKey, Name, UnixTime};
-use crate::plan::Patience;
+use crate::plan::{Patience, Place};
 
 /// Records what the operator decides about a lost account; works beside a running service.
 /// Returns whether the account is lost at all.
@@ -25,6 +25,39 @@ pub fn decide(dir: &Path, account: &Name, decision: Lost) -> Result<bool, StoreE
         quiet::raise_revision(&transaction, account)?;
         transaction.commit()?;
         Ok(changed > 0)
+    };
+    transact().map_err(|error| file::database_error(&file::path(dir), &error))
+}
+
+/// Puts a message that is not delivered into quarantine; `places` are its account's destinations.  Works beside a
+/// running service.  Returns whether there was anything to put there.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn set_aside(
+    dir: &Path,
+    account: &Name,
+    key: &MessageKey,
+    places: &[Place],
+    now: UnixTime,
+) -> Result<bool, StoreError> {
+    let Some(connection) = open::open_beside(dir)? else { return Ok(false) };
+    let outcome = |place: &Place| Settled {
+        key: key.clone(),
+        place: place.clone(),
+        ending: Ending::Quarantined("set aside by the operator".to_owned()),
+    };
+    let transact = || {
+        let transaction = super::begin(&connection)?;
+        let open = lookup::open_places(&transaction, account, key)?;
+        let places = if open.is_empty() { places } else { &open };
+        let outcomes: Vec<Settled> = places.iter().map(outcome).collect();
+        let is_any = !outcomes.is_empty();
+        let change = Change::Settle { account: account.clone(), outcomes };
+        write::apply(&transaction, &change, &Patience::USUAL, now)?;
+        quiet::raise_revision(&transaction, account)?;
+        transaction.commit()?;
+        Ok(is_any)
     };
     transact().map_err(|error| file::database_error(&file::path(dir), &error))
 }

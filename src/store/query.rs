@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::words::{
-    AccountMemory, Binding, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host, HostMemory, Known,
-    LastLogin, Lost, StagedDelivery,
+    AccountMemory, Backlog, Binding, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host, HostMemory,
+    Known, LastLogin, Lost, StagedDelivery,
 };
 use crate::message::{MessageKey, Name, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
@@ -97,6 +97,9 @@ pub(super) enum Query {
     Doubted {
         account: Name,
         reply: Reply<Vec<Doubted>>,
+    },
+    Backlog {
+        reply: Reply<Backlog>,
     },
     Troubles {
         reply: Reply<Vec<DestinationTrouble>>,

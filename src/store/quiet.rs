@@ -31,12 +31,18 @@ pub(super) fn find(
     digest: &[u8; 32],
 ) -> rusqlite::Result<Option<(Left, UnixTime, UnixTime)>> {
     let mut find = connection.prepare_cached(
-        "SELECT at, until, too_large, quarantined, deferred FROM quiet q JOIN account a ON a.id = q.account
+        "SELECT q.at, q.until, q.too_large, q.quarantined, q.deferred, q.ignored FROM quiet q JOIN account a ON a.id = q.account
          WHERE a.name = ?1 AND q.digest = ?2 AND a.lost = 0 AND a.migrating = 0",
     )?;
     let found = find.query_row(params![account.as_str(), digest], |row| {
         let count = |index| row.get::<_, i64>(index).map(|number| u64::try_from(number).unwrap_or(0));
-        let left = Left { too_large: count(2)?, quarantined: count(3)?, deferred: count(4)?, ..Left::default() };
+        let left = Left {
+            too_large: count(2)?,
+            quarantined: count(3)?,
+            deferred: count(4)?,
+            ignored: count(5)?,
+            ..Left::default()
+        };
         Ok((left, row.get(0)?, row.get(1)?))
     });
     found.optional()
@@ -62,16 +68,16 @@ pub(super) fn record(connection: &Connection, account: &Name, quiet: &Quiet, now
     if revision(connection, account)? != quiet.revision {
         return Ok(0);
     }
-    let Quiet { digest, until, left: Left { too_large, quarantined, deferred, .. }, .. } = quiet;
-    let [too_large, quarantined, deferred] =
-        [too_large, quarantined, deferred].map(|&count| i64::try_from(count).unwrap_or(i64::MAX));
+    let Quiet { digest, until, left: Left { too_large, quarantined, deferred, ignored, .. }, .. } = quiet;
+    let [too_large, quarantined, deferred, ignored] =
+        [too_large, quarantined, deferred, ignored].map(|&count| i64::try_from(count).unwrap_or(i64::MAX));
     let account = account_id(connection, account)?;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO quiet (account, digest, at, until, too_large, quarantined, deferred)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO quiet (account, digest, at, until, too_large, quarantined, deferred, ignored)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
-        .execute(params![account, digest, now, until, too_large, quarantined, deferred])
+        .execute(params![account, digest, now, until, too_large, quarantined, deferred, ignored])
 }
 
 /// Drops the looks that a change may have made untrue.

@@ -137,6 +137,17 @@ impl Reader {
         Ok(keys.into_iter().filter(|key| shown.is_empty() || wanted(key)).collect())
     }
 
+    /// Keys of an account's messages with these unique-ids, as they are shown, that are tried again or at which a session
+    /// has ended.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn retried_keys(&self, account: &Name, shown: &[String]) -> Result<Vec<MessageKey>, StoreError> {
+        let keys = self.read(|connection| retried_keys(connection, account))?.unwrap_or_default();
+        let wanted = |key: &MessageKey| shown.iter().any(|uid| *uid == text::escape(unique_id(key.uid()), 512));
+        Ok(keys.into_iter().filter(wanted).collect())
+    }
+
     /// Every delivery of a message in quarantine.
     ///
     /// # Errors
@@ -248,6 +259,18 @@ fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Res
         })
     })?;
     rows.collect()
+}
+
+fn retried_keys(connection: &Connection, account: &Name) -> rusqlite::Result<Vec<MessageKey>> {
+    let mut find = connection.prepare(&format!(
+        "SELECT m.uid, m.occurrence FROM delivery d CROSS JOIN message m ON m.id = d.message
+         JOIN account a ON a.id = m.account WHERE d.state = 4 AND {IN_INDEX} AND a.name = ?1
+         UNION SELECT m.uid, m.occurrence FROM account a JOIN message m ON m.account = a.id
+         WHERE a.name = ?1 AND m.ends > 0 AND m.done IS NULL"
+    ))?;
+    let rows =
+        find.query_map([account.as_str()], |row| Ok(MessageKey::new(&row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
+    rows.filter_map(Result::transpose).collect()
 }
 
 fn quarantined_keys(connection: &Connection, account: &Name) -> rusqlite::Result<Vec<MessageKey>> {

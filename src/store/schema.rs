@@ -150,6 +150,10 @@ CREATE INDEX message_ends ON message (account) WHERE ends > 0;
 ",
     "
 ALTER TABLE destination ADD COLUMN at_messages INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN waiting INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN too_large INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE account ADD COLUMN ignored INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE quiet ADD COLUMN ignored INTEGER NOT NULL DEFAULT 0;
 DROP INDEX delivery_open;
 CREATE INDEX delivery_open ON delivery (state) WHERE state IN (1, 4, 5);
 CREATE INDEX delivery_doubted ON delivery (message) WHERE since IS NOT NULL;
@@ -204,6 +208,9 @@ CREATE TABLE account (
     origin       TEXT,              -- the name that still stands for it in the tokens of file names
                                     -- (deliver::maildir::token) when it is renamed; NULL: its own (not used yet)
     revision     INTEGER NOT NULL DEFAULT 0, -- raised when another process changes what is known of its mail (quiet.rs)
+    waiting      INTEGER NOT NULL DEFAULT 0, -- messages that waited for the next poll after the last one (max-messages)
+    too_large    INTEGER NOT NULL DEFAULT 0, -- messages that it left because of their size
+    ignored      INTEGER NOT NULL DEFAULT 0, -- messages that it left since they were there first (initial)
     UNIQUE (name, folder)
 );
 
@@ -323,7 +330,8 @@ CREATE TABLE quiet (
     until       INTEGER NOT NULL,   -- when time alone may change it
     too_large   INTEGER NOT NULL,   -- messages that are left because of their size
     quarantined INTEGER NOT NULL,   -- messages in quarantine
-    deferred    INTEGER NOT NULL    -- messages whose delivery failed before
+    deferred    INTEGER NOT NULL,   -- messages whose delivery failed before
+    ignored     INTEGER NOT NULL DEFAULT 0 -- messages that are left since they were there first
 );
 
 CREATE INDEX message_done ON message (account, done);
@@ -366,13 +374,15 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::store::{account, read, write};
+    use crate::store::{account, read, undelivered, write};
 
     #[test]
     fn what_is_open_is_found_without_a_look_at_what_is_done() {
         let connection = Connection::open_in_memory().expect("made");
         connection.execute_batch(CREATE).expect("made");
-        for query in [write::staged_query(), write::released_query(), account::query(), read::quarantined_query()] {
+        let [groups, causes] = undelivered::queries();
+        let others = [write::staged_query(), write::released_query(), account::query(), read::quarantined_query()];
+        for query in others.into_iter().chain([groups, causes]) {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).expect("a query");
             let steps = explain.raw_query().mapped(|row| row.get(3)).collect::<rusqlite::Result<Vec<String>>>();
             let steps = steps.expect("explained");

@@ -12,8 +12,8 @@ use super::local::Local;
 use super::open::{Condition, Opened};
 use super::query::{Query, Reply};
 use super::words::{
-    AccountMemory, Binding, Change, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host, HostMemory,
-    Known, LastLogin, Lost, StagedDelivery,
+    AccountMemory, Backlog, Binding, Change, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host,
+    HostMemory, Known, LastLogin, Lost, StagedDelivery,
 };
 use super::{StoreError, file};
 use crate::message::{MessageKey, Name, UnixTime};
@@ -175,6 +175,14 @@ impl Store {
     pub async fn doubted(&self, account: &Name) -> Result<Vec<Doubted>, StoreError> {
         let account = account.clone();
         self.read(|reply| Query::Doubted { account, reply }).await
+    }
+
+    /// What is not delivered.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn backlog(&self) -> Result<Backlog, StoreError> {
+        self.read(|reply| Query::Backlog { reply }).await
     }
 
     /// Destinations that do not work.

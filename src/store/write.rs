@@ -227,7 +227,7 @@ fn release_messages(
     for &message in &messages {
         connection
             .prepare_cached(
-                "UPDATE delivery SET state = ?2, until = ?3, attempts = 0, at = ?4 WHERE message = ?1 AND state = ?5",
+                "UPDATE delivery SET state = ?2, until = ?3, attempts = 0, since = NULL, at = ?4 WHERE message = ?1 AND state = ?5",
             )?
             .execute(params![message, new_state, until, now, state::QUARANTINED])?;
         connection

@@ -58,7 +58,7 @@ pub use pop3_mailbox::MailboxServer;
 pub use postfix::Postfix;
 pub use program::{Output, Postrider, Running};
 pub use scripted::{Scripted, Step};
-pub use smtp::{Received, ScriptedSmtp, SmtpBehaviour, Stage};
+pub use smtp::{Received, ScriptedSmtp, SmtpBehaviour, SmtpPoison, Stage, Then};
 pub use socks::{SocksBehaviour, SocksProxy};
 pub use state::{State, let_pass, set_deferrals_due};
 

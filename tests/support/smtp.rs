@@ -46,6 +46,8 @@ pub struct SmtpBehaviour {
     pub keep_at_lost_dot: bool,
     /// This many connections are served at a time; any more are refused by their greeting.
     pub limit: Option<usize>,
+    /// A message that it cannot cope with.
+    pub poison: Option<SmtpPoison>,
     /// This many octets of a body are kept; size and hash are always of the whole.
     pub keep_octets: usize,
 }
@@ -60,9 +62,34 @@ impl Default for SmtpBehaviour {
             drop_at: None,
             keep_at_lost_dot: false,
             limit: None,
+            poison: None,
             keep_octets: 16 << 20,
         }
     }
+}
+
+/// A message that a server cannot cope with.
+#[derive(Clone, Debug)]
+pub struct SmtpPoison {
+    /// Before the message: part of its sender; then part of its text.
+    pub mark: String,
+    /// Where the server notices it.
+    pub stage: Stage,
+    /// What it sends then; a CRLF is not added.
+    pub sends: String,
+    /// What it does then.
+    pub then: Then,
+}
+
+/// What a server does after it has noticed a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It goes on.
+    GoesOn,
+    /// It closes.
+    Closes,
+    /// It says nothing more.
+    Hangs,
 }
 
 /// A message that the server has accepted.
@@ -112,8 +139,15 @@ impl ScriptedSmtp {
             let behaviour = lock(&for_threads).behaviour.clone();
             let state = Arc::clone(&for_threads);
             lock(&state).open += 1;
-            let session =
-                Session { state: Arc::clone(&state), behaviour, connection, number: 0, mail: None, rcpt: Vec::new() };
+            let session = Session {
+                state: Arc::clone(&state),
+                behaviour,
+                connection,
+                number: 0,
+                mail: None,
+                rcpt: Vec::new(),
+                seen: String::new(),
+            };
             let served = session.serve();
             lock(&state).open -= 1;
             served
@@ -177,6 +211,8 @@ struct Session {
     number: usize,
     mail: Option<String>,
     rcpt: Vec<String>,
+    /// The sender, and then the message.
+    seen: String,
 }
 
 impl Session {
@@ -268,6 +304,7 @@ impl Session {
         };
         self.mail = None;
         self.rcpt.clear();
+        argument.clone_into(&mut self.seen);
         let next = self.stage(Stage::Mail, "250 2.1.0 ok")?;
         if matches!(next, Next::Accepted) {
             self.mail = Some(argument.to_owned());
@@ -295,10 +332,12 @@ impl Session {
             return Ok(next);
         }
         let received = self.read_message()?;
+        self.seen = String::from_utf8_lossy(&received.body).into_owned();
+        let poisoned = self.poison(Stage::Dot).is_some();
         let lost = self.is_at(&self.behaviour.hang_at, Stage::Dot) || self.is_at(&self.behaviour.drop_at, Stage::Dot);
         let refused = self.special_reply(Stage::Dot).is_some_and(|text| !text.starts_with('2'));
         // Kept before the reply, so that whoever has the reply finds the message.
-        if if lost { self.behaviour.keep_at_lost_dot } else { !refused } {
+        if !poisoned && if lost { self.behaviour.keep_at_lost_dot } else { !refused } {
             lock(&self.state).received.push(received);
         }
         self.mail = None;
@@ -337,6 +376,17 @@ impl Session {
 
     /// Hangs, drops or replies as the behaviour wants it at a stage.
     fn stage(&mut self, stage: Stage, usual: &str) -> io::Result<Next> {
+        if let Some(poison) = self.poison(stage).cloned() {
+            self.connection.send(poison.sends.as_bytes())?;
+            match poison.then {
+                Then::GoesOn => return Ok(Next::Refused),
+                Then::Closes => return Ok(Next::Close),
+                Then::Hangs => {
+                    self.connection.hang()?;
+                    return Ok(Next::Close);
+                }
+            }
+        }
         if self.is_at(&self.behaviour.hang_at, stage) {
             self.connection.hang()?;
             return Ok(Next::Close);
@@ -350,6 +400,10 @@ impl Session {
 
     fn is_at(&self, place: &Option<(Stage, Option<usize>)>, stage: Stage) -> bool {
         place.is_some_and(|(at, number)| at == stage && number.is_none_or(|number| number == self.number))
+    }
+
+    fn poison(&self, stage: Stage) -> Option<&SmtpPoison> {
+        self.behaviour.poison.as_ref().filter(|poison| poison.stage == stage && self.seen.contains(&poison.mark))
     }
 
     fn special_reply(&self, stage: Stage) -> Option<&str> {

@@ -91,7 +91,12 @@ pub(crate) async fn run(config: Config, options: Options) -> Result<(), ServiceE
     let board = Arc::new(Mutex::new(Board::default()));
     let front = Front::open(&config.runtime_dir, &config.state_dir);
     let closing = CancellationToken::new();
-    let serving = tokio::spawn(front.serve(Arc::clone(&board), notes_in, closing.clone().cancelled_owned()));
+    let serving = tokio::spawn(front.serve(
+        Arc::clone(&board),
+        context.store.clone(),
+        notes_in,
+        closing.clone().cancelled_owned(),
+    ));
     let (lists, watch_lists) = watch::channel(watched(&config));
     let (changes_in, changes) = mpsc::channel(1);
     tokio::spawn(reload::watch(watch_lists, changes_in));
@@ -316,7 +321,7 @@ impl Service {
             state_dir: self.config.state_dir.display().to_string(),
             config_loaded: Some(unix_now()),
             config_error: None,
-            accounts: Vec::new(),
+            ..Status::default()
         };
     }
 

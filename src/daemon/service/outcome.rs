@@ -72,7 +72,9 @@ fn told(name: &Name, summary: &Summary, error: Option<&PollError>, time: Duratio
         delivered: summary.delivered,
         octets: summary.octets,
         deleted: summary.deleted,
-        waiting: summary.waiting + summary.deferred + summary.failed,
+        waiting: summary.not_tried(),
+        too_large: summary.too_large,
+        ignored: summary.ignored,
         quarantined: summary.quarantined,
     };
     let fault = |error: &PollError| Fault {

@@ -9,7 +9,8 @@ use tokio::io::AsyncWriteExt as _;
 use tracing::debug;
 
 use super::body::Converter;
-use super::dialogue::{Command, Dialogue};
+use super::command::Command;
+use super::dialogue::Dialogue;
 use super::envelope::Addresses;
 use super::error::MESSAGE;
 use super::extensions::Extensions;

@@ -1,36 +1,9 @@
 //! The commands of an envelope with their replies, and what follows from these.  Pure.
 
+use super::command::Command;
 use super::{Reply, SendError, refusal};
-use crate::header::Address;
-
-/// One command of an envelope.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
-    /// MAIL with its parameters.
-    Mail(String),
-    Rcpt(Address),
-    Data,
-}
 
 impl Command {
-    /// The line that is sent.
-    pub(super) fn line(&self) -> String {
-        match self {
-            Command::Mail(line) => format!("{line}\r\n"),
-            Command::Rcpt(address) => format!("RCPT TO:<{address}>\r\n"),
-            Command::Data => "DATA\r\n".to_owned(),
-        }
-    }
-
-    /// Its name.
-    pub(super) fn step(&self) -> &'static str {
-        match self {
-            Command::Mail(_) => "MAIL",
-            Command::Rcpt(_) => "RCPT",
-            Command::Data => "DATA",
-        }
-    }
-
     /// Whether a reply may refuse because of the sender.  Servers say it in many ways, and trying one more address
     /// costs little: so every permanent refusal counts that does not name another reason, by its status (RFC 3463)
     /// or its code (RFC 5321 §4.2.3, RFC 4954 §6).  A temporary refusal has to name the sender: Postfix says
@@ -120,7 +93,7 @@ impl Dialogue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::envelope_address;
+    use crate::header::{Address, envelope_address};
 
     fn address(text: &str) -> Address {
         envelope_address(text).expect("an address")

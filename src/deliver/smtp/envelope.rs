@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::dialogue::Command;
+use super::command::Command;
 use super::extensions::Extensions;
 use super::{Because, SendError, Settings, SmtpError};
 use crate::header::{Address, Head, ReturnPath, envelope_address};

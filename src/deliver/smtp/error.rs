@@ -108,10 +108,10 @@ impl Failure for SmtpError {
             SmtpError::Protocol { .. } => Class::Protocol,
             SmtpError::Refused { reply, .. } if reply.is_transient() => Class::TryLater,
             SmtpError::Refused { .. } => Class::Unreachable,
-            SmtpError::LoginRefused { .. } | SmtpError::NotServed { trouble: Trouble::Login, .. } => {
-                Class::LoginRefused
+            SmtpError::LoginRefused { .. } => Class::LoginRefused,
+            SmtpError::NotServed { trouble: Trouble::Login | Trouble::Recipient | Trouble::Relay, .. } => {
+                Class::Configuration
             }
-            SmtpError::NotServed { trouble: Trouble::Recipient | Trouble::Relay, .. } => Class::Configuration,
             SmtpError::NotServed { .. } => Class::TryLater,
             SmtpError::NoStartTls { .. }
             | SmtpError::ClearLogin { .. }
@@ -156,36 +156,6 @@ impl Failure for SmtpError {
             SmtpError::Settings { .. } => "Correct it in the destination's settings.",
         };
         Some(text.to_owned())
-    }
-}
-
-impl Trouble {
-    /// Whether another sender may be accepted.
-    pub(super) fn may_be_of_sender(self) -> bool {
-        !matches!(self, Trouble::Mailbox | Trouble::Busy)
-    }
-
-    /// What to do about it.
-    fn advice(self) -> &'static str {
-        match self {
-            Trouble::Login => {
-                "The server wants a login, or another one: check the user name and the password of this destination, and \
-                 `port` (587 and 465 are for logins)."
-            }
-            Trouble::Recipient => "The server does not know this recipient: check `recipient` and `host`.",
-            Trouble::Relay => {
-                "The server does not take this mail from this machine: check `recipient` and `host`, and whether it wants \
-                 a login (`username`) or another `sender`."
-            }
-            Trouble::Blocked => {
-                "The server takes no mail from this machine's address.  It is tried again by itself; to be taken off the \
-                 list, or to be let through, ask whoever keeps the list or the server."
-            }
-            Trouble::Mailbox => {
-                "The recipient's mailbox takes no mail now: make room there, or switch it on.  It is tried again by itself."
-            }
-            Trouble::Busy => "The server is short of something, and asks to be tried again later.",
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod body;
 mod client;
+mod command;
 mod dialogue;
 mod envelope;
 mod error;
@@ -24,6 +25,7 @@ mod pool;
 mod refusal;
 mod rehearsal;
 mod reply;
+mod trouble;
 mod wire;
 
 use std::time::Duration;
@@ -36,8 +38,8 @@ pub use client::{Accepted, Client};
 pub use error::{At, Because, SendError, SmtpError};
 pub use extensions::Extensions;
 pub use pool::{DeliveryError, Pool, UnavailableError};
-pub use refusal::Trouble;
 pub use reply::{Replies, Reply};
+pub use trouble::Trouble;
 
 /// Settings of an SMTP destination.
 #[derive(Clone, Debug, PartialEq, Eq)]

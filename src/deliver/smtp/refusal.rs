@@ -3,25 +3,9 @@
 //! Until the message itself is sent, a server knows the client, the sender and the recipients; only then can it judge
 //! the content.  What it says besides is its status (RFC 3463, RFC 5248), or else its words.
 
-use super::dialogue::Command;
+use super::command::Command;
+use super::trouble::Trouble;
 use super::{Because, Reply, SendError, SmtpError};
-
-/// Why a server serves nobody with these settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// It wants a login, or another one (RFC 4954 §6).
-    Login,
-    /// It does not know the recipient.
-    Recipient,
-    /// It does not take mail from this machine for the recipient, or from these senders.
-    Relay,
-    /// This machine's address is on a list of addresses that it takes no mail from.
-    Blocked,
-    /// The recipient's mailbox takes no mail, since it is full or switched off.
-    Mailbox,
-    /// It is short of something.
-    Busy,
-}
 
 /// The status at the beginning of a reply's text; empty if there is none.
 fn status(reply: &Reply) -> &str {

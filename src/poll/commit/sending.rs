@@ -81,7 +81,7 @@ impl Committer<'_> {
         let (State::Spooled(spool), Way::HandedOver(lanes), true) =
             (&parcel.state, &destination.outlet.way, destination.is_up())
         else {
-            return Settled { key, place, ending: Ending::Deferred("the destination cannot be used".into()) };
+            return Settled { key, place, ending: Ending::Deferred(destination.why_not()) };
         };
         if self.traced && received.head.passages > PASSAGES {
             let passages = received.head.passages;

@@ -22,6 +22,12 @@ pub struct AccountMemory {
     pub exit_code: u8,
     /// While its login is refused, shows whether the settings or the secret have changed since.
     pub refused: Option<[u8; 32]>,
+    /// Messages that waited for the next poll after the last one (`max-messages`).
+    pub waiting: u64,
+    /// Messages that were left because of their size.
+    pub too_large: u64,
+    /// Messages that are left since they were there first (`initial`).
+    pub ignored: u64,
     /// Messages delivered since a time that the caller chose; only read.
     pub delivered: u64,
     /// Messages in quarantine; only read.

@@ -11,6 +11,7 @@ mod known;
 mod lost;
 mod record;
 mod tokens;
+mod undelivered;
 
 pub use account::{AccountMemory, Binding, LastLogin, Quiet};
 pub(super) use change::Concern;
@@ -22,3 +23,4 @@ pub use known::{Content, Known};
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
 pub use record::{Inspection, Record};
 pub use tokens::DeliveryTokens;
+pub use undelivered::{Backlog, Undelivered};
