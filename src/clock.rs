@@ -15,6 +15,11 @@ pub(crate) fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// Seconds of a time, a begun one included.
+pub(crate) fn seconds_up(time: Duration) -> i64 {
+    seconds(time).saturating_add(i64::from(time.subsec_nanos() > 0))
+}
+
 /// How long to wait after `failures` in a row, at least one: `first`, then twice as long each time, up to `last`.
 pub(crate) fn doubling(first: Duration, last: Duration, failures: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(last)

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use postrider::testing::config::{Absent, KEYS, Section};
 use postrider::testing::failure::Class;
+use postrider::testing::process::status::QUARANTINE;
 use postrider::testing::sasl::Mechanism;
 use support::Postrider;
 
@@ -120,6 +121,7 @@ fn exit_codes() -> BTreeSet<String> {
     ];
     let mut codes: BTreeSet<String> = classes.into_iter().map(listed).collect();
     codes.extend(["0", "64", "66"].map(str::to_owned));
+    codes.insert(QUARANTINE.to_string());
     // Codes that are written out where the process ends.
     let files = std::fs::read_dir("src/cli").expect("the sources").map(|entry| entry.expect("an entry").path());
     for file in files.filter(|path| path.is_file()) {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use crate::account::Account;
-use crate::clock::unix_now;
+use crate::clock::{seconds_up, unix_now};
 use crate::credential;
 use crate::message::Name;
 use crate::oauth::Grant;
@@ -43,7 +43,7 @@ pub(crate) fn remembered(before: &AccountMemory, schedule: Carried, ending: &End
     let Carried { failures, refusals, wait } = schedule;
     let Ending { summary, must_wait, refused } = ending;
     let well = summary.error.is_none();
-    let seconds = i64::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(i64::MAX);
+    let seconds = seconds_up(wait);
     AccountMemory {
         failures,
         refusals,

@@ -22,7 +22,7 @@ use crate::store::Backlog;
 pub const SCHEMA: u32 = 1;
 
 /// The exit code while mail is in quarantine (EX_DATAERR).
-const QUARANTINE: u8 = 65;
+pub const QUARANTINE: u8 = 65;
 
 /// How many failing accounts the headline names.
 const NAMED: usize = 5;

@@ -16,7 +16,7 @@ use tracing::debug;
 use configuration::{Reload, limits, watched};
 
 use crate::account::Account;
-use crate::clock::unix_now;
+use crate::clock::{seconds_up, unix_now};
 use crate::config::Config;
 use crate::control::{Front, Note};
 use crate::engine::latch::fingerprint;
@@ -256,7 +256,7 @@ impl Service {
         for (name, account) in &mut board.accounts {
             let enabled = self.accounts.contains_key(name);
             let due = self.schedule.due(name).filter(|_| enabled);
-            account.next_poll = due.map(|due| unix + seconds(due.saturating_sub(now)));
+            account.next_poll = due.map(|due| unix + seconds_up(due.saturating_sub(now)));
             account.state = match (enabled, self.schedule.is_latched(name), account.failures) {
                 (false, ..) => State::Disabled,
                 (true, true, _) => State::LoginRefused,
@@ -384,10 +384,6 @@ async fn tick(watchdog: Option<&mut Interval>) {
         }
         None => std::future::pending().await,
     }
-}
-
-fn seconds(time: Duration) -> i64 {
-    i64::try_from(time.as_secs_f64().ceil() as u64).unwrap_or(i64::MAX)
 }
 
 /// The day by this machine's clock, as a number.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Ended, Service, seconds, write_down};
-use crate::clock::unix_now;
+use super::{Ended, Service, write_down};
+use crate::clock::{seconds_up, unix_now};
 use crate::engine::latch::{Ending, remembered};
 use crate::engine::verdict::verdict;
 use crate::event::{Counts, Event as Told, Fault};
@@ -34,7 +34,8 @@ impl Service {
         // The schedule decides about the next poll; its decision is remembered, and sent to waiting clients.
         self.step(Input::Ended(name.clone(), verdict));
         if self.schedule.is_latched(&name) {
-            summary.next_try = self.schedule.due(&name).map(|due| unix_now() + seconds(due.saturating_sub(self.now())));
+            summary.next_try =
+                self.schedule.due(&name).map(|due| unix_now() + seconds_up(due.saturating_sub(self.now())));
         }
         for waiter in waiters {
             let _ = waiter.send(summary.clone());

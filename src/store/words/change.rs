@@ -1,13 +1,13 @@
 //! What can change in the state, in the domain's words.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::{AccountMemory, LastLogin, Quiet};
 use super::destination::DestinationTrouble;
 use super::host::{Host, HostMemory};
 use super::lost::LostChange;
-use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
+use super::staged::{Resolution, StagedDelivery};
+use crate::message::{Fingerprint, MessageKey, Name};
 #[cfg(doc)]
 use crate::plan::Patience;
 use crate::plan::{Place, Prune};
@@ -366,34 +366,6 @@ pub enum Ending {
     Doubted(String),
     /// Refused for good, and why.
     Quarantined(String),
-}
-
-/// A staged delivery, whose process may have ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StagedDelivery {
-    /// Row of the message.
-    pub message: i64,
-    /// Row of the place.
-    pub place: i64,
-    /// The account.
-    pub account: Name,
-    /// The Maildir.
-    pub maildir: PathBuf,
-    /// The machine that the Maildir is on ([`Place::machine`]).
-    pub machine: String,
-    /// The file's name.
-    pub name: String,
-    /// When it was staged.
-    pub at: UnixTime,
-}
-
-/// What a look into the Maildir has shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    /// It is delivered.
-    Delivered,
-    /// It is lost, and fetched again.
-    Lost,
 }
 
 /// What the operator wants with quarantined messages.

@@ -1,7 +1,7 @@
 //! The whole state, as it is shown.
 
-use super::change::StagedDelivery;
 use super::lost::Lost;
+use super::staged::StagedDelivery;
 use crate::message::UnixTime;
 
 /// What a look at the whole state has shown.
