@@ -5,7 +5,9 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::query::{Query, Reply};
-use super::{StoreError, account, ends, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write};
+use super::{
+    StoreError, account, ends, file, host, lookup, lost, mailbox, origin, prune, quiet, renamed, tokens, write,
+};
 
 /// Answers a question; returns whether the database was found damaged.
 pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool {
@@ -30,6 +32,10 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::KnownAs { account, mailbox, others, reply } => {
             to.send(reply, mailbox::known_as(connection, &account, &mailbox, &others))
         }
+        Query::Alike { account, mailbox, others, reply } => {
+            to.send(reply, mailbox::alike(connection, &account, &mailbox, &others))
+        }
+        Query::Origins { account, reply } => to.send(reply, origin::find(connection, &account)),
         Query::NeverMeantFor { account, destination, reply } => {
             to.send(reply, mailbox::never_meant_for(connection, &account, destination.as_str()))
         }

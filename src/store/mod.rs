@@ -32,6 +32,8 @@ mod lost;
 mod mailbox;
 mod open;
 mod operator;
+mod origin;
+mod origin_file;
 mod possession;
 mod prune;
 mod query;

@@ -11,7 +11,7 @@ use super::words::{
     AccountMemory, Binding, Content, DeliveryTokens, FoundFile, Host, HostMemory, Known, LastLogin, Lost,
     StagedDelivery,
 };
-use crate::message::{MessageKey, Name, UnixTime};
+use crate::message::{MessageKey, Name, Origin, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
 
 /// Where an answer is sent.
@@ -69,6 +69,16 @@ pub(super) enum Query {
         others: Arc<[(Name, String)]>,
         reply: Reply<Option<String>>,
     },
+    Alike {
+        account: Name,
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+        reply: Reply<Option<String>>,
+    },
+    Origins {
+        account: Name,
+        reply: Reply<Vec<Origin>>,
+    },
     NeverMeantFor {
         account: Name,
         destination: Name,
@@ -117,7 +127,7 @@ pub(super) enum Query {
         reply: Reply<HashMap<String, Vec<(PathBuf, FoundFile)>>>,
     },
     Tokens {
-        of_message: fn(&Name, &MessageKey) -> String,
+        of_message: fn(&Origin, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
         reply: Reply<DeliveryTokens>,
     },

@@ -16,7 +16,7 @@ use super::words::{
     StagedDelivery,
 };
 use super::{StoreError, file};
-use crate::message::{MessageKey, Name, UnixTime};
+use crate::message::{MessageKey, Name, Origin, UnixTime};
 use crate::plan::{self, Identity, Left, Missing, Standing};
 
 /// A handle to the state.  Clones share it; when the last one is dropped, its thread ends.
@@ -121,6 +121,30 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let account = account.clone();
         self.read(|reply| Query::KnownAs { account, mailbox, others, reply }).await
+    }
+
+    /// The account of an unused name, if there is one, that had the host and the username of this account, of which no
+    /// mail is known.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn alike(
+        &self,
+        account: &Name,
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+    ) -> Result<Option<String>, StoreError> {
+        let account = account.clone();
+        self.read(|reply| Query::Alike { account, mailbox, others, reply }).await
+    }
+
+    /// What stands for an account in the names of its files: first for new ones, then for older ones.  Never empty.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn origins(&self, account: &Name) -> Result<Vec<Origin>, StoreError> {
+        let account = account.clone();
+        self.read(|reply| Query::Origins { account, reply }).await
     }
 
     /// The number of messages on the server that were delivered everywhere, and never meant for this destination.
@@ -261,7 +285,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn tokens(
         &self,
-        of_message: fn(&Name, &MessageKey) -> String,
+        of_message: fn(&Origin, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
     ) -> Result<DeliveryTokens, StoreError> {
         self.read(|reply| Query::Tokens { of_message, of_file, reply }).await

@@ -11,12 +11,12 @@ mod lost;
 mod record;
 mod tokens;
 
-pub use account::{AccountMemory, Binding, LastLogin, Quiet};
+pub use account::{AccountMemory, Binding, Holding, LastLogin, Quiet};
 pub(super) use change::Concern;
-pub use change::{Change, Ending, Release, Renamed, Resolution, Settled, Stage, StagedDelivery, Target, TargetState};
+pub use change::{Change, Ending, Release, Resolution, Settled, Stage, StagedDelivery, Target, TargetState};
 pub use history::{HistoryEntry, HistoryFilter, QuarantinedDelivery, QuarantinedMessage};
 pub use host::{Host, HostMemory};
-pub use known::{Content, Known};
+pub use known::{Content, Known, Renamed};
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
 pub use record::{Inspection, Record};
 pub use tokens::DeliveryTokens;
