@@ -12,7 +12,7 @@ use crate::failure::Class;
 use crate::filesystem::owner;
 use crate::message::Name;
 use crate::rebuild;
-use crate::store::{Lost, Reader, Store, StoreError, decide};
+use crate::store::{Lost, Reader, Store, StoreError, check_origins, decide};
 
 /// Arguments of `state`.
 #[derive(Debug, clap::Args)]
@@ -63,6 +63,7 @@ fn check(config: &Config) -> Result<u8, StoreError> {
         return Ok(0);
     };
     let mut faults = inspection.faults;
+    faults.extend(check_origins(&config.state_dir).err().map(|error| error.to_string()));
     let maildirs: BTreeSet<_> = inspection.staged.iter().map(|delivery| &delivery.maildir).collect();
     for maildir in maildirs {
         let tmp = maildir.join("tmp");

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Context;
 use super::destination::OpenDestination;
 use super::error::PollError;
+use super::{Context, mailbox};
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
@@ -40,6 +40,10 @@ pub(super) async fn known(
     let store = &context.store;
     let known = store.known(&account.name, Arc::clone(keys), unix_now()).await?;
     if known.lost == Lost::No {
+        let is_new = known.begun.is_none() && known.standings.iter().all(Option::is_none);
+        if is_new && mailbox::recognise(account, context, keys).await? {
+            return Ok(store.known(&account.name, Arc::clone(keys), unix_now()).await?);
+        }
         return Ok(known);
     }
     for destination in destinations {

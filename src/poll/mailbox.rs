@@ -3,6 +3,8 @@
 //! The state knows both.  If the mailbox has changed, no unique-id is believed (`store::Change::Bind`); for
 //! a new destination the operator is told which mail will not go there.
 
+use std::sync::Arc;
+
 use super::Context;
 use super::error::PollError;
 use super::turns::Turn;
@@ -11,7 +13,7 @@ use crate::attempt;
 use crate::clock::unix_now;
 use crate::event::Event;
 use crate::failure::describe;
-use crate::message::Name;
+use crate::message::{MessageKey, Name};
 use crate::net::Route;
 use crate::oauth::Vault;
 use crate::store::Change;
@@ -83,6 +85,32 @@ async fn former(account: &Name, mailbox: &str, context: &Context) -> Result<Opti
         Some(known) => Some(known).filter(|known| known != account.as_str()),
         None => context.store.alike(account, mailbox, others).await?,
     })
+}
+
+/// Whether the listing of an account of which nothing is known is that of an account which is not polled any more; then
+/// what is known of that one was taken over.
+pub(super) async fn recognise(
+    account: &Account,
+    context: &Context,
+    keys: &Arc<Vec<Option<MessageKey>>>,
+) -> Result<bool, PollError> {
+    let (mailbox, others) = (mailbox(account), context.mailboxes.clone());
+    let familiar = context.store.familiar(mailbox.clone(), others.clone(), Arc::clone(keys)).await?;
+    let Some(from) = familiar.and_then(|name| Name::new(&name)) else { return Ok(false) };
+    loop {
+        // A poll that began under the former configuration may still write there.
+        let ended = context.turns.ended();
+        if !context.turns.is_polled(from.as_str()) {
+            break;
+        }
+        ended.await;
+    }
+    let to = account.name.clone();
+    let rename = Change::RenameAccount { from: from.clone(), to: to.clone() };
+    let bind = Change::Bind { account: to, mailbox, others };
+    context.store.apply(vec![rename, bind], unix_now()).await?;
+    taken_over(account, context, from.as_str()).await;
+    Ok(true)
 }
 
 /// Reports that an account has taken over what is known of another one's mailbox.  If that one is gone, the rest that

@@ -35,6 +35,12 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::Alike { account, mailbox, others, reply } => {
             to.send(reply, mailbox::alike(connection, &account, &mailbox, &others))
         }
+        Query::Familiar { mailbox, others, keys, reply } => {
+            let familiar = mailbox::familiar(connection, &mailbox, &others, &keys);
+            // When the caller gets the answer, it alone holds them.
+            drop(keys);
+            to.send(reply, familiar)
+        }
         Query::Origins { account, reply } => to.send(reply, origin::find(connection, &account)),
         Query::NeverMeantFor { account, destination, reply } => {
             to.send(reply, mailbox::never_meant_for(connection, &account, destination.as_str()))

@@ -6,11 +6,13 @@
 //! beside it, under a name that no account can have (`a` and a line break).  What stands for a mailbox in the names
 //! of files moves along with it (origin.rs).
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::origin::{self, BLANK};
 use super::quiet::raise_revision;
-use super::rows::account_id;
+use super::rows::{account_id, message_id};
 use super::schema::{kind, state};
 use super::words::{Binding, Holding};
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, Origin, UnixTime};
@@ -70,23 +72,60 @@ pub(super) fn alike(
     if row(connection, account.as_str())?.is_some_and(|own| !own.is_blank) {
         return Ok(None);
     }
-    let host_and_user = |mailbox: &str| {
-        let mut parts = mailbox.split('\n');
-        Some((parts.next()?.to_owned(), parts.nth(1)?.to_owned()))
-    };
-    let ours = host_and_user(mailbox);
-    let mut find = connection.prepare_cached(
-        "SELECT name, mailbox FROM account WHERE mailbox IS NOT NULL AND instr(name, char(10)) = 0
-         ORDER BY last_success DESC, id",
-    )?;
-    let mut rows = find.query([])?;
-    while let Some(row) = rows.next()? {
-        let (name, theirs): (String, String) = (row.get(0)?, row.get(1)?);
-        if host_and_user(&theirs) == ours && !others.iter().any(|(other, _)| other.as_str() == name) {
-            return Ok(Some(name));
+    let ours = (host(mailbox), user(mailbox));
+    let unused = unused(connection, others)?;
+    Ok(unused.into_iter().find(|row| (host(&row.mailbox), user(&row.mailbox)) == ours).map(|row| row.name))
+}
+
+/// The account of an unused name, if there is one, that had the same username, and knows more than half of a listing's
+/// unique-ids: perhaps only the host is called otherwise.
+pub(super) fn familiar(
+    connection: &Connection,
+    mailbox: &str,
+    others: &[(Name, String)],
+    keys: &[Option<MessageKey>],
+) -> rusqlite::Result<Option<String>> {
+    for row in unused(connection, others)? {
+        if user(&row.mailbox) != user(mailbox) {
+            continue;
+        }
+        let mut known = 0;
+        for key in keys.iter().flatten() {
+            known += usize::from(message_id(connection, row.id, key)?.is_some());
+        }
+        if known * 2 > keys.len() {
+            return Ok(Some(row.name));
         }
     }
     Ok(None)
+}
+
+/// An account that is known, and no longer polled.
+struct Unused {
+    id: i64,
+    name: String,
+    mailbox: String,
+}
+
+/// Accounts of which mail is known and whose names are none of these, the last that was polled first.
+fn unused(connection: &Connection, others: &[(Name, String)]) -> rusqlite::Result<Vec<Unused>> {
+    let mut find = connection.prepare_cached(
+        "SELECT id, name, mailbox FROM account WHERE mailbox IS NOT NULL AND instr(name, char(10)) = 0
+         ORDER BY last_success DESC, id",
+    )?;
+    let rows = find.query_map([], |row| Ok(Unused { id: row.get(0)?, name: row.get(1)?, mailbox: row.get(2)? }))?;
+    let mut unused = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let used: HashSet<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
+    unused.retain(|row| !used.contains(row.name.as_str()));
+    Ok(unused)
+}
+
+fn host(mailbox: &str) -> Option<&str> {
+    mailbox.split('\n').next()
+}
+
+fn user(mailbox: &str) -> Option<&str> {
+    mailbox.split('\n').nth(2)
 }
 
 /// Binds an account to what the state knows of its mailbox.  Returns the number of messages whose unique-ids are no

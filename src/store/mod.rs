@@ -60,6 +60,7 @@ pub use local::Local;
 pub use lock::holder;
 pub use open::Condition;
 pub use operator::{decide, release};
+pub use origin_file::check_origins;
 pub use possession::Possession;
 pub use read::Reader;
 pub use renew::Renewal;

@@ -84,8 +84,10 @@ fn take_origins(dir: &Path, connection: &Connection, condition: &Condition) -> R
         // The database knows all of it.
         Condition::Sound => Ok(false),
         Condition::New => origin_file::restore(&transaction, &origin_file::read(dir)?).map(|()| false),
-        Condition::Unsealed | Condition::Copied | Condition::Outdated { .. } => {
-            origin_file::complete(&transaction, &origin_file::read(dir)?)
+        Condition::Outdated { .. } => origin_file::complete(&transaction, &origin_file::read(dir)?),
+        // If the file is broken, a database that is whole decides alone.
+        Condition::Unsealed | Condition::Copied => {
+            origin_file::complete(&transaction, &origin_file::read(dir).unwrap_or_default())
         }
     };
     let is_news = is_news.map_err(failed)?;

@@ -75,6 +75,12 @@ pub(super) enum Query {
         others: Arc<[(Name, String)]>,
         reply: Reply<Option<String>>,
     },
+    Familiar {
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+        keys: Arc<Vec<Option<MessageKey>>>,
+        reply: Reply<Option<String>>,
+    },
     Origins {
         account: Name,
         reply: Reply<Vec<Origin>>,

@@ -138,6 +138,20 @@ impl Store {
         self.read(|reply| Query::Alike { account, mailbox, others, reply }).await
     }
 
+    /// The account of an unused name, if there is one, that had the username of this mailbox and knows more than half of
+    /// its listing.  When it returns, only the caller holds the keys.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn familiar(
+        &self,
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+        keys: Arc<Vec<Option<MessageKey>>>,
+    ) -> Result<Option<String>, StoreError> {
+        self.read(|reply| Query::Familiar { mailbox, others, keys, reply }).await
+    }
+
     /// What stands for an account in the names of its files: first for new ones, then for older ones.  Never empty.
     ///
     /// # Errors
