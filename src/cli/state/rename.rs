@@ -1,6 +1,6 @@
 //! `postrider state rename`: another name for an account, with all that is known of it.
 
-use super::super::{USAGE, accounts, output};
+use super::super::{USAGE, accounts, completions, output};
 use crate::account::Account;
 use crate::attempt;
 use crate::clock::unix_now;
@@ -18,7 +18,7 @@ pub(super) struct Names {
     #[arg(value_name = "OLD", value_parser = accounts::name_of)]
     old: Name,
     /// Its name from now on
-    #[arg(value_name = "NEW", value_parser = accounts::name_of)]
+    #[arg(value_name = "NEW", value_parser = accounts::name_of, add = completions::accounts())]
     new: Name,
 }
 
