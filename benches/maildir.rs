@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use postrider::testing::deliver::maildir::{Maildir, Settings, file_name};
-use postrider::testing::message::{MessageKey, Name};
+use postrider::testing::message::{MessageKey, Origin};
 
 /// Octets of a message.
 const OCTETS: usize = 8192;
@@ -22,12 +22,12 @@ fn batch(bencher: Bencher<'_, '_>, messages: usize) {
     let disk = std::env::var_os("BENCH_DIR").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
     let dir = tempfile::tempdir_in(disk).expect("a directory");
     let maildir = Maildir::open(&Settings::private(dir.path().join("Maildir")), false).expect("a Maildir");
-    let account = Name::new("a").expect("a name");
+    let origin = Origin::new("a").expect("an origin");
     let key = MessageKey::new(b"uid", 0).expect("a unique-id");
     let text = [b'x'; OCTETS];
     bencher.counter(ItemsCount::new(messages)).bench_local(|| {
         let drafts = (0..messages).map(|_| {
-            let mut draft = maildir.create(|word| file_name(word, "bench", &account, &key)).expect("made");
+            let mut draft = maildir.create(|word| file_name(word, "bench", &origin, &key)).expect("made");
             draft.write(&text).expect("written");
             draft
         });

@@ -127,6 +127,11 @@ pub fn forget(state_dir: &Path, account: &Name) {
     let _ = std::fs::remove_file(path(state_dir, account));
 }
 
+/// The account has another name now.
+pub fn rename(state_dir: &Path, from: &Name, to: &Name) {
+    let _ = std::fs::rename(path(state_dir, from), path(state_dir, to));
+}
+
 fn path(state_dir: &Path, account: &Name) -> PathBuf {
     state_dir.join("attempts").join(account.as_str())
 }

@@ -63,6 +63,9 @@ pub enum Event {
     UniqueIdsChanged { account: Name, messages: u64 },
     /// The account leads to another mailbox than before.
     MailboxChanged { account: Name, messages: u64 },
+    /// The account has the mailbox that was another one's (`is_gone`: which is not polled any more), and what is known of
+    /// it.
+    MailboxTakenOver { account: Name, from: Name, is_gone: bool },
     /// The server has no TOP.
     NoTop { account: Name },
     /// None of the server's answers about one message says anything.
@@ -221,6 +224,7 @@ impl Event {
             Event::LeftOnServer { .. } => ("left-on-server", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0a"),
             Event::UniqueIdsChanged { .. } => ("unique-ids-changed", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0b"),
             Event::MailboxChanged { .. } => ("mailbox-changed", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0c"),
+            Event::MailboxTakenOver { .. } => ("mailbox-taken-over", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d3a"),
             Event::DestinationAdded { .. } => ("destination-added", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0d"),
             Event::LostStateMadeOut { .. } => ("lost-state-made-out", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0e"),
             Event::PerhapsDelivered { .. } => ("perhaps-delivered", "6d8b1ee1c1b44f8c9c5a6a2f5f3c7d0f"),
@@ -323,6 +327,7 @@ impl Event {
             | Event::PollFailed { account, .. }
             | Event::UniqueIdsChanged { account, .. }
             | Event::MailboxChanged { account, .. }
+            | Event::MailboxTakenOver { account, .. }
             | Event::NoTop { account }
             | Event::AnswersSayNothing { account }
             | Event::DestinationAdded { account, .. }

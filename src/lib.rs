@@ -46,6 +46,8 @@
 //!   names in the configuration.  A place is a destination with its kind, location, recipient and machine
 //!   (`plan/place.rs`); each place gets its own copy of a message.  A Maildir's machine is the instance word of its
 //!   state directory (`store/local.rs`), and only that machine looks there for the remains of a crash.
+//!   What stands for an account in the names of its files stays when it is renamed (`store/origin.rs`), and is kept beside
+//!   the database (`store/origin_file.rs`).
 //! * **A server's replies** (`poll/proof.rs`): after each group of messages the server is asked for
 //!   the unique-id of one of them; without the right answer no message of the group is delivered.
 //! * **The database** ([`store`], [`rebuild`]): a seal shows at the next start whether the database has changed since

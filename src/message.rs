@@ -146,6 +146,49 @@ impl fmt::Debug for Name {
     }
 }
 
+/// The word that stands for an account in the tokens of its files' names: at first its name.  It stays when the
+/// account is renamed, so that the files go on showing whose they are.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin(Arc<str>);
+
+/// Separates the name from the word that makes an origin unlike any name; no name contains it.
+const ORIGIN_MARK: char = '#';
+
+/// Octets of an origin at most: a name, the mark and a word.
+const ORIGIN_LIMIT: usize = 64 + 1 + 16;
+
+impl Origin {
+    /// That of an account which was never renamed.
+    pub fn of(name: &Name) -> Self {
+        Self(Arc::clone(&name.0))
+    }
+
+    /// The origin, if it is a name, with or without a word behind it.
+    pub fn new(text: &str) -> Option<Self> {
+        let (name, word) = text.split_once(ORIGIN_MARK).unwrap_or((text, "0"));
+        let is_word = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric());
+        (text.len() <= ORIGIN_LIMIT && is_word && Name::new(name).is_some()).then(|| Self(text.into()))
+    }
+
+    /// Another one for the same name.
+    #[must_use]
+    pub fn with(&self, word: &str) -> Self {
+        let name = self.0.split(ORIGIN_MARK).next().unwrap_or_default();
+        Self(format!("{name}{ORIGIN_MARK}{word}").into())
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// 128 bits of SHA-256 over the header fields that identify a message, by which it is recognised
 /// under another unique-id.
 pub type Fingerprint = [u8; 16];
@@ -189,5 +232,18 @@ mod tests {
             assert!(Name::new(bad).is_none(), "{bad:?}");
         }
         assert!(Name::new("alice@isp.example").is_some());
+    }
+
+    #[test]
+    fn an_origin_is_a_name_or_one_with_a_word_that_no_name_has() {
+        let name = Name::new("work").expect("a name");
+        let other = Origin::of(&name).with("x7").with("y8");
+        assert_eq!((other.as_str(), Name::new(other.as_str())), ("work#y8", None));
+        for good in ["work", "work#y8"] {
+            assert_eq!(Origin::new(good).expect(good).as_str(), good);
+        }
+        for bad in ["", "#y8", "work#", "work#y 8", "work#y#8", "a\tb", "a/b", &"w".repeat(82)] {
+            assert_eq!(Origin::new(bad), None, "{bad:?}");
+        }
     }
 }

@@ -42,7 +42,11 @@ fn full(program: &Postrider) {
     let account = mailbox(server.port(), "one", "deliver = \"home\"");
     program.raw_config(&format!("state-dir = \"state\"\n{account}{}", maildir("home")), 0o600);
     program.run(&["fetch"]).assert_success();
+    let renamed = mailbox(server.port(), "two", "deliver = \"home\"");
+    program.raw_config(&format!("state-dir = \"state\"\n{renamed}{}", maildir("home")), 0o600);
+    program.run(&["fetch"]).assert_success();
     let state = program.state_dir();
+    assert!(state.join("origins").exists(), "an account was renamed: {:?}", files(&state));
     std::fs::write(state.join("state.db"), vec![7; 20_000]).expect("damaged");
     program.run(&["fetch"]);
     let aside = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("state.db."));

@@ -183,7 +183,7 @@ fn what_is_released_from_quarantine_is_tried_at_the_next_poll() {
     configure(&program, &server, &format!("{MAX_SIZE}deliver = \"home\""));
     for _ in 0..5 {
         program.run(&["fetch"]).assert_code(75);
-        set_deferrals_due(&program);
+        let_pass(&program, 7 * 3600);
     }
     assert_eq!(settle(&program, &server, 0), "a: no new mail, 1 left because of their size, 1 in quarantine\n");
     server.change(|behaviour| behaviour.answers.clear());

@@ -17,6 +17,8 @@ mod command;
 mod damage;
 #[path = "state/history.rs"]
 mod history;
+#[path = "state/renaming.rs"]
+mod renaming;
 mod support;
 #[path = "state/trouble.rs"]
 mod trouble;

@@ -2,7 +2,7 @@
 //! anything.
 
 use postrider::testing::deliver::maildir::{NameParts, file_name, token};
-use postrider::testing::message::{MessageKey, Name};
+use postrider::testing::message::{MessageKey, Name, Origin};
 
 pub(super) fn holds(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
@@ -16,7 +16,7 @@ pub(super) fn holds(input: &[u8]) {
     let instance: String = instance.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
     let uid = parts.next().unwrap_or_default();
     if let (false, Some(account), Some(key)) = (instance.is_empty(), Name::new(&account), MessageKey::new(uid, 0)) {
-        made(&instance, &account, &key);
+        made(&instance, &Origin::of(&account), &key);
     }
 }
 
@@ -32,13 +32,13 @@ fn told(name: &str, telling: NameParts<'_>) {
     }
 }
 
-fn made(instance: &str, account: &Name, key: &MessageKey) {
-    let name = file_name("P1Q2", instance, account, key);
+fn made(instance: &str, origin: &Origin, key: &MessageKey) {
+    let name = file_name("P1Q2", instance, origin, key);
     let telling = NameParts::of(&name).expect("one of ours");
-    assert_eq!((telling.instance, telling.token), (instance, token(account, key).as_str()));
+    assert_eq!((telling.instance, telling.token), (instance, token(origin, key).as_str()));
     assert!(name.len() < 200 && !name.contains(['/', ':']) && !name.starts_with('.'), "{name}");
-    assert_ne!(file_name("P1Q3", instance, account, key), name, "another word makes another name");
+    assert_ne!(file_name("P1Q3", instance, origin, key), name, "another word makes another name");
     told(&name, telling);
     let other = MessageKey::new(key.uid(), 1).expect("a key");
-    assert_ne!(token(account, &other), telling.token);
+    assert_ne!(token(origin, &other), telling.token);
 }

@@ -50,6 +50,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             output::say(&format!("note: account {}: {text}", account.name));
         }
     }
+    local::renamings(config);
     if !arguments.connect {
         return worst.map_or(0, Class::exit_code);
     }

@@ -11,7 +11,7 @@ use super::output;
 use crate::config::Config;
 use crate::deliver::maildir;
 use crate::filesystem::make_unique;
-use crate::message::{MessageKey, Name};
+use crate::message::{MessageKey, Name, Origin};
 use crate::poll::{self, Exported};
 use crate::process::log;
 use crate::store::Reader;
@@ -63,7 +63,7 @@ impl Exported for Files<'_> {
     fn begin(&mut self, key: &MessageKey) -> io::Result<()> {
         let Some(folder) = self.folder else { return Ok(()) };
         // A unique-id may hold any character, so it cannot be a file name.
-        let path = folder.join(format!("{}-{}.eml", self.account, maildir::token(self.account, key)));
+        let path = folder.join(format!("{}-{}.eml", self.account, maildir::token(&Origin::of(self.account), key)));
         let (file, part) = make_unique(|word| {
             let part = path.with_extension(format!("{word}.part"));
             Ok((OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?, part))

@@ -1,4 +1,6 @@
-//! `postrider state`: checks, rebuilds or exports the state.
+//! `postrider state`: checks, rebuilds or exports the state, or gives an account another name in it.
+
+mod rename;
 
 use std::collections::BTreeSet;
 
@@ -10,7 +12,7 @@ use crate::failure::Class;
 use crate::filesystem::owner;
 use crate::message::Name;
 use crate::rebuild;
-use crate::store::{Lost, Reader, Store, StoreError, decide};
+use crate::store::{Lost, Reader, Store, StoreError, check_origins, decide};
 
 /// Arguments of `state`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,8 @@ enum Command {
     Check,
     /// Rebuild the state from what can be read of it and from the Maildirs
     Rebuild(Decisions),
+    /// Give an account another name, with all that is known of its mail
+    Rename(rename::Names),
     /// Write everything that is on record, one JSON object a line
     Export,
 }
@@ -47,6 +51,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
             super::runtime::block_on(again(config))
         }
         Command::Rebuild(decisions) => super::runtime::block_on(decide_all(decisions, config)),
+        Command::Rename(names) => super::runtime::block_on(rename(names, config)),
         Command::Export => return export(config),
     };
     result.unwrap_or_else(|error| output::complain_code(None, &error))
@@ -58,6 +63,7 @@ fn check(config: &Config) -> Result<u8, StoreError> {
         return Ok(0);
     };
     let mut faults = inspection.faults;
+    faults.extend(check_origins(&config.state_dir).err().map(|error| error.to_string()));
     let maildirs: BTreeSet<_> = inspection.staged.iter().map(|delivery| &delivery.maildir).collect();
     for maildir in maildirs {
         let tmp = maildir.join("tmp");
@@ -131,6 +137,17 @@ async fn decide_all(decisions: &Decisions, config: &Config) -> Result<u8, StoreE
         }
     }
     Ok(code)
+}
+
+async fn rename(names: &rename::Names, config: &Config) -> Result<u8, StoreError> {
+    let store = open(config).await.inspect_err(|error| {
+        if matches!(error, StoreError::Locked { .. }) {
+            rename::explain_lock();
+        }
+    })?;
+    let renamed = rename::rename(names, config, &store).await;
+    store.close().await?;
+    renamed
 }
 
 /// Opens the state; one that is missing or damaged is rebuilt before anything is decided about it.

@@ -61,7 +61,7 @@ pub(crate) async fn prepare(config: &Config, cancel: CancellationToken) -> Resul
 /// Takes up which destinations did not work.  With other settings they are tried at once.
 async fn take_up(store: &Store, outlets: &Outlets) -> Result<(), StoreError> {
     let mut changes = Vec::new();
-    for trouble in store.troubles().await? {
+    for trouble in store.backlog().await?.troubles {
         let class = Class::of_exit_code(trouble.exit_code).unwrap_or(Class::TryLater);
         let settings = match outlets.get(&trouble.name) {
             Some(outlet) => outlet.mark(store.instance(), class).await,

@@ -54,6 +54,12 @@ pub(super) fn of(event: &Event) -> String {
             "the account's host, port, username or route has changed: its mail is compared with what is known of {}",
             counted(*messages, "message", "messages")
         ),
+        Event::MailboxTakenOver { from, is_gone: true, .. } => format!(
+            "it has the mailbox of account {from}, which is not polled any more: what is known of it was taken over"
+        ),
+        Event::MailboxTakenOver { from, is_gone: false, .. } => {
+            format!("it has the mailbox that account {from} had: what is known of it was taken over")
+        }
         Event::AnswersSayNothing { .. } => {
             "the server's answers about single messages (UIDL n, LIST n, STAT) say nothing: each message is \
              fetched by itself, and checked by its header, which takes longer"

@@ -33,6 +33,7 @@ fn samples() -> Vec<Event> {
         Event::PollLost { cause: cause() },
         Event::UniqueIdsChanged { account: account(), messages },
         Event::MailboxChanged { account: account(), messages },
+        Event::MailboxTakenOver { account: account(), from: destination(), is_gone: true },
         Event::NoTop { account: account() },
         Event::AnswersSayNothing { account: account() },
         Event::DestinationAdded { account: account(), destination: destination(), messages },

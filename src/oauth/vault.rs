@@ -131,6 +131,30 @@ impl Vault {
         }
     }
 
+    /// Gives the tokens to an account that has none, because this one has its name now.  Returns whether there were any.
+    ///
+    /// # Errors
+    /// They cannot be moved, or are being renewed for too long.
+    pub async fn hand_to(&self, account: &Name) -> Result<bool, OAuthError> {
+        let to = Self { account: account.clone(), ..self.clone() };
+        let is_there =
+            |path: PathBuf| private::is_there(&path).map_err(|source| OAuthError::File { path: path.clone(), source });
+        if !is_there(self.path())? || is_there(to.path())? {
+            return Ok(false);
+        }
+        let _lock = self.lock().await?;
+        // A sign-in that nobody has been told of yet is found by its tokens.
+        for (from, to) in [(self.stamp(), to.stamp()), (self.path(), to.path())] {
+            match std::fs::rename(&from, &to) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                moved => moved.map_err(|source| OAuthError::File { path: from, source })?,
+            }
+        }
+        let folder = self.folder();
+        sync_folder(&folder).map_err(|source| OAuthError::File { path: folder, source })?;
+        Ok(true)
+    }
+
     fn put(&self, path: &Path, text: &[u8]) -> Result<(), OAuthError> {
         private::replace(path, &self.beside("new"), text)
             .map_err(|error| OAuthError::File { path: path.to_owned(), source: error.source })
@@ -220,6 +244,27 @@ mod tests {
         vault.write(&tokens("r2"), &lock).await.expect("written");
         assert!(vault.read().expect("read").is_some());
         assert_eq!(std::fs::read(dir.path().join("elsewhere")).expect("there"), b"{\"version\":1");
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_goes_along_with_its_account_and_replaces_no_other() {
+        let (_dir, vault) = vault();
+        let (b, c) = (Name::new("b").expect("a name"), Name::new("c").expect("a name"));
+        assert!(!vault.hand_to(&b).await.expect("nobody has signed in"));
+        assert!(!vault.folder().exists());
+        for (vault, text) in [(&vault, "of a"), (&Vault { account: c.clone(), ..vault.clone() }, "of c")] {
+            let lock = vault.lock().await.expect("free");
+            vault.write(&tokens(text), &lock).await.expect("written");
+            vault.write_stamp(text, &lock).expect("written");
+        }
+        assert!(!vault.hand_to(&c).await.expect("it has its own"));
+        assert!(vault.hand_to(&b).await.expect("moved"));
+        let refresh = |account: &Name| {
+            let tokens = Vault { account: account.clone(), ..vault.clone() }.read().expect("read");
+            tokens.map(|tokens| tokens.refresh_token.expose().to_vec())
+        };
+        assert_eq!((refresh(&b), refresh(&c)), (Some(b"of a".to_vec()), Some(b"of c".to_vec())));
+        assert!(vault.read().expect("nothing").is_none() && !vault.stamp().exists());
     }
 
     #[tokio::test]

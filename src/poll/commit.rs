@@ -22,13 +22,15 @@ use super::report::Tally;
 use crate::attempt::Attempts;
 use crate::clock::unix_now;
 use crate::event::Event;
-use crate::message::{MessageKey, MessageNumber, Name};
+use crate::message::{MessageKey, MessageNumber, Name, Origin};
 use crate::plan::Policy;
 use crate::store::{Change, Ending, Settled, Stage, Store, StoreError, Target, TargetState};
 
 /// Makes batches durable, one after the other.
 pub(super) struct Committer<'a> {
     pub(super) account: &'a Name,
+    /// What stands for the account in what is made for it.
+    pub(super) origin: &'a Origin,
     pub(super) host: &'a str,
     /// The account's policy, which decides what is due.
     pub(super) policy: &'a Policy,
@@ -230,6 +232,7 @@ mod tests {
         let policy = Box::leak(Box::new(Policy::default()));
         Committer {
             account,
+            origin: Box::leak(Box::new(Origin::of(account))),
             host: "host",
             policy,
             store,

@@ -111,7 +111,8 @@ impl Failure for PollError {
                 return Some(format!(
                     "Nothing was fetched or deleted.  If the others were delivered before, or are not wanted: `postrider \
                      state rebuild --seen {account}`; to fetch them, even if they come a second time: `postrider state \
-                     rebuild --fetch-again {account}`."
+                     rebuild --fetch-again {account}`.  If the account had another name before: `postrider state \
+                     rename OLD {account}`."
                 ));
             }
             PollError::Doubted { is_over: true, .. } => {

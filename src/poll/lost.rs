@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Context;
 use super::destination::OpenDestination;
 use super::error::PollError;
+use super::{Context, mailbox};
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Held};
 use crate::event::Event;
-use crate::message::{MessageKey, Name};
+use crate::message::{MessageKey, Name, Origin};
 use crate::plan::{self, Identity, Initial, Oversize, Place, Policy, Retention, Standing};
 use crate::store::{Adopted, Adoption, Change, FoundFile, Known, Lost, LostChange, StoreError, Whereabouts};
 use crate::threads;
@@ -40,12 +40,18 @@ pub(super) async fn known(
     let store = &context.store;
     let known = store.known(&account.name, Arc::clone(keys), unix_now()).await?;
     if known.lost == Lost::No {
+        let is_new = known.begun.is_none() && known.standings.iter().all(Option::is_none);
+        if is_new && mailbox::recognise(account, context, keys).await? {
+            return Ok(store.known(&account.name, Arc::clone(keys), unix_now()).await?);
+        }
         return Ok(known);
     }
     for destination in destinations {
         read_late(context, destination).await?;
     }
-    let tokens = keys.iter().flatten().map(|key| maildir::token(&account.name, key)).collect();
+    let origins = store.origins(&account.name).await?;
+    let of_key = |key| origins.iter().map(move |origin| maildir::token(origin, key));
+    let tokens = keys.iter().flatten().flat_map(of_key).collect();
     let files = store.files(tokens).await?;
     let (files, held) = threads::run(move || {
         let held = look_into(&files);
@@ -56,6 +62,7 @@ pub(super) async fn known(
         destinations.iter().map(|destination| (destination.place.clone(), destination.is_maildir())).collect();
     let case = Case {
         account: &account.name,
+        origins: &origins,
         policy: &account.policy,
         lost: known.lost,
         places: &places,
@@ -105,6 +112,8 @@ fn look_into(files: &Files) -> HashMap<PathBuf, Held> {
 /// An account with what was found of its mail.
 struct Case<'a> {
     account: &'a Name,
+    /// What stands for it in the names of files.
+    origins: &'a [Origin],
     policy: &'a Policy,
     lost: Lost,
     /// Its destinations, and whether they are Maildirs.
@@ -133,7 +142,7 @@ fn judge(
     for (key, standing) in keys.iter().zip(standings) {
         let Some(key) = key else { continue };
         count.total += 1;
-        let files = case.files.get(&maildir::token(case.account, key)).map_or(&[][..], Vec::as_slice);
+        let files = case.files_of(key);
         match standing {
             Some(
                 Standing::Ignored
@@ -146,7 +155,7 @@ fn judge(
                 missing.push(key.clone());
                 continue;
             }
-            standing => messages.extend(case.adopt(key, standing.as_ref(), files)),
+            standing => messages.extend(case.adopt(key, standing.as_ref(), &files)),
         }
         count.found += 1;
     }
@@ -173,6 +182,12 @@ fn must_ask(case: &Case<'_>, count: Count) -> bool {
 }
 
 impl Case<'_> {
+    /// The files that hold a message.
+    fn files_of(&self, key: &MessageKey) -> Vec<(PathBuf, FoundFile)> {
+        let tokens = self.origins.iter().map(|origin| maildir::token(origin, key));
+        tokens.filter_map(|token| self.files.get(&token)).flatten().cloned().collect()
+    }
+
     /// What is known of a message that was found, or is on record and not delivered everywhere.
     fn adopt(&self, key: &MessageKey, standing: Option<&Standing>, files: &[(PathBuf, FoundFile)]) -> Option<Adopted> {
         let on_record = match standing {

@@ -3,14 +3,19 @@
 //! The state knows both.  If the mailbox has changed, no unique-id is believed (`store::Change::Bind`); for
 //! a new destination the operator is told which mail will not go there.
 
+use std::sync::Arc;
+
 use super::Context;
 use super::error::PollError;
 use super::turns::Turn;
 use crate::account::Account;
+use crate::attempt;
 use crate::clock::unix_now;
 use crate::event::Event;
-use crate::message::Name;
+use crate::failure::describe;
+use crate::message::{MessageKey, Name};
 use crate::net::Route;
+use crate::oauth::Vault;
 use crate::store::Change;
 
 /// The mailbox that an account leads to, as the state knows it: host, port and username, and the route to it where
@@ -52,21 +57,77 @@ async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>
     let mailbox = mailbox(account);
     if binding.mailbox.as_ref() != Some(&mailbox) {
         let (name, others) = (account.name.clone(), context.mailboxes.clone());
-        let known_as = context.store.known_as(&name, mailbox.clone(), others.clone()).await?;
+        let former = former(&name, &mailbox, context).await?;
         let change = Change::Bind { account: name.clone(), mailbox, others };
-        if known_as.as_ref().is_some_and(|known| known != name.as_str() && context.turns.is_polled(known)) {
+        if former.as_ref().is_some_and(|former| context.turns.is_polled(former)) {
             return Ok(None);
         }
-        if binding.mailbox.is_none() && known_as.is_none_or(|known| known == name.as_str()) {
+        if binding.mailbox.is_none() && former.is_none() {
             return Ok(Some(vec![change, Change::DecideFor { account: name, deliver: account.deliver.clone() }]));
         }
         let messages = context.store.apply(vec![change], unix_now()).await?;
+        if let Some(former) = former {
+            taken_over(account, context, &former).await;
+        }
         if messages > 0 {
             Event::MailboxChanged { account: name, messages: messages as u64 }.tell();
         }
     }
     tell_of_new_destinations(account, context).await?;
     Ok(Some(Vec::new()))
+}
+
+/// The name under which the state knows what the account takes over, if that is not its own.
+async fn former(account: &Name, mailbox: &str, context: &Context) -> Result<Option<String>, PollError> {
+    let (mailbox, others) = (mailbox.to_owned(), context.mailboxes.clone());
+    let known_as = context.store.known_as(account, mailbox.clone(), others.clone()).await?;
+    Ok(match known_as {
+        Some(known) => Some(known).filter(|known| known != account.as_str()),
+        None => context.store.alike(account, mailbox, others).await?,
+    })
+}
+
+/// Whether the listing of an account of which nothing is known is that of an account which is not polled any more; then
+/// what is known of that one was taken over.
+pub(super) async fn recognise(
+    account: &Account,
+    context: &Context,
+    keys: &Arc<Vec<Option<MessageKey>>>,
+) -> Result<bool, PollError> {
+    let (mailbox, others) = (mailbox(account), context.mailboxes.clone());
+    let familiar = context.store.familiar(mailbox.clone(), others.clone(), Arc::clone(keys)).await?;
+    let Some(from) = familiar.and_then(|name| Name::new(&name)) else { return Ok(false) };
+    loop {
+        // A poll that began under the former configuration may still write there.
+        let ended = context.turns.ended();
+        if !context.turns.is_polled(from.as_str()) {
+            break;
+        }
+        ended.await;
+    }
+    let to = account.name.clone();
+    let rename = Change::RenameAccount { from: from.clone(), to: to.clone() };
+    let bind = Change::Bind { account: to, mailbox, others };
+    context.store.apply(vec![rename, bind], unix_now()).await?;
+    taken_over(account, context, from.as_str()).await;
+    Ok(true)
+}
+
+/// Reports that an account has taken over what is known of another one's mailbox.  If that one is gone, the rest that
+/// belongs to its name goes along.
+async fn taken_over(account: &Account, context: &Context, former: &str) {
+    // A name that was freed is the account's own, or that of one that leads elsewhere now.
+    let Some(from) = former.split('\n').next().and_then(Name::new).filter(|from| *from != account.name) else { return };
+    let is_gone = !context.mailboxes.iter().any(|(name, _)| *name == from);
+    if is_gone && from.as_str() == former {
+        attempt::rename(context.store.dir(), &from, &account.name);
+        if account.credential.grant().is_some()
+            && let Err(error) = Vault::new(context.store.dir(), &from).hand_to(&account.name).await
+        {
+            Event::NotRecorded { account: Some(account.name.clone()), cause: describe(&error) }.tell();
+        }
+    }
+    Event::MailboxTakenOver { account: account.name.clone(), from, is_gone }.tell();
 }
 
 /// Whether it was not yet reported that the account's server has no TOP; from now on it counts as reported.

@@ -20,13 +20,13 @@ use super::turn;
 use crate::attempt::{Attempts, Slot};
 use crate::deliver::maildir;
 use crate::header::{self, Head, Renamer};
-use crate::message::Name;
+use crate::message::Origin;
 use crate::spool::Spool;
 use crate::threads::{self, ThreadError};
 
 /// What the stager needs to know.
 pub(super) struct Stager {
-    pub(super) account: Name,
+    pub(super) origin: Origin,
     pub(super) instance: String,
     pub(super) spool_dir: PathBuf,
     pub(super) destinations: Arc<[OpenDestination]>,
@@ -247,7 +247,7 @@ impl Stager {
         match &destination.maildir {
             None => State::Spooled(Arc::new(Spool::new(&self.spool_dir))),
             Some(maildir) => {
-                let name = |word: &str| maildir::file_name(word, &self.instance, &self.account, &job.key);
+                let name = |word: &str| maildir::file_name(word, &self.instance, &self.origin, &job.key);
                 maildir.create(name).map_or_else(|error| destination.maildir_fault(error), State::Drafted)
             }
         }

@@ -20,7 +20,7 @@ use super::stage::Stager;
 use crate::account::Account;
 use crate::attempt::Attempts;
 use crate::filesystem::private;
-use crate::message::{MessageKey, MessageNumber};
+use crate::message::{MessageKey, MessageNumber, Origin};
 use crate::pop3::session::Session;
 use crate::progress::Progress;
 use crate::store::{Settled, StoreError};
@@ -74,17 +74,11 @@ impl Transfer<'_> {
     ) -> Result<Transferred, PollError> {
         let Self { account, context, progress, destinations, trace, deadline } = self;
         let dir = context.store.dir();
+        let origin = origin(account, context).await?;
         let attempts = Arc::new(Attempts::begin(dir, &account.name).map_err(StoreError::from)?);
         let (loads, inbox) = mpsc::channel(LOADS);
         let (outbox, batches) = mpsc::channel(BATCHES);
-        let stager = Stager {
-            account: account.name.clone(),
-            instance: context.store.instance().to_owned(),
-            spool_dir: spool_dir(context)?,
-            destinations: Arc::clone(destinations),
-            attempts: Arc::clone(&attempts),
-            deadline,
-        };
+        let stager = stager(context, origin.clone(), Arc::clone(destinations), Arc::clone(&attempts), deadline)?;
         let receiver = Receiver {
             session,
             queue: PieceQueue::new(loads),
@@ -101,6 +95,7 @@ impl Transfer<'_> {
         };
         let committer = Committer {
             account: &account.name,
+            origin: &origin,
             host: &account.endpoint.host,
             policy: &account.policy,
             store: &context.store,
@@ -123,6 +118,23 @@ impl Transfer<'_> {
         let committed = committed.and(staged.map_err(PollError::from));
         Ok(Transferred { received, committed, tally, moved })
     }
+}
+
+/// What stands for the account in the names of new files.
+async fn origin(account: &Account, context: &Context) -> Result<Origin, StoreError> {
+    let origins = context.store.origins(&account.name).await?;
+    Ok(origins.into_iter().next().unwrap_or_else(|| Origin::of(&account.name)))
+}
+
+fn stager(
+    context: &Context,
+    origin: Origin,
+    destinations: Arc<[OpenDestination]>,
+    attempts: Arc<Attempts>,
+    deadline: Instant,
+) -> Result<Stager, StoreError> {
+    let (instance, spool_dir) = (context.store.instance().to_owned(), spool_dir(context)?);
+    Ok(Stager { origin, instance, spool_dir, destinations, attempts, deadline })
 }
 
 /// Where large messages on their way to a server are kept.

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::query::{Query, Reply};
 use super::{
-    StoreError, account, destination, ends, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens,
+    StoreError, account, destination, ends, file, host, lookup, lost, mailbox, origin, prune, quiet, renamed, tokens,
     undelivered, write,
 };
 
@@ -33,6 +33,16 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::KnownAs { account, mailbox, others, reply } => {
             to.send(reply, mailbox::known_as(connection, &account, &mailbox, &others))
         }
+        Query::Alike { account, mailbox, others, reply } => {
+            to.send(reply, mailbox::alike(connection, &account, &mailbox, &others))
+        }
+        Query::Familiar { mailbox, others, keys, reply } => {
+            let familiar = mailbox::familiar(connection, &mailbox, &others, &keys);
+            // When the caller gets the answer, it alone holds them.
+            drop(keys);
+            to.send(reply, familiar)
+        }
+        Query::Origins { account, reply } => to.send(reply, origin::find(connection, &account)),
         Query::NeverMeantFor { account, destination, reply } => {
             to.send(reply, mailbox::never_meant_for(connection, &account, destination.as_str()))
         }
@@ -43,7 +53,6 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::Suspects { account, reply } => to.send(reply, ends::suspects(connection, &account)),
         Query::Doubted { account, reply } => to.send(reply, destination::doubted(connection, &account)),
         Query::Backlog { reply } => to.send(reply, undelivered::backlog(connection)),
-        Query::Troubles { reply } => to.send(reply, destination::troubles(connection)),
         Query::IsBlank { reply } => to.send(reply, account::is_none_known(connection)),
         Query::Lost { account, reply } => to.send(reply, lookup::lost(connection, &account)),
         Query::Knows { maildir, reply } => to.send(reply, lookup::knows(connection, &maildir)),

@@ -29,6 +29,8 @@ pub enum StoreError {
     Missing { path: PathBuf },
     #[error("state database {}: is damaged ({cause})", path.display())]
     Damaged { path: PathBuf, cause: String },
+    #[error("state file {}: is not what was written there; it says which accounts were renamed", path.display())]
+    Origins { path: PathBuf },
     #[error("state database {}: was written by a newer postrider (format {found}, this one knows {known})", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("state database {}: belongs to another program", path.display())]
@@ -109,6 +111,13 @@ impl Failure for StoreError {
             StoreError::Damaged { .. } => {
                 "Nothing was lost or deleted.  The next start of `postrider run` or `fetch`, or `postrider state \
                  rebuild`, sets it aside and makes a new one from what it and the Maildirs show; see postrider(8)."
+            }
+            StoreError::Origins { path } => {
+                return Some(format!(
+                    "Nothing was fetched.  Restore the file from a backup.  Without it (`rm {}`) what was delivered to \
+                     accounts that were renamed since may be fetched again.",
+                    path.display()
+                ));
             }
             StoreError::Newer { .. } => "Install the newer postrider again.",
             StoreError::Foreign { .. } => "Set `state-dir` to a directory of postrider's own.",

@@ -28,7 +28,7 @@ pub fn look_at(dir: &Path) -> Result<Ground, StoreError> {
         Ok(metadata) if metadata.is_dir() => {
             lock::refuse_network_file_system(dir)?;
             try_file(dir).map_err(failed)?;
-            ["lock", "state.db", "state.db-wal", "state.db-shm"]
+            ["lock", "state.db", "state.db-wal", "state.db-shm", "origins"]
                 .iter()
                 .try_for_each(|name| try_open(&dir.join(name)))?;
             Ok(Ground::There(Person(metadata.uid())))

@@ -10,7 +10,7 @@ use super::answer::answer;
 use super::query::{Query, Reply};
 use super::seal::{Seal, break_seal};
 use super::words::Change;
-use super::{StoreError, file, write};
+use super::{StoreError, file, origin_file, write};
 use crate::message::UnixTime;
 use crate::plan::Patience;
 
@@ -87,7 +87,7 @@ impl Keeper {
         if waiting.is_empty() {
             return;
         }
-        match transact(&self.connection, &waiting) {
+        match self.transact(&waiting) {
             Ok(rows) => {
                 self.note_lock(false);
                 let broken = self.break_seal();
@@ -96,7 +96,6 @@ impl Keeper {
                 }
             }
             Err(error) if waiting.len() == 1 => {
-                let error = file::database_error(&self.path, &error);
                 self.note_lock(matches!(error, StoreError::Busy { .. }));
                 self.note_damage(matches!(error, StoreError::Damaged { .. }));
                 for waiting in waiting {
@@ -104,10 +103,27 @@ impl Keeper {
                 }
             }
             Err(error) => {
-                self.note_lock(matches!(file::database_error(&self.path, &error), StoreError::Busy { .. }));
+                self.note_lock(matches!(error, StoreError::Busy { .. }));
                 waiting.into_iter().for_each(|one| self.commit(vec![one]));
             }
         }
+    }
+
+    fn transact(&self, waiting: &[Waiting]) -> Result<Vec<usize>, StoreError> {
+        let failed = |error: rusqlite::Error| file::database_error(&self.path, &error);
+        // Dropping it without commit rolls back.
+        let transaction = super::begin(&self.connection).map_err(failed)?;
+        let rows = waiting.iter().map(|waiting| {
+            let counts =
+                waiting.changes.iter().map(|change| write::apply(&transaction, change, &Patience::USUAL, waiting.now));
+            counts.sum::<rusqlite::Result<usize>>()
+        });
+        let rows = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
+        if waiting.iter().flat_map(|waiting| &waiting.changes).any(moves_accounts) {
+            origin_file::keep(&self.dir, &transaction)?;
+        }
+        transaction.commit().map_err(failed)?;
+        Ok(rows)
     }
 
     /// Called after the first commit, before its callers are answered: a commit that no caller knows of may be lost.
@@ -161,21 +177,13 @@ impl Keeper {
     }
 }
 
+/// Whether a change may concern what stands for accounts in the names of files.
+fn moves_accounts(change: &Change) -> bool {
+    matches!(change, Change::Bind { .. } | Change::RenameAccount { .. } | Change::Lost(_))
+}
+
 /// The database must be closed.
 fn seal(dir: &Path, path: &Path, generation: i64) -> Result<(), StoreError> {
     let seal = Seal::of(path, generation).map_err(|error| StoreError::file(path, &error))?;
     Ok(seal.write(dir)?)
-}
-
-fn transact(connection: &Connection, waiting: &[Waiting]) -> rusqlite::Result<Vec<usize>> {
-    // Dropping it without commit rolls back.
-    let transaction = super::begin(connection)?;
-    let rows = waiting.iter().map(|waiting| {
-        let counts =
-            waiting.changes.iter().map(|change| write::apply(&transaction, change, &Patience::USUAL, waiting.now));
-        counts.sum::<rusqlite::Result<usize>>()
-    });
-    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    transaction.commit()?;
-    Ok(rows)
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::origin;
 use super::rows::{account_id, finish, place_id};
 use super::schema::{OWN_MAILDIR, kind, state};
 use super::words::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
@@ -26,7 +27,8 @@ pub(super) fn apply(connection: &Connection, change: &LostChange, now: UnixTime)
 /// Marks these accounts and all others on record.
 pub(super) fn mark(connection: &Connection, accounts: &[Name], lost: Lost) -> rusqlite::Result<usize> {
     for account in accounts {
-        account_id(connection, account)?;
+        let account = account_id(connection, account)?;
+        origin::claim(connection, account)?;
     }
     connection.execute("UPDATE account SET lost = ?1", [lost.number()])
 }

@@ -3,22 +3,26 @@
 //! A name is what a person calls an account; what was seen belongs to a mailbox.  When the account of a mailbox is
 //! renamed, what is known of the mailbox moves along.  An account that leads to another mailbox begins with a copy of
 //! what it knew, in which no unique-id is trusted: messages are recognised by header or content.  The original stays
-//! beside it, under a name that no account can have (`a` and a line break).
+//! beside it, under a name that no account can have (`a` and a line break).  What stands for a mailbox in the names
+//! of files moves along with it (origin.rs).
+
+use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::origin::{self, BLANK};
 use super::quiet::raise_revision;
-use super::rows::account_id;
+use super::rows::{account_id, message_id};
 use super::schema::{kind, state};
-use super::words::Binding;
-use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, UnixTime};
+use super::words::{Binding, Holding};
+use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, Origin, UnixTime};
 
 /// The row of an account: of the one that is bound, or of another that may hand its mailbox over.
 struct Row {
     id: i64,
     name: String,
     mailbox: Option<String>,
-    /// No mail is known: only how its polls went is recorded.
+    /// No mail is known: only how its polls went is recorded, or that its state was lost.
     is_blank: bool,
 }
 
@@ -57,6 +61,73 @@ pub(super) fn known_as(
     Ok(names.into_iter().find(|name| !is_taken(name)))
 }
 
+/// The account of an unused name, if there is one, that had the same host and username: perhaps only the port or the
+/// route has changed with its name.  `None` also where the state knows mail of the account itself.
+pub(super) fn alike(
+    connection: &Connection,
+    account: &Name,
+    mailbox: &str,
+    others: &[(Name, String)],
+) -> rusqlite::Result<Option<String>> {
+    if row(connection, account.as_str())?.is_some_and(|own| !own.is_blank) {
+        return Ok(None);
+    }
+    let ours = (host(mailbox), user(mailbox));
+    let unused = unused(connection, others)?;
+    Ok(unused.into_iter().find(|row| (host(&row.mailbox), user(&row.mailbox)) == ours).map(|row| row.name))
+}
+
+/// The account of an unused name, if there is one, that had the same username, and knows more than half of a listing's
+/// unique-ids: perhaps only the host is called otherwise.
+pub(super) fn familiar(
+    connection: &Connection,
+    mailbox: &str,
+    others: &[(Name, String)],
+    keys: &[Option<MessageKey>],
+) -> rusqlite::Result<Option<String>> {
+    for row in unused(connection, others)? {
+        if user(&row.mailbox) != user(mailbox) {
+            continue;
+        }
+        let mut known = 0;
+        for key in keys.iter().flatten() {
+            known += usize::from(message_id(connection, row.id, key)?.is_some());
+        }
+        if known * 2 > keys.len() {
+            return Ok(Some(row.name));
+        }
+    }
+    Ok(None)
+}
+
+/// An account that is known, and no longer polled.
+struct Unused {
+    id: i64,
+    name: String,
+    mailbox: String,
+}
+
+/// Accounts of which mail is known and whose names are none of these, the last that was polled first.
+fn unused(connection: &Connection, others: &[(Name, String)]) -> rusqlite::Result<Vec<Unused>> {
+    let mut find = connection.prepare_cached(
+        "SELECT id, name, mailbox FROM account WHERE mailbox IS NOT NULL AND instr(name, char(10)) = 0
+         ORDER BY last_success DESC, id",
+    )?;
+    let rows = find.query_map([], |row| Ok(Unused { id: row.get(0)?, name: row.get(1)?, mailbox: row.get(2)? }))?;
+    let mut unused = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let used: HashSet<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
+    unused.retain(|row| !used.contains(row.name.as_str()));
+    Ok(unused)
+}
+
+fn host(mailbox: &str) -> Option<&str> {
+    mailbox.split('\n').next()
+}
+
+fn user(mailbox: &str) -> Option<&str> {
+    mailbox.split('\n').nth(2)
+}
+
 /// Binds an account to what the state knows of its mailbox.  Returns the number of messages whose unique-ids are no
 /// longer trusted.
 pub(super) fn bind(
@@ -66,32 +137,17 @@ pub(super) fn bind(
     others: &[(Name, String)],
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
+    if let Some(former) = alike(connection, account, mailbox, others)?
+        && known_as(connection, account, mailbox, others)?.is_none()
+    {
+        rename_account(connection, &former, account)?;
+    }
     let own = row(connection, account.as_str())?;
     let known_as = known_as(connection, account, mailbox, others)?;
-    let mut own_id = None;
     let (id, rows) = match (own, known_as) {
         (own, Some(name)) if name != account.as_str() => {
-            if let Some(own) = &own
-                && own.is_blank
-            {
-                connection.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([own.id])?;
-            } else if let Some(own) = own {
-                park(connection, &own, false)?;
-                own_id = Some(own.id);
-            }
             let Some(found) = row(connection, &name)? else { return Ok(0) };
-            rename(connection, found.id, account.as_str())?;
-            // It leads back to where it was: what came meanwhile may be from the same mailbox under another name.
-            let was_ours = name.starts_with(&format!("{}\n\n", kept(account.as_str())));
-            let rows = match own_id.filter(|_| was_ours) {
-                Some(own) => copy_apart(connection, own, found.id, now)?,
-                None => 0,
-            };
-            if rows > 0 {
-                let migrate = "UPDATE account SET migrating = 1 WHERE id = ?1";
-                connection.prepare_cached(migrate)?.execute([found.id])?;
-            }
-            (found.id, rows)
+            take_over(connection, account, own, found, now)?
         }
         (Some(own), None) if own.mailbox.as_ref().is_some_and(|before| before != mailbox) => {
             leave_behind(connection, &own, now)?
@@ -101,7 +157,97 @@ pub(super) fn bind(
     };
     connection.prepare_cached("UPDATE account SET mailbox = ?2 WHERE id = ?1")?.execute(params![id, mailbox])?;
     connection.prepare_cached("DELETE FROM quiet WHERE account = ?1")?.execute([id])?;
+    origin::claim(connection, id)?;
     Ok(rows)
+}
+
+/// Gives an account, which may have a row of its own, the row of the mailbox that it leads to now.  Returns that row
+/// and the number of messages copied.
+fn take_over(
+    connection: &Connection,
+    account: &Name,
+    own: Option<Row>,
+    found: Row,
+    now: UnixTime,
+) -> rusqlite::Result<(i64, usize)> {
+    let own = match own {
+        Some(own) if own.is_blank => {
+            drop_blank(connection, &own, found.id)?;
+            None
+        }
+        Some(own) => {
+            park(connection, &own, false)?;
+            Some(own.id)
+        }
+        None => None,
+    };
+    rename(connection, found.id, account.as_str())?;
+    let mut origins = origin::of(connection, found.id)?;
+    if let (Some(first), true) = (origins.first(), found.name.contains('\n')) {
+        origin::withdraw(connection, found.id, first)?;
+    }
+    // It leads back to where it was: what came meanwhile may be from the same mailbox under another name.
+    let was_ours = found.name.starts_with(&format!("{}\n\n", kept(account.as_str())));
+    let Some(own) = own.filter(|_| was_ours) else { return Ok((found.id, 0)) };
+    origins.extend(origin::of(connection, own)?);
+    origin::put(connection, found.id, &origins)?;
+    let rows = copy_apart(connection, own, found.id, now)?;
+    if rows > 0 {
+        connection.prepare_cached("UPDATE account SET migrating = 1 WHERE id = ?1")?.execute([found.id])?;
+    }
+    Ok((found.id, rows))
+}
+
+/// Removes the row of an account of which no mail is known.  What the operator has decided about its lost state
+/// holds for the row in its place.
+fn drop_blank(connection: &Connection, row: &Row, instead: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE account SET lost = (SELECT lost FROM account WHERE id = ?1) WHERE id = ?2 AND lost <> 0
+             AND (SELECT lost FROM account WHERE id = ?1) <> 0",
+        )?
+        .execute([row.id, instead])?;
+    connection.prepare_cached("DELETE FROM account WHERE id = ?1")?.execute([row.id])
+}
+
+/// Gives an account, and all that is known of its mail, another name.  Returns 0 if there is no such account, or mail
+/// is known under the new name already.
+pub(super) fn rename_account(connection: &Connection, from: &str, to: &Name) -> rusqlite::Result<usize> {
+    let found = match (row(connection, from)?, row(connection, to.as_str())?) {
+        (None, Some(own)) if own.is_blank => return stand_for(connection, own.id, from),
+        (None, _) => return Ok(0),
+        (Some(_), Some(own)) if !own.is_blank => return Ok(0),
+        (Some(found), own) => {
+            own.map_or(Ok(0), |own| drop_blank(connection, &own, found.id))?;
+            found.id
+        }
+    };
+    let rows = rename(connection, found, to.as_str())?;
+    raise_revision(connection, to)?;
+    origin::claim(connection, found)?;
+    Ok(rows)
+}
+
+/// Lets the files of an account whose state was lost be known by the name that it had when they were delivered.
+fn stand_for(connection: &Connection, account: i64, name: &str) -> rusqlite::Result<usize> {
+    let is_lost = connection
+        .prepare_cached("SELECT lost <> 0 FROM account WHERE id = ?1")?
+        .query_row([account], |row| row.get::<_, bool>(0))?;
+    let Some(former) = Origin::new(name).filter(|_| is_lost) else { return Ok(0) };
+    let rows = origin::put(connection, account, &[former])?;
+    origin::claim(connection, account)?;
+    Ok(rows)
+}
+
+/// What is known under a name, for somebody who wants to give it another one.
+pub(super) fn holding(connection: &Connection, name: &Name) -> rusqlite::Result<Option<Holding>> {
+    let Some(row) = row(connection, name.as_str())? else { return Ok(None) };
+    let count = "SELECT count(*), (SELECT lost <> 0 FROM account WHERE id = ?1) FROM message WHERE account = ?1";
+    let holding = |counted: &rusqlite::Row<'_>| {
+        let messages = u64::try_from(counted.get::<_, i64>(0)?).unwrap_or(0);
+        Ok(Holding { mailbox: row.mailbox, messages, is_blank: row.is_blank, is_lost: counted.get(1)? })
+    };
+    connection.prepare_cached(count)?.query_row([row.id], holding).map(Some)
 }
 
 /// Records the destinations that the account's mail is decided for from now on.  What was still owed to a destination
@@ -160,10 +306,8 @@ pub(super) fn never_meant_for(connection: &Connection, account: &Name, destinati
 }
 
 fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<Row>> {
-    let mut find = connection.prepare_cached(
-        "SELECT id, name, mailbox, mailbox IS NULL AND first_poll IS NULL AND lost = 0
-             AND NOT EXISTS (SELECT 1 FROM message m WHERE m.account = a.id) FROM account a WHERE name = ?1",
-    )?;
+    let find = format!("SELECT id, name, mailbox, {BLANK} FROM account a WHERE name = ?1");
+    let mut find = connection.prepare_cached(&find)?;
     let row = |row: &rusqlite::Row<'_>| {
         Ok(Row { id: row.get(0)?, name: row.get(1)?, mailbox: row.get(2)?, is_blank: row.get(3)? })
     };
@@ -172,19 +316,26 @@ fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<Row>> {
 
 fn rename(connection: &Connection, account: i64, name: &str) -> rusqlite::Result<usize> {
     connection.prepare_cached("DELETE FROM quiet WHERE account = ?1")?.execute([account])?;
-    connection.prepare_cached("UPDATE account SET name = ?2 WHERE id = ?1")?.execute(params![account, name])
+    let origins = origin::of(connection, account)?;
+    connection.prepare_cached("UPDATE account SET name = ?2 WHERE id = ?1")?.execute(params![account, name])?;
+    origin::put(connection, account, &origins)
 }
 
 /// Leaves what is known of the account's former mailbox as it is, for the next account that leads there.  The account
-/// begins with a copy of it, in which no unique-id is trusted: perhaps only the server's name has changed.  Returns the
-/// account's row and the number of messages copied.
+/// begins with a copy of it, in which no unique-id is trusted: perhaps only the server's name has changed.  Its new files
+/// are told from those of the former mailbox.  Returns the account's row and the number of messages copied.
 fn leave_behind(connection: &Connection, row: &Row, now: UnixTime) -> rusqlite::Result<(i64, usize)> {
     park(connection, row, true)?;
     let begin = "INSERT INTO account (name, first_poll, failures, refusals, not_before, last_success, error, exit_code,
-                                      refused, migrating, lost, deliver, by_size, folder, origin)
+                                      refused, migrating, lost, deliver, by_size, folder)
                  SELECT ?2, first_poll, failures, refusals, not_before, last_success, error, exit_code,
-                        refused, 1, lost, deliver, 0, folder, origin FROM account WHERE id = ?1";
+                        refused, 1, lost, deliver, 0, folder FROM account WHERE id = ?1";
     let account = connection.prepare_cached(begin)?.insert(params![row.id, row.name])?;
+    let mut origins = origin::of(connection, row.id)?;
+    if let Some(first) = origins.first() {
+        origins.insert(0, origin::another(first));
+        origin::put(connection, account, &origins)?;
+    }
     let copied = copy_apart(connection, row.id, account, now)?;
     Ok((account, copied))
 }
@@ -241,6 +392,6 @@ fn park(connection: &Connection, row: &Row, is_copied: bool) -> rusqlite::Result
     rename(connection, row.id, &format!("{}{mark}{}", kept(&row.name), row.id))
 }
 
-fn kept(name: &str) -> String {
+pub(super) fn kept(name: &str) -> String {
     name.chars().take_while(|c| *c != '\n').take(KEPT_CHARACTERS).collect()
 }

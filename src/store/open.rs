@@ -12,7 +12,7 @@ use super::file::{
     use_log, version,
 };
 use super::seal::{self, Fit, Seal};
-use super::{StoreError, durable, renew, schema, sound};
+use super::{StoreError, durable, origin_file, renew, schema, sound};
 use crate::filesystem::private;
 
 /// How a database was found.
@@ -64,11 +64,36 @@ fn open_or_make(dir: &Path, was_there: bool) -> Result<Opened, StoreError> {
             condition = Condition::Unsealed;
         }
     }
+    if take_origins(dir, &connection, &condition)? {
+        seal::break_seal(dir)?;
+        condition = if condition == Condition::Copied { Condition::Unsealed } else { condition };
+    }
     let instance = instance(&connection).map_err(failed)?;
     if marked_instance(dir).as_ref() != Some(&instance) {
         durable::write(dir, MARKER, &instance)?;
     }
     Ok(Opened { connection, condition })
+}
+
+/// Takes over what the file of origins says, where the database may not know it; then the file says what the database
+/// says.  Returns whether the database was changed.
+fn take_origins(dir: &Path, connection: &Connection, condition: &Condition) -> Result<bool, StoreError> {
+    let failed = |error: rusqlite::Error| database_error(&path(dir), &error);
+    let transaction = super::begin(connection).map_err(failed)?;
+    let is_news = match condition {
+        // The database knows all of it.
+        Condition::Sound => Ok(false),
+        Condition::New => origin_file::restore(&transaction, &origin_file::read(dir)?).map(|()| false),
+        Condition::Outdated { .. } => origin_file::complete(&transaction, &origin_file::read(dir)?),
+        // If the file is broken, a database that is whole decides alone.
+        Condition::Unsealed | Condition::Copied => {
+            origin_file::complete(&transaction, &origin_file::read(dir).unwrap_or_default())
+        }
+    };
+    let is_news = is_news.map_err(failed)?;
+    origin_file::keep(dir, &transaction)?;
+    transaction.commit().map_err(failed)?;
+    Ok(is_news)
 }
 
 /// The files that an earlier process left, as they are before SQLite opens them.

@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::words::{
-    AccountMemory, Backlog, Binding, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host, HostMemory,
-    Known, LastLogin, Lost, StagedDelivery,
+    AccountMemory, Backlog, Binding, Content, DeliveryTokens, Doubted, FoundFile, Host, HostMemory, Known, LastLogin,
+    Lost, StagedDelivery,
 };
-use crate::message::{MessageKey, Name, UnixTime};
+use crate::message::{MessageKey, Name, Origin, UnixTime};
 use crate::plan::{Identity, Left, Missing, Standing};
 
 /// Where an answer is sent.
@@ -69,6 +69,22 @@ pub(super) enum Query {
         others: Arc<[(Name, String)]>,
         reply: Reply<Option<String>>,
     },
+    Alike {
+        account: Name,
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+        reply: Reply<Option<String>>,
+    },
+    Familiar {
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+        keys: Arc<Vec<Option<MessageKey>>>,
+        reply: Reply<Option<String>>,
+    },
+    Origins {
+        account: Name,
+        reply: Reply<Vec<Origin>>,
+    },
     NeverMeantFor {
         account: Name,
         destination: Name,
@@ -101,9 +117,6 @@ pub(super) enum Query {
     Backlog {
         reply: Reply<Backlog>,
     },
-    Troubles {
-        reply: Reply<Vec<DestinationTrouble>>,
-    },
     IsBlank {
         reply: Reply<bool>,
     },
@@ -127,7 +140,7 @@ pub(super) enum Query {
         reply: Reply<HashMap<String, Vec<(PathBuf, FoundFile)>>>,
     },
     Tokens {
-        of_message: fn(&Name, &MessageKey) -> String,
+        of_message: fn(&Origin, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
         reply: Reply<DeliveryTokens>,
     },

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::lookup;
 use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
-use super::words::{HistoryEntry, HistoryFilter, Known, QuarantinedDelivery, QuarantinedMessage};
+use super::words::{HistoryEntry, HistoryFilter, Holding, Known, QuarantinedDelivery, QuarantinedMessage};
 use super::{StoreError, file, mailbox, open, renamed};
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
 use crate::plan::Place;
@@ -61,6 +61,24 @@ impl Reader {
     ) -> Result<Option<Name>, StoreError> {
         let found = self.read(|connection| mailbox::known_as(connection, account, mailbox, others))?;
         Ok(found.flatten().and_then(|name| Name::new(&name)))
+    }
+
+    /// The account of an unused name, if there is one, that had the host and the username of this account, of which no
+    /// mail is known.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn alike(&self, account: &Name, mailbox: &str, others: &[(Name, String)]) -> Result<Option<Name>, StoreError> {
+        let found = self.read(|connection| mailbox::alike(connection, account, mailbox, others))?;
+        Ok(found.flatten().and_then(|name| Name::new(&name)))
+    }
+
+    /// What is known under a name; `None`: nothing at all.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn holding(&self, name: &Name) -> Result<Option<Holding>, StoreError> {
+        self.read(|connection| mailbox::holding(connection, name)).map(Option::flatten)
     }
 
     /// The word that stands for this machine in places; empty if the directory never had a state.

@@ -19,7 +19,7 @@ use super::lost;
 use super::salvage::{self, Salvaged};
 use super::seal::Seal;
 use super::words::{FoundFile, Lost};
-use super::{StoreError, durable};
+use super::{StoreError, durable, origin_file};
 use crate::filesystem::{FileError, private, sync_file, sync_folder};
 use crate::message::Name;
 
@@ -103,6 +103,8 @@ impl Renewal {
     /// its new name, says what it was.
     pub(super) fn begin(dir: &Path, label: &str) -> Result<Self, StoreError> {
         let failed = |error: io::Error| StoreError::directory(dir, &error);
+        // Without it nothing is set aside.
+        let origins = origin_file::read(dir)?;
         let note = match Note::read(dir)? {
             Some(note) => note,
             None => {
@@ -127,6 +129,7 @@ impl Renewal {
         connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").map_err(database)?;
         file::create(&connection, instance.clone()).map_err(database)?;
         let salvaged = old.map(|old| old.salvage(&connection)).transpose().map_err(database)?.unwrap_or_default();
+        origin_file::restore(&connection, &origins).map_err(database)?;
         if instance.is_none() {
             // The machine's word is no longer known: its Maildirs get the one that was drawn.
             let adopt = "UPDATE OR IGNORE place SET machine = (SELECT value FROM meta WHERE name = 'instance')
@@ -173,6 +176,7 @@ impl Renewal {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
         fill().map_err(|error| database_error(&self.path, &error))?;
+        origin_file::keep(&self.dir, &self.connection)?;
         drop(self.connection);
         let place = || {
             for suffix in ["-wal", "-shm"] {

@@ -205,8 +205,8 @@ CREATE TABLE account (
     doubts       INTEGER NOT NULL DEFAULT 0, -- how many times in a row that password was refused
     told         TEXT,              -- marks of mail that stays on the server for good and was reported already
     folder       TEXT NOT NULL DEFAULT '', -- the folder of its source; empty for POP3, which has one (not used yet)
-    origin       TEXT,              -- the name that still stands for it in the tokens of file names
-                                    -- (deliver::maildir::token) when it is renamed; NULL: its own (not used yet)
+    origin       TEXT,              -- what stands for it in the tokens of file names (deliver::maildir::token), one
+                                    -- per line, first for new files (origin.rs); NULL: its name
     revision     INTEGER NOT NULL DEFAULT 0, -- raised when another process changes what is known of its mail (quiet.rs)
     waiting      INTEGER NOT NULL DEFAULT 0, -- messages that waited for the next poll after the last one (max-messages)
     too_large    INTEGER NOT NULL DEFAULT 0, -- messages that it left because of their size

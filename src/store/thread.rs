@@ -12,11 +12,11 @@ use super::local::Local;
 use super::open::{Condition, Opened};
 use super::query::{Query, Reply};
 use super::words::{
-    AccountMemory, Backlog, Binding, Change, Content, DeliveryTokens, DestinationTrouble, Doubted, FoundFile, Host,
-    HostMemory, Known, LastLogin, Lost, StagedDelivery,
+    AccountMemory, Backlog, Binding, Change, Content, DeliveryTokens, Doubted, FoundFile, Host, HostMemory, Known,
+    LastLogin, Lost, StagedDelivery,
 };
 use super::{StoreError, file};
-use crate::message::{MessageKey, Name, UnixTime};
+use crate::message::{MessageKey, Name, Origin, UnixTime};
 use crate::plan::{self, Identity, Left, Missing, Standing};
 
 /// A handle to the state.  Clones share it; when the last one is dropped, its thread ends.
@@ -123,6 +123,44 @@ impl Store {
         self.read(|reply| Query::KnownAs { account, mailbox, others, reply }).await
     }
 
+    /// The account of an unused name, if there is one, that had the host and the username of this account, of which no
+    /// mail is known.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn alike(
+        &self,
+        account: &Name,
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+    ) -> Result<Option<String>, StoreError> {
+        let account = account.clone();
+        self.read(|reply| Query::Alike { account, mailbox, others, reply }).await
+    }
+
+    /// The account of an unused name, if there is one, that had the username of this mailbox and knows more than half of
+    /// its listing.  When it returns, only the caller holds the keys.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn familiar(
+        &self,
+        mailbox: String,
+        others: Arc<[(Name, String)]>,
+        keys: Arc<Vec<Option<MessageKey>>>,
+    ) -> Result<Option<String>, StoreError> {
+        self.read(|reply| Query::Familiar { mailbox, others, keys, reply }).await
+    }
+
+    /// What stands for an account in the names of its files: first for new ones, then for older ones.  Never empty.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn origins(&self, account: &Name) -> Result<Vec<Origin>, StoreError> {
+        let account = account.clone();
+        self.read(|reply| Query::Origins { account, reply }).await
+    }
+
     /// The number of messages on the server that were delivered everywhere, and never meant for this destination.
     ///
     /// # Errors
@@ -183,14 +221,6 @@ impl Store {
     /// The database cannot be read.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
         self.read(|reply| Query::Backlog { reply }).await
-    }
-
-    /// Destinations that do not work.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub async fn troubles(&self) -> Result<Vec<DestinationTrouble>, StoreError> {
-        self.read(|reply| Query::Troubles { reply }).await
     }
 
     /// Whether an account's state was lost, and is still to be worked out.
@@ -286,7 +316,7 @@ impl Store {
     /// The database cannot be read.
     pub async fn tokens(
         &self,
-        of_message: fn(&Name, &MessageKey) -> String,
+        of_message: fn(&Origin, &MessageKey) -> String,
         of_file: fn(&str) -> Option<String>,
     ) -> Result<DeliveryTokens, StoreError> {
         self.read(|reply| Query::Tokens { of_message, of_file, reply }).await

@@ -31,6 +31,7 @@ pub(super) fn apply(
     quiet::forget(connection, change)?;
     match change {
         Change::Bind { account, mailbox, others } => mailbox::bind(connection, account, mailbox, others, now),
+        Change::RenameAccount { from, to } => mailbox::rename_account(connection, from.as_str(), to),
         Change::TellBySize { account } => mailbox::tell_by_size(connection, account),
         Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver, now),
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),

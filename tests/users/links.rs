@@ -6,7 +6,7 @@ use super::*;
 const PRECIOUS: &str = "precious\n";
 
 /// Names in the state directory at which a file is opened, made or emptied.
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "lock",
     "state.db",
     "state.db-wal",
@@ -15,6 +15,8 @@ const FILES: [&str; 12] = [
     "clean.new",
     "initialized",
     "initialized.new",
+    "origins",
+    "origins.new",
     "rebuilding",
     "state.db.new",
     "attempts/.died",

@@ -12,7 +12,8 @@ use crate::failure::{Class, Failure, describe, paragraph};
 use crate::filesystem::Person;
 use crate::filesystem::sandbox::{self, Sandbox};
 use crate::net::{Endpoint, Route};
-use crate::store::{self, Ground};
+use crate::poll;
+use crate::store::{self, Ground, Reader};
 
 /// Exists if systemd runs this machine.
 const SYSTEMD: &str = "/run/systemd/system";
@@ -35,6 +36,33 @@ pub(super) fn state(config: &Config, connect: bool) -> Option<Class> {
     }
     output::say(&format!("note: {}", paragraph(&describe(&error), error.advice().as_deref())));
     None
+}
+
+/// Says which accounts will take over what is known of another one's mailbox.  A state that cannot be read was
+/// reported, or is another user's.
+pub(super) fn renamings(config: &Config) {
+    let Ok(reader) = Reader::open(&config.state_dir) else { return };
+    let mailboxes = poll::mailboxes(&config.accounts);
+    for (name, mailbox) in mailboxes.iter() {
+        let (old, is_certain) = match reader.known_as(name, mailbox, &mailboxes) {
+            Ok(Some(known)) if known != *name => (known, true),
+            Ok(None) => match reader.alike(name, mailbox, &mailboxes) {
+                Ok(Some(alike)) => (alike, false),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let is_gone = !mailboxes.iter().any(|(name, _)| *name == old);
+        let whose = match (is_gone, is_certain) {
+            (true, true) => format!("has the mailbox of account {old}, which is not polled any more"),
+            (true, false) => {
+                format!("has the host and the username of account {old}, which is not polled any more")
+            }
+            (false, _) => format!("has the mailbox that account {old} had"),
+        };
+        let now = if is_gone { format!("; `postrider state rename {old} {name}` does so now") } else { String::new() };
+        output::say(&format!("note: account {name} {whose}: its next poll takes over what is known of it{now}"));
+    }
 }
 
 /// Checks every file that holds a secret.  A file that others may write to fails a poll, so it fails the check.

@@ -6,23 +6,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use crate::machine::host_name;
-use crate::message::{MessageKey, Name, UnixTime};
+use crate::message::{MessageKey, Origin, UnixTime};
 use crate::text;
 
 /// A file name: `SECONDS.MmicrosecondsPpidQcountIinstanceTtoken.host`.  Unique by its time and by
 /// `word`, which is process and count ([`crate::filesystem::make_unique`]); INSTANCE stands for the state
-/// directory; TOKEN is made from account, unique-id and occurrence, so that a lost state can be
+/// directory; TOKEN is made from the account's origin, unique-id and occurrence, so that a lost state can be
 /// rebuilt from the Maildir.
-pub fn file_name(word: &str, instance: &str, account: &Name, key: &MessageKey) -> String {
+pub fn file_name(word: &str, instance: &str, origin: &Origin, key: &MessageKey) -> String {
     let (seconds, micros) = now();
-    let (token, host) = (token(account, key), host());
+    let (token, host) = (token(origin, key), host());
     format!("{seconds}.M{micros:06}{word}I{instance}T{token}.{host}")
 }
 
-/// 128 bits of SHA-256 over account, unique-id and occurrence, in hexadecimal.
-pub fn token(account: &Name, key: &MessageKey) -> String {
+/// 128 bits of SHA-256 over the account's origin, unique-id and occurrence, in hexadecimal.
+pub fn token(origin: &Origin, key: &MessageKey) -> String {
     let mut hash = Sha256::new();
-    for part in [account.as_str().as_bytes(), key.uid(), &key.occurrence().to_be_bytes()] {
+    for part in [origin.as_str().as_bytes(), key.uid(), &key.occurrence().to_be_bytes()] {
         // With its length, so that no two lists of parts look the same.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
@@ -84,10 +84,10 @@ mod tests {
 
     #[test]
     fn a_name_tells_its_message_whatever_others_have_added() {
-        let account = Name::new("a").expect("a name");
+        let origin = Origin::new("a").expect("an origin");
         let key = MessageKey::new(b"uid", 0).expect("a key");
-        let token = token(&account, &key);
-        let name = file_name("P1Q2", "TI3mT9xI", &account, &key);
+        let token = token(&origin, &key);
+        let name = file_name("P1Q2", "TI3mT9xI", &origin, &key);
         for added in ["", ":2,S", ",S=512,W=530:2,FS", ",U=7:2,"] {
             let name = format!("{name}{added}");
             let told = NameParts::of(&name).expect("one of ours");
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_token_tells_account_unique_id_and_occurrence_apart() {
-        let name = |name| Name::new(name).expect("a name");
+        let name = |name| Origin::new(name).expect("an origin");
         let key = |uid: &[u8], occurrence| MessageKey::new(uid, occurrence).expect("a key");
         let tokens =
             [token(&name("a"), &key(b"bc", 0)), token(&name("ab"), &key(b"c", 0)), token(&name("a"), &key(b"bc", 1))];

@@ -168,11 +168,11 @@ impl End {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{MessageKey, Name};
+    use crate::message::{MessageKey, Origin};
 
     fn name(uid: &[u8], instance: &str) -> String {
         let key = MessageKey::new(uid, 0).expect("a key");
-        super::super::file_name("P1Q2", instance, &Name::new("a").expect("a name"), &key)
+        super::super::file_name("P1Q2", instance, &Origin::new("a").expect("an origin"), &key)
     }
 
     #[test]

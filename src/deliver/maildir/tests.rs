@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::failure::{Class, Failure};
-use crate::message::{MessageKey, Name};
+use crate::message::{MessageKey, Origin};
 use std::os::unix::fs::PermissionsExt;
 
 fn maildir() -> (tempfile::TempDir, Maildir) {
@@ -71,11 +71,11 @@ fn an_abandoned_draft_leaves_nothing() {
 #[test]
 fn only_unknown_drafts_of_this_instance_are_removed() {
     let (_dir, maildir) = maildir();
-    let account = Name::new("a").expect("a name");
+    let origin = Origin::new("a").expect("an origin");
     let key = |uid: &[u8]| MessageKey::new(uid, 0).expect("a key");
-    let stray = file_name("P1Q2", "mine", &account, &key(b"1"));
-    let known = file_name("P1Q2", "mine", &account, &key(b"2"));
-    let foreign = file_name("P1Q2", "theirs", &account, &key(b"1"));
+    let stray = file_name("P1Q2", "mine", &origin, &key(b"1"));
+    let known = file_name("P1Q2", "mine", &origin, &key(b"2"));
+    let foreign = file_name("P1Q2", "theirs", &origin, &key(b"1"));
     for name in [&stray, &known, &foreign, &"1.M2P3.host".to_owned()] {
         maildir.create(|_| name.clone()).expect("made").keep();
     }

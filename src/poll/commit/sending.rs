@@ -92,7 +92,7 @@ impl Committer<'_> {
             self.tell_of_quarantine(&key, &place, &reason);
             return Settled { key, place, ending: Ending::Quarantined(reason) };
         }
-        let message_id = format!("<{}@{}>", maildir::token(self.account, &key), self.host);
+        let message_id = format!("<{}@{}>", maildir::token(self.origin, &key), self.host);
         let shipment = Shipment { head: &received.head, prefix: &received.prefix, message_id: &message_id, spool };
         let ending = match lanes.hand_over(shipment).await {
             Verdict::Delivered(reply) => {

@@ -39,7 +39,7 @@ struct Listing {
 fn listing(total: usize, found: usize, maildir: &str, header_only: bool) -> Listing {
     let (mut files, mut held) = (Files::new(), HashMap::new());
     for index in 0..found {
-        let token = maildir::token(&name("a"), &key(index));
+        let token = maildir::token(&Origin::of(&name("a")), &key(index));
         let file = FoundFile { token: token.clone(), name: format!("cur/{index}.host:2,S"), at: 1000 };
         held.insert(
             Path::new(maildir).join(&file.name),
@@ -58,7 +58,8 @@ fn judged(
     policy: &Policy,
 ) -> Result<(Adoption, Count), PollError> {
     let (account, Listing { files, held, keys }) = (name("a"), listing);
-    judge(&Case { account: &account, policy, lost, places, files, held }, keys, standings)
+    let origins = [Origin::of(&account)];
+    judge(&Case { account: &account, origins: &origins, policy, lost, places, files, held }, keys, standings)
 }
 
 #[test]

@@ -56,6 +56,19 @@ pub struct Quiet {
     pub revision: i64,
 }
 
+/// What is known under an account's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The mailbox that it was polled at; `None`: not known.
+    pub mailbox: Option<String>,
+    /// Messages on record.
+    pub messages: u64,
+    /// No mail is known: only how its polls went is recorded, or that its state was lost.
+    pub is_blank: bool,
+    /// Its state was lost.
+    pub is_lost: bool,
+}
+
 /// What an account was polled with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Binding {

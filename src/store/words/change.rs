@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::account::{AccountMemory, LastLogin, Quiet};
 use super::destination::DestinationTrouble;
 use super::host::{Host, HostMemory};
+use super::known::Renamed;
 use super::lost::LostChange;
 use super::staged::{Resolution, StagedDelivery};
 use crate::message::{Fingerprint, MessageKey, Name};
@@ -23,6 +24,13 @@ pub enum Change {
         mailbox: String,
         /// The mailboxes that the accounts of the configuration lead to.
         others: Arc<[(Name, String)]>,
+    },
+    /// The account, with all that is known of it, has another name.
+    RenameAccount {
+        /// Its former name.
+        from: Name,
+        /// Its name from now on.
+        to: Name,
     },
     /// It was reported that the account's server has no TOP.
     TellBySize {
@@ -261,7 +269,8 @@ impl Change {
             | Self::DestinationWorks { .. }
             | Self::DestinationFails(_) => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
-            Self::Stage { account, .. }
+            Self::RenameAccount { from: account, .. }
+            | Self::Stage { account, .. }
             | Self::Bind { account, .. }
             | Self::DecideFor { account, .. }
             | Self::Begin { account, .. }
@@ -283,17 +292,6 @@ impl Change {
             | Self::Release { account, .. } => Concern::Account(account),
         }
     }
-}
-
-/// A message whose unique-id has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Renamed {
-    /// What it was known by.
-    pub from: MessageKey,
-    /// What it is called now.
-    pub to: MessageKey,
-    /// Its whole content is the same, not only its header.
-    pub proven: bool,
 }
 
 /// A message on its way, with all of its destinations.

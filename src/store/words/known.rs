@@ -1,7 +1,7 @@
 //! What is known of the messages of a listing.
 
 use super::lost::Lost;
-use crate::message::UnixTime;
+use crate::message::{MessageKey, UnixTime};
 use crate::plan::{Gone, Standing};
 
 /// What the state knows of an account's listing.
@@ -42,4 +42,15 @@ pub struct Content {
     pub digest: [u8; 32],
     /// Whether it is only the header of a larger message.
     pub header_only: bool,
+}
+
+/// A message whose unique-id has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// What it was known by.
+    pub from: MessageKey,
+    /// What it is called now.
+    pub to: MessageKey,
+    /// Its whole content is the same, not only its header.
+    pub proven: bool,
 }

@@ -14,13 +14,13 @@ mod staged;
 mod tokens;
 mod undelivered;
 
-pub use account::{AccountMemory, Binding, LastLogin, Quiet};
+pub use account::{AccountMemory, Binding, Holding, LastLogin, Quiet};
 pub(super) use change::Concern;
-pub use change::{Change, Ending, Release, Renamed, Settled, Stage, Target, TargetState};
+pub use change::{Change, Ending, Release, Settled, Stage, Target, TargetState};
 pub use destination::{DestinationTrouble, Doubted};
 pub use history::{HistoryEntry, HistoryFilter, QuarantinedDelivery, QuarantinedMessage};
 pub use host::{Host, HostMemory};
-pub use known::{Content, Known};
+pub use known::{Content, Known, Renamed};
 pub use lost::{Adopted, Adoption, FoundFile, Lost, LostChange, Whereabouts};
 pub use record::{Inspection, Record};
 pub use staged::{Resolution, StagedDelivery};
