@@ -139,6 +139,7 @@ impl Committer<'_> {
             listed: received.job.octets,
             message_id: received.head.message_id.clone(),
             fingerprint: received.head.fingerprint,
+            heading: received.head.heading.clone(),
             header_only: received.job.header_only,
             targets: received.parcels.iter().map(target).collect(),
         }

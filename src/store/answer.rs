@@ -5,7 +5,9 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::query::{Query, Reply};
-use super::{StoreError, account, ends, file, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write};
+use super::{
+    StoreError, account, ends, file, headings, host, lookup, lost, mailbox, prune, quiet, renamed, tokens, write,
+};
 
 /// Answers a question; returns whether the database was found damaged.
 pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool {
@@ -45,6 +47,7 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::IsUnread { maildir, reply } => to.send(reply, lost::is_unread(connection, &maildir)),
         Query::Files { tokens, reply } => to.send(reply, lost::files(connection, &tokens)),
         Query::Tokens { of_message, of_file, reply } => to.send(reply, tokens::tokens(connection, of_message, of_file)),
+        Query::RecordsHeadings { reply } => to.send(reply, headings::setting(connection)),
         Query::Forgotten { reply } => to.send(reply, prune::forgotten(connection)),
     }
 }

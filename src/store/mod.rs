@@ -22,6 +22,7 @@ mod ends;
 mod error;
 mod file;
 mod ground;
+mod headings;
 mod host;
 mod inspect;
 mod keeper;

@@ -299,6 +299,17 @@ impl Store {
         self.read(|reply| Query::IsUnread { maildir, reply }).await
     }
 
+    /// From now on headings are recorded, or not, and those on record are removed.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn record_headings(&self, wanted: bool, now: UnixTime) -> Result<(), StoreError> {
+        if self.read(|reply| Query::RecordsHeadings { reply }).await? != Some(wanted) {
+            self.apply(vec![Change::RecordHeadings(wanted)], now).await?;
+        }
+        Ok(())
+    }
+
     async fn read<T>(&self, query: impl FnOnce(Reply<T>) -> Query) -> Result<T, StoreError> {
         self.ask(|reply| Request::Read(query(reply))).await
     }

@@ -150,10 +150,22 @@ impl Service {
                 self.tell_of_new_destinations(Arc::clone(account));
             }
         }
+        if config.record_headers != self.config.record_headers {
+            self.record_headings(config.record_headers);
+        }
         self.schedule.limit(limits(&config));
         log::set_level(self.options.log_level.unwrap_or(config.log_level));
         self.config = config;
         self.tell(&Told::Reloaded { cause, new, changed, removed, same });
+    }
+
+    fn record_headings(&self, wanted: bool) {
+        let store = self.context.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.record_headings(wanted, unix_now()).await {
+                Told::NotRecorded { account: None, cause: describe(&error) }.tell();
+            }
+        });
     }
 
     fn tell_of_new_destinations(&self, account: Arc<Account>) {

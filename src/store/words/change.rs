@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::account::{AccountMemory, LastLogin, Quiet};
 use super::host::{Host, HostMemory};
 use super::lost::LostChange;
+use crate::header::Heading;
 use crate::message::{Fingerprint, MessageKey, Name, UnixTime};
 #[cfg(doc)]
 use crate::plan::Patience;
@@ -218,6 +219,8 @@ pub enum Change {
         /// Deleted messages that the server still lists: these are kept.
         listed: Vec<MessageKey>,
     },
+    /// Whether headings are recorded from now on; if not, those on record are removed.
+    RecordHeadings(bool),
     /// Quarantined messages are tried again or given up.
     Release {
         /// The account.
@@ -248,6 +251,7 @@ impl Change {
             | Self::Host { .. }
             | Self::Worked { .. }
             | Self::Tell { .. }
+            | Self::RecordHeadings(_)
             | Self::TellBySize { .. } => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::Stage { account, .. }
@@ -300,6 +304,8 @@ pub struct Stage {
     pub message_id: Option<String>,
     /// The digest of its header, if that identifies it.
     pub fingerprint: Option<Fingerprint>,
+    /// What people know it by.
+    pub heading: Heading,
     /// Whether this is only the header of a larger message.
     pub header_only: bool,
     /// Its destinations, each once.
