@@ -174,3 +174,57 @@ fn a_quarantined_message_is_shown_with_from_and_subject() {
     assert!(history.contains("\n    hub: ") && history.lines().all(|line| columns(line) <= 80), "{history}");
     [list, show, history].iter().for_each(|text| assert_harmless(text));
 }
+
+#[test]
+fn list_asks_for_headers_with_top_only_if_it_is_told_to_and_only_for_what_is_not_on_record() {
+    let server = MailboxServer::start(mailbox_of_three());
+    let program = Postrider::with_config(&account(&server));
+    let plain = program.run(&["list", "one"]).assert_success().stdout;
+    assert!(server.count("TOP") == 0 && !plain.contains("Liddell"), "{plain}");
+    let rows = json(&program.run(&["list", "one", "--json"]).assert_success());
+    assert!(rows[0].get("from").is_none(), "{rows}");
+
+    let rows = json(&program.run(&["list", "one", "--headers=2", "--json"]).assert_success());
+    assert_eq!((server.count("TOP"), server.count("TOP 1"), server.count("RETR")), (2, 0, 0));
+    assert!(rows[0]["from"].is_null() && rows[0]["number"] == 1, "{rows}");
+    assert_eq!(rows[1]["from"], "日本語 <jp@example.jp>");
+    assert_eq!(rows[2]["date"], "2023-01-02T03:04:05Z");
+    assert_eq!(rows[2]["action"], "fetch");
+    let table = program.run(&["list", "one", "--headers"]).assert_success().stdout;
+    assert!(table.contains("Alice Liddell") && table.contains("Markword"), "{table}");
+    assert_harmless(&table);
+
+    program.run(&["fetch"]).assert_success();
+    server.add(saying("u4", "Bob <bob@example.org>", "later"));
+    let before = server.count("TOP");
+    let rows = json(&program.run(&["list", "one", "--headers=1", "--json"]).assert_success());
+    assert_eq!(rows[0]["subject"], "100% of_the Markword", "it is on record");
+    assert_eq!(rows[3]["subject"], "later");
+    assert_eq!((server.count("TOP") - before, server.count("TOP 4")), (1, 1));
+    assert_eq!(server.remaining(), 4);
+    program.run(&["list", "one", "--headers=0"]).assert_code(64);
+    program.run(&["list", "one", "--headers=1001"]).assert_code(64);
+}
+
+#[test]
+fn list_shows_what_it_can_where_a_server_has_no_top_or_refuses_one_message() {
+    let mut capabilities = Behaviour::default().capabilities.expect("some");
+    capabilities.retain(|capability| capability != "TOP");
+    let behaviour = Behaviour { capabilities: Some(capabilities), ..Behaviour::default() };
+    let server = MailboxServer::start_with(mailbox_of_three(), behaviour);
+    let program = Postrider::with_config(&account(&server));
+    let output = program.run(&["list", "one", "--headers", "--json"]).assert_success();
+    assert!(output.stderr.contains("account one: the server has no TOP"), "{}", output.text());
+    assert!(json(&output).as_array().expect("a list").iter().all(|row| row["from"].is_null()));
+    program.run(&["fetch"]).assert_success();
+    let output = program.run(&["list", "one", "--headers"]).assert_success();
+    assert!(output.stdout.contains("Alice Liddell") && output.stderr.is_empty(), "{}", output.text());
+
+    let server = MailboxServer::start(mailbox_of_three());
+    server.change(|behaviour| behaviour.answers = vec![("TOP 2".into(), "-ERR not now".into())]);
+    let program = Postrider::with_config(&account(&server));
+    let output = program.run(&["list", "one", "--headers", "--json"]).assert_success();
+    let rows = json(&output);
+    assert!(rows[1]["from"].is_null() && rows[2]["subject"].is_string(), "{rows}");
+    assert_eq!(output.stderr, "");
+}
