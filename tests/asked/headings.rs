@@ -228,3 +228,66 @@ fn list_shows_what_it_can_where_a_server_has_no_top_or_refuses_one_message() {
     assert!(rows[1]["from"].is_null() && rows[2]["subject"].is_string(), "{rows}");
     assert_eq!(output.stderr, "");
 }
+
+#[test]
+fn a_unique_id_that_belongs_to_another_message_now_does_not_bring_the_subject_of_the_old_one() {
+    let server = MailboxServer::start(mailbox_of_three());
+    let program = Postrider::with_config(&account(&server));
+    program.run(&["fetch"]).assert_success();
+    server.replace(vec![
+        saying("u1", "Carol <carol@example.org>", "quite another message"),
+        mailbox_of_three().remove(1),
+    ]);
+    let rows = json(&program.run(&["list", "one", "--headers", "--json"]).assert_success());
+    assert_eq!((&rows[0]["from"], &rows[0]["uid"]), (&"Carol <carol@example.org>".into(), &"u1".into()));
+    assert_eq!(rows[1]["from"], "日本語 <jp@example.jp>");
+    program.run(&["fetch"]).assert_success();
+    let found = json(&program.run(&["history", "--json", "--search", "CAROL"]).assert_success());
+    assert_eq!(found.as_array().map(Vec::len), Some(1), "{found}");
+}
+
+#[test]
+fn a_message_of_which_only_the_header_came_is_known_by_it_and_so_is_one_that_is_tried_again() {
+    let large = "x".repeat(30_000);
+    let text = format!("Message-ID: <l@example.org>\nFrom: Lara <lara@example.org>\nSubject: large\n\n{large}\n");
+    let server = MailboxServer::start(vec![Message::text("u1", text.as_bytes())]);
+    let keys = "interval = \"1h\"\ndeliver = \"home\"\nmax-size = \"10kB\"\noversize = \"headers\"";
+    let program = Postrider::with_config(&[mailbox(server.port(), "one", keys), maildir("home")].concat());
+    program.run(&["fetch"]);
+    let shown = program.run(&["history"]).assert_success().stdout;
+    assert!(shown.contains("Lara") && shown.contains("large"), "{shown}");
+
+    let hub = ScriptedSmtp::start_with(SmtpBehaviour {
+        replies: vec![(Stage::Dot, None, "451 4.3.0 later".to_owned())],
+        ..SmtpBehaviour::default()
+    });
+    let server = MailboxServer::start(mailbox_of_three());
+    let account = mailbox(server.port(), "one", "deliver = \"hub\"");
+    let program = Postrider::with_config(&[account, smtp("hub", hub.port())].concat());
+    program.run(&["fetch"]);
+    let entries = json(&program.run(&["history", "--json"]).assert_success());
+    assert_eq!((&entries[0]["state"], &entries[0]["subject"]), (&"deferred".into(), &"100% of_the Markword".into()));
+    hub.change(|behaviour| behaviour.replies.clear());
+    set_deferrals_due(&program);
+    program.run(&["fetch"]).assert_success();
+    let entries = json(&program.run(&["history", "--json"]).assert_success());
+    let first = entries.as_array().expect("a list").iter().find(|one| one["uid"] == "u1").expect("there");
+    assert_eq!((&first["state"], &first["subject"]), (&"delivered".into(), &"100% of_the Markword".into()));
+}
+
+#[test]
+fn from_and_subject_are_in_no_log_and_no_status() {
+    let words = ["Liddell", "Markword", "Evilword", "alice@example.org"];
+    let server = MailboxServer::start(mailbox_of_three());
+    let program = Postrider::with_config(&format!("log-level = \"trace\"\n{}", account(&server)));
+    let mut service = program.start_service(LIMIT);
+    let mut said = program.run(&["fetch"]).assert_success().text();
+    said += &program.run(&["status"]).assert_success().text();
+    said += &program.run(&["status", "--json"]).assert_success().text();
+    service.sigterm();
+    said += &service.wait(LIMIT).text();
+    said += &program.run(&["fetch", "-vv"]).assert_success().text();
+    said += &program.run(&["status", "--json"]).text();
+    assert!(said.contains("RETR 1"), "the dialogue is in the log: {said}");
+    assert_eq!(words.iter().find(|word| said.contains(**word)), None, "{said}");
+}
