@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use postrider::testing::header::Heading;
 use postrider::testing::message::{MessageKey, Name};
 use postrider::testing::plan::Place;
 use postrider::testing::store::{Change, Ending, Possession, Settled, Stage, Store, Target, TargetState};
@@ -73,6 +74,11 @@ impl Ground {
             listed: Some(4000),
             message_id: Some(format!("<{key}@example.org>")),
             fingerprint: Some([7; 16]),
+            heading: Heading {
+                from: Some("Alice Liddell <alice@example.org>".into()),
+                subject: Some(format!("Report {key} of the week")),
+                date: Some(NOW),
+            },
             header_only: false,
             targets: vec![Target { place: self.place.clone(), state: TargetState::Staged(format!("{NOW}.{key}")) }],
         }

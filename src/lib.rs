@@ -75,6 +75,7 @@
 //! | a crash between staging and move | `poll/recover.rs` (`recover`), at the start and before each poll |
 //! | what a destination promises, and what its answer requires of the caller | [`deliver`] and [`deliver::Verdict`] |
 //! | what an SMTP reply means | `deliver/smtp/dialogue.rs` up to DATA, `deliver/smtp/client.rs` (`message`) after it, and 421 anywhere; then `deliver/smtp/kind.rs` makes a verdict of it, and `poll/commit/sending.rs` a record |
+//! | what From, Subject and Date look like, and whether they are kept | `header/heading.rs`, `store/headings.rs` |
 //! | a key of the configuration | `config/keys.rs`, then `config/account.rs` or `config/destination.rs` reads it into a field of [`account`], of [`plan::Policy`] or of a destination's settings |
 //! | what a command of the program does | the file in `cli/` that has its name |
 //!

@@ -34,6 +34,45 @@ pub fn shown(bytes: &[u8]) -> String {
     escape(bytes.trim_ascii(), SHOWN_LIMIT)
 }
 
+/// A text for a line of a table: at most `limit` characters, the last one `…` if there were more.  White space becomes
+/// single spaces, control characters become `\xNN`, and what is invisible is left out.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let (mut out, mut left, mut is_spaced) = (String::new(), limit, false);
+    for c in text.chars() {
+        if c.is_whitespace() {
+            is_spaced = !out.is_empty();
+            continue;
+        }
+        if is_invisible(c) {
+            continue;
+        }
+        let mut shown = if std::mem::take(&mut is_spaced) { " ".to_owned() } else { String::new() };
+        if c.is_control() {
+            c.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| push_hex(&mut shown, octet));
+        } else {
+            shown.push(c);
+        }
+        let Some(after) = left.checked_sub(shown.chars().count()) else {
+            return cut(&out, limit);
+        };
+        (left, out) = (after, out + &shown);
+    }
+    out
+}
+
+/// The beginning of a text that was longer.
+fn cut(text: &str, limit: usize) -> String {
+    let mut out: String = text.chars().take(limit.saturating_sub(1)).collect();
+    out.truncate(out.trim_end().len());
+    out.push('…');
+    out
+}
+
+/// A time, in seconds since 1970, as RFC 3339 writes it.
+pub fn rfc3339(at: i64) -> String {
+    jiff::Timestamp::from_second(at).unwrap_or_default().to_string()
+}
+
 /// A time, in seconds since 1970, in the zone of this machine.
 pub fn local_time(at: i64) -> String {
     let stamp = jiff::Timestamp::from_second(at).unwrap_or_default();
@@ -47,9 +86,17 @@ pub fn lines(text: &str) -> String {
 
 /// Not a control character, and nothing that reorders or hides the text around it.
 fn is_safe(c: char) -> bool {
-    let invisible =
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !c.is_control() && !invisible
+    !c.is_control() && !is_invisible(c) && !matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Nothing of it is seen, but it may reorder, hide or join what is around it: Unicode's `Default_Ignorable_Code_Point`,
+/// and what else has no width of its own.  Terminals disagree about the width of selected variants of a character.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Octets as lower-case hexadecimal digits.
@@ -82,6 +129,28 @@ mod tests {
         assert_eq!(escape(b"caf\xe9", 99), "caf\\xe9");
         assert_eq!(hex(&[0x00, 0x7f, 0xA0, 0xff]), "007fa0ff");
         assert_eq!(lines("a\x1b[31m\n\r\n"), "a\\x1b[31m\n\\x0d\n");
+    }
+
+    #[test]
+    fn a_line_of_a_table_is_bounded_visible_and_without_control_characters() {
+        for (text, want) in [
+            ("  a \r\n\t b\u{a0}\u{3000}c\u{2028} ", "a b c"),
+            ("\x1b[31mred\x1b]0;title\x07", "\\x1b[31mred\\x1b]0;title\\x07"),
+            ("a\u{9b}1A\u{7f}\0", "a\\xc2\\x9b1A\\x7f\\x00"),
+            ("invoice\u{202e}fdp.exe\u{2066}\u{200b}\u{e0041}", "invoicefdp.exe"),
+            ("\u{2764}\u{fe0f} \u{1f469}\u{200d}\u{1f4bb}", "\u{2764} \u{1f469}\u{1f4bb}"),
+            ("", ""),
+            (" \u{200b}\t", ""),
+        ] {
+            assert_eq!(one_line(text, 99), want, "{text:?}");
+            assert_eq!(one_line(want, 99), want, "it stays as it is");
+        }
+        for (text, limit, want) in
+            [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語です", 3, "日本…"), ("ab c", 3, "ab…"), ("a\x07", 3, "a…")]
+        {
+            assert_eq!(one_line(text, limit), want, "{text:?}");
+        }
+        assert_eq!(rfc3339(1_672_628_645), "2023-01-02T03:04:05Z");
     }
 
     #[test]

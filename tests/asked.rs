@@ -7,6 +7,8 @@ mod support;
 
 #[path = "asked/broken.rs"]
 mod broken;
+#[path = "asked/headings.rs"]
+mod headings;
 #[path = "asked/record.rs"]
 mod record;
 #[path = "asked/stray.rs"]

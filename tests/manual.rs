@@ -66,6 +66,8 @@ fn offered(program: &Postrider, command: &[&str], found: &mut BTreeSet<String>) 
         for flag in words.filter(|word| !word.is_empty()) {
             // Of an option that may be given twice.
             let flag = flag.trim_end_matches("...");
+            // Of one whose value may be left out.
+            let flag = flag.split_once('[').map_or(flag, |(flag, _)| flag);
             let everywhere = ["-c", "--config", "-h", "--help", "-V", "--version"].contains(&flag);
             found.insert(if everywhere { flag.to_owned() } else { format!("{} {flag}", command.join(" ")) });
         }

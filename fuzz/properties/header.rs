@@ -1,9 +1,10 @@
 //! The header of a message that strangers have written.
 //!
 //! It says the same whatever its line ends and its folding are, what stands above and below it,
-//! and what it returns is fit for an SMTP command and for the state.
+//! and what it returns is fit for an SMTP command, for the state and for a terminal.
 
-use postrider::testing::header::{Head, ReturnPath, SCAN_LIMIT, envelope_address};
+use postrider::testing::header::{HEADING_LIMIT, Head, ReturnPath, SCAN_LIMIT, envelope_address};
+use postrider::testing::text::one_line;
 
 pub(super) fn holds(message: &[u8]) {
     if message.len() > SCAN_LIMIT / 4 {
@@ -32,6 +33,11 @@ fn safe(head: &Head) {
         let parsed = envelope_address(address).expect("an address for an envelope");
         assert_eq!(parsed.to_string(), *address);
         assert!(!address.contains(|c: char| c.is_control()), "{address:?}");
+    }
+    for shown in head.heading.from.iter().chain(&head.heading.subject) {
+        assert!((1..=HEADING_LIMIT).contains(&shown.chars().count()), "{shown:?}");
+        assert_eq!(one_line(shown, HEADING_LIMIT), *shown, "harmless to a terminal");
+        assert!(!shown.contains(|c: char| c.is_control()), "{shown:?}");
     }
     if let Some(id) = &head.message_id {
         assert!((1..=998).contains(&id.len()) && !id.contains(|c: char| c.is_control()), "{id:?}");

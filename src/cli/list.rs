@@ -2,17 +2,22 @@
 
 use serde::Serialize;
 
+use super::columns;
 use super::output;
 use super::progress::Bars;
 use crate::account::Account;
 use crate::clock::unix_now;
 use crate::config::Config;
+use crate::header::Heading;
 use crate::plan::{Action, Listed, Place, Step};
-use crate::poll::{self, Inventory, Look, PollError, Recall};
+use crate::poll::{self, Headings, Inventory, Look, PollError, Recall};
 use crate::pop3::session::{SessionError, Shape};
 use crate::process::log;
 use crate::store::{Lost, Reader};
 use crate::transcript;
+
+/// Headers that are asked for at most.
+const MOST_HEADERS: i64 = 1000;
 
 /// Arguments of `list`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +25,11 @@ pub(super) struct Arguments {
     /// The account
     #[arg(value_name = "ACCOUNT", add = super::completions::accounts())]
     account: String,
+    /// Show From, Subject and Date, too; those of the newest N messages [default: 50] are asked for with TOP if they are
+    /// not on record
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "50",
+          value_parser = clap::value_parser!(u16).range(1..=MOST_HEADERS))]
+    headers: Option<u16>,
     /// Write it as JSON
     #[arg(long)]
     json: bool,
@@ -35,6 +45,16 @@ struct Row {
     octets: Option<u64>,
     action: &'static str,
     reason: String,
+    /// Only if it is asked for.
+    #[serde(flatten)]
+    heading: Option<Heading>,
+}
+
+/// What is in the mailbox.
+struct Found {
+    inventory: Inventory,
+    /// Only if they are asked for.
+    headings: Option<Headings>,
 }
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
@@ -47,32 +67,52 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> u8 {
     let bars = Bars::new(true);
     let spinner = bars.spin(&format!("account {}: looking at the mailbox", account.name));
     let server = format!("account {}: {}", account.name, account.endpoint.shown());
-    let looking = transcript::of(account.name.as_str(), look(account, config));
+    let looking = transcript::of(account.name.as_str(), look(account, config, arguments.headers));
     let looked = super::runtime::block_on_until_signal(bars.telling(&server, Some(account.timeout), looking));
     drop(spinner);
     match looked {
         Err(error) => output::complain_code(Some(&account.name), &error),
-        Ok(inventory) => {
-            let rows = inventory.steps.iter().map(|step| row(step, &inventory.listing()[step.index]));
-            if arguments.json {
-                let _ = output::print_json(&rows.collect::<Vec<_>>());
-            } else {
-                print(rows.collect())
-            }
+        Ok(found) => show(account, found, arguments.json),
+    }
+}
+
+fn show(account: &Account, Found { inventory, headings }: Found, json: bool) -> u8 {
+    let rows = inventory.steps.iter().map(|step| {
+        let heading = headings.as_ref().map(|known| known.by_index.get(&step.index).cloned().unwrap_or_default());
+        Row { heading, ..row(step, &inventory.listing()[step.index]) }
+    });
+    if json {
+        let _ = output::print_json(&rows.collect::<Vec<_>>());
+    } else {
+        print(rows.collect(), headings.is_some());
+    }
+    match headings {
+        Some(Headings { error: Some(error), .. }) => {
+            output::complain_code(Some(&account.name), &PollError::from(error))
+        }
+        Some(Headings { lacks_top: true, .. }) => {
+            let text = "the server has no TOP: From, Subject and Date are shown only of messages that are on record";
+            output::say(&output::paragraph(Some(&account.name), text, None));
             0
         }
+        _ => 0,
     }
 }
 
 /// Looks once more at a server whose answers seem to be out of place: they may have a shape of their own.
-async fn look(account: &Account, config: &Config) -> Result<Inventory, PollError> {
-    match look_once(account, config, Some(Shape::default())).await {
-        Err(PollError::Session(SessionError::Displaced { .. })) => look_once(account, config, None).await,
+async fn look(account: &Account, config: &Config, headers: Option<u16>) -> Result<Found, PollError> {
+    match look_once(account, config, headers, Some(Shape::default())).await {
+        Err(PollError::Session(SessionError::Displaced { .. })) => look_once(account, config, headers, None).await,
         looked => looked,
     }
 }
 
-async fn look_once(account: &Account, config: &Config, shape: Option<Shape>) -> Result<Inventory, PollError> {
+async fn look_once(
+    account: &Account,
+    config: &Config,
+    headers: Option<u16>,
+    shape: Option<Shape>,
+) -> Result<Found, PollError> {
     let reader = Reader::open(&config.state_dir)?;
     let client = poll::connect(account).await?;
     let mut session = poll::log_in(account, client).await?;
@@ -89,8 +129,14 @@ async fn look_once(account: &Account, config: &Config, shape: Option<Shape>) -> 
     let instance = reader.instance()?;
     let places: Vec<Place> = destinations.map(|destination| destination.place(&instance)).collect();
     let inventory = poll::inventory(account, &places, &mut session, Recall::Reader(&look)).await?;
-    session.quit().await;
-    Ok(inventory)
+    let headings = match headers {
+        Some(newest) => Some(poll::headings(&mut session, &look, &inventory, newest.into()).await?),
+        None => None,
+    };
+    if headings.as_ref().is_none_or(|headings| headings.error.is_none()) {
+        session.quit().await;
+    }
+    Ok(Found { inventory, headings })
 }
 
 fn row(step: &Step, listed: &Listed) -> Row {
@@ -108,17 +154,28 @@ fn row(step: &Step, listed: &Listed) -> Row {
         octets: listed.octets,
         action,
         reason: step.reason.to_string(),
+        heading: None,
     }
 }
 
-fn print(rows: Vec<Row>) {
+fn print(rows: Vec<Row>, with_headings: bool) {
     if rows.is_empty() {
         output::say("The mailbox is empty.");
         return;
     }
     let cells = rows.into_iter().map(|row| {
         let octets = row.octets.map_or_else(|| "-".to_owned(), |octets| octets.to_string());
-        [row.number.to_string(), octets, row.uid.unwrap_or_else(|| "-".into()), row.action.to_owned(), row.reason]
+        let uid = row.uid.unwrap_or_else(|| "-".into());
+        (row.heading, [row.number.to_string(), octets, uid, row.action.to_owned(), row.reason])
     });
-    output::print_table(["No.", "Octets", "Unique-id", "Action", "Reason"], cells);
+    if !with_headings {
+        return output::print_table(["No.", "Octets", "Unique-id", "Action", "Reason"], cells.map(|(_, cells)| cells));
+    }
+    let cells = cells.map(|(heading, [number, octets, uid, action, reason])| {
+        let heading = heading.unwrap_or_default();
+        let date = heading.date.map_or_else(|| "-".to_owned(), output::local_minute);
+        let [from, subject] = columns::heading(&heading);
+        [number, octets, uid, action, reason, date, from, subject]
+    });
+    output::print_table(["No.", "Octets", "Unique-id", "Action", "Reason", "Date", "From", "Subject"], cells);
 }

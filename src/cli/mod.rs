@@ -7,6 +7,7 @@ mod accounts;
 mod check;
 mod choice;
 mod client;
+mod columns;
 mod completions;
 mod export;
 mod fetch;

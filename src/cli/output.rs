@@ -12,8 +12,18 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::terminal::{Size, fitted};
 use crate::failure::{self, Class, Failure, describe};
-use crate::message::Name;
+use crate::message::{Name, UnixTime};
 pub(super) use crate::text::local_time;
+
+/// The columns of [`local_minute`].
+pub(super) const MINUTE: usize = "2023-01-02 03:04".len();
+
+/// A time without its seconds.
+pub(super) fn local_minute(at: UnixTime) -> String {
+    let mut text = local_time(at);
+    text.truncate(MINUTE);
+    text
+}
 
 /// Writes a line to standard error.
 pub(super) fn say(text: &str) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::choice::Choice;
+use super::columns;
 use super::output::{self, local_time};
 use crate::clock::unix_now;
 use crate::config::{Config, Whereabouts};
@@ -110,9 +111,10 @@ fn list(account: Option<&Name>, json: bool, reader: &Reader, places: &Whereabout
     } else if !messages.is_empty() {
         let cells = messages.into_iter().map(|message| {
             let reason = message.reason.unwrap_or_default();
-            [local_time(message.since), message.account, message.uid, message.destination, reason]
+            let [from, subject] = columns::heading(&message.heading);
+            [local_time(message.since), message.account, message.uid, from, subject, message.destination, reason]
         });
-        output::print_table(["Since", "Account", "Unique-id", "Destination", "Reason"], cells);
+        output::print_table(["Since", "Account", "Unique-id", "From", "Subject", "Destination", "Reason"], cells);
     }
     Ok(())
 }
@@ -140,6 +142,9 @@ fn show_one(delivery: &QuarantinedDelivery) {
         line("Copy", &(event.occurrence + 1).to_string());
     }
     line("Message-ID", event.message_id.as_deref().unwrap_or("-"));
+    line("From", event.heading.from.as_deref().unwrap_or("-"));
+    line("Subject", event.heading.subject.as_deref().unwrap_or("-"));
+    line("Date", &event.heading.date.map_or_else(|| "-".into(), local_time));
     line("Size", &event.octets.map_or_else(|| "-".into(), output::size));
     line("BLAKE3", digest.as_deref().unwrap_or("-"));
     line("First seen", &local_time(*first_seen));

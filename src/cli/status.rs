@@ -121,8 +121,17 @@ fn table(status: &Status) -> String {
 }
 
 fn troubles(status: &Status) -> Vec<String> {
+    let is_told_below = |error: &str| {
+        let named = error.strip_prefix("destination ").and_then(|rest| rest.split_once(": "));
+        let mut below = status.destinations.iter();
+        named.filter(|(name, _)| below.any(|one| one.destination == *name)).map(|(name, _)| name.to_owned())
+    };
     let of_account = |account: &AccountStatus| {
-        let text = paragraph(account.error.as_ref()?, account.advice.as_deref());
+        let error = account.error.as_ref()?;
+        let text = match is_told_below(error) {
+            Some(name) => format!("destination {name} does not work, see below."),
+            None => paragraph(error, account.advice.as_deref()),
+        };
         Some(format!("{}: {text}", account.account))
     };
     let instead = if status.running { "; the service uses the previous one" } else { "" };

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 /// The size if it is not known: that of a VT100.
 const ROWS: usize = 24;
-const COLUMNS: usize = 80;
+pub(super) const COLUMNS: usize = 80;
 /// The smallest width that text is wrapped for.
 const LEAST_COLUMNS: usize = 20;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub(super) const MAX_CONCURRENT_POLLS: usize = 100;
 /// Concurrent polls at one host: fewer than servers commonly allow.
 pub(super) const MAX_POLLS_PER_HOST: usize = 10;
+/// Whether From, Subject and Date are kept in the state.
+pub(super) const RECORD_HEADERS: bool = true;
 /// Whether an account is polled.
 pub(super) const ENABLED: bool = true;
 /// Whether a `Received:` header is put before each message.

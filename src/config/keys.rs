@@ -98,6 +98,7 @@ pub const KEYS: &[Key] = &[
     key(Top, "max-concurrent-polls", "an integer from 1 to 10000", Number(defaults::MAX_CONCURRENT_POLLS)),
     key(Top, "max-polls-per-host", "an integer from 1 to 1000", Number(defaults::MAX_POLLS_PER_HOST)),
     key(Top, "log-level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"", Value("\"info\"")),
+    key(Top, "record-headers", "true or false", Switch(defaults::RECORD_HEADERS)),
     key(Top, "defaults", "a table of account keys", Text("none")),
     key(Top, "accounts", "a table of accounts", Required),
     key(Top, "destinations", "a table of destinations", Required),

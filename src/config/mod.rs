@@ -84,6 +84,8 @@ pub struct Config {
     pub max_polls_per_host: usize,
     /// What the service logs: this level and the more severe ones.
     pub log_level: tracing::Level,
+    /// Whether From, Subject and Date of messages are kept in the state.
+    pub record_headers: bool,
     /// Warnings about what is allowed but probably not meant, for `check`: each on one line, with its
     /// place.
     pub warnings: Vec<String>,

@@ -122,6 +122,7 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
     top.refuse_unknown();
     let concurrent = top.integer("max-concurrent-polls", 1..=10_000).and_then(|n| usize::try_from(n).ok());
     let per_host = top.integer("max-polls-per-host", 1..=1000).and_then(|n| usize::try_from(n).ok());
+    let record_headers = top.boolean("record-headers");
     let log_level = top.word("log-level", &LEVELS);
     let state_dir = top.path("state-dir").or_else(|| paths::default_state_dir(&file, context.environment));
     let runtime_dir = top.path("runtime-dir");
@@ -148,6 +149,7 @@ fn read(problems: &mut Problems<'_>, roots: &[Table<'_>], context: &Context<'_>)
         max_concurrent_polls: concurrent.unwrap_or(defaults::MAX_CONCURRENT_POLLS),
         max_polls_per_host: per_host.unwrap_or(defaults::MAX_POLLS_PER_HOST),
         log_level: log_level.unwrap_or(Level::INFO),
+        record_headers: record_headers.unwrap_or(defaults::RECORD_HEADERS),
         warnings: Vec::new(),
     })
 }

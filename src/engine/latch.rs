@@ -64,7 +64,7 @@ pub(super) fn left(before: &AccountMemory, summary: &Summary) -> AccountMemory {
     let looked = summary.error.is_none() || summary.listed > 0;
     let choose = |now, before| if looked { now } else { before };
     AccountMemory {
-        waiting: choose(summary.not_tried(), before.waiting),
+        waiting: choose(summary.not_tried() + summary.unrecorded, before.waiting),
         too_large: choose(summary.too_large, before.too_large),
         ignored: choose(summary.ignored, before.ignored),
         ..AccountMemory::default()

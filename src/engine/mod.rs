@@ -50,6 +50,7 @@ pub(crate) async fn prepare(config: &Config, cancel: CancellationToken) -> Resul
     for line in report.map(|report| report.to_string()).iter().flat_map(|report| report.lines()) {
         Event::StateRebuilt { text: line.trim_start().to_owned() }.tell();
     }
+    store.record_headings(config.record_headers, unix_now()).await?;
     // If something cannot be finished yet, each poll tries again, and reports it.
     poll::recover(&store, None, Instant::now() + START_LIMIT).await?;
     poll::remove_strays(&store, config.destinations.iter().map(AsRef::as_ref)).await?;

@@ -13,7 +13,7 @@ pub struct Counts {
     pub octets: u64,
     /// Messages deleted on the server, confirmed.
     pub deleted: u64,
-    /// Messages that wait on the server for their turn.
+    /// Messages that wait on the server and that the state knows nothing of.
     pub waiting: u64,
     /// Messages in quarantine.
     pub quarantined: u64,

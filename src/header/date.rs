@@ -57,6 +57,9 @@ mod tests {
             "2 Jan 2023 03:04:05 GMT",
             "  Mon,  2 Jan 2023 03:04:05 +0000 (a (nested) comment)",
             "Mon, 02 Jan 2023 03:04:05 +0000 UTC",
+            "Mon, 2 Jan 23 03:04:05 UT",
+            "Sun, 1 Jan 2023 22:04:05 EST",
+            "Fri, 2 Jan 2023 03 : 04 : 05 -0000",
         ] {
             assert_eq!(parse(text), Some(1_672_628_645), "{text:?}");
         }

@@ -1,14 +1,17 @@
-//! What a delivery needs from a message's header: its envelope sender, its identity, its arrival.
+//! What a delivery needs from a message's header: its envelope sender, its identity, its arrival, and what people know
+//! it by.
 //!
 //! [`Head::scan`] looks at the beginning of a message, up to the blank line.  The header is
 //! written by strangers: whatever it holds, the scan takes linear time, never fails, and an
 //! address that it returns is safe inside an SMTP command.  Pure.
 //!
-//! RFC 5322 for the fields, RFC 5321 §4.4 for `Return-Path` and `Received`.
+//! RFC 5322 for the fields, RFC 2047 for the text in them, RFC 5321 §4.4 for `Return-Path` and `Received`.
 
 mod address;
 mod date;
+mod encoded;
 mod fingerprint;
+mod heading;
 mod mbox;
 mod rename;
 
@@ -18,6 +21,7 @@ use crate::message::{Fingerprint, UnixTime};
 use crate::trace;
 
 pub use address::{Address, envelope_address};
+pub use heading::{HEADING_LIMIT, Heading};
 pub use mbox::envelope_lines;
 pub use rename::Renamer;
 
@@ -54,6 +58,8 @@ pub struct Head {
     pub passages: usize,
     /// Distinguishes it from any other message; `None` if its header has nothing that could.
     pub fingerprint: Option<Fingerprint>,
+    /// From, Subject and Date, to be shown.
+    pub heading: Heading,
 }
 
 impl Head {
@@ -74,6 +80,7 @@ struct Found<'a> {
     return_path: Option<Cow<'a, str>>,
     received: Option<Cow<'a, str>>,
     from: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
     date: Option<Cow<'a, str>>,
     message_id: Option<Cow<'a, str>>,
     /// A field of the author has been seen: no trace field below it is trusted.
@@ -93,29 +100,35 @@ impl<'a> Found<'a> {
             &mut self.received
         } else if is("from") {
             &mut self.from
+        } else if is("subject") {
+            &mut self.subject
         } else if is("date") {
             &mut self.date
         } else if is("message-id") {
             &mut self.message_id
         } else {
-            self.authored |= ["sender", "to", "cc", "subject"].into_iter().any(is);
+            self.authored |= ["sender", "to", "cc"].into_iter().any(is);
             return;
         };
         if slot.is_none() {
             *slot = Some(unfold(value));
         }
-        self.authored |= is("from") || is("date") || is("message-id");
+        self.authored |= ["from", "subject", "date", "message-id"].into_iter().any(is);
     }
 
     fn head(self) -> Head {
         let arrival = self.received.as_deref().and_then(date::of_received);
+        let written = self.date.as_deref().and_then(date::parse);
+        let (from, subject) = (&self.from, &self.subject);
+        let [from, subject] = [from, subject].map(|field| field.as_deref().and_then(heading::shown));
         Head {
             return_path: self.return_path.as_deref().map_or(ReturnPath::Absent, return_path),
             from: self.from.as_deref().and_then(address::first),
             message_id: self.message_id.as_deref().and_then(message_id),
-            date: arrival.or_else(|| self.date.as_deref().and_then(date::parse)),
+            date: arrival.or(written),
             passages: self.passages,
             fingerprint: self.fingerprint.finish(),
+            heading: Heading { from, subject, date: written },
         }
     }
 }
@@ -226,7 +239,7 @@ mod tests {
     #[test]
     fn the_header_ends_at_the_blank_line() {
         for end in ["\n", "\r\n"] {
-            let head = scan(&format!("Subject: x{end}{end}From: a@example.org{end}"));
+            let head = scan(&format!("X: x{end}{end}From: a@example.org{end}"));
             assert_eq!(head, Head::default());
         }
     }

@@ -72,6 +72,8 @@ impl Committer<'_> {
             batch.into_iter().partition(|received| received.parcels.iter().any(|parcel| parcel.fault().is_none()));
         let unfit: Vec<Settled> = failed.iter().flat_map(|received| self.unfit(received)).collect();
         for received in failed {
+            let is_recorded = received.parcels.iter().any(|parcel| matches!(parcel.state, State::Unfit(_)));
+            self.tally.unrecorded += u64::from(!is_recorded);
             self.tally.fail(&received.job.key, first_cause(&received));
         }
         if !unfit.is_empty() {
@@ -141,6 +143,7 @@ impl Committer<'_> {
             listed: received.job.octets,
             message_id: received.head.message_id.clone(),
             fingerprint: received.head.fingerprint,
+            heading: received.head.heading.clone(),
             header_only: received.job.header_only,
             targets: received.parcels.iter().map(target).collect(),
         }

@@ -275,6 +275,7 @@ fn take_in(report: &mut Report, tally: Tally) -> Vec<MessageKey> {
     report.octets += tally.octets;
     report.quarantined += tally.quarantined;
     report.set_aside += tally.quarantined;
+    report.unrecorded += tally.unrecorded;
     report.failures.extend(tally.failures);
     tally.contents
 }
@@ -299,7 +300,7 @@ fn not_retrieved(
         let of_target = |&target: &usize| Settled {
             key: job.key.clone(),
             place: destinations[target].place.clone(),
-            ending: ending(why.clone()),
+            ending: ending(format!("the mailbox's server does not hand it out: {why}")),
         };
         outcomes.extend(job.targets.iter().map(of_target));
     }

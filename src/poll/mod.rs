@@ -12,6 +12,7 @@ mod examine;
 mod export;
 mod farewell;
 mod fetch;
+mod headings;
 mod heads;
 mod jobs;
 mod ledger;
@@ -47,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::PollError;
 pub use export::{Exported, export};
+pub use headings::{Headings, headings};
 pub use heads::lacks_top;
 pub use listing::{Inventory, inventory};
 pub use login::log_in;

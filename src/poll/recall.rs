@@ -9,6 +9,7 @@ use super::suspects::Suspects;
 use super::{Context, lost, mailbox, quiet};
 use crate::account::Account;
 use crate::clock::unix_now;
+use crate::header::Heading;
 use crate::message::{MessageKey, Name};
 use crate::plan::{Identity, Left, Missing, Place, Standing};
 use crate::pop3::session::Listing;
@@ -61,6 +62,11 @@ impl<'a> Look<'a> {
         let (standings, sizes) = (vec![None; keys.len()], vec![None; keys.len()]);
         let known = self.reader.known(&self.name, &[], unix_now())?;
         Ok(Known { migrating: known.begun.is_some(), standings, sizes, ..known })
+    }
+
+    /// What the state has of messages; an empty heading for one that is not known.
+    pub(super) fn headings(&self, keys: &[MessageKey]) -> Result<Vec<Heading>, StoreError> {
+        self.reader.headings(&self.name, keys)
     }
 
     fn missing(&self, keys: &[Option<MessageKey>]) -> Result<Vec<Missing>, StoreError> {

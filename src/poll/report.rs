@@ -40,6 +40,8 @@ pub struct Report {
     pub login_delay: Option<Duration>,
     /// Messages of this poll that were not delivered, each with the first cause.
     pub failures: BTreeMap<MessageKey, String>,
+    /// Those of them that the state knows nothing of, since nothing was staged.
+    pub unrecorded: u64,
     /// It failed with several commands at once, and may do better with one at a time.
     pub(super) slower: bool,
     /// Messages at which sessions end, to be tried in sessions of their own.
@@ -87,6 +89,9 @@ pub struct Summary {
     pub failed: u64,
     /// Those of them that went into quarantine.
     pub refused: u64,
+    /// Those of them that the state knows nothing of.
+    #[serde(skip)]
+    pub unrecorded: u64,
     /// Step and cause, if it ended early or left something undone.
     pub error: Option<String>,
     /// What to do about it.
@@ -127,6 +132,7 @@ impl Summary {
             nameless,
             failed,
             refused: set_aside,
+            unrecorded: outcome.report.unrecorded,
             error: error.map(|error| describe(error)),
             advice: error.and_then(Failure::advice),
             exit_code: error.map_or(0, |error| error.class().exit_code()),
@@ -146,6 +152,7 @@ pub(super) struct Tally {
     pub(super) contents: Vec<MessageKey>,
     pub(super) octets: u64,
     pub(super) quarantined: u64,
+    pub(super) unrecorded: u64,
     pub(super) failures: BTreeMap<MessageKey, String>,
 }
 

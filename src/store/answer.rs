@@ -6,8 +6,8 @@ use rusqlite::Connection;
 
 use super::query::{Query, Reply};
 use super::{
-    StoreError, account, destination, ends, file, host, lookup, lost, mailbox, origin, prune, quiet, renamed, tokens,
-    undelivered, write,
+    StoreError, account, destination, ends, file, headings, host, lookup, lost, mailbox, origin, prune, quiet, renamed,
+    tokens, undelivered, write,
 };
 
 /// Answers a question; returns whether the database was found damaged.
@@ -60,6 +60,7 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::IsUnread { maildir, reply } => to.send(reply, lost::is_unread(connection, &maildir)),
         Query::Files { tokens, reply } => to.send(reply, lost::files(connection, &tokens)),
         Query::Tokens { of_message, of_file, reply } => to.send(reply, tokens::tokens(connection, of_message, of_file)),
+        Query::RecordsHeadings { reply } => to.send(reply, headings::setting(connection)),
         Query::Forgotten { reply } => to.send(reply, prune::forgotten(connection)),
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
+use super::headings;
 use super::lost;
 use super::read::{Reader, state_name};
 use super::rows::shown_location;
@@ -90,7 +91,8 @@ fn account(row: &Row<'_>) -> rusqlite::Result<Record> {
 }
 
 const MESSAGES: &str =
-    "SELECT a.name, m.uid, m.occurrence, m.kind, m.octets, m.digest, m.message_id, m.seen, m.done, m.deleted
+    "SELECT a.name, m.uid, m.occurrence, m.kind, m.octets, m.digest, m.message_id, m.seen, m.done, m.deleted,
+         m.sender, m.subject, m.date
      FROM message m JOIN account a ON a.id = m.account ORDER BY m.id";
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -106,6 +108,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Record> {
         octets: row.get::<_, Option<i64>>(4)?.and_then(|octets| u64::try_from(octets).ok()),
         digest: row.get::<_, Option<Vec<u8>>>(5)?.map(|digest| text::hex(&digest)),
         message_id: row.get::<_, Option<String>>(6)?.map(|id| text::shown(id.as_bytes())),
+        heading: headings::read(row, 10)?,
         seen: row.get(7)?,
         done: row.get(8)?,
         deleted_at: row.get(9)?,

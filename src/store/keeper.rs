@@ -10,7 +10,7 @@ use super::answer::answer;
 use super::query::{Query, Reply};
 use super::seal::{Seal, break_seal};
 use super::words::Change;
-use super::{StoreError, file, origin_file, write};
+use super::{StoreError, file, headings, origin_file, write};
 use crate::message::UnixTime;
 use crate::plan::Patience;
 
@@ -37,6 +37,12 @@ struct Waiting {
     changes: Vec<Change>,
     now: UnixTime,
     reply: Reply<usize>,
+}
+
+impl Waiting {
+    fn removes_headings(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::RecordHeadings(false)))
+    }
 }
 
 /// The database and what this process has done with it.
@@ -91,6 +97,10 @@ impl Keeper {
             Ok(rows) => {
                 self.note_lock(false);
                 let broken = self.break_seal();
+                if waiting.iter().any(Waiting::removes_headings) {
+                    // What fails is tried again at the next start.
+                    let _ = headings::clear_out(&self.connection);
+                }
                 for (waiting, rows) in waiting.into_iter().zip(rows) {
                     let _ = waiting.reply.send(broken.clone().map(|()| rows));
                 }

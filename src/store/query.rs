@@ -147,4 +147,8 @@ pub(super) enum Query {
     Forgotten {
         reply: Reply<Option<UnixTime>>,
     },
+    /// `None`: they are not recorded, and some may still be in the file.
+    RecordsHeadings {
+        reply: Reply<Option<bool>>,
+    },
 }

@@ -6,11 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, params};
 
+use super::headings::{self, HOLDS};
 use super::lookup;
 use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
 use super::words::{HistoryEntry, HistoryFilter, Holding, Known, QuarantinedDelivery, QuarantinedMessage};
 use super::{StoreError, file, mailbox, open, renamed};
+use crate::header::Heading;
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
 use crate::plan::Place;
 use crate::plan::{self, Identity, Missing};
@@ -120,6 +122,15 @@ impl Reader {
         Ok(known.unwrap_or_else(|| vec![None; keys.len()]))
     }
 
+    /// From, Subject and Date of messages, as far as they are on record.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn headings(&self, account: &Name, keys: &[MessageKey]) -> Result<Vec<Heading>, StoreError> {
+        let found = self.read(|connection| headings::find(connection, account, keys))?;
+        Ok(found.unwrap_or_else(|| vec![Heading::default(); keys.len()]))
+    }
+
     /// Whether a message was ever delivered to this location.
     ///
     /// # Errors
@@ -190,7 +201,7 @@ impl Reader {
 
 /// The columns and tables that a [`HistoryEntry`] is read from.
 const EVENT: &str = "d.at, substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, m.message_id, m.octets, d.state, p.destination, p.location,
-                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient, p.kind
+                d.detail, m.deleted, m.seen, d.attempts, m.crashes, m.digest, p.recipient, p.kind, m.sender, m.subject, m.date
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place";
 
@@ -201,6 +212,7 @@ fn event(row: &rusqlite::Row<'_>) -> rusqlite::Result<HistoryEntry> {
         uid: text::escape(unique_id(&row.get::<_, Vec<u8>>(2)?), 512),
         occurrence: row.get(3)?,
         message_id: row.get::<_, Option<String>>(4)?.map(|id| text::shown(id.as_bytes())),
+        heading: headings::read(row, 17)?,
         octets: row.get::<_, Option<i64>>(5)?.and_then(|octets| u64::try_from(octets).ok()),
         state: state_name(row.get(6)?),
         destination: row.get(7)?,
@@ -232,9 +244,11 @@ fn quarantined_deliveries(
 }
 
 fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<Vec<HistoryEntry>> {
+    headings::search_for(connection, filter.search.as_deref())?;
     let mut find = connection.prepare(&format!(
         "SELECT {EVENT} WHERE (?1 IS NULL OR a.name = ?1)
-           AND (?2 IS NULL OR instr(m.uid, ?2) OR instr(m.message_id, ?2) OR instr(d.detail, ?2))
+           AND (?2 IS NULL OR instr(m.uid, ?2) OR instr(m.message_id, ?2) OR instr(d.detail, ?2)
+                OR {HOLDS}(m.sender) OR {HOLDS}(m.subject))
          ORDER BY d.at DESC, instr(a.name, char(10)), m.id DESC LIMIT ?3"
     ))?;
     // What is known of a mailbox may be there twice (mailbox.rs).
@@ -255,7 +269,7 @@ fn history(connection: &Connection, filter: &HistoryFilter) -> rusqlite::Result<
 pub(super) fn quarantined_query() -> String {
     format!(
         "SELECT substr(a.name, 1, instr(a.name || char(10), char(10)) - 1), m.uid, m.occurrence, d.at, p.destination,
-             d.detail, m.message_id
+             d.detail, m.message_id, m.sender, m.subject, m.date
          FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place
          WHERE d.state = 5 AND {IN_INDEX} AND (?1 IS NULL OR a.name = ?1) AND instr(a.name, char(10)) = 0
@@ -274,6 +288,7 @@ fn quarantined(connection: &Connection, account: Option<&Name>) -> rusqlite::Res
             destination: row.get(4)?,
             reason: row.get(5)?,
             message_id: row.get::<_, Option<String>>(6)?.map(|id| text::shown(id.as_bytes())),
+            heading: headings::read(row, 7)?,
         })
     })?;
     rows.collect()

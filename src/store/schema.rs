@@ -243,9 +243,9 @@ CREATE TABLE message (
     absent      INTEGER NOT NULL DEFAULT 0, -- since when listings have not had it; 0: the last one had it
     digest      BLOB,               -- BLAKE3 of what `octets` counts
     listed      INTEGER,            -- its size as LIST had it when it was last known to be this message
-    sender      TEXT,               -- its From, escaped and bounded, unless `record-headers` is off (not used yet)
-    subject     TEXT,               -- its Subject, likewise (not used yet)
-    date        INTEGER,            -- its Date (not used yet)
+    sender      TEXT,               -- its From, escaped and bounded (headings.rs), unless `record-headers` is off
+    subject     TEXT,               -- its Subject, likewise
+    date        INTEGER,            -- its Date, likewise
     ends        INTEGER NOT NULL DEFAULT 0, -- how many sessions in a row ended at it (ends.rs)
     ends_since  INTEGER,            -- when the first of these ended
     routed      INTEGER NOT NULL DEFAULT 0, -- 1: routes have decided, its deliveries are all there are (not used yet)

@@ -6,9 +6,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::ends;
+use super::headings;
 use super::rows::{account_id, finish, message_id, place, place_id};
 use super::schema::{kind, state};
 use super::words::{Ending, Settled, Stage, TargetState};
+use crate::header::Heading;
 use crate::message::{Name, UnixTime};
 use crate::plan::{Next, Patience, Place};
 
@@ -55,9 +57,11 @@ pub(super) fn stage(
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
     let mut places = Places::new(connection);
+    let none = (headings::setting(connection)? != Some(true)).then(Heading::default);
     let mut insert = connection.prepare_cached(
-        "INSERT INTO message (account, uid, occurrence, octets, digest, message_id, seen, kind, head, listed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+        "INSERT INTO message (account, uid, occurrence, octets, digest, message_id, seen, kind, head, listed, sender,
+                              subject, date)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
     )?;
     let mut deliver = connection.prepare_cached(
         "INSERT INTO delivery (message, place, state, at, attempts, until, detail)
@@ -67,6 +71,7 @@ pub(super) fn stage(
              until = excluded.until, detail = excluded.detail",
     )?;
     for stage in messages {
+        let heading = none.as_ref().unwrap_or(&stage.heading);
         let is_new = insert.execute(params![
             account,
             stage.key.uid(),
@@ -77,11 +82,14 @@ pub(super) fn stage(
             now,
             if stage.header_only { kind::HEADER } else { kind::WHOLE },
             stage.fingerprint,
-            stage.listed.and_then(|octets| i64::try_from(octets).ok())
+            stage.listed.and_then(|octets| i64::try_from(octets).ok()),
+            heading.from,
+            heading.subject,
+            heading.date
         ])? > 0;
         let id = match is_new {
             true => connection.last_insert_rowid(),
-            false => stage_again(connection, account, stage)?,
+            false => stage_again(connection, account, stage, heading)?,
         };
         for target in &stage.targets {
             let place = places.id(&target.place)?;
@@ -101,11 +109,12 @@ pub(super) fn stage(
 }
 
 /// Updates the row of a message to what has come now; returns its number.
-fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite::Result<i64> {
+fn stage_again(connection: &Connection, account: i64, stage: &Stage, heading: &Heading) -> rusqlite::Result<i64> {
     let id = message_id(connection, account, &stage.key)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     connection
         .prepare_cached(
             "UPDATE message SET octets = ?2, digest = ?3, message_id = ?4, kind = ?5, head = ?6, listed = ?7,
+                 sender = ?8, subject = ?9, date = ?10,
                  done = NULL, deleted = NULL, absent = 0, proof = 0, ends = 0, ends_since = NULL WHERE id = ?1",
         )?
         .execute(params![
@@ -115,7 +124,10 @@ fn stage_again(connection: &Connection, account: i64, stage: &Stage) -> rusqlite
             stage.message_id,
             if stage.header_only { kind::HEADER } else { kind::WHOLE },
             stage.fingerprint,
-            stage.listed.and_then(|octets| i64::try_from(octets).ok())
+            stage.listed.and_then(|octets| i64::try_from(octets).ok()),
+            heading.from,
+            heading.subject,
+            heading.date
         ])?;
     Ok(id)
 }
@@ -294,7 +306,8 @@ mod tests {
         let stage = |place: Place, state| {
             let (message_id, fingerprint, targets) = (None, None, vec![Target { place, state }]);
             let (octets, digest, listed, header_only, key) = (1, [0; 32], None, false, key.clone());
-            let message = Stage { key, octets, digest, listed, message_id, fingerprint, header_only, targets };
+            let heading = Heading::default();
+            let message = Stage { key, octets, digest, listed, message_id, fingerprint, heading, header_only, targets };
             super::stage(&connection, &account, &[message], &present, &Patience::USUAL, 1).expect("staged");
         };
         let waits = || TargetState::Deferred("full".into());

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::account;
 use super::destination;
 use super::ends;
+use super::headings;
 use super::host;
 use super::lost;
 use super::mailbox;
@@ -65,6 +66,7 @@ pub(super) fn apply(
             ends::count(connection, account, keys, places, (cause, *is_counted), patience, now)
         }
         Change::Resolve(resolved) => resolve(connection, resolved, now),
+        Change::RecordHeadings(wanted) => headings::record(connection, *wanted),
         Change::Release { account, key, release } => release_messages(connection, account, key.as_ref(), *release, now),
     }
 }

@@ -57,6 +57,8 @@ fn every_key_of_the_whole_program_has_its_effect() {
         ("runtime-dir = \"/r\"", |c| c.runtime_dir == Path::new("/r")),
         ("max-concurrent-polls = 10000", |c| c.max_concurrent_polls == 10_000),
         ("max-polls-per-host = 1", |c| c.max_polls_per_host == 1),
+        ("", |c| c.record_headers),
+        ("record-headers = false", |c| !c.record_headers),
         ("log-level = \"error\"", |c| c.log_level == tracing::Level::ERROR),
         ("log-level = \"trace\"", |c| c.log_level == tracing::Level::TRACE),
     ];

@@ -155,6 +155,9 @@ impl Service {
                 self.tell_of_new_destinations(Arc::clone(account));
             }
         }
+        if config.record_headers != self.config.record_headers {
+            self.record_headings(config.record_headers);
+        }
         self.schedule.limit(limits(&config));
         log::set_level(self.options.log_level.unwrap_or(config.log_level));
         self.config = config;
@@ -176,6 +179,15 @@ impl Service {
         let store = self.context.store.clone();
         tokio::spawn(async move {
             if let Err(error) = store.apply(changes, unix_now()).await {
+                Told::NotRecorded { account: None, cause: describe(&error) }.tell();
+            }
+        });
+    }
+
+    fn record_headings(&self, wanted: bool) {
+        let store = self.context.store.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.record_headings(wanted, unix_now()).await {
                 Told::NotRecorded { account: None, cause: describe(&error) }.tell();
             }
         });

@@ -73,7 +73,7 @@ fn told(name: &Name, summary: &Summary, error: Option<&PollError>, time: Duratio
         delivered: summary.delivered,
         octets: summary.octets,
         deleted: summary.deleted,
-        waiting: summary.not_tried(),
+        waiting: summary.not_tried() + summary.unrecorded,
         too_large: summary.too_large,
         ignored: summary.ignored,
         quarantined: summary.quarantined,

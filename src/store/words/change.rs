@@ -8,6 +8,7 @@ use super::host::{Host, HostMemory};
 use super::known::Renamed;
 use super::lost::LostChange;
 use super::staged::{Resolution, StagedDelivery};
+use crate::header::Heading;
 use crate::message::{Fingerprint, MessageKey, Name};
 #[cfg(doc)]
 use crate::plan::Patience;
@@ -234,6 +235,8 @@ pub enum Change {
         /// Deleted messages that the server still lists: these are kept.
         listed: Vec<MessageKey>,
     },
+    /// Whether headings are recorded from now on; if not, those on record are removed.
+    RecordHeadings(bool),
     /// Quarantined messages are tried again or given up.
     Release {
         /// The account.
@@ -264,6 +267,7 @@ impl Change {
             | Self::Host { .. }
             | Self::Worked { .. }
             | Self::Tell { .. }
+            | Self::RecordHeadings(_)
             | Self::TellBySize { .. }
             // Its own accounts are looked up (destination.rs).
             | Self::DestinationWorks { .. }
@@ -309,6 +313,8 @@ pub struct Stage {
     pub message_id: Option<String>,
     /// The digest of its header, if that identifies it.
     pub fingerprint: Option<Fingerprint>,
+    /// What people know it by.
+    pub heading: Heading,
     /// Whether this is only the header of a larger message.
     pub header_only: bool,
     /// Its destinations, each once.

@@ -1,5 +1,6 @@
 //! What was done with messages, as it is shown.
 
+use crate::header::Heading;
 use crate::message::{Name, UnixTime};
 
 /// Which part of the history is wanted.
@@ -7,7 +8,7 @@ use crate::message::{Name, UnixTime};
 pub struct HistoryFilter {
     /// Only this account.
     pub account: Option<Name>,
-    /// Only messages whose unique-id, Message-ID or place contains this.
+    /// Only messages whose unique-id, Message-ID or detail contains this, or whose From or Subject does, in any case.
     pub search: Option<String>,
     /// At most this many, the newest.
     pub limit: usize,
@@ -27,6 +28,9 @@ pub struct HistoryEntry {
     pub occurrence: u32,
     /// The Message-ID, escaped.
     pub message_id: Option<String>,
+    /// From, Subject and Date.
+    #[serde(flatten)]
+    pub heading: Heading,
     /// Size as stored.
     pub octets: Option<u64>,
     /// `staged`, `sending`, `delivered`, `deferred`, `quarantined`, `skipped`.
@@ -79,4 +83,7 @@ pub struct QuarantinedMessage {
     pub reason: Option<String>,
     /// The Message-ID, escaped.
     pub message_id: Option<String>,
+    /// From, Subject and Date.
+    #[serde(flatten)]
+    pub heading: Heading,
 }

@@ -2,6 +2,7 @@
 
 use super::lost::Lost;
 use super::staged::StagedDelivery;
+use crate::header::Heading;
 use crate::message::UnixTime;
 
 /// What a look at the whole state has shown.
@@ -52,6 +53,9 @@ pub enum Record {
         digest: Option<String>,
         /// The Message-ID, escaped.
         message_id: Option<String>,
+        /// From, Subject and Date.
+        #[serde(flatten)]
+        heading: Heading,
         /// When it was first recorded.
         seen: UnixTime,
         /// When it was delivered everywhere.
