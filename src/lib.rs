@@ -55,8 +55,13 @@
 //!   names; an account whose mail cannot be identified that way waits for the operator.
 //! * **A message** ([`attempt`]): it is named in a file before it is handled, and quarantined after the
 //!   program has crashed or panicked on it twice in a row; SIGKILL does not count.
+//! * **A message at which sessions end** (`poll/suspects.rs`, `store/ends.rs`): it is recorded before it is asked for, the
+//!   others are fetched and deleted first, and then it alone.
 //! * **A destination** ([`deliver::Health`]): it is tried before mail is fetched for it, and not used
-//!   for a while after a failure, while the others continue.
+//!   for a while after a failure, while the others continue.  The state knows it until it works
+//!   (`store/destination.rs`).  Whether a refusal is about the message or about the destination is decided in three
+//!   places: by what the server says (`deliver/smtp/refusal.rs`), by whether it takes another envelope
+//!   (`deliver/smtp/pool.rs`, `judge`), and by what it does with other messages (`poll/doubts.rs`).
 //! * **Other users of this machine** ([`filesystem`]): files that they may write to are not used, and their links are
 //!   not followed; root acts as the owner of the state that it works in ([`process::privilege`]).
 //!
@@ -74,7 +79,7 @@
 //! | DELE and QUIT | `poll/farewell.rs`; on the way: `poll/receive.rs`.  Nothing is deleted without QUIT, and `poll/ledger.rs` (`Facts`) says whether it may be sent |
 //! | a crash between staging and move | `poll/recover.rs` (`recover`), at the start and before each poll |
 //! | what a destination promises, and what its answer requires of the caller | [`deliver`] and [`deliver::Verdict`] |
-//! | what an SMTP reply means | `deliver/smtp/dialogue.rs` up to DATA, `deliver/smtp/client.rs` (`message`) after it, and 421 anywhere; then `deliver/smtp/kind.rs` makes a verdict of it, and `poll/commit/sending.rs` a record |
+//! | what an SMTP reply means | `deliver/smtp/refusal.rs`; `deliver/smtp/dialogue.rs` chooses among several up to DATA, `deliver/smtp/client.rs` (`message`) reads what comes after it, and 421 anywhere; then `deliver/smtp/kind.rs` makes a verdict of it, and `poll/commit/sending.rs` a record |
 //! | what From, Subject and Date look like, and whether they are kept | `header/heading.rs`, `store/headings.rs` |
 //! | a key of the configuration | `config/keys.rs`, then `config/account.rs` or `config/destination.rs` reads it into a field of [`account`], of [`plan::Policy`] or of a destination's settings |
 //! | what a command of the program does | the file in `cli/` that has its name |

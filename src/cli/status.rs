@@ -138,11 +138,8 @@ fn troubles(status: &Status) -> Vec<String> {
     let of_destination = |destination: &DestinationStatus| {
         let DestinationStatus { destination, error, advice, since, next_try, .. } = destination;
         let text = paragraph(error, advice.as_deref());
-        format!(
-            "destination {destination} has not worked since {}: {text}  Next try {}.",
-            ago(*since),
-            ahead(*next_try)
-        )
+        let time = span(unix_now() - since);
+        format!("destination {destination} has not worked for {time}: {text}  Next try {}.", ahead(*next_try))
     };
     let undelivered = status.accounts.iter().flat_map(|account| {
         account.undelivered.iter().map(move |undelivered| not_delivered(&account.account, undelivered))

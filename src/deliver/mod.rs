@@ -24,6 +24,9 @@
 //! [`Verdict`] says what the caller has to do.  If the outcome is unknown, [`Carrier::look_up`] may still find it out;
 //! if it cannot, the message is handed over again, and a second copy is possible.
 //!
+//! A refusal that names the content is [`Verdict::Refused`]; one that does not is [`Verdict::Declined`], and it is the
+//! message's only as long as others are taken.
+//!
 //! A destination that is [`Verdict::Unusable`] ends only its own deliveries of this poll; [`Health`] keeps other polls
 //! away from it for a while.
 //!

@@ -142,7 +142,7 @@ fn refuses_all(stage: Stage, reply: &str, code: i32) {
     let told = program.run(&["status"]);
     let said = reply.split(' ').skip(1).collect::<Vec<_>>().join(" ");
     assert!(
-        told.stdout.contains("destination hub has not worked since") && told.stdout.contains(&said),
+        told.stdout.contains("destination hub has not worked for") && told.stdout.contains(&said),
         "{}",
         told.text()
     );
