@@ -251,3 +251,56 @@ fn a_password_that_never_worked_is_not_in_doubt() {
     assert!(!output.stderr.contains("has worked"), "{}", output.stderr);
     assert!(State::of(&program).seconds_to_login() > HOUR / 2);
 }
+
+/// An SMTP server that wants a login, with the password in a file.
+fn hub(keys: &str) -> (MailboxServer, ScriptedSmtp, Postrider) {
+    let server = MailboxServer::start(Message::several(3, Mix::Tiny));
+    let hub = ScriptedSmtp::start();
+    hub.change(|behaviour| behaviour.extensions.push("AUTH PLAIN LOGIN".into()));
+    let program = Postrider::new();
+    let account = mailbox(server.port(), "a", "deliver = \"hub\"\nretention = \"delete\"");
+    let login =
+        format!("tls = \"none\"\nusername = \"u\"\npassword-file = \"{}\"\n{keys}", program.path("secret").display());
+    write_secret(&program, "first");
+    program.config(&[account, smtp("hub", hub.port()), login].concat());
+    (server, hub, program)
+}
+
+fn write_secret(program: &Postrider, secret: &str) {
+    std::fs::write(program.path("secret"), secret).unwrap();
+    std::fs::set_permissions(program.path("secret"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn an_smtp_login_that_was_refused_is_left_alone_by_fetch_and_service_until_its_password_changes() {
+    let (server, hub, program) = hub("");
+    hub.change(|behaviour| behaviour.replies = vec![(Stage::Auth, None, "535 5.7.8 wrong".into())]);
+    let logins = || hub.commands().iter().filter(|line| line.starts_with("AUTH")).count();
+    program.run(&["fetch", "--quiet"]).assert_code(77);
+    assert_eq!(logins(), 1);
+    for _ in 0..3 {
+        let again = program.run(&["fetch", "--quiet"]).assert_code(77);
+        assert!(
+            again.stderr.contains("535 5.7.8 wrong") && again.stderr.contains("it is tried again later"),
+            "{}",
+            again.stderr
+        );
+    }
+    // The service knows, too, and status tells.
+    let mut service = program.start_service(LIMIT);
+    service.wait_until("the failure", LIMIT, |_| program.run(&["status"]).code == Some(77));
+    let status = program.run(&["status"]).stdout;
+    assert!(status.contains("destination hub has not worked for") && status.contains("535 5.7.8 wrong"), "{status}");
+    service.sigterm();
+    service.wait(LIMIT);
+    assert_eq!((logins(), server.count("RETR")), (1, 0));
+    // Its time comes, ...
+    let_pass(&program, HOUR / 3);
+    program.run(&["fetch", "--quiet"]).assert_code(77);
+    assert_eq!(logins(), 2);
+    // ... or another password.
+    hub.change(|behaviour| behaviour.replies.clear());
+    write_secret(&program, "second");
+    program.run(&["fetch", "--quiet"]).assert_success();
+    assert_eq!((hub.received().len(), server.remaining()), (3, 0));
+}
