@@ -1,15 +1,15 @@
 //! `postrider status`: what the running service is doing; without a service, what is on record.
 
+mod troubles;
 mod watch;
 
 use super::client::{self, Absence, Silence};
-use super::output::{self, count, local_time};
+use super::output::{self, local_time};
 use super::recorded;
 use crate::clock::unix_now;
 use crate::config::Whereabouts;
-use crate::failure::paragraph;
 use crate::message::UnixTime;
-use crate::process::status::{AccountStatus, DestinationStatus, Standing, State, Status, Undelivered};
+use crate::process::status::{AccountStatus, Standing, State, Status};
 use crate::progress::{Phase, Snapshot};
 
 /// Arguments of `status`.
@@ -84,7 +84,7 @@ impl Picture {
     fn of(status: &Status) -> Self {
         let has_accounts = !status.accounts.is_empty();
         let table = (has_accounts || status.running).then(|| table(status));
-        Self { head: head(status), table, troubles: troubles(status) }
+        Self { head: head(status), table, troubles: troubles::troubles(status) }
     }
 
     fn print(&self) -> bool {
@@ -120,67 +120,28 @@ fn table(status: &Status) -> String {
     output::table(["Account", "State", "Last success", "Next poll", "New today", "Waiting", "Quarantined"], cells)
 }
 
-fn troubles(status: &Status) -> Vec<String> {
-    let is_told_below = |error: &str| {
-        let named = error.strip_prefix("destination ").and_then(|rest| rest.split_once(": "));
-        let mut below = status.destinations.iter();
-        named.filter(|(name, _)| below.any(|one| one.destination == *name)).map(|(name, _)| name.to_owned())
-    };
-    let of_account = |account: &AccountStatus| {
-        let error = account.error.as_ref()?;
-        let text = match is_told_below(error) {
-            Some(name) => format!("destination {name} does not work, see below."),
-            None => paragraph(error, account.advice.as_deref()),
-        };
-        Some(format!("{}: {text}", account.account))
-    };
-    let instead = if status.running { "; the service uses the previous one" } else { "" };
-    let of_destination = |destination: &DestinationStatus| {
-        let DestinationStatus { destination, error, advice, since, next_try, .. } = destination;
-        let text = paragraph(error, advice.as_deref());
-        let time = span(unix_now() - since);
-        format!("destination {destination} has not worked for {time}: {text}  Next try {}.", ahead(*next_try))
-    };
-    let undelivered = status.accounts.iter().flat_map(|account| {
-        account.undelivered.iter().map(move |undelivered| not_delivered(&account.account, undelivered))
-    });
-    let destinations = status.destinations.iter().map(of_destination);
-    let of_file = |error: &String| format!("The configuration file is broken{instead}:\n{error}");
-    let accounts = status.accounts.iter().filter_map(of_account);
-    accounts.chain(destinations).chain(undelivered).chain(status.config_error.as_ref().map(of_file)).collect()
-}
-
-/// What is not delivered, why, and what comes next.
-fn not_delivered(account: &str, undelivered: &Undelivered) -> String {
-    let Undelivered { destination, state, messages, cause, since, next_try } = undelivered;
-    let messages = count(*messages, "message");
-    let cause = paragraph(cause.as_deref().unwrap_or("the cause is not known"), None);
-    match state {
-        Standing::Deferred => {
-            let next = next_try.map_or_else(|| "with the next poll".to_owned(), ahead);
-            format!(
-                "{account}: {messages} not delivered to {destination}, the first {}: {cause}  Next try {next}; at once \
-                 with `postrider retry {account}`.",
-                ago(*since)
-            )
-        }
-        Standing::Quarantined => format!(
-            "{account}: {messages} for {destination} in quarantine, the first {}: {cause}  They stay on the server; \
-             `postrider quarantine` shows them, tries them again or gives them up.",
-            ago(*since)
-        ),
-    }
-}
-
 fn state(account: &AccountStatus) -> String {
     match (account.state, &account.progress) {
         (State::Polling, Some(progress)) => polling(progress),
-        (State::Idle | State::Polling, _) => "idle".to_owned(),
+        (State::Idle | State::Polling, _) => at_rest(account),
         // Recorded by `fetch`, which does not count failures.
         (State::BackingOff, _) if account.failures == 0 => "failing".to_owned(),
-        (State::BackingOff, _) => format!("backing off after {}", count(account.failures.into(), "failure")),
+        (State::BackingOff, _) => match account.failures {
+            1 => "failed once".to_owned(),
+            failures => format!("failed {failures} times"),
+        },
         (State::LoginRefused, _) => "login refused".to_owned(),
         (State::Disabled, _) => "disabled".to_owned(),
+    }
+}
+
+/// The state of an account whose polls go well: mail may still be undelivered.
+fn at_rest(account: &AccountStatus) -> String {
+    let of = |state| account.undelivered.iter().filter(move |one| one.state == state).map(|one| one.messages).max();
+    match (of(Standing::Quarantined), of(Standing::Deferred)) {
+        (Some(messages), _) => format!("{messages} in quarantine"),
+        (None, Some(messages)) => format!("{messages} put off"),
+        (None, None) => "idle".to_owned(),
     }
 }
 

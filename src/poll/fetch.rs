@@ -114,6 +114,7 @@ async fn fetch(
     report: &mut Report,
 ) -> Result<Fetched, PollError> {
     let (account, destinations, mut transacted) = (work.account, work.destinations, Transacted::default());
+    report.alone = alone.is_some();
     // If this process does not survive a suspect, the next one knows.
     record(work.context, alone.iter().map(|key| may_end_at(account, places, key)).collect()).await?;
     let (transferred, due) = transfer(work, session, jobs, inventory, &mut transacted).await?;

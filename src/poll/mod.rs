@@ -102,12 +102,24 @@ pub async fn poll(account: &Account, context: &Context, progress: &Progress) -> 
             result = again;
         }
     }
+    if report.alone && matches!(result, Err(PollError::Session(_))) {
+        // There were no others, so it was tried alone at once.
+        result = undelivered(&report);
+    }
     if !matches!(result, Err(PollError::Session(_))) {
         let alone = try_suspects(account, context, progress, &mut report, deadline).await;
         result = result.and(alone);
     }
     progress.enter(Phase::Ended);
     Outcome { report, error: result.err() }
+}
+
+/// The result of a poll after which messages are left that failed.
+fn undelivered(report: &Report) -> Result<(), PollError> {
+    let Some(first) = report.failures.values().next().cloned() else { return Ok(()) };
+    let count = report.failures.len();
+    let total = usize::try_from(report.delivered).unwrap_or(usize::MAX).saturating_add(count);
+    Err(PollError::Undelivered { count, total, first })
 }
 
 /// Retrieves messages at which sessions end, each in a session of its own.
@@ -125,11 +137,7 @@ async fn try_suspects(
         }
         let pass = Pass::Alone(key.clone());
         match (fetch::run(account, context, progress, report, (&pass, deadline)).await, report.failures.get(&key)) {
-            (Err(PollError::Session(_)), Some(first)) => {
-                let total =
-                    usize::try_from(report.delivered).unwrap_or(usize::MAX).saturating_add(report.failures.len());
-                result = Err(PollError::Undelivered { count: report.failures.len(), total, first: first.clone() });
-            }
+            (Err(PollError::Session(_)), Some(_)) => result = undelivered(report),
             // A session that did not get as far as the message says nothing about it.
             (Err(PollError::Session(_)) | Ok(()), _) => {}
             (Err(error), _) => result = Err(error),

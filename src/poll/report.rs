@@ -44,6 +44,8 @@ pub struct Report {
     pub unrecorded: u64,
     /// It failed with several commands at once, and may do better with one at a time.
     pub(super) slower: bool,
+    /// The session was for a message at which others had ended.
+    pub(super) alone: bool,
     /// Messages at which sessions end, to be tried in sessions of their own.
     pub(super) suspects: Vec<MessageKey>,
 }

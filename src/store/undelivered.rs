@@ -9,7 +9,8 @@ use super::read::Reader;
 use super::schema::{IN_INDEX, state};
 use super::words::{Backlog, Undelivered};
 use super::{StoreError, destination, file, open};
-use crate::message::{Name, UnixTime};
+use crate::message::{Name, UnixTime, unique_id};
+use crate::text;
 
 /// The groups, each with its count and times; and the cause of the one that failed last.
 pub(super) fn queries() -> [String; 2] {
@@ -22,7 +23,8 @@ pub(super) fn queries() -> [String; 2] {
              GROUP BY a.id, p.destination, d.state ORDER BY a.name, p.destination, d.state DESC"
         )
     };
-    [of("count(DISTINCT m.id), min(coalesce(d.since, d.at)), min(d.until)"), of("max(d.at), d.detail")]
+    let since = "min(iif(d.state = 5, d.at, coalesce(d.since, m.ends_since, m.seen)))";
+    [of(&format!("count(DISTINCT m.id), {since}, min(d.until)")), of("max(d.at), d.detail, m.uid")]
 }
 
 pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
@@ -45,7 +47,10 @@ pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
 fn undelivered(connection: &Connection) -> rusqlite::Result<Vec<Undelivered>> {
     let [groups, causes] = queries();
     let mut find = connection.prepare_cached(&causes)?;
-    let causes = find.query_map([], |row| row.get::<_, Option<String>>(4))?;
+    let causes = find.query_map([], |row| {
+        let uid = text::escape(unique_id(row.get_ref(5)?.as_blob()?), 512);
+        Ok((row.get::<_, Option<String>>(4)?, uid))
+    })?;
     let causes = causes.collect::<rusqlite::Result<Vec<_>>>()?;
     let mut find = connection.prepare_cached(&groups)?;
     let groups = find.query_map([], |row| {
@@ -58,13 +63,14 @@ fn undelivered(connection: &Connection) -> rusqlite::Result<Vec<Undelivered>> {
             quarantined,
             messages: u64::try_from(messages).unwrap_or(0),
             cause: None,
+            uid: String::new(),
             since,
             next_try: until.filter(|_| !quarantined),
         }))
     })?;
     // Both have the same groups in the same order.
-    let with_cause = |(group, cause): (rusqlite::Result<Option<Undelivered>>, Option<String>)| {
-        group.map(|group| group.map(|group| Undelivered { cause, ..group })).transpose()
+    let with_cause = |(group, (cause, uid)): (rusqlite::Result<Option<Undelivered>>, (Option<String>, String))| {
+        group.map(|group| group.map(|group| Undelivered { cause, uid, ..group })).transpose()
     };
     groups.zip(causes).filter_map(with_cause).collect()
 }
@@ -162,14 +168,14 @@ mod tests {
             .expect("read")
             .into_iter()
             .map(|one| {
-                let Undelivered { account, destination, quarantined, messages, cause, since, next_try } = one;
+                let Undelivered { account, destination, quarantined, messages, cause, since, next_try, .. } = one;
                 (format!("{account} {destination} {}", cause.expect("a cause")), quarantined, messages, since, next_try)
             })
             .collect();
         let want = [
             ("a hub spam", true, 1, 15, None),
             ("a hub second", false, 2, 10, Some(310)),
-            ("a other down", false, 1, 30, Some(330)),
+            ("a other down", false, 1, 10, Some(330)),
             ("b hub full", false, 1, 40, Some(340)),
         ];
         assert_eq!(

@@ -96,7 +96,7 @@ fn a_message_that_a_server_refuses_without_saying_why_is_given_up_after_a_day_an
     program.run(&["fetch"]);
     assert!(is_in_quarantine());
     let status = program.run(&["status"]).assert_code(65).stdout;
-    assert!(status.contains("1 message for hub in quarantine") && status.contains("554 5.7.1 no"), "{status}");
+    assert!(status.contains("message u03 is in quarantine") && status.contains("554 5.7.1 no"), "{status}");
     // What names the content is refused at once.
     let pop3 = MailboxServer::start(messages());
     hub.change(|behaviour| behaviour.poison = Some(poison("554 5.6.0 bare LF\r\n")));
@@ -196,7 +196,7 @@ fn retry_makes_due_what_was_put_off_and_says_how_much() {
     program.run(&["fetch"]).assert_success();
     assert_eq!(pop3.count("RETR"), retrieved, "it is not due");
     let status = program.run(&["status"]).assert_code(75).stdout;
-    assert!(status.contains("20 messages not delivered to hub") && status.contains("450 4.7.1 greylisted"), "{status}");
+    assert!(status.contains("20 messages are not delivered to hub") && status.contains("450 4.7.1 greylisted"), "{status}");
     let shown = program.run(&["status", "--json"]).assert_code(75).stdout;
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let (account, undelivered) = (&shown["accounts"][0], &shown["accounts"][0]["undelivered"][0]);

@@ -83,7 +83,7 @@ async fn watch(mut seen: Seen, places: &mut Whereabouts, json: bool) -> Result<S
 
 /// Draws over the previous picture; accounts with problems come first.
 fn draw(mut status: Status, size: Size) -> bool {
-    status.accounts.sort_by_key(|account| account.error.is_none());
+    status.accounts.sort_by_key(|account| (account.error.is_none(), account.undelivered.is_empty()));
     let lines = lines(&Picture::of(&status), size);
     let text = lines.iter().map(|line| format!("{line}{WIPE_LINE}")).collect::<Vec<_>>().join("\r\n");
     output::write(format!("{HOME}{text}{WIPE_REST}").as_bytes()).is_ok()

@@ -257,7 +257,8 @@ impl Service {
             let enabled = self.accounts.contains_key(name);
             let due = self.schedule.due(name).filter(|_| enabled);
             account.next_poll = due.map(|due| unix + seconds_up(due.saturating_sub(now)));
-            account.state = match (enabled, self.schedule.is_latched(name), account.failures) {
+            let backs_off = self.schedule.memory(name, now).map_or(account.failures, |memory| memory.failures);
+            account.state = match (enabled, self.schedule.is_latched(name), backs_off) {
                 (false, ..) => State::Disabled,
                 (true, true, _) => State::LoginRefused,
                 (true, false, 0) => State::Idle,

@@ -109,9 +109,10 @@ impl Failure for SmtpError {
             SmtpError::Refused { reply, .. } if reply.is_transient() => Class::TryLater,
             SmtpError::Refused { .. } => Class::Unreachable,
             SmtpError::LoginRefused { .. } => Class::LoginRefused,
-            SmtpError::NotServed { trouble: Trouble::Login | Trouble::Recipient | Trouble::Relay, .. } => {
-                Class::Configuration
-            }
+            SmtpError::NotServed {
+                trouble: Trouble::Login | Trouble::Recipient | Trouble::Sender | Trouble::Relay,
+                ..
+            } => Class::Configuration,
             SmtpError::NotServed { .. } => Class::TryLater,
             SmtpError::NoStartTls { .. }
             | SmtpError::ClearLogin { .. }

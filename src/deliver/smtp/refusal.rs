@@ -37,7 +37,10 @@ pub(super) fn of_command(server: &str, command: &Command, reply: &Reply) -> Opti
             (None, _) => Some(SendError::Deferred { reason }),
         },
         (5, _) if is_size(reply) => Some(SendError::Refused { reason, because: Because::Content }),
-        (5, Command::Mail(_) | Command::Rcpt(_)) => not_served(trouble(reply)),
+        (5, Command::Mail(_) | Command::Rcpt(_)) => match (trouble(reply), command) {
+            (Trouble::Relay, Command::Mail(_)) => not_served(Trouble::Sender),
+            (trouble, _) => not_served(trouble),
+        },
         _ => of_message(server, reply, reason),
     }
 }
@@ -141,10 +144,10 @@ mod tests {
         for (code, text, mail, rcpt, dot) in [
             (250, "ok", "none", "none", "none"),
             (530, "5.7.0 Authentication required", "Login", "Login", "Login"),
-            (554, "5.7.1 <a@x.org>: Relay access denied", "Relay", "Relay", "like 554 5.7.1"),
+            (554, "5.7.1 <a@x.org>: Relay access denied", "Sender", "Relay", "like 554 5.7.1"),
             (554, "5.7.1 Client host [192.0.2.1] blocked using zen.example", "Blocked", "Blocked", "like 554 5.7.1"),
             (550, "5.1.1 nobody", "Recipient", "Recipient", "like 550 5.1.1"),
-            (550, "nobody", "Relay", "Relay", "like 550 "),
+            (550, "nobody", "Sender", "Relay", "like 550 "),
             (550, "5.2.1 disabled", "Mailbox", "Mailbox", "Mailbox"),
             (552, "5.2.2 over quota", "Mailbox", "Mailbox", "Mailbox"),
             (452, "4.2.2 over quota", "Mailbox", "Mailbox", "Mailbox"),
@@ -152,9 +155,9 @@ mod tests {
             (552, "5.3.4 too large", "content", "content", "content"),
             (552, "too large", "content", "content", "content"),
             (552, "5.2.3 too large for this mailbox", "content", "content", "content"),
-            (554, "5.6.0 bare LF", "Relay", "Relay", "content"),
-            (550, "5.7.1 spam", "Relay", "Relay", "like 550 5.7.1"),
-            (550, "5.7.26 DMARC", "Relay", "Relay", "like 550 5.7.26"),
+            (554, "5.6.0 bare LF", "Sender", "Relay", "content"),
+            (550, "5.7.1 spam", "Sender", "Relay", "like 550 5.7.1"),
+            (550, "5.7.26 DMARC", "Sender", "Relay", "like 550 5.7.26"),
             (450, "4.2.0 greylisted", "later", "later", "later"),
             (450, "4.7.1 greylisted", "later", "later", "later"),
             (451, "try again", "later", "later", "later"),

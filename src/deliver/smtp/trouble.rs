@@ -7,6 +7,8 @@ pub enum Trouble {
     Login,
     /// It does not know the recipient.
     Recipient,
+    /// It does not take mail from this sender, nor from others that were tried.
+    Sender,
     /// It does not take mail from this machine for the recipient, or from these senders.
     Relay,
     /// This machine's address is on a list of addresses that it takes no mail from.
@@ -31,6 +33,10 @@ impl Trouble {
                  `port` (587 and 465 are for logins)."
             }
             Trouble::Recipient => "The server does not know this recipient: check `recipient` and `host`.",
+            Trouble::Sender => {
+                "The server takes neither this sender nor another one that was tried: set `sender` to one that it takes, log \
+                 in (`username`), or have it permitted there."
+            }
             Trouble::Relay => {
                 "The server does not take this mail from this machine: check `recipient` and `host`, and whether it wants \
                  a login (`username`) or another `sender`."

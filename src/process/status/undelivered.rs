@@ -27,6 +27,9 @@ pub struct Undelivered {
     pub messages: u64,
     /// Why the last of them was not delivered, in the words of whoever refused it.
     pub cause: Option<String>,
+    /// The unique-id of that one, escaped.
+    #[serde(default)]
+    pub uid: String,
     /// Since when the first of them has waited.
     pub since: UnixTime,
     /// When the first of them is tried again.
@@ -35,9 +38,9 @@ pub struct Undelivered {
 
 impl From<store::Undelivered> for Undelivered {
     fn from(one: store::Undelivered) -> Self {
-        let store::Undelivered { destination, quarantined, messages, cause, since, next_try, .. } = one;
+        let store::Undelivered { destination, quarantined, messages, cause, uid, since, next_try, .. } = one;
         let state = if quarantined { Standing::Quarantined } else { Standing::Deferred };
-        Self { destination: destination.to_string(), state, messages, cause, since, next_try }
+        Self { destination: destination.to_string(), state, messages, cause, uid, since, next_try }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Undelivered {
     pub messages: u64,
     /// Why the last of them was not delivered, in the words of whoever refused it.
     pub cause: Option<String>,
+    /// The unique-id of that one, escaped.
+    pub uid: String,
     /// Since when the first of them has waited.
     pub since: UnixTime,
     /// When the first of them is tried again; 0: with the next poll.
