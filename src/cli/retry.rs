@@ -38,25 +38,32 @@ fn retry(arguments: &Arguments, places: &Whereabouts) -> Result<u8, StoreError> 
     let messages = count(retried.iter().map(|(_, messages)| messages).sum(), "message");
     let accounts = retried.into_iter().map(|(name, _)| name.to_string()).collect();
     match poll(accounts, account.is_some(), places) {
-        Ok(()) => output::say(&format!("{messages} due now; the service tries them.")),
+        Ok(true) => output::say(&format!("{messages} due now; the service tries them.")),
+        Ok(false) => output::say(&format!(
+            "{messages} due now, but the service does not poll the account: it is disabled, or its login was refused."
+        )),
         Err(Silence::Absent(_)) => output::say(&format!("{messages} due now, with the next poll.")),
         Err(silence) => return Ok(client::complain(&silence)),
     }
     Ok(0)
 }
 
-/// Has the service poll these accounts; one whose login was refused only if it was named.
-fn poll(mut accounts: Vec<String>, is_named: bool, places: &Whereabouts) -> Result<(), Silence> {
+/// Has the service poll these accounts; one whose login was refused only if it was named.  Returns whether it polls any.
+fn poll(mut accounts: Vec<String>, is_named: bool, places: &Whereabouts) -> Result<bool, Silence> {
     let (status, _) = client::status(places)?;
     let is_polled = |name: &String| {
         let mut found = status.accounts.iter().filter(|account| account.account == *name);
-        found.any(|account| is_named || account.state != State::LoginRefused)
+        found.any(|account| match account.state {
+            State::Disabled => false,
+            State::LoginRefused => is_named,
+            _ => true,
+        })
     };
     accounts.retain(is_polled);
     if accounts.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    client::one(places, &Request::Poll { accounts }).map(drop)
+    client::one(places, &Request::Poll { accounts }).map(|_| true)
 }
 
 /// Whether there is such a destination; reports it if not.

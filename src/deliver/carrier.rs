@@ -34,6 +34,15 @@ pub enum Found {
     CannotTell,
 }
 
+/// Whether messages can be handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// They can.
+    Works,
+    /// Only a message shows it.
+    Unclear,
+}
+
 /// A destination that messages are handed over to; all polls share it.  The contract is at the head of [`super`].
 pub trait Carrier: Debug + Send + Sync {
     /// How many messages may be handed over at the same time, by all polls together.
@@ -43,11 +52,11 @@ pub trait Carrier: Debug + Send + Sync {
 
     /// Makes sure that messages can be handed over.  A folder that `was_there` is not made again: it may be on a disk
     /// that is not mounted now.  `has_failed`: the destination did not work when it was used last, so a closer look is
-    /// worth its time.
+    /// worth its time.  If that is unclear, the caller tries a single message.
     ///
     /// # Errors
     /// They cannot.
-    fn probe(&self, was_there: bool, has_failed: bool) -> BoxFuture<'_, Result<(), OutletError>>;
+    fn probe(&self, was_there: bool, has_failed: bool) -> BoxFuture<'_, Result<Probed, OutletError>>;
 
     /// Hands a message over; [`Verdict`] says what the caller has to do then.
     fn hand_over<'a>(&'a self, message: Shipment<'a>) -> BoxFuture<'a, Verdict>;

@@ -44,12 +44,12 @@ mod verdict;
 use std::path::Path;
 use std::time::Duration;
 
-pub use carrier::{Carrier, Found, Shipment};
+pub use carrier::{Carrier, Found, Probed, Shipment};
 pub use error::OutletError;
 pub use health::{Health, Lapse};
 pub use kind::{Facts, Settings};
 pub use outlet::{Lanes, Outlet, Way};
-pub use verdict::Verdict;
+pub use verdict::{Declined, Verdict};
 
 use crate::credential::SecretSource;
 use crate::message::Name;

@@ -13,14 +13,9 @@ pub enum Verdict {
     /// The destination will never take this message, because of its content.  The caller leaves it to the operator, and
     /// goes on with others.
     Refused(String),
-    /// The destination refuses this message, and does not say that its content is why.  The caller tries it again later,
-    /// in the end leaves it to the operator, and goes on with others, unless several are refused alike.
-    Declined {
-        /// What it says.
-        error: OutletError,
-        /// Equal for messages that are refused alike.
-        like: String,
-    },
+    /// The destination refuses this message, and does not say that its content is why.  The caller finds out whether
+    /// others are treated alike: then the destination is the cause, else the message.
+    Declined(Declined),
     /// The connection ended when the destination may have had the message already (RFC 1047).  If the caller cannot look
     /// the message up, it tries again later, and says that a second copy is possible.  It goes on with others, unless
     /// several end so.
@@ -31,4 +26,17 @@ pub enum Verdict {
     /// The destination cannot be used, whatever the message is; it has not got this one.  The caller tries this and
     /// others again later.
     Unusable(OutletError),
+}
+
+/// A refusal that may be about the message or about the destination.
+#[derive(Debug)]
+pub struct Declined {
+    /// What the destination says.
+    pub error: OutletError,
+    /// Equal for messages that are refused alike; `None`: it is known to take others.
+    pub like: Option<String>,
+    /// It speaks of all messages: one is enough, unless another one was accepted in the same poll.
+    pub of_all: bool,
+    /// It says that it will never take the message.
+    pub for_good: bool,
 }

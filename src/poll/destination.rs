@@ -1,6 +1,7 @@
 //! The destinations of one poll: each is used until its first failure, which affects no other.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use super::error::PollError;
 use super::piece::{Job, State};
 use crate::clock::unix_now;
 use crate::deliver::maildir::{self, Maildir, MaildirError};
-use crate::deliver::{Carrier, Kind, Outlet, OutletError};
+use crate::deliver::{Carrier, Declined, Kind, Outlet, OutletError, Probed};
 use crate::failure::{Failure, describe, is_shortage};
 use crate::message::MessageKey;
 use crate::plan::Place;
@@ -28,10 +29,9 @@ pub(super) struct OpenDestination {
     failure: OnceLock<Arc<OutletError>>,
     /// Which messages it refused, and whether that is about them.
     doubts: Doubts,
+    /// Only a message shows whether it works.
+    on_trial: AtomicBool,
 }
-
-/// What connections that end at a message have in common.
-pub(super) const CONNECTION: &str = "the connection ends";
 
 impl OpenDestination {
     /// Opens a destination, as far as that needs no network.  `was_there`: the state knows it; `doubted`: messages that
@@ -41,7 +41,7 @@ impl OpenDestination {
             Doubts::new(&place.destination, doubted, outlet.health.last().is_some_and(|last| last.at_messages));
         if let Some(lapse) = outlet.health.lapse(unix_now()) {
             let failure = OnceLock::from(Arc::new(OutletError::Waiting(lapse)));
-            return Self { outlet, place, maildir: None, was_there, failure, doubts };
+            return Self { outlet, place, maildir: None, was_there, failure, doubts, on_trial: AtomicBool::default() };
         }
         let (maildir, failure) = match &outlet.destination.kind {
             Kind::Maildir(settings) => match Maildir::open(settings, was_there) {
@@ -50,7 +50,7 @@ impl OpenDestination {
             },
             _ => (None, OnceLock::new()),
         };
-        Self { outlet, place, maildir, was_there, failure, doubts }
+        Self { outlet, place, maildir, was_there, failure, doubts, on_trial: AtomicBool::default() }
     }
 
     /// If two lead to the same folder, the second one is not used: the folder would get each message twice.
@@ -84,6 +84,16 @@ impl OpenDestination {
         self.failure.get().is_none()
     }
 
+    /// Whether it is tried with a single message.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.on_trial.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has failed, and not worked since.
+    pub(super) fn has_failed(&self) -> bool {
+        self.outlet.health.last().is_some()
+    }
+
     /// Whether it was left alone because it has failed before.
     fn is_waiting(&self) -> bool {
         self.failure.get().is_some_and(|failure| matches!(**failure, OutletError::Waiting(_)))
@@ -96,10 +106,11 @@ impl OpenDestination {
             _ if self.is_waiting() => None,
             // The destination itself may work.
             Some(failure) if failure.is_shortage() => None,
-            Some(failure) => health.failed(&**failure, self.doubts.have_spread(), unix_now()),
+            Some(failure) => health.failed(&**failure, self.doubts.are_of_destination(), unix_now()),
             None if used && self.works() && health.recovered() => {
                 return Some(Change::DestinationWorks { name: self.place.destination.clone() });
             }
+            None if self.has_failed() => return Some(Change::DestinationIdle { name: self.place.destination.clone() }),
             None => None,
         }?;
         let settings = self.outlet.mark(salt, lapse.class).await?;
@@ -118,7 +129,8 @@ impl OpenDestination {
 
     /// Whether it is known to work: after it has failed at messages, only a delivery shows that.
     fn works(&self) -> bool {
-        self.doubts.have_accepted() || !self.outlet.health.last().is_some_and(|last| last.at_messages)
+        let needs_proof = self.is_on_trial() || self.outlet.health.last().is_some_and(|last| last.at_messages);
+        self.doubts.have_accepted() || !needs_proof
     }
 
     /// Notes a failure after which nothing more is tried in this poll; the first one counts.
@@ -153,15 +165,23 @@ impl OpenDestination {
     }
 
     /// Judges a refusal that may be about the message or about the destination: then it is not used any more.
-    pub(super) fn judge(&self, key: &MessageKey, like: &str, error: OutletError) -> Ending {
+    pub(super) fn judge(&self, key: &MessageKey, declined: Declined) -> Ending {
+        let Declined { error, like, of_all, for_good } = declined;
         let text = describe(&error);
-        match self.doubts.judge(key, like) {
+        match self.doubts.judge(key, like.as_deref(), of_all) {
             Judgement::OfDestination => {
-                self.fail(OutletError::Alike(Box::new(error)));
+                self.fail(if of_all { error } else { OutletError::Alike(Box::new(error)) });
                 Ending::Doubted(text)
             }
-            Judgement::OfMessage => Ending::Suspect(text),
+            Judgement::OfMessage if for_good => Ending::Suspect(text),
+            Judgement::OfMessage | Judgement::Open => Ending::Doubted(text),
         }
+    }
+
+    /// The same for a connection that ended at a message.
+    pub(super) fn judge_end(&self, key: &MessageKey, error: OutletError) -> Ending {
+        let like = Some("the connection ends".to_owned());
+        self.judge(key, Declined { error, like, of_all: false, for_good: true })
     }
 
     /// Notes that a message was delivered.
@@ -192,9 +212,12 @@ impl OpenDestination {
     pub(super) async fn probe(&self, deadline: Instant) -> Result<(), ThreadError> {
         if let Some(carrier) = self.carrier()
             && self.is_up()
-            && let Err(error) = carrier.probe(self.was_there, self.outlet.health.last().is_some()).await
         {
-            self.fail(error);
+            match carrier.probe(self.was_there, self.outlet.health.last().is_some()).await {
+                Ok(Probed::Works) => {}
+                Ok(Probed::Unclear) => self.on_trial.store(true, Ordering::Relaxed),
+                Err(error) => self.fail(error),
+            }
         }
         if let Some(maildir) = self.maildir.clone().filter(|_| self.is_up())
             && let Err(error) = threads::run_until(deadline.into(), move || maildir.probe()).await?

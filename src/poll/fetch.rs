@@ -15,7 +15,7 @@ use super::recall::Recall;
 use super::receive::{NotRetrieved, Transacted};
 use super::report::{Report, Tally};
 use super::server::Server;
-use super::suspects::{Pass, Selected, Suspects, ended_at, may_end_at};
+use super::suspects::{Pass, Selected, Suspects, ended_at};
 use super::transfer::{Transfer, Transferred};
 use super::{Context, mailbox, owed, server, told};
 use crate::account::Account;
@@ -58,7 +58,7 @@ pub(super) async fn run(
     server.learnt(account, session.shape());
     if let Err(error) = &listed {
         let learnt = server.broke(account, error, session.flight(), report);
-        let ended = ended_at(account, &places, (suspects.found(), None), error, report);
+        let ended = ended_at(account, &places, suspects.found(), error, report);
         record(context, learnt.into_iter().chain(ended).collect()).await?;
     }
     let mut inventory = listed?;
@@ -115,8 +115,6 @@ async fn fetch(
 ) -> Result<Fetched, PollError> {
     let (account, destinations, mut transacted) = (work.account, work.destinations, Transacted::default());
     report.alone = alone.is_some();
-    // If this process does not survive a suspect, the next one knows.
-    record(work.context, alone.iter().map(|key| may_end_at(account, places, key)).collect()).await?;
     let (transferred, due) = transfer(work, session, jobs, inventory, &mut transacted).await?;
     let Transferred { received, committed, tally, moved } = transferred;
     let mut facts = Facts::of(received.is_ok(), committed.is_ok(), &transacted, &tally);
@@ -125,7 +123,7 @@ async fn fetch(
     let mut records = Records { moved, contents: take_in(report, tally), ..Records::default() };
     if let Err(error) = &received {
         records.server_note = server.broke(account, error, session.flight(), report);
-        records.ended = ended_at(account, places, (std::mem::take(&mut transacted.suspects), alone), error, report);
+        records.ended = ended_at(account, places, std::mem::take(&mut transacted.suspects), error, report);
     }
     records.not_retrieved = not_retrieved(account, destinations, &transacted, report);
     Ok(Fetched { result: received.and(committed), facts, records, transacted, due })
@@ -184,7 +182,7 @@ async fn probe(
     deadline: Instant,
 ) -> Result<(), PollError> {
     for (index, destination) in destinations.iter().enumerate() {
-        if jobs.iter().any(|job| job.targets.contains(&index)) {
+        if destination.has_failed() || jobs.iter().any(|job| job.targets.contains(&index)) {
             destination.probe(deadline.into_std()).await?;
         }
     }
@@ -200,6 +198,11 @@ fn select(
     pass: &Pass,
 ) -> Selected {
     jobs.retain(|job| is_deliverable(job, destinations));
+    for (index, _) in destinations.iter().enumerate().filter(|(_, destination)| destination.is_on_trial()) {
+        let first = jobs.iter().position(|job| job.targets.contains(&index));
+        let mut position = 0..;
+        jobs.retain(|job| position.next() == first || !job.targets.contains(&index));
+    }
     suspects.select(jobs, pass, due_by_plan(inventory).next().is_some())
 }
 

@@ -56,7 +56,7 @@ pub(super) fn jobs(
 
 /// Messages whose delivery has failed before.
 fn retried(inventory: &Inventory) -> HashSet<MessageKey> {
-    let is_deferred = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Deferred(_));
+    let is_deferred = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Deferred(until) if until > 0);
     let is_retried = |listed: &&Listed| matches!(&listed.standing, Some(Standing::Open(deliveries)) if deliveries.iter().any(is_deferred));
     inventory.listing().iter().filter(is_retried).filter_map(|listed| listed.key.clone()).collect()
 }

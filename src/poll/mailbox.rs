@@ -16,6 +16,7 @@ use crate::failure::describe;
 use crate::message::{MessageKey, Name};
 use crate::net::Route;
 use crate::oauth::Vault;
+use crate::plan::Place;
 use crate::store::Change;
 
 /// The mailbox that an account leads to, as the state knows it: host, port and username, and the route to it where
@@ -57,15 +58,21 @@ async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>
     let mailbox = mailbox(account);
     if binding.mailbox.as_ref() != Some(&mailbox) {
         let (name, others) = (account.name.clone(), context.mailboxes.clone());
-        let former = former(&name, &mailbox, context).await?;
+        let former = former(account, &mailbox, context).await?;
         let change = Change::Bind { account: name.clone(), mailbox, others };
+        let (former, is_guess) = former.map_or((None, false), |(former, is_guess)| (Some(former), is_guess));
         if former.as_ref().is_some_and(|former| context.turns.is_polled(former)) {
             return Ok(None);
         }
         if binding.mailbox.is_none() && former.is_none() {
             return Ok(Some(vec![change, Change::DecideFor { account: name, deliver: account.deliver.clone() }]));
         }
-        let messages = context.store.apply(vec![change], unix_now()).await?;
+        let guessed = former.as_deref().filter(|_| is_guess).and_then(Name::new);
+        let rename = guessed.map(|from| Change::RenameAccount { from, to: name.clone() });
+        // The row of a renaming is no message.
+        let renamed = usize::from(rename.is_some());
+        let changes = rename.into_iter().chain([change]).collect();
+        let messages = context.store.apply(changes, unix_now()).await?.saturating_sub(renamed);
         if let Some(former) = former {
             taken_over(account, context, &former).await;
         }
@@ -77,13 +84,20 @@ async fn bind(account: &Account, context: &Context) -> Result<Option<Vec<Change>
     Ok(Some(Vec::new()))
 }
 
-/// The name under which the state knows what the account takes over, if that is not its own.
-async fn former(account: &Name, mailbox: &str, context: &Context) -> Result<Option<String>, PollError> {
-    let (mailbox, others) = (mailbox.to_owned(), context.mailboxes.clone());
-    let known_as = context.store.known_as(account, mailbox.clone(), others.clone()).await?;
+/// Where the account's mail goes.
+fn places(account: &Account, context: &Context) -> Vec<Place> {
+    let outlets = account.deliver.iter().filter_map(|name| context.outlets.get(name));
+    outlets.map(|outlet| outlet.destination.place(context.store.instance())).collect()
+}
+
+/// The name under which the state knows what the account takes over, if that is not its own, and whether that is a guess.
+async fn former(account: &Account, mailbox: &str, context: &Context) -> Result<Option<(String, bool)>, PollError> {
+    let (mailbox, others, name) = (mailbox.to_owned(), context.mailboxes.clone(), &account.name);
+    let known_as = context.store.known_as(name, mailbox.clone(), others.clone()).await?;
+    let deliver = places(account, context);
     Ok(match known_as {
-        Some(known) => Some(known).filter(|known| known != account.as_str()),
-        None => context.store.alike(account, mailbox, others).await?,
+        Some(known) => Some((known, false)).filter(|(known, _)| known != name.as_str()),
+        None => context.store.alike(name, mailbox, others, deliver).await?.map(|alike| (alike, true)),
     })
 }
 
@@ -95,7 +109,8 @@ pub(super) async fn recognise(
     keys: &Arc<Vec<Option<MessageKey>>>,
 ) -> Result<bool, PollError> {
     let (mailbox, others) = (mailbox(account), context.mailboxes.clone());
-    let familiar = context.store.familiar(mailbox.clone(), others.clone(), Arc::clone(keys)).await?;
+    let deliver = places(account, context);
+    let familiar = context.store.familiar(mailbox.clone(), others.clone(), deliver, Arc::clone(keys)).await?;
     let Some(from) = familiar.and_then(|name| Name::new(&name)) else { return Ok(false) };
     loop {
         // A poll that began under the former configuration may still write there.

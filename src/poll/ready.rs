@@ -94,6 +94,7 @@ async fn refuse_all_down(destinations: &[OpenDestination], context: &Context) ->
 pub(super) async fn tell(destinations: &[OpenDestination], used: bool, context: &Context) -> Result<(), PollError> {
     let mut changes = Vec::new();
     for destination in destinations {
+        let used = used || destination.has_failed();
         changes.extend(destination.tell(used, context.store.instance()).await);
     }
     if !changes.is_empty() {

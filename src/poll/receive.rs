@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<'_, S> {
             // A refusal that is not proven may belong to another command.
             transacted.not_retrieved.truncate(certain);
         }
-        if matches!(result, Err(PollError::Session(_))) {
+        if matches!(result, Err(PollError::Session(_))) && !self.cancel.is_cancelled() {
             // The one before may have ended too early, so that its rest was read as the next reply.
             transacted.suspects = self.at.take().into_iter().chain(groups.unproven()).collect();
             transacted.suspects.dedup();

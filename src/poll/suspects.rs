@@ -93,12 +93,12 @@ impl Suspects {
     }
 }
 
-/// The record of messages at which a session ended; `alone` was recorded before.  Where the number of commands or the shape of the answers may be the
+/// The record of messages at which a session ended.  Where the number of commands or the shape of the answers may be the
 /// cause, no message is.
 pub(super) fn ended_at(
     account: &Account,
     places: &[Place],
-    (keys, alone): (Vec<MessageKey>, Option<MessageKey>),
+    keys: Vec<MessageKey>,
     error: &PollError,
     report: &mut Report,
 ) -> Option<Change> {
@@ -110,15 +110,7 @@ pub(super) fn ended_at(
         report.failures.insert(uid.clone(), cause.clone());
         Event::SessionEndedAt { account: account.name.clone(), uid: uid.clone(), cause: cause.clone() }.tell();
     }
-    let is_counted = alone.is_some() && alone.as_ref() == keys.first();
-    Some(Change::SessionEnd { account: account.name.clone(), keys, places: places.to_vec(), cause, is_counted })
-}
-
-/// The record of a message at which the session may end.
-pub(super) fn may_end_at(account: &Account, places: &[Place], key: &MessageKey) -> Change {
-    let cause = "postrider ended while it retrieved this message".to_owned();
-    let (account, keys, places) = (account.name.clone(), vec![key.clone()], places.to_vec());
-    Change::SessionEnd { account, keys, places, cause, is_counted: false }
+    Some(Change::SessionEnd { account: account.name.clone(), keys, places: places.to_vec(), cause })
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 
 use super::query::{Query, Reply};
 use super::{
-    StoreError, account, destination, ends, file, headings, host, lookup, lost, mailbox, origin, prune, quiet, renamed,
-    tokens, undelivered, write,
+    StoreError, account, destination, ends, file, headings, host, likeness, lookup, lost, mailbox, origin, prune,
+    quiet, renamed, tokens, undelivered, write,
 };
 
 /// Answers a question; returns whether the database was found damaged.
@@ -33,11 +33,11 @@ pub(super) fn answer(connection: &Connection, path: &Path, query: Query) -> bool
         Query::KnownAs { account, mailbox, others, reply } => {
             to.send(reply, mailbox::known_as(connection, &account, &mailbox, &others))
         }
-        Query::Alike { account, mailbox, others, reply } => {
-            to.send(reply, mailbox::alike(connection, &account, &mailbox, &others))
+        Query::Alike { account, mailbox, others, deliver, reply } => {
+            to.send(reply, likeness::alike(connection, &account, &mailbox, &others, Some(&deliver)))
         }
-        Query::Familiar { mailbox, others, keys, reply } => {
-            let familiar = mailbox::familiar(connection, &mailbox, &others, &keys);
+        Query::Familiar { mailbox, others, deliver, keys, reply } => {
+            let familiar = likeness::familiar(connection, &mailbox, &others, &deliver, &keys);
             // When the caller gets the answer, it alone holds them.
             drop(keys);
             to.send(reply, familiar)

@@ -52,6 +52,18 @@ pub(super) fn works(connection: &Connection, name: &Name) -> rusqlite::Result<us
     connection.prepare_cached(&format!("UPDATE delivery AS d SET until = 0 WHERE {there}"))?.execute([name.as_str()])
 }
 
+/// Nothing shows that the destination works, or that it does not.
+pub(super) fn idle(connection: &Connection, name: &Name) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(&format!(
+            "DELETE FROM destination WHERE name = ?1 AND NOT EXISTS (
+                 SELECT 1 FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN place p ON p.id = d.place
+                 WHERE d.state = {} AND {IN_INDEX} AND m.absent = 0 AND p.destination = ?1)",
+            state::DEFERRED
+        ))?
+        .execute([name.as_str()])
+}
+
 pub(super) fn troubles(connection: &Connection) -> rusqlite::Result<Vec<DestinationTrouble>> {
     let mut find = connection.prepare_cached(
         "SELECT name, settings, failures, since, until, error, exit_code, at_messages FROM destination ORDER BY name",
@@ -83,7 +95,7 @@ pub(super) fn troubles(connection: &Connection) -> rusqlite::Result<Vec<Destinat
 /// The messages of an account that destinations have refused and that are still to be delivered.
 pub(super) fn doubted(connection: &Connection, account: &Name) -> rusqlite::Result<Vec<Doubted>> {
     let mut find = connection.prepare_cached(
-        "SELECT m.uid, m.occurrence, p.destination, p.used > d.since
+        "SELECT m.uid, m.occurrence, p.destination, p.used >= d.since
          FROM delivery d JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
          JOIN place p ON p.id = d.place
          WHERE d.since IS NOT NULL AND d.state = ?2 AND a.name = ?1",

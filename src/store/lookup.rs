@@ -174,17 +174,25 @@ fn find_message(connection: &Connection, account: i64, key: &MessageKey) -> rusq
     Ok(Some(Row { standing, absent: row.get::<_, i64>(5)? != 0, present: deleted.is_none(), listed }))
 }
 
-/// The places that a message is still owed to and has failed at.
-pub(super) fn open_places(connection: &Connection, account: &Name, key: &MessageKey) -> rusqlite::Result<Vec<Place>> {
+/// The places that a message is still owed to and has failed at; `None`: it was tried nowhere.
+pub(super) fn open_places(
+    connection: &Connection,
+    account: &Name,
+    key: &MessageKey,
+) -> rusqlite::Result<Option<Vec<Place>>> {
     let message = "SELECT m.id FROM message m JOIN account a ON a.id = m.account
-         WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3";
-    let id = connection
+         WHERE a.name = ?1 AND m.uid = ?2 AND m.occurrence = ?3 AND m.done IS NULL";
+    let id: Option<i64> = connection
         .prepare_cached(message)?
         .query_row(params![account.as_str(), key.uid(), key.occurrence()], |row| row.get(0))
         .optional()?;
-    let deliveries = id.map_or(Ok(Box::default()), |id| deliveries(connection, id))?;
+    let Some(id) = id else { return Ok(Some(Vec::new())) };
+    let deliveries = deliveries(connection, id)?;
     let is_open = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Deferred(_));
-    Ok(deliveries.into_iter().filter(is_open).map(|delivery| delivery.place).collect())
+    Ok(match deliveries.is_empty() {
+        true => None,
+        false => Some(deliveries.into_iter().filter(is_open).map(|delivery| delivery.place).collect()),
+    })
 }
 
 pub(super) fn deliveries(connection: &Connection, message: i64) -> rusqlite::Result<Box<[Delivery]>> {

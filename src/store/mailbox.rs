@@ -6,24 +6,22 @@
 //! beside it, under a name that no account can have (`a` and a line break).  What stands for a mailbox in the names
 //! of files moves along with it (origin.rs).
 
-use std::collections::HashSet;
-
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::origin::{self, BLANK};
 use super::quiet::raise_revision;
-use super::rows::{account_id, message_id};
+use super::rows::account_id;
 use super::schema::{kind, state};
 use super::words::{Binding, Holding};
 use crate::message::{CONTENT_UID_PREFIX, MessageKey, Name, Origin, UnixTime};
 
 /// The row of an account: of the one that is bound, or of another that may hand its mailbox over.
-struct Row {
+pub(super) struct Row {
     id: i64,
     name: String,
     mailbox: Option<String>,
     /// No mail is known: only how its polls went is recorded, or that its state was lost.
-    is_blank: bool,
+    pub(super) is_blank: bool,
 }
 
 /// Characters of a name that are kept when no account leads to its mailbox.
@@ -61,73 +59,6 @@ pub(super) fn known_as(
     Ok(names.into_iter().find(|name| !is_taken(name)))
 }
 
-/// The account of an unused name, if there is one, that had the same host and username: perhaps only the port or the
-/// route has changed with its name.  `None` also where the state knows mail of the account itself.
-pub(super) fn alike(
-    connection: &Connection,
-    account: &Name,
-    mailbox: &str,
-    others: &[(Name, String)],
-) -> rusqlite::Result<Option<String>> {
-    if row(connection, account.as_str())?.is_some_and(|own| !own.is_blank) {
-        return Ok(None);
-    }
-    let ours = (host(mailbox), user(mailbox));
-    let unused = unused(connection, others)?;
-    Ok(unused.into_iter().find(|row| (host(&row.mailbox), user(&row.mailbox)) == ours).map(|row| row.name))
-}
-
-/// The account of an unused name, if there is one, that had the same username, and knows more than half of a listing's
-/// unique-ids: perhaps only the host is called otherwise.
-pub(super) fn familiar(
-    connection: &Connection,
-    mailbox: &str,
-    others: &[(Name, String)],
-    keys: &[Option<MessageKey>],
-) -> rusqlite::Result<Option<String>> {
-    for row in unused(connection, others)? {
-        if user(&row.mailbox) != user(mailbox) {
-            continue;
-        }
-        let mut known = 0;
-        for key in keys.iter().flatten() {
-            known += usize::from(message_id(connection, row.id, key)?.is_some());
-        }
-        if known * 2 > keys.len() {
-            return Ok(Some(row.name));
-        }
-    }
-    Ok(None)
-}
-
-/// An account that is known, and no longer polled.
-struct Unused {
-    id: i64,
-    name: String,
-    mailbox: String,
-}
-
-/// Accounts of which mail is known and whose names are none of these, the last that was polled first.
-fn unused(connection: &Connection, others: &[(Name, String)]) -> rusqlite::Result<Vec<Unused>> {
-    let mut find = connection.prepare_cached(
-        "SELECT id, name, mailbox FROM account WHERE mailbox IS NOT NULL AND instr(name, char(10)) = 0
-         ORDER BY last_success DESC, id",
-    )?;
-    let rows = find.query_map([], |row| Ok(Unused { id: row.get(0)?, name: row.get(1)?, mailbox: row.get(2)? }))?;
-    let mut unused = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let used: HashSet<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
-    unused.retain(|row| !used.contains(row.name.as_str()));
-    Ok(unused)
-}
-
-fn host(mailbox: &str) -> Option<&str> {
-    mailbox.split('\n').next()
-}
-
-fn user(mailbox: &str) -> Option<&str> {
-    mailbox.split('\n').nth(2)
-}
-
 /// Binds an account to what the state knows of its mailbox.  Returns the number of messages whose unique-ids are no
 /// longer trusted.
 pub(super) fn bind(
@@ -137,11 +68,6 @@ pub(super) fn bind(
     others: &[(Name, String)],
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
-    if let Some(former) = alike(connection, account, mailbox, others)?
-        && known_as(connection, account, mailbox, others)?.is_none()
-    {
-        rename_account(connection, &former, account)?;
-    }
     let own = row(connection, account.as_str())?;
     let known_as = known_as(connection, account, mailbox, others)?;
     let (id, rows) = match (own, known_as) {
@@ -305,7 +231,7 @@ pub(super) fn never_meant_for(connection: &Connection, account: &Name, destinati
     Ok(u64::try_from(messages).unwrap_or(0))
 }
 
-fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<Row>> {
+pub(super) fn row(connection: &Connection, name: &str) -> rusqlite::Result<Option<Row>> {
     let find = format!("SELECT id, name, mailbox, {BLANK} FROM account a WHERE name = ?1");
     let mut find = connection.prepare_cached(&find)?;
     let row = |row: &rusqlite::Row<'_>| {

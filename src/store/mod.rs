@@ -27,6 +27,7 @@ mod headings;
 mod host;
 mod inspect;
 mod keeper;
+mod likeness;
 mod local;
 mod lock;
 mod lookup;

@@ -49,9 +49,10 @@ pub fn set_aside(
     };
     let transact = || {
         let transaction = super::begin(&connection)?;
+        // The service may have delivered it meanwhile.
         let open = lookup::open_places(&transaction, account, key)?;
-        let places = if open.is_empty() { places } else { &open };
-        let outcomes: Vec<Settled> = places.iter().map(outcome).collect();
+        let open = open.unwrap_or_else(|| places.to_vec());
+        let outcomes: Vec<Settled> = open.iter().map(outcome).collect();
         let is_any = !outcomes.is_empty();
         let change = Change::Settle { account: account.clone(), outcomes };
         write::apply(&transaction, &change, &Patience::USUAL, now)?;

@@ -12,7 +12,7 @@ use super::words::{
     Lost, StagedDelivery,
 };
 use crate::message::{MessageKey, Name, Origin, UnixTime};
-use crate::plan::{Identity, Left, Missing, Standing};
+use crate::plan::{Identity, Left, Missing, Place, Standing};
 
 /// Where an answer is sent.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -73,11 +73,13 @@ pub(super) enum Query {
         account: Name,
         mailbox: String,
         others: Arc<[(Name, String)]>,
+        deliver: Vec<Place>,
         reply: Reply<Option<String>>,
     },
     Familiar {
         mailbox: String,
         others: Arc<[(Name, String)]>,
+        deliver: Vec<Place>,
         keys: Arc<Vec<Option<MessageKey>>>,
         reply: Reply<Option<String>>,
     },

@@ -12,7 +12,7 @@ use super::words::{
     Lost, StagedDelivery,
 };
 use crate::message::{MessageKey, Name, Origin, UnixTime};
-use crate::plan::{self, Identity, Left, Missing, Standing};
+use crate::plan::{self, Identity, Left, Missing, Place, Standing};
 
 impl Store {
     /// What is known of a listing.  When it returns, only the caller holds the keys.
@@ -61,8 +61,8 @@ impl Store {
         self.read(|reply| Query::KnownAs { account, mailbox, others, reply }).await
     }
 
-    /// The account of an unused name, if there is one, that had the host and the username of this account, of which no
-    /// mail is known.
+    /// The account of an unused name, if there is one, that had the host, the username and the destinations of this
+    /// account, of which no mail is known.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -71,12 +71,13 @@ impl Store {
         account: &Name,
         mailbox: String,
         others: Arc<[(Name, String)]>,
+        deliver: Vec<Place>,
     ) -> Result<Option<String>, StoreError> {
         let account = account.clone();
-        self.read(|reply| Query::Alike { account, mailbox, others, reply }).await
+        self.read(|reply| Query::Alike { account, mailbox, others, deliver, reply }).await
     }
 
-    /// The account of an unused name, if there is one, that had the username of this mailbox and knows more than half of
+    /// The account of an unused name, if there is one, that had the username of this mailbox and these destinations, and knows more than half of
     /// its listing.  When it returns, only the caller holds the keys.
     ///
     /// # Errors
@@ -85,9 +86,10 @@ impl Store {
         &self,
         mailbox: String,
         others: Arc<[(Name, String)]>,
+        deliver: Vec<Place>,
         keys: Arc<Vec<Option<MessageKey>>>,
     ) -> Result<Option<String>, StoreError> {
-        self.read(|reply| Query::Familiar { mailbox, others, keys, reply }).await
+        self.read(|reply| Query::Familiar { mailbox, others, deliver, keys, reply }).await
     }
 
     /// What stands for an account in the names of its files: first for new ones, then for older ones.  Never empty.

@@ -11,7 +11,7 @@ use super::lookup;
 use super::rows::shown_location;
 use super::schema::{IN_INDEX, state};
 use super::words::{HistoryEntry, HistoryFilter, Holding, Known, QuarantinedDelivery, QuarantinedMessage};
-use super::{StoreError, file, mailbox, open, renamed};
+use super::{StoreError, file, likeness, mailbox, open, renamed};
 use crate::header::Heading;
 use crate::message::{MessageKey, Name, UnixTime, unique_id};
 use crate::plan::Place;
@@ -66,12 +66,18 @@ impl Reader {
     }
 
     /// The account of an unused name, if there is one, that had the host and the username of this account, of which no
-    /// mail is known.
+    /// mail is known; with `deliver`, only one whose mail went to these destinations.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn alike(&self, account: &Name, mailbox: &str, others: &[(Name, String)]) -> Result<Option<Name>, StoreError> {
-        let found = self.read(|connection| mailbox::alike(connection, account, mailbox, others))?;
+    pub fn alike(
+        &self,
+        account: &Name,
+        mailbox: &str,
+        others: &[(Name, String)],
+        deliver: Option<&[Place]>,
+    ) -> Result<Option<Name>, StoreError> {
+        let found = self.read(|connection| likeness::alike(connection, account, mailbox, others, deliver))?;
         Ok(found.flatten().and_then(|name| Name::new(&name)))
     }
 

@@ -52,7 +52,6 @@ pub(super) fn stage(
     account: &Name,
     messages: &[Stage],
     present: &[Place],
-    patience: &Patience,
     now: UnixTime,
 ) -> rusqlite::Result<usize> {
     let account = account_id(connection, account)?;
@@ -101,7 +100,7 @@ pub(super) fn stage(
                 TargetState::Sending => (state::SENDING, None),
                 TargetState::Deferred(why) => (state::DEFERRED, Some(why)),
             };
-            let until = matches!(target.state, TargetState::Deferred(_)).then(|| patience.retry_at(1, now));
+            let until = matches!(target.state, TargetState::Deferred(_)).then_some(0);
             deliver.execute(params![id, place, state, now, until, detail])?;
         }
     }
@@ -197,6 +196,7 @@ fn counted(before: Option<(u32, Option<UnixTime>)>, ending: &Ending, now: UnixTi
     // Staging has counted this attempt; what was never staged is counted here.
     let tried = match (before, ending) {
         (before, Ending::NotRetrieved(_) | Ending::NotNow(_)) => before.map_or(0, |(attempts, _)| attempts) + 1,
+        (before, Ending::NotTried(_)) => before.map_or(1, |(attempts, _)| attempts.saturating_sub(1).max(1)),
         (before, _) => before.map_or(1, |(attempts, _)| attempts),
     };
     let is_its_own = matches!(ending, Ending::NotRetrieved(_) | Ending::Suspect(_));
@@ -206,6 +206,43 @@ fn counted(before: Option<(u32, Option<UnixTime>)>, ending: &Ending, now: UnixTi
         (false, Some(_)) => (tried.saturating_sub(1).max(1), since),
         (true, Some(_)) | (false, None) => (tried, since),
     }
+}
+
+/// Seconds by which a message that was accepted may be earlier than one that was refused in the same poll.
+const SAME_POLL: i64 = 60;
+
+/// Whether a place has accepted mail since then, or just before.
+fn takes_others(connection: &Connection, place: i64, since: UnixTime) -> rusqlite::Result<bool> {
+    let used: UnixTime =
+        connection.prepare_cached("SELECT used FROM place WHERE id = ?1")?.query_row([place], |row| row.get(0))?;
+    Ok(used.saturating_add(SAME_POLL) >= since)
+}
+
+/// What becomes of a delivery after this ending, `None` if it is delivered; and what is recorded of it in words.
+fn next<'e>(
+    connection: &Connection,
+    place: i64,
+    ending: &'e Ending,
+    (attempts, since): (u32, Option<UnixTime>),
+    patience: &Patience,
+    now: UnixTime,
+) -> rusqlite::Result<(Option<Next>, &'e String)> {
+    Ok(match ending {
+        Ending::Delivered(detail) => (None, detail),
+        Ending::Quarantined(why) => (Some(Next::Quarantine), why),
+        Ending::NotRetrieved(why) => (Some(patience.failed(attempts, since.unwrap_or(now), now)), why),
+        Ending::Suspect(why) => {
+            let next = match takes_others(connection, place, since.unwrap_or(now))? {
+                true => patience.failed(attempts, since.unwrap_or(now), now),
+                false => Next::Later(patience.retry_at(attempts, now)),
+            };
+            (Some(next), why)
+        }
+        Ending::NotTried(why) => (Some(Next::Later(0)), why),
+        Ending::Deferred(why) | Ending::NotNow(why) | Ending::Doubted(why) => {
+            (Some(Next::Later(patience.retry_at(attempts, now))), why)
+        }
+    })
 }
 
 /// Records how a delivery ended, whether it has a row or not.
@@ -226,16 +263,7 @@ fn end(
         ends::forget(connection, message)?;
     }
     let (attempts, since) = counted(before, ending, now);
-    let (next, detail) = match ending {
-        Ending::Delivered(detail) => (None, detail),
-        Ending::Quarantined(why) => (Some(Next::Quarantine), why),
-        Ending::NotRetrieved(why) | Ending::Suspect(why) => {
-            (Some(patience.failed(attempts, since.unwrap_or(now), now)), why)
-        }
-        Ending::Deferred(why) | Ending::NotNow(why) | Ending::Doubted(why) => {
-            (Some(Next::Later(patience.retry_at(attempts, now))), why)
-        }
-    };
+    let (next, detail) = next(connection, place, ending, (attempts, since), patience, now)?;
     let (state, until) = match next {
         None => (state::DELIVERED, None),
         Some(Next::Quarantine) => (state::QUARANTINED, None),
@@ -288,6 +316,7 @@ mod tests {
             (Some((2, Some(3))), Ending::Suspect(why()), (2, Some(3))),
             (Some((3, Some(3))), Ending::Deferred(why()), (2, Some(3))),
             (Some((2, Some(3))), Ending::NotNow(why()), (2, Some(3))),
+            (Some((4, None)), Ending::NotTried(why()), (3, None)),
             (Some((4, None)), Ending::Doubted(why()), (1, Some(9))),
             (Some((4, Some(3))), Ending::Doubted(why()), (3, Some(3))),
             (Some((2, Some(3))), Ending::NotRetrieved(why()), (3, Some(3))),
@@ -308,7 +337,7 @@ mod tests {
             let (octets, digest, listed, header_only, key) = (1, [0; 32], None, false, key.clone());
             let heading = Heading::default();
             let message = Stage { key, octets, digest, listed, message_id, fingerprint, heading, header_only, targets };
-            super::stage(&connection, &account, &[message], &present, &Patience::USUAL, 1).expect("staged");
+            super::stage(&connection, &account, &[message], &present, 1).expect("staged");
         };
         let waits = || TargetState::Deferred("full".into());
         stage(hub("old:24", "b"), waits());

@@ -12,14 +12,14 @@ use super::{StoreError, destination, file, open};
 use crate::message::{Name, UnixTime, unique_id};
 use crate::text;
 
-/// The groups, each with its count and times; and the cause of the one that failed last.
+/// The groups, each with its count and times, of what is still on the server; and the cause of the one that failed last.
 pub(super) fn queries() -> [String; 2] {
     let of = |columns: &str| {
         format!(
             "SELECT a.name, p.destination, d.state, {columns}
              FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
              JOIN place p ON p.id = d.place
-             WHERE d.state IN (4, 5) AND {IN_INDEX} AND instr(a.name, char(10)) = 0
+             WHERE d.state IN (4, 5) AND {IN_INDEX} AND m.absent = 0 AND instr(a.name, char(10)) = 0
              GROUP BY a.id, p.destination, d.state ORDER BY a.name, p.destination, d.state DESC"
         )
     };
@@ -32,7 +32,7 @@ pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
     let mut find = connection.prepare_cached(&format!(
         "SELECT a.name, d.state, count(DISTINCT m.id)
          FROM delivery d CROSS JOIN message m ON m.id = d.message JOIN account a ON a.id = m.account
-         WHERE d.state IN (4, 5) AND {IN_INDEX} GROUP BY a.id, d.state"
+         WHERE d.state IN (4, 5) AND {IN_INDEX} AND m.absent = 0 GROUP BY a.id, d.state"
     ))?;
     let mut rows = find.query([])?;
     while let Some(row) = rows.next()? {

@@ -36,9 +36,7 @@ pub(super) fn apply(
         Change::TellBySize { account } => mailbox::tell_by_size(connection, account),
         Change::DecideFor { account, deliver } => mailbox::decide_for(connection, account, deliver, now),
         Change::Begin { account, ignored } => begin(connection, account, ignored, now),
-        Change::Stage { account, messages, places } => {
-            stage::stage(connection, account, messages, places, patience, now)
-        }
+        Change::Stage { account, messages, places } => stage::stage(connection, account, messages, places, now),
         Change::Settle { account, outcomes } => stage::settle(connection, account, outcomes, patience, now),
         Change::Close { account, keys } => close(connection, account, keys, now),
         Change::Delete { account, keys } => delete(connection, account, keys, now),
@@ -49,6 +47,7 @@ pub(super) fn apply(
         Change::Quiet { account, quiet } => quiet::record(connection, account, quiet, now),
         Change::Host { host, memory } => host::remember(connection, host, memory),
         Change::DestinationFails(trouble) => destination::fails(connection, trouble),
+        Change::DestinationIdle { name } => destination::idle(connection, name),
         Change::DestinationWorks { name } => destination::works(connection, name),
         Change::Lost(change) => lost::apply(connection, change, now),
         Change::Reappear { account, keys } => reappear(connection, account, keys),
@@ -62,8 +61,8 @@ pub(super) fn apply(
         Change::Migrate { account, migrating } => renamed::migrate(connection, account, *migrating),
         Change::Retrieved { account, keys } => renamed::retrieved(connection, account, keys, now),
         Change::Crash { account, deaths, places } => crash(connection, account, deaths, places, patience, now),
-        Change::SessionEnd { account, keys, places, cause, is_counted } => {
-            ends::count(connection, account, keys, places, (cause, *is_counted), patience, now)
+        Change::SessionEnd { account, keys, places, cause } => {
+            ends::count(connection, account, keys, places, cause, patience, now)
         }
         Change::Resolve(resolved) => resolve(connection, resolved, now),
         Change::RecordHeadings(wanted) => headings::record(connection, *wanted),

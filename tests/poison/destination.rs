@@ -153,7 +153,9 @@ fn refuses_all(stage: Stage, reply: &str, code: i32) {
         let retrieved = pop3.count("RETR");
         program.run(&["retry"]).assert_success();
         program.run(&["fetch"]).assert_code(code);
-        assert_eq!(pop3.count("RETR"), retrieved, "{reply}");
+        // Where another sender may be taken, one message shows whether it is.
+        let says_all = ["530", "5.1.1", "5.2.2", "4.2.2"].iter().any(|part| reply.contains(part));
+        assert_eq!(pop3.count("RETR") - retrieved, usize::from(!says_all), "{reply}");
     }
     for _ in 0..12 {
         State::of(&program).let_pass(5 * 3600);
@@ -196,7 +198,10 @@ fn retry_makes_due_what_was_put_off_and_says_how_much() {
     program.run(&["fetch"]).assert_success();
     assert_eq!(pop3.count("RETR"), retrieved, "it is not due");
     let status = program.run(&["status"]).assert_code(75).stdout;
-    assert!(status.contains("20 messages are not delivered to hub") && status.contains("450 4.7.1 greylisted"), "{status}");
+    assert!(
+        status.contains("20 messages are not delivered to hub") && status.contains("450 4.7.1 greylisted"),
+        "{status}"
+    );
     let shown = program.run(&["status", "--json"]).assert_code(75).stdout;
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let (account, undelivered) = (&shown["accounts"][0], &shown["accounts"][0]["undelivered"][0]);

@@ -11,7 +11,9 @@ use crate::credential::{self, CredentialError, SecretSource};
 use crate::failure::{Class, Failure, describe, paragraph};
 use crate::filesystem::Person;
 use crate::filesystem::sandbox::{self, Sandbox};
+use crate::message::Name;
 use crate::net::{Endpoint, Route};
+use crate::plan::Place;
 use crate::poll;
 use crate::store::{self, Ground, Reader};
 
@@ -46,9 +48,17 @@ pub(super) fn renamings(config: &Config) {
     for (name, mailbox) in mailboxes.iter() {
         let (old, is_certain) = match reader.known_as(name, mailbox, &mailboxes) {
             Ok(Some(known)) if known != *name => (known, true),
-            Ok(None) => match reader.alike(name, mailbox, &mailboxes) {
-                Ok(Some(alike)) => (alike, false),
-                _ => continue,
+            Ok(None) => match alike(&reader, config, name, mailbox, &mailboxes) {
+                Some((alike, true)) => (alike, false),
+                Some((alike, false)) => {
+                    output::say(&format!(
+                        "note: account {name} has the host and the username of account {alike}, which is not polled any \
+                         more, and other destinations: all of its mail is fetched.  If it is the same mailbox, `postrider \
+                         state rename {alike} {name}` takes over what is known of it"
+                    ));
+                    continue;
+                }
+                None => continue,
             },
             _ => continue,
         };
@@ -63,6 +73,23 @@ pub(super) fn renamings(config: &Config) {
         let now = if is_gone { format!("; `postrider state rename {old} {name}` does so now") } else { String::new() };
         output::say(&format!("note: account {name} {whose}: its next poll takes over what is known of it{now}"));
     }
+}
+
+/// An account that is not polled any more with the same host and username, and whether it had the same destinations.
+fn alike(
+    reader: &Reader,
+    config: &Config,
+    name: &Name,
+    mailbox: &str,
+    mailboxes: &[(Name, String)],
+) -> Option<(Name, bool)> {
+    let deliver = config.accounts.iter().find(|account| account.name == *name).map(|account| &account.deliver)?;
+    let instance = reader.instance().ok()?;
+    let destinations = config.destinations.iter().filter(|destination| deliver.contains(&destination.name));
+    let places: Vec<Place> = destinations.map(|destination| destination.place(&instance)).collect();
+    let same = reader.alike(name, mailbox, mailboxes, Some(&places)).ok().flatten();
+    let any = || reader.alike(name, mailbox, mailboxes, None).ok().flatten();
+    same.map(|found| (found, true)).or_else(|| any().map(|found| (found, false)))
 }
 
 /// Checks every file that holds a secret.  A file that others may write to fails a poll, so it fails the check.

@@ -72,6 +72,12 @@ impl SmtpError {
         }
     }
 
+    /// Whether the server refuses whoever the sender is.
+    pub(super) fn is_whoever_sends(&self) -> bool {
+        use Trouble::{Login, Mailbox, Recipient};
+        matches!(self, SmtpError::NotServed { trouble: Login | Mailbox | Recipient, .. })
+    }
+
     /// An I/O error of a [`super::wire::Wire`], whose kind says what has happened.
     pub(super) fn from_io(place: At, source: io::Error) -> Self {
         match source.kind() {
@@ -167,8 +173,8 @@ pub enum Because {
     Content,
     /// It does not say why.  The server, or what judges for it, may treat every message so.
     Unsaid {
-        /// Code and status: what is refused with the same ones is refused alike.
-        like: String,
+        /// Code and status: what is refused with the same ones is refused alike.  `None`: the server takes others.
+        like: Option<String>,
     },
 }
 

@@ -3,11 +3,11 @@
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::{Because, DeliveredTo, DeliveryError, Pool, SendError, Settings};
-use crate::deliver::carrier::{Carrier, Shipment};
+use crate::deliver::carrier::{Carrier, Probed, Shipment};
 use crate::deliver::error::OutletError;
 use crate::deliver::kind::{self, Facts};
-use crate::deliver::verdict::Verdict;
-use crate::failure::describe;
+use crate::deliver::verdict::{Declined, Verdict};
+use crate::failure::{Class, Failure, describe};
 use crate::message::Name;
 use crate::plan::Place;
 
@@ -61,7 +61,7 @@ impl Carrier for Pool {
         self.width()
     }
 
-    fn probe(&self, _was_there: bool, has_failed: bool) -> BoxFuture<'_, Result<(), OutletError>> {
+    fn probe(&self, _was_there: bool, has_failed: bool) -> BoxFuture<'_, Result<Probed, OutletError>> {
         async move { Pool::probe(self, has_failed).await.map_err(OutletError::of) }.boxed()
     }
 
@@ -83,13 +83,20 @@ impl Carrier for Pool {
     }
 }
 
+/// What refusals of the envelope have in common.
+const ENVELOPE: &str = "envelope";
+
 fn of_send_error(error: SendError) -> Verdict {
     match error {
         SendError::Refused { reason, because: Because::Content } => Verdict::Refused(reason),
         SendError::Refused { because: Because::Unsaid { ref like }, .. } => {
-            Verdict::Declined { like: like.clone(), error: OutletError::of(error) }
+            let like = like.clone();
+            Verdict::Declined(Declined { error: OutletError::of(error), like, of_all: false, for_good: true })
         }
-        SendError::NotServed(error) => Verdict::Unusable(OutletError::of(error)),
+        SendError::NotServed(error) => {
+            let (like, for_good) = (Some(ENVELOPE.to_owned()), error.class() == Class::Configuration);
+            Verdict::Declined(Declined { error: OutletError::of(error), like, of_all: true, for_good })
+        }
         SendError::Deferred { .. } => Verdict::Deferred(describe(&error)),
         SendError::Lost { outcome_unknown: true, source } => Verdict::Unknown(OutletError::of(source)),
         SendError::Lost { outcome_unknown: false, source } => Verdict::Broken(OutletError::of(source)),

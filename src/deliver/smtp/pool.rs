@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::client::Refused;
 use super::{Accepted, Because, Client, SendError, Settings, SmtpError};
 use crate::credential::CredentialError;
+use crate::deliver::carrier::Probed;
 use crate::failure::{Class, Failure};
 use crate::header::Head;
 use crate::spool::Spool;
@@ -112,18 +113,20 @@ impl Pool {
     ///
     /// # Errors
     /// The server cannot be reached, or refuses us.
-    pub async fn probe(&self, rehearses: bool) -> Result<(), UnavailableError> {
-        let Ok(_permit) = self.permits.acquire().await else { return Ok(()) };
+    pub async fn probe(&self, rehearses: bool) -> Result<Probed, UnavailableError> {
+        let Ok(_permit) = self.permits.acquire().await else { return Ok(Probed::Works) };
         let mut client = match self.rested().filter(|_| !rehearses) {
             Some(client) => client,
             None => self.connect().await?,
         };
-        // Whether it would take mail later, or from others, shows with the first message.
-        if rehearses && let Err(SendError::NotServed(error)) = client.rehearse().await {
-            return Err(error.into());
-        }
+        let rehearsed = if rehearses { client.rehearse().await } else { Ok(()) };
         self.rest(client);
-        Ok(())
+        match rehearsed {
+            Err(SendError::NotServed(error)) if error.is_whoever_sends() => Err(error.into()),
+            // It may take real senders, and neither the null sender nor its own recipient.
+            Err(SendError::NotServed(_)) => Ok(Probed::Unclear),
+            _ => Ok(Probed::Works),
+        }
     }
 
     /// Makes a new connection, outside of the pool's bounds, to look at what the server offers.
@@ -213,7 +216,7 @@ impl Pool {
                 },
             };
         match serves_others {
-            true => SendError::Refused { reason, because: Because::Unsaid { like: "sender".into() } },
+            true => SendError::Refused { reason, because: Because::Unsaid { like: None } },
             false => SendError::NotServed(error),
         }
     }

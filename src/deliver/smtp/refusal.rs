@@ -9,7 +9,8 @@ use super::{Because, Reply, SendError, SmtpError};
 
 /// The status at the beginning of a reply's text; empty if there is none.
 fn status(reply: &Reply) -> &str {
-    let word = reply.text.split(' ').next().unwrap_or_default();
+    // Some write it as `#5.2.2`, `[5.2.2]` or `5.2.2:`.
+    let word = reply.text.split(' ').next().unwrap_or_default().trim_matches(['#', '[', ']', '(', ')', ':', ',', ';']);
     let is_status = word.starts_with(['4', '5']) && word.split('.').count() == 3;
     if is_status { word } else { "" }
 }
@@ -36,6 +37,8 @@ pub(super) fn of_command(server: &str, command: &Command, reply: &Reply) -> Opti
             (None, "3.0") => not_served(Trouble::Busy),
             (None, _) => Some(SendError::Deferred { reason }),
         },
+        // RFC 5321 §4.2.3 calls 552 an exceeded storage allocation: before the message, that is the mailbox's.
+        (5, Command::Rcpt(_)) if reply.code == 552 && status(reply).is_empty() => not_served(Trouble::Mailbox),
         (5, _) if is_size(reply) => Some(SendError::Refused { reason, because: Because::Content }),
         (5, Command::Mail(_) | Command::Rcpt(_)) => match (trouble(reply), command) {
             (Trouble::Relay, Command::Mail(_)) => not_served(Trouble::Sender),
@@ -64,14 +67,15 @@ fn because(reply: &Reply) -> Because {
     if is_size(reply) || status(reply).starts_with("5.6.") {
         Because::Content
     } else {
-        Because::Unsaid { like: format!("{} {}", reply.code, status(reply)) }
+        Because::Unsaid { like: Some(format!("{} {}", reply.code, status(reply))) }
     }
 }
 
-/// 552 alone is the size (RFC 1870 §6.1) unless the status says something else.
+/// 552 alone is the size (RFC 1870 §6.1) unless status or words say something else.
 fn is_size(reply: &Reply) -> bool {
-    let status = status(reply);
-    matches!(status, "5.2.3" | "5.3.4") || (reply.code == 552 && status.is_empty())
+    let (status, text) = (status(reply), reply.text.to_ascii_lowercase());
+    let is_mailbox = ["quota", "full", "mailbox", "storage"].iter().any(|word| text.contains(word));
+    matches!(status, "5.2.3" | "5.3.4") || (reply.code == 552 && status.is_empty() && !is_mailbox)
 }
 
 /// What a server says of itself or of a mailbox, and of no message.  Not 4.2.0: so Postfix greylists.
@@ -131,7 +135,9 @@ mod tests {
         match meaning {
             None => "none".into(),
             Some(SendError::Refused { because: Because::Content, .. }) => "content".into(),
-            Some(SendError::Refused { because: Because::Unsaid { like }, .. }) => format!("like {like}"),
+            Some(SendError::Refused { because: Because::Unsaid { like }, .. }) => {
+                format!("like {}", like.expect("said"))
+            }
             Some(SendError::Deferred { .. }) => "later".into(),
             Some(SendError::NotServed(SmtpError::NotServed { trouble, .. })) => format!("{trouble:?}"),
             Some(other) => format!("{other:?}"),
@@ -153,7 +159,10 @@ mod tests {
             (452, "4.2.2 over quota", "Mailbox", "Mailbox", "Mailbox"),
             (452, "4.3.1 no space", "Busy", "Busy", "Busy"),
             (552, "5.3.4 too large", "content", "content", "content"),
-            (552, "too large", "content", "content", "content"),
+            (552, "too large", "content", "Mailbox", "content"),
+            (552, "mailbox is full", "Sender", "Mailbox", "like 552 "),
+            (552, "#5.2.2 over quota", "Mailbox", "Mailbox", "Mailbox"),
+            (550, "[5.1.1]: nobody", "Recipient", "Recipient", "like 550 5.1.1"),
             (552, "5.2.3 too large for this mailbox", "content", "content", "content"),
             (554, "5.6.0 bare LF", "Sender", "Relay", "content"),
             (550, "5.7.1 spam", "Sender", "Relay", "like 550 5.7.1"),

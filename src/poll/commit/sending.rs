@@ -13,7 +13,6 @@ use crate::deliver::{Carrier, Found, Shipment, Verdict, Way};
 use crate::event::Event;
 use crate::message::MessageKey;
 use crate::plan::Place;
-use crate::poll::destination::CONNECTION;
 use crate::poll::error::PollError;
 use crate::poll::piece::{At, Parcel, Received, State};
 use crate::store::{Change, Ending, Settled, StoreError};
@@ -66,7 +65,8 @@ impl Committer<'_> {
                     | Ending::NotNow(cause)
                     | Ending::NotRetrieved(cause)
                     | Ending::Suspect(cause)
-                    | Ending::Doubted(cause) => cause,
+                    | Ending::Doubted(cause)
+                    | Ending::NotTried(cause) => cause,
                 };
                 self.tally.fail(&received.job.key, cause.clone());
                 received.parcels[at.parcel].state = State::Failed(cause);
@@ -81,7 +81,7 @@ impl Committer<'_> {
         let (State::Spooled(spool), Way::HandedOver(lanes), true) =
             (&parcel.state, &destination.outlet.way, destination.is_up())
         else {
-            return Settled { key, place, ending: Ending::Deferred(destination.why_not()) };
+            return Settled { key, place, ending: Ending::NotTried(destination.why_not()) };
         };
         if self.traced && received.head.passages > PASSAGES {
             let passages = received.head.passages;
@@ -104,12 +104,12 @@ impl Committer<'_> {
                 Ending::Quarantined(reason)
             }
             Verdict::Deferred(cause) => Ending::Deferred(cause),
-            Verdict::Declined { error, like } => destination.judge(&key, &like, error),
+            Verdict::Declined(declined) => destination.judge(&key, declined),
             Verdict::Unknown(error) => match lanes.carrier().look_up(shipment).await {
                 Found::Yes => Ending::Delivered("found there".to_owned()),
-                Found::No | Found::CannotTell => destination.judge(&key, CONNECTION, error),
+                Found::No | Found::CannotTell => destination.judge_end(&key, error),
             },
-            Verdict::Broken(error) => destination.judge(&key, CONNECTION, error),
+            Verdict::Broken(error) => destination.judge_end(&key, error),
             Verdict::Unusable(error) => Ending::Deferred(destination.fail_with(error)),
         };
         Settled { key, place, ending }

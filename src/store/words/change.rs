@@ -177,8 +177,6 @@ pub enum Change {
         places: Vec<Place>,
         /// How it ended.
         cause: String,
-        /// It was counted before: only the cause is new.
-        is_counted: bool,
     },
     /// What became of staged deliveries that an earlier process left behind.
     Resolve(Vec<(StagedDelivery, Resolution)>),
@@ -212,6 +210,12 @@ pub enum Change {
     },
     /// A destination does not work.
     DestinationFails(DestinationTrouble),
+    /// A destination does not fail now, and no message was there to prove that it works: the failure is forgotten unless
+    /// messages wait there.
+    DestinationIdle {
+        /// Its name.
+        name: Name,
+    },
     /// A destination works, or has other settings now: what was put off there is due.
     DestinationWorks {
         /// Its name.
@@ -271,6 +275,7 @@ impl Change {
             | Self::TellBySize { .. }
             // Its own accounts are looked up (destination.rs).
             | Self::DestinationWorks { .. }
+            | Self::DestinationIdle { .. }
             | Self::DestinationFails(_) => Concern::Nothing,
             Self::Resolve(_) | Self::Lost(_) => Concern::All,
             Self::RenameAccount { from: account, .. }
@@ -359,6 +364,8 @@ pub enum Ending {
     Delivered(String),
     /// It is tried again later, and why.
     Deferred(String),
+    /// Its destination does not work, and why: it is tried as soon as that one is tried again.
+    NotTried(String),
     /// The server does not hand it out now, and why: it is tried again later.
     NotNow(String),
     /// The server does not hand it out, and why: it is tried again later, but after some attempts no longer
