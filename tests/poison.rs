@@ -181,3 +181,24 @@ fn a_message_that_is_refused_for_itself_is_given_up_after_a_day() {
     program.run(&["fetch"]);
     assert!(given_up(&program));
 }
+
+#[test]
+fn a_server_that_breaks_off_at_every_message_makes_none_be_given_up() {
+    let server = MailboxServer::start(Message::several(6, Mix::Tiny));
+    // At each of them.
+    let poison = Poison { verb: "RETR", uid: String::new(), sends: "", closes: true };
+    server.change(|behaviour| behaviour.poison = Some(poison));
+    let (program, manifest) = (program(&server, ""), server.manifest());
+    for _ in 0..12 {
+        program.run(&["fetch"]);
+        State::of(&program).let_pass(5 * 3600);
+    }
+    assert_eq!(program.run(&["quarantine", "list"]).assert_success().stdout, "");
+    server.change(|behaviour| behaviour.poison = None);
+    for _ in 0..4 {
+        program.run(&["fetch"]);
+        State::of(&program).let_pass(5 * 3600);
+    }
+    assert_eq!(server.remaining(), 0);
+    manifest.verify(&program.path("home")).assert_exactly_once();
+}

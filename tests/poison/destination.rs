@@ -243,3 +243,72 @@ fn a_message_can_be_put_into_quarantine_by_hand_at_once() {
     let list = program.run(&["quarantine", "list"]).assert_success().stdout;
     assert!(list.contains("u05") && list.contains("set aside by the operator"), "{list}");
 }
+
+#[test]
+fn a_server_that_takes_neither_the_null_sender_nor_its_own_recipient_still_gets_mail_after_a_failure() {
+    let hub = ScriptedSmtp::start();
+    let pop3 = MailboxServer::start(messages());
+    let program = program(&pop3, &hub, "");
+    hub.change(|behaviour| behaviour.replies = vec![(Stage::Connect, None, "421 4.3.2 busy".into())]);
+    program.run(&["fetch"]).assert_code(75);
+    hub.change(|behaviour| {
+        behaviour.replies.clear();
+        behaviour.refused_senders = vec!["<>".into(), "<user1@example.net>".into()];
+    });
+    for _ in 0..3 {
+        program.run(&["fetch"]);
+        State::of(&program).let_pass(1200);
+    }
+    assert_eq!((subjects(&hub), pop3.remaining()), (all_but(0), 0));
+}
+
+#[test]
+fn a_message_whose_sender_such_a_server_refuses_holds_up_no_other() {
+    let hub = ScriptedSmtp::start();
+    let refused = ["<>", "<user1@example.net>", "<s01@example.org>"];
+    hub.change(|behaviour| behaviour.refused_senders = refused.map(str::to_owned).to_vec());
+    let pop3 = MailboxServer::start(messages());
+    let program = program(&pop3, &hub, "");
+    for _ in 0..4 {
+        program.run(&["fetch"]);
+        State::of(&program).let_pass(1200);
+    }
+    assert_eq!((subjects(&hub), pop3.remaining_uids()), (all_but(1), vec!["u01".to_owned()]));
+}
+
+#[test]
+fn a_shortage_at_one_message_holds_up_no_other() {
+    for (stage, reply) in [(Stage::Mail, "452 4.3.1 no space\r\n"), (Stage::Dot, "552 5.2.2 it does not fit\r\n")] {
+        let hub = ScriptedSmtp::start();
+        let mark = if stage == Stage::Mail { "s01@" } else { "Subject: m01" };
+        let poison = SmtpPoison { mark: mark.into(), stage, sends: reply.into(), then: Then::GoesOn };
+        hub.change(|behaviour| behaviour.poison = Some(poison));
+        let pop3 = MailboxServer::start(messages());
+        let program = program(&pop3, &hub, "");
+        for _ in 0..3 {
+            program.run(&["fetch"]);
+            State::of(&program).let_pass(1200);
+        }
+        assert_eq!((subjects(&hub), pop3.remaining_uids()), (all_but(1), vec!["u01".to_owned()]), "{reply}");
+    }
+}
+
+#[test]
+fn good_mail_comes_through_between_messages_that_are_refused() {
+    let hub = ScriptedSmtp::start();
+    let poison = SmtpPoison {
+        mark: "Subject: m0".into(),
+        stage: Stage::Dot,
+        sends: "550 5.7.1 spam\r\n".into(),
+        then: Then::GoesOn,
+    };
+    hub.change(|behaviour| behaviour.poison = Some(poison));
+    let pop3 = MailboxServer::start(messages());
+    let program = program(&pop3, &hub, "");
+    for _ in 0..3 {
+        program.run(&["fetch"]);
+        State::of(&program).let_pass(1200);
+    }
+    let want: Vec<String> = (10..=MESSAGES).map(|n| format!("{n:02}")).collect();
+    assert_eq!((subjects(&hub), pop3.remaining()), (want, 9));
+}

@@ -341,3 +341,24 @@ fn a_renaming_that_is_killed_at_any_moment_was_made_or_not() {
     }
     eprintln!("{killed} of {KILLS} were killed");
 }
+
+#[test]
+fn what_another_mailbox_of_the_same_host_and_username_has_delivered_elsewhere_is_delivered_here() {
+    for keys in ["retention = \"keep\"", "retention = \"delete\""] {
+        // The same mail in both, as a list that both receive.
+        let (one, two) = (numbered(1), numbered(1));
+        let program = Postrider::new();
+        let of = |name: &str, server: &MailboxServer, home: &str| {
+            [mailbox(server.port(), name, &format!("deliver = \"{home}\"\n{keys}")), maildir(home)].concat()
+        };
+        program.config(&of("old", &one, "first"));
+        program.run(&["fetch"]).assert_success();
+        program.config(&of("new", &two, "second"));
+        let said = program.run(&["check"]).assert_success().stderr;
+        assert!(said.contains("`postrider state rename old new` takes over what is known of it"), "{said}");
+        for _ in 0..2 {
+            program.run(&["fetch"]).assert_success();
+        }
+        assert_eq!(count_messages(&program.path("second")), MAIL, "{keys}");
+    }
+}

@@ -210,7 +210,7 @@ pub struct Behaviour {
 pub struct Poison {
     /// The command's verb.
     pub verb: &'static str,
-    /// The message's unique-id.
+    /// The message's unique-id; empty: every message.
     pub uid: String,
     /// What it sends.
     pub sends: &'static str,

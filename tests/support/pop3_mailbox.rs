@@ -265,7 +265,10 @@ impl Session {
         let is_verb = words.next() == Some(poison.verb);
         let number = words.next().and_then(|number| number.parse::<usize>().ok());
         let message = number.zip(self.maildrop.as_ref()).and_then(|(number, maildrop)| maildrop.get(number - 1));
-        is_verb && message.is_some_and(|entry| entry.message.uid.as_deref() == Some(poison.uid.as_bytes()))
+        is_verb
+            && message.is_some_and(|entry| {
+                poison.uid.is_empty() || entry.message.uid.as_deref() == Some(poison.uid.as_bytes())
+            })
     }
 
     fn note(&self, line: &str) {

@@ -46,6 +46,8 @@ pub struct SmtpBehaviour {
     pub keep_at_lost_dot: bool,
     /// This many connections are served at a time; any more are refused by their greeting.
     pub limit: Option<usize>,
+    /// Senders that it refuses, as `<a@example.org>`.
+    pub refused_senders: Vec<String>,
     /// A message that it cannot cope with.
     pub poison: Option<SmtpPoison>,
     /// This many octets of a body are kept; size and hash are always of the whole.
@@ -62,6 +64,7 @@ impl Default for SmtpBehaviour {
             drop_at: None,
             keep_at_lost_dot: false,
             limit: None,
+            refused_senders: Vec::new(),
             poison: None,
             keep_octets: 16 << 20,
         }
@@ -305,6 +308,9 @@ impl Session {
         self.mail = None;
         self.rcpt.clear();
         argument.clone_into(&mut self.seen);
+        if self.behaviour.refused_senders.iter().any(|sender| argument.contains(sender)) {
+            return self.reply("550 5.7.1 not this sender");
+        }
         let next = self.stage(Stage::Mail, "250 2.1.0 ok")?;
         if matches!(next, Next::Accepted) {
             self.mail = Some(argument.to_owned());
