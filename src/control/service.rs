@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer waits for what is on the disk.
 const DISK_LIMIT: Duration = Duration::from_secs(2);
 
+/// How old an answer to `status` may be that another client gets, too.
+const FRESH: Duration = Duration::from_millis(50);
+
 /// How often progress is sent, if there is any.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -48,11 +51,20 @@ pub(super) struct Service {
     notes: mpsc::Sender<Note>,
     fetches: Semaphore,
     waiting: Semaphore,
+    /// The last answer to `status`, as long as a client is reading it, and when it was made.
+    last: tokio::sync::Mutex<(Instant, Weak<Vec<u8>>)>,
 }
 
 impl Service {
     pub(super) fn new(board: Arc<Mutex<Board>>, store: Store, notes: mpsc::Sender<Note>) -> Self {
-        Self { board, store, notes, fetches: Semaphore::new(FETCHES), waiting: Semaphore::new(NOTES) }
+        Self {
+            board,
+            store,
+            notes,
+            fetches: Semaphore::new(FETCHES),
+            waiting: Semaphore::new(NOTES),
+            last: (Instant::now(), Weak::new()).into(),
+        }
     }
 
     /// Answers one client, unless it loses its place to another one.
@@ -91,7 +103,10 @@ impl Service {
 
     async fn answer(&self, request: Request, write: &mut OwnedWriteHalf, place: &Seat) -> io::Result<()> {
         let reply = match request {
-            Request::Status => Reply::Status(Box::new(self.status().await)),
+            Request::Status => {
+                let line = self.status_line().await?;
+                return timeout(PATIENCE, write.write_all(&line)).await?;
+            }
             Request::Poll { accounts } => match self.names(&accounts) {
                 Err(reply) => reply,
                 Ok(accounts) => {
@@ -118,6 +133,18 @@ impl Service {
             status.add(backlog);
         }
         status
+    }
+
+    /// The answer to `status`, shared by clients that ask at the same time: it may be long.
+    async fn status_line(&self) -> io::Result<Arc<Vec<u8>>> {
+        let mut last = self.last.lock().await;
+        if let Some(line) = last.1.upgrade().filter(|_| last.0.elapsed() < FRESH) {
+            return Ok(line);
+        }
+        let began = Instant::now();
+        let line = Arc::new(line(&Reply::Status(Box::new(self.status().await)))?);
+        *last = (began, Arc::downgrade(&line));
+        Ok(line)
     }
 
     fn look(&self) -> MutexGuard<'_, Board> {
