@@ -127,8 +127,8 @@ fn state(account: &AccountStatus) -> String {
         // Recorded by `fetch`, which does not count failures.
         (State::BackingOff, _) if account.failures == 0 => "failing".to_owned(),
         (State::BackingOff, _) => match account.failures {
-            1 => "failed once".to_owned(),
-            failures => format!("failed {failures} times"),
+            1 => "backing off".to_owned(),
+            failures => format!("backing off ({failures}x)"),
         },
         (State::LoginRefused, _) => "login refused".to_owned(),
         (State::Disabled, _) => "disabled".to_owned(),
