@@ -55,8 +55,8 @@
 //!   names; an account whose mail cannot be identified that way waits for the operator.
 //! * **A message** ([`attempt`]): it is named in a file before it is handled, and quarantined after the
 //!   program has crashed or panicked on it twice in a row; SIGKILL does not count.
-//! * **A message at which sessions end** (`poll/suspects.rs`, `store/ends.rs`): it is recorded before it is asked for, the
-//!   others are fetched and deleted first, and then it alone.
+//! * **A message at which sessions end** (`poll/suspects.rs`, `store/ends.rs`): it is on record from the first session
+//!   that ends at it; from then on the others are fetched and deleted first, and then it alone.
 //! * **A destination** ([`deliver::Health`]): it is tried before mail is fetched for it, and not used
 //!   for a while after a failure, while the others continue.  The state knows it until it works
 //!   (`store/destination.rs`).  Whether a refusal is about the message or about the destination is decided in three

@@ -17,7 +17,7 @@ pub enum OutletError {
     Own(Arc<dyn Failure + Send + Sync>),
     #[error("{0} (it is tried again later)")]
     Waiting(Arc<Lapse>),
-    #[error("it refuses different messages alike: {0}")]
+    #[error("it refuses several different messages in the same way: {0}")]
     Alike(Box<OutletError>),
     #[error("a message cannot be spooled in the state directory: {0}")]
     Spool(io::Error),

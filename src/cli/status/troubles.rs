@@ -31,7 +31,7 @@ fn of_account(account: &AccountStatus, destinations: &[DestinationStatus]) -> Op
     let error = account.error.as_ref()?;
     let named = error.strip_prefix("destination ").and_then(|rest| rest.split_once(": ")).map(|(name, _)| name);
     let text = match named.filter(|name| destinations.iter().any(|one| one.destination == *name)) {
-        Some(name) => format!("destination {name} does not work, see below."),
+        Some(name) => format!("destination {name} does not work; see below."),
         None => paragraph(error, account.advice.as_deref()),
     };
     Some(format!("{}: {text}", account.account))
