@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 
 use crate::message::MessageNumber;
 
-/// The most octets that all listings together may have while they are read, in packed form: 600,000
-/// messages with unique-ids like Dovecot's, or 180,000 with unique-ids of 70 octets.
-pub(super) const TOTAL_OCTETS: usize = 14 << 20;
+/// The most octets that all listings together may have while they are read, in packed form: 500,000
+/// messages with unique-ids like Dovecot's, or 150,000 with unique-ids of 70 octets.
+pub(super) const TOTAL_OCTETS: usize = 12 << 20;
 
 /// Octets that a share takes at a time.
 const PIECE_OCTETS: usize = 64 * 1024;
