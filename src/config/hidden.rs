@@ -190,6 +190,9 @@ pub(super) fn tells_of_secret(key: &str) -> bool {
 /// Judges one line by itself, in a file whose syntax is sound.
 fn may_hold_secret(line: &str) -> bool {
     let line = line.to_lowercase();
+    if line.split_once('#').is_some_and(|(_, comment)| assigns_secret(comment)) {
+        return true;
+    }
     if leading_key(&line).is_some_and(is_harmless) {
         // The value is a path, a command or a name, as its key says; only the comment is open.
         line.split_once('#').is_some_and(|(_, comment)| is_telling(comment))
@@ -238,6 +241,13 @@ fn nearest_is_harmless(key: &str) -> bool {
 fn is_telling(text: &str) -> bool {
     let mut words = words(text).filter(|word| !HARMLESS.contains(word));
     words.any(|word| TELLING.iter().any(|telling| word.contains(telling)) || resembles(word))
+}
+
+/// Whether a text has a key, with an equals sign behind it, whose value may be a secret: a line that is no comment, but for
+/// the end of the line before it.
+fn assigns_secret(text: &str) -> bool {
+    let keys = text.match_indices('=').filter_map(|(at, _)| words(&text[..at]).last());
+    keys.into_iter().any(tells_of_secret)
 }
 
 /// Whether the value of a hidden line may continue in the next one.
@@ -315,6 +325,8 @@ mod tests {
             ("[accounts.a.password]\nvalue = \"hunter2\"\n[accounts.b]\n", vec![2]),
             ("[accounts.a]\n\"pass\\u0077ord\" = [\n\"hunter2\"\n]\nport = 1", vec![0, 4]),
             ("port = 1 # the password is hunter2\n", vec![]),
+            ("tls = 'implicit'#kennwort = \"hunter2\"\nport = 1\n", vec![1]),
+            ("port = 1 # host = \"x\", password-file = \"/x\"\n", vec![0]),
         ] {
             assert_eq!(shown(text), want, "{text}");
         }
