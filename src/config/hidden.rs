@@ -243,8 +243,8 @@ fn is_telling(text: &str) -> bool {
     words.any(|word| TELLING.iter().any(|telling| word.contains(telling)) || resembles(word))
 }
 
-/// Whether a text has a key, with an equals sign behind it, whose value may be a secret: a line that is no comment, but for
-/// the end of the line before it.
+/// Whether a comment assigns a value to a key that may hold a secret.  A lost line end turns a whole line into the comment
+/// of the line before it.
 fn assigns_secret(text: &str) -> bool {
     let keys = text.match_indices('=').filter_map(|(at, _)| words(&text[..at]).last());
     keys.into_iter().any(tells_of_secret)

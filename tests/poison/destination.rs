@@ -305,7 +305,7 @@ fn good_mail_comes_through_between_messages_that_are_refused() {
     hub.change(|behaviour| behaviour.poison = Some(poison));
     let pop3 = MailboxServer::start(messages());
     let program = program(&pop3, &hub, "");
-    // Each poll tries three that no other has tried, before it takes the destination for the cause.
+    // Each poll tries three messages that no earlier poll has tried; then it takes the destination for the cause.
     for _ in 0..4 {
         program.run(&["fetch"]);
         State::of(&program).let_pass(3 * 3600);
